@@ -1,0 +1,586 @@
+"""One training step of fastnn beside the same step in its peers, interleaved in one run.
+
+    python -m benchmarks.peers                                   fastnn, PyTorch, JAX; all but `wide`
+    python -m benchmarks.peers --peers all --workloads rl,fmnist --json peers.json
+
+How it measures
+(a) A step is forward, backward and Adam in float32, on batches that cycle through one resident random data set. All
+    start from the same weights; the mean loss of the first block is compared, so all provably do the same work.
+(b) Every peer x configuration (1 thread, all threads, ...) is a process of its own. It builds the model, warms up, then
+    waits on a pipe; asked, it runs one block of steps and answers with the seconds. Only one works at a time.
+(c) The driver goes round all workers block by block, starting with another one each round, so that a noisy minute
+    hits them all. It reports the minimum and the median of the blocks, and a peer counts with its best configuration.
+(d) Peers are written as their manuals advise: PyTorch eager with fused Adam and batches cut beforehand; JAX with one
+    `lax.scan` over the block inside `jit`, parameters donated; repeated layers also as an inner scan. A peer that is
+    not installed, or cannot do a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
+
+fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# name: layer sizes, activation, batch, loss, steps in a block (about 50 ms and more), batch normalisation
+WORKLOADS = {
+    "rl": ([20, 64, 64, 4], "tanh", 64, "mse", 2000, False),
+    "tiny": ([4, 32, 16, 1], "tanh", 2000, "mse", 400, False),
+    "tiny10k": ([4, 32, 16, 4], "tanh", 10000, "mse", 80, False),
+    "fmnist": ([784, 300, 100, 10], "relu", 32, "ce", 200, False),
+    "fmnist128": ([784, 300, 100, 10], "relu", 128, "ce", 80, False),
+    "fmnist-bn": ([784, 300, 100, 10], "elu", 32, "ce", 150, True),
+    "deep": ([784, 300, *[100] * 99, 10], "selu", 32, "ce", 30, False),
+    "wide": ([1024, 2048, 2048, 2048, 1000], "relu", 512, "ce", 2, False),
+}
+DEFAULT_WORKLOADS = [name for name in WORKLOADS if name != "wide"]
+DEFAULT_PEERS = ["fastnn", "torch", "jax"]
+RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
+BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
+
+
+class Workload:
+    """Sizes, data and initial weights of one row of WORKLOADS; the same in every process."""
+
+    def __init__(self, name, block=1.0):
+        self.name = name
+        self.sizes, self.activation, self.batch, self.loss, steps, self.bn = WORKLOADS[name]
+        self.steps = max(1, round(steps * block))
+
+    @property
+    def flops(self):
+        """Multiplications and additions of one step in matrix products; the first layer needs no dX."""
+        pairs = [i * o for i, o in zip(self.sizes, self.sizes[1:], strict=False)]
+        return 6 * self.batch * sum(pairs) - 2 * self.batch * pairs[0]
+
+    def data(self):
+        import numpy as np
+
+        rng = np.random.default_rng(1)
+        n = self.steps * self.batch
+        x = rng.standard_normal((n, self.sizes[0]), dtype=np.float32)
+        if self.loss == "ce":
+            return x, rng.integers(0, self.sizes[-1], n, dtype=np.int32)
+        return x, rng.standard_normal((n, self.sizes[-1]), dtype=np.float32)
+
+    def weights(self):
+        """[(kernel (I, O), bias (O,)), ...] from one seed."""
+        import numpy as np
+
+        rng = np.random.default_rng(2)
+        gain = {"tanh": 1.0, "relu": 2.0, "elu": 1.5, "selu": 1.0}[self.activation]
+        pairs = zip(self.sizes, self.sizes[1:], strict=False)
+        return [
+            (
+                rng.standard_normal((i, o), dtype=np.float32) * np.float32((gain / i) ** 0.5),
+                np.zeros(o, np.float32),
+            )
+            for i, o in pairs
+        ]
+
+
+# --- the peers: each builds a function that runs one block and returns its mean loss, or None -----
+
+
+def keras_like(api, w):
+    """fastnn and Keras: the same lines, as it should be."""
+    layers = [api.layers.Input((w.sizes[0],))]
+    for i, units in enumerate(w.sizes[1:], 1):
+        if w.bn:
+            layers.append(api.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON))
+        last = "softmax" if w.loss == "ce" else None
+        layers.append(api.layers.Dense(units, w.activation if i < len(w.sizes) - 1 else last))
+    model = api.Sequential(layers)
+    dense = [layer for layer in model.layers if "Dense" in type(layer).__name__]
+    for layer, weights in zip(dense, w.weights(), strict=True):
+        layer.set_weights(list(weights))
+    loss = "sparse_categorical_crossentropy" if w.loss == "ce" else "mean_squared_error"
+    model.compile(optimizer=api.optimizers.Adam(RATE), loss=loss)
+    x, y = w.data()
+
+    def run():
+        history = model.fit(x, y, batch_size=w.batch, epochs=1, shuffle=False, verbose=0)
+        return history.history["loss"][0]
+
+    return run
+
+
+def make_fastnn(w, config):
+    try:
+        import fastnn
+    except ImportError:  # built in place, not installed
+        sys.path.append(str(Path(__file__).resolve().parent.parent))
+        import fastnn
+    return keras_like(fastnn, w)
+
+
+def make_keras(w, config):
+    import keras
+
+    return keras_like(keras, w)
+
+
+def make_torch(w, config):
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(config["threads"])
+    layers = []
+    for i, (kernel, bias) in enumerate(w.weights()):
+        if w.bn:  # its momentum weighs the new value
+            layers.append(nn.BatchNorm1d(len(kernel), BN_EPSILON, 1 - BN_MOMENTUM))
+        linear = nn.Linear(*kernel.shape)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(kernel.T))
+            linear.bias.copy_(torch.from_numpy(bias))
+        layers.append(linear)
+        if i < len(w.sizes) - 2:
+            act = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU}[w.activation]
+            layers.append(act())
+    model = nn.Sequential(*layers)
+    x, y = (torch.from_numpy(a) for a in w.data())
+    if w.loss == "ce":
+        y = y.long()
+    batches = list(zip(x.split(w.batch), y.split(w.batch), strict=True))
+    criterion = nn.CrossEntropyLoss() if w.loss == "ce" else nn.MSELoss()
+    adam = torch.optim.Adam(model.parameters(), RATE, (BETA_1, BETA_2), EPSILON, fused=True)
+    losses = []
+
+    def run():
+        first = not losses
+        for xb, yb in batches:
+            adam.zero_grad(set_to_none=True)
+            loss = criterion(model(xb), yb)
+            loss.backward()
+            adam.step()
+            if first:
+                losses.append(loss.detach())
+        return torch.stack(losses).mean().item() if first else None
+
+    return run
+
+
+def make_jax(w, config):
+    import jax
+    import jax.numpy as jnp
+    from jax import lax
+
+    act = {
+        "tanh": jnp.tanh,
+        "relu": jax.nn.relu,
+        "elu": jax.nn.elu,
+        "selu": jax.nn.selu,
+    }[w.activation]
+    params = [{"w": jnp.asarray(k), "b": jnp.asarray(b)} for k, b in w.weights()]
+    averages = []
+    if w.bn:
+        for p in params:
+            width = len(p["w"])
+            p["gamma"], p["beta"] = jnp.ones(width), jnp.zeros(width)
+            averages.append((jnp.zeros(width), jnp.ones(width)))
+    stacked = config["variant"] == "inner scan"
+    if stacked:  # the run of equal layers becomes one leaf with a leading axis
+        equal = [i for i, p in enumerate(params) if p["w"].shape == (100, 100)]
+        middle = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(params[i] for i in equal))
+        params = [*params[: equal[0]], middle, *params[equal[-1] + 1 :]]
+
+    def loss_of(params, averages, x, y):
+        moved = []
+        for i, p in enumerate(params):
+            if averages:
+                mean, variance = x.mean(axis=0), x.var(axis=0)
+                x = (x - mean) * (p["gamma"] * lax.rsqrt(variance + BN_EPSILON)) + p["beta"]
+                moved.append((mean, variance))
+            if p["w"].ndim == 3:
+                x, _ = lax.scan(lambda h, q: (act(h @ q["w"] + q["b"]), None), x, p)
+                continue
+            x = x @ p["w"] + p["b"]
+            if i < len(params) - 1:
+                x = act(x)
+        if w.loss == "mse":
+            return jnp.mean((x - y) ** 2), moved
+        picked = jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1)
+        return -jnp.mean(picked), moved
+
+    def step(carry, batch):
+        params, m, v, t, averages = carry
+        (loss, moved), g = jax.value_and_grad(loss_of, has_aux=True)(params, averages, *batch)
+        t = t + 1
+        rate = RATE * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
+        m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, g)
+        v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g * g - v), v, g)
+        params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + EPSILON), params, m, v)
+        averages = jax.tree.map(
+            lambda a, b: a * BN_MOMENTUM + b * (1 - BN_MOMENTUM), averages, moved
+        )
+        return (params, m, v, t, averages), loss
+
+    x, y = w.data()
+    batches = (
+        jnp.asarray(x.reshape(w.steps, w.batch, -1)),
+        jnp.asarray(y.reshape(w.steps, w.batch, *y.shape[1:])),
+    )
+    zeros = [jax.tree.map(jnp.zeros_like, params) for _ in range(2)]
+    block = jax.jit(lambda carry, batches: lax.scan(step, carry, batches), donate_argnums=0)
+    state = [(params, *zeros, jnp.float32(0), averages)]
+
+    def run():
+        state[0], losses = block(state[0], batches)
+        jax.block_until_ready((state[0], losses))
+        return float(losses.mean())
+
+    return run
+
+
+def make_sklearn(w, config):
+    import warnings
+
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    warnings.simplefilter("ignore")
+    x, y = w.data()
+    kind = MLPClassifier if w.loss == "ce" else MLPRegressor
+    model = kind(
+        hidden_layer_sizes=tuple(w.sizes[1:-1]),
+        activation=w.activation,
+        alpha=0.0,
+        batch_size=w.batch,
+        learning_rate_init=RATE,
+        shuffle=False,
+        beta_1=BETA_1,
+        beta_2=BETA_2,
+        epsilon=EPSILON,
+    )
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y.ravel()
+    first = [{"classes": list(range(w.sizes[-1]))} if w.loss == "ce" else {}]
+
+    def run():  # one call is one pass over the data; it starts from weights of its own: no loss to compare
+        model.partial_fit(x, y, **(first.pop() if first else {}))
+
+    return run
+
+
+class Peer:
+    def __init__(self, make, package, can=lambda w: True):
+        self.make, self.package, self.can = make, package, can
+
+
+PEERS = {
+    "fastnn": Peer(make_fastnn, "fastnn"),
+    "torch": Peer(make_torch, "torch"),
+    "jax": Peer(make_jax, "jax"),
+    "keras": Peer(make_keras, "keras"),
+    "sklearn": Peer(
+        make_sklearn, "scikit-learn", lambda w: not w.bn and w.activation in ("tanh", "relu")
+    ),
+}
+
+
+def cpus():
+    return (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else [*range(os.cpu_count())]
+    )
+
+
+def configurations(peer, w):
+    """What to try: {"threads": n or 0 for the peer's own default, "variant": text}."""
+    counts = [1, len(cpus())] if len(cpus()) > 1 else [1]
+    if peer == "fastnn":
+        counts = [0, 1] if len(cpus()) > 1 else [0]
+    variants = ["inner scan", ""] if peer == "jax" and w.name == "deep" else [""]
+    return [{"threads": n, "variant": v} for v in variants for n in counts]
+
+
+def environment(peer, config):
+    """The worker's environment: thread counts where libraries read them, before they are imported."""
+    env = {
+        **os.environ,
+        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "jax"),
+        "JAX_PLATFORMS": "cpu",
+    }
+    env["PYTHONSAFEPATH"] = "1"  # this folder's modules must not hide anybody's package
+    n = config["threads"]
+    if n:
+        for name in ("OMP", "MKL", "OPENBLAS"):
+            env[f"{name}_NUM_THREADS"] = str(n)
+    if n == 1 and peer in ("jax", "keras"):
+        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+    return env
+
+
+# --- a worker -------------------------------------------------------------------------------------
+
+
+def warm_up(peer, w, config):
+    """The block function after two runs.  XLA's pool is as large as the CPUs it sees when it starts."""
+    all_cpus = cpus()
+    pin = config["threads"] == 1 and peer in (PEERS["jax"], PEERS["keras"])
+    pin = pin and hasattr(os, "sched_setaffinity")
+    if pin:
+        os.sched_setaffinity(0, all_cpus[-1:])
+    run = peer.make(w, config)
+    loss = run()
+    if pin:  # from here on the one thread may run anywhere, like everybody else's
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), all_cpus)
+    run()
+    return run, loss
+
+
+def worker(task):
+    """Answers one JSON line to every line on standard input; what libraries print goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    w, config, peer = Workload(task["workload"], task["block"]), task["config"], PEERS[task["peer"]]
+    if (
+        config["threads"] == 1
+        and task["peer"] in ("jax", "keras")
+        and hasattr(os, "sched_setaffinity")
+    ):
+        os.sched_setaffinity(0, cpus()[-1:])  # XLA's pool is as large as the CPUs it sees
+    run = peer.make(w, config)
+    loss = run()
+    run()
+    print(json.dumps({"loss": loss}), file=answers)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(json.dumps({"seconds": time.perf_counter() - start}), file=answers)
+
+
+class Worker:
+    """The driver's end of one worker process."""
+
+    def __init__(self, python, peer, config, w, block):
+        self.peer, self.config, self.times = peer, config, []
+        threads = config["threads"] or "default"
+        self.name = f"{peer} {threads}" + (f", {config['variant']}" if config["variant"] else "")
+        task = {"peer": peer, "config": config, "workload": w.name, "block": block}
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [python, str(Path(__file__).resolve()), "--worker", json.dumps(task)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env=environment(peer, config),
+        )
+        self.loss = self._answer().get("loss")
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self.close()
+        self.errors.seek(0)
+        tail = self.errors.read().strip().splitlines()[-1:] or ["no message"]
+        raise RuntimeError(f"{self.name} ended: {tail[0]}")
+
+    def block(self):
+        print("run", file=self.process.stdin, flush=True)
+        self.times.append(self._answer()["seconds"])
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+# --- the driver -----------------------------------------------------------------------------------
+
+
+def version(python, peer):
+    """The installed version, or None, as the given interpreter sees it; imports nothing."""
+    package = "fastnn-cpu" if peer == "fastnn" else PEERS[peer].package
+    code = (
+        "import sys, importlib.util as u, importlib.metadata as m\n"
+        f"if not u.find_spec({peer!r}): raise SystemExit\n"
+        f"try: print(m.version({package!r}))\n"
+        "except m.PackageNotFoundError: print('in place')"
+    )
+    answer = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    return answer.stdout.strip() or None
+
+
+def processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def measure(w, peers, pythons, repeats, block, settle):
+    """One row per worker, best peer configuration first; `workers` run in turn, never together."""
+    workers, problems = [], []
+    for peer in peers:
+        if not PEERS[peer].can(w):
+            problems.append(f"{peer}: cannot do {w.name}")
+            continue
+        for config in configurations(peer, w):
+            try:
+                workers.append(Worker(pythons[peer], peer, config, w, block))
+            except RuntimeError as error:
+                problems.append(str(error))
+    try:
+        for i in range(repeats):
+            for k in range(len(workers)):
+                time.sleep(settle)  # the pool of the one before stops spinning
+                workers[(i + k) % len(workers)].block()
+    finally:
+        for each in workers:
+            each.close()
+    rows = []
+    for each in workers:
+        steps = [1e6 * t / w.steps for t in each.times]
+        row = {"peer": each.peer, **each.config, "name": each.name, "loss": each.loss}
+        row |= {"min_us": min(steps), "median_us": statistics.median(steps), "blocks_us": steps}
+        row["gflops"] = w.flops / row["min_us"] / 1e3
+        rows.append(row)
+    losses = [r["loss"] for r in rows if r["loss"] is not None]
+    if losses and max(losses) - min(losses) > 0.01 * abs(statistics.median(losses)):
+        problems.append(f"{w.name}: the losses differ, the peers do not do the same work")
+    return rows, problems
+
+
+def best(rows, key):
+    return min(rows, key=lambda r: r[key]) if rows else None
+
+
+def summary(rows):
+    """Best peer beside fastnn at its default threads, by minimum and by median."""
+    ours = [r for r in rows if r["peer"] == "fastnn" and r["threads"] == 0]
+    theirs = [r for r in rows if r["peer"] != "fastnn"]
+    out = {}
+    for key in ("min_us", "median_us"):
+        us, peer = best(ours, key), best(theirs, key)
+        out[key] = {
+            "fastnn": us and us[key],
+            "best_peer": peer and peer["name"],
+            "peer": peer and peer[key],
+            "ratio": peer[key] / us[key] if us and peer else None,
+        }
+    return out
+
+
+def show(w, rows, problems):
+    print(f"\n{w.name}: {w.flops / 1e6:.1f} MFLOP a step, batch {w.batch}, {w.steps} steps a block")
+    print("| worker | min µs/step | median | GFLOP/s | first loss |\n|---|---:|---:|---:|---:|")
+    for r in sorted(rows, key=lambda r: r["min_us"]):
+        loss = "" if r["loss"] is None else f"{r['loss']:.5f}"
+        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {r['gflops']:.1f}"
+        print(f"| {r['name']} | {times} | {loss} |")
+    for problem in problems:
+        print(f"note: {problem}")
+    sys.stdout.flush()
+
+
+def show_summary(results):
+    print(
+        "\n| work | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median |"
+    )
+    print("|---|---:|---|---:|")
+
+    def number(value, form="{:.1f}"):
+        return "–" if value is None else form.format(value)
+
+    for name, result in results.items():
+        low, mid = result["summary"]["min_us"], result["summary"]["median_us"]
+        cells = [
+            f"{number(low['fastnn'])} / {number(mid['fastnn'])}",
+            f"{low['best_peer'] or 'none'}: {number(low['peer'])} / {number(mid['peer'])}",
+            f"{number(low['ratio'], '{:.2f}')} / {number(mid['ratio'], '{:.2f}')}",
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def names(text, known, default):
+    if text is None or text == "all":
+        return list(known) if text else default
+    chosen = text.split(",")
+    for name in chosen:
+        if name not in known:
+            raise SystemExit(f"unknown name {name!r}; known: all, {', '.join(known)}")
+    return chosen
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--workloads",
+        metavar="A,B",
+        help=f"all, or some of {', '.join(WORKLOADS)}; without: all but wide",
+    )
+    parser.add_argument(
+        "--peers",
+        metavar="A,B",
+        help=f"all, or some of {', '.join(PEERS)}; without: fastnn,torch,jax",
+    )
+    parser.add_argument("--repeats", type=int, help="blocks of each worker (30; --quick: 5)")
+    parser.add_argument("--json", metavar="FILE", help="write everything measured there")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the steps, few repeats: does it run?"
+    )
+    parser.add_argument(
+        "--settle", type=float, default=0.02, metavar="S", help="pause before a block (0.02 s)"
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="[PEER=]FILE",
+        help="interpreter of another environment, for all peers or for one",
+    )
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    options = parse(argv)
+    if options.worker:
+        return worker(json.loads(options.worker))
+    pythons = dict.fromkeys(PEERS, sys.executable)
+    for text in options.python:
+        peer, _, file = text.rpartition("=")
+        pythons.update({peer: file} if peer else dict.fromkeys(PEERS, file))
+    wanted = names(options.peers, PEERS, DEFAULT_PEERS)
+    versions = {peer: version(pythons[peer], peer) for peer in wanted}
+    peers = [peer for peer in wanted if versions[peer]]
+    block, repeats = (0.1, options.repeats or 5) if options.quick else (1.0, options.repeats or 30)
+    head = {
+        "cpu": processor(),
+        "cpus": len(cpus()),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "versions": versions,
+        "repeats": repeats,
+        "block": block,
+    }
+    shown = ", ".join(f"{p} {v or 'not installed'}" for p, v in versions.items())
+    print(
+        f"{head['cpu']}, {head['cpus']} CPUs, Python {head['python']}; {shown}; {repeats} blocks each"
+    )
+    results = {}
+    for name in names(options.workloads, WORKLOADS, DEFAULT_WORKLOADS):
+        w = Workload(name, block)
+        rows, problems = measure(w, peers, pythons, repeats, block, options.settle)
+        show(w, rows, problems)
+        results[name] = {"steps": w.steps, "batch": w.batch, "flops": w.flops, "notes": problems}
+        results[name] |= {"rows": rows, "summary": summary(rows)}
+        if options.json:  # after each workload: an interrupted run keeps what it has
+            Path(options.json).write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
+    show_summary(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

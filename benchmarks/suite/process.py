@@ -1,0 +1,59 @@
+"""What the library costs a process: import time and peak memory."""
+
+import subprocess
+import sys
+
+from . import common
+
+# The time to import fastnn in a process that has NumPy already, in a fresh interpreter each.
+IMPORT = """
+import time
+import numpy
+start = time.perf_counter()
+import fastnn
+print(time.perf_counter() - start)
+"""
+# Resident peak of a whole process; benchmarks of asv's own (peakmem_) start from a process that holds asv.
+PEAK = """
+import resource, sys
+import numpy as np
+import fastnn
+rng = np.random.default_rng(0)
+n = int(sys.argv[1])
+if n:
+    x = rng.integers(0, 256, (n, 28, 28), np.uint8)
+    y = rng.integers(0, 10, n).astype(np.uint8)
+    layers = fastnn.layers
+    model = fastnn.Sequential([layers.Flatten(input_shape=[28, 28])])
+    model.add(layers.Dense(300, activation="relu"))
+    model.add(layers.Dense(100, activation="relu"))
+    model.add(layers.Dense(10, activation="softmax"))
+    model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    model.fit(x, y, batch_size=32, epochs=int(sys.argv[2]), verbose=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def run(program, *arguments):
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+class Import:
+    timeout = 120
+
+    def track_import_ms(self):
+        return 1000 * min(run(IMPORT) for _ in range(3 if common.QUICK else 15))
+
+    track_import_ms.unit = "ms beyond NumPy"
+
+
+class Memory:
+    params = [[(0, 0), (6000, 1)] if common.QUICK else [(0, 0), (60000, 1), (60000, 5)]]
+    param_names = ["images_epochs"]
+    timeout = 300
+
+    def track_peak_mib(self, images_epochs):
+        return run(PEAK, *images_epochs)
+
+    track_peak_mib.unit = "MiB"

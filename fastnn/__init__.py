@@ -1,0 +1,55 @@
+"""fastnn: small and middle-sized neural networks, trained fast on CPUs, under Keras' names."""
+
+from ._checks import module_attributes as _attributes
+
+__version__ = "0.1.0"
+
+# Everything is found when it is first asked for: the import costs next to nothing.
+_MODULES = (
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+)
+_NAMES = {
+    "Adam": "optimizers",
+    "Input": "layers",
+    "SGD": "optimizers",
+    "Sequential": "models",
+    "isa": "_core.kernels",
+    "get_num_threads": "_core.threads",
+    "set_num_threads": "_core.threads",
+    "set_random_seed": "_random",
+    "show_versions": "versions",
+}
+
+
+def get_include():
+    """The folder of the C headers, for those who compile against fastnn.
+
+    Returns
+    -------
+    str
+    """
+    from pathlib import Path
+
+    return str(Path(__file__).parent / "include")
+
+
+def _find(name):
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"fastnn.{name}")
+    return getattr(import_module(f"fastnn.{_NAMES[name]}"), name)
+
+
+__all__ = ["__version__", "get_include"]
+__all__ += [*_MODULES, *_NAMES]
+__getattr__, __dir__ = _attributes(__name__, __all__, _find)

@@ -1,0 +1,187 @@
+"""``python -m fastnn``: train one of the notes' models on real data and say how well and how fast."""
+
+import argparse
+import math
+import os
+import sys
+import time
+
+import fastnn
+from fastnn import notes_models
+from fastnn.datasets import digits, fashion_mnist
+
+# name: (module, epochs, batch size)
+DATA = {"digits": (digits, 20, 32), "fashion-mnist": (fashion_mnist, 6, 128)}
+RATE = 5e-3
+
+
+def parser():
+    p = argparse.ArgumentParser(
+        prog="python -m fastnn",
+        description="Train a network on real data; print its test accuracy and how fast it went.",
+    )
+    p.add_argument(
+        "--data", choices=list(DATA), default="digits", help="default: digits (embedded)"
+    )
+    p.add_argument("--model", choices=notes_models.names(), default="best", help="default: best")
+    p.add_argument("--epochs", type=_whole(1), help="default: 20 for digits, 6 for fashion-mnist")
+    p.add_argument("--batch-size", type=_whole(1), help="default: 32 for digits, else 128")
+    p.add_argument("--threads", type=_whole(1), help="default: as many as pay off")
+    p.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    p.add_argument("--seed", type=_whole(0), default=0, help="default: 0")
+    p.add_argument(
+        "--plot", metavar="FILE", help="write curves of loss and accuracy (png, pdf, svg)"
+    )
+    p.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
+    return p
+
+
+def _whole(minimum):
+    def whole(text):
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}, got {number}")
+        return number
+
+    whole.__name__ = "integer"  # what argparse calls it in "invalid ... value"
+    return whole
+
+
+def headline():
+    """One line: version, instruction set, threads, BLAS."""
+    threads = fastnn.get_num_threads()
+    return (
+        f"fastnn {fastnn.__version__} | {fastnn.isa()} | {threads} thread{'s' * (threads > 1)}"
+        f" | BLAS {blas_name()}"
+    )
+
+
+def blas_name():
+    """Name and version of the BLAS that SciPy, and so fastnn, was built with."""
+    import scipy
+
+    found = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".rstrip()
+
+
+def build(name, x, classes, dtype):
+    """The model `name` for images like `x`, which stay bytes in memory.
+
+    A model that does not normalise its inputs itself gets a first layer that does: to mean 0 and
+    deviation 1 over all pixels of the training set, which self-normalising networks (SELU) need.
+    """
+    model = notes_models.build(name, x.shape[1:], classes, dtype)
+    if _normalises(model):
+        return model
+    mean, deviation = float(x.mean()), float(x.std())
+    first = fastnn.layers.Rescaling(
+        1 / deviation, -mean / deviation, input_shape=x.shape[1:], dtype=dtype
+    )
+    return fastnn.Sequential([first, *model.layers])
+
+
+def _normalises(model):
+    for layer in model.layers:
+        if isinstance(layer, (fastnn.layers.BatchNormalization, fastnn.layers.Rescaling)):
+            return True
+        if isinstance(layer, fastnn.layers.Dense):
+            return False
+    return False
+
+
+def peak_rate(model):
+    """Deep stacks without batch normalisation want a smaller rate."""
+    dense = sum(isinstance(layer, fastnn.layers.Dense) for layer in model.layers)
+    return RATE / math.sqrt(max(1, dense / 3)) if dense > 10 else RATE
+
+
+def plot(history, test_accuracy, title, path):
+    """Curves of loss and accuracy by epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        values = history.history[name]
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=f"training {name}")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.3)
+        if name == "accuracy":
+            axes.axhline(
+                test_accuracy,
+                color="C1",
+                linestyle="--",
+                label=f"test, at the end: {test_accuracy:.4f}",
+            )
+        axes.legend()
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def check_plot(path):
+    """Before minutes of training, not after them: ValueError if the plot cannot be written."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError:
+        raise ValueError("--plot needs matplotlib: pip install 'fastnn-cpu[plot]'") from None
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    kind = os.path.splitext(path)[1][1:].lower()
+    if kind not in kinds:
+        raise ValueError(f"--plot {path}: the name must end in one of {', '.join(sorted(kinds))}")
+    folder = os.path.dirname(path) or "."
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"--plot {path}: cannot write to the folder {folder}")
+
+
+def train(options):
+    module, epochs, batch_size = DATA[options.data]
+    epochs, batch_size = options.epochs or epochs, options.batch_size or batch_size
+    if options.threads:
+        fastnn.set_num_threads(options.threads)
+    if options.plot:
+        check_plot(options.plot)
+    print(headline())
+    fastnn.set_random_seed(options.seed)
+    (x, y), test = module.load_data()
+    model = build(options.model, x, len(module.CLASS_NAMES), options.dtype)
+    model.summary()
+
+    steps = epochs * math.ceil(len(x) / batch_size)
+    schedule = fastnn.optimizers.schedules.OneCycle(peak_rate(model), steps)
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=fastnn.optimizers.Adam(schedule),
+        metrics=["accuracy"],
+    )
+    start = time.perf_counter()
+    history = model.fit(x, y, batch_size=batch_size, epochs=epochs)
+    seconds = time.perf_counter() - start
+    loss, accuracy = model.evaluate(*test, verbose=0)
+    print(
+        f"test accuracy {accuracy:.4f}, test loss {loss:.4f},"
+        f" {epochs * len(x) / seconds:,.0f} samples/s, {seconds:.2f} s"
+    )
+    if options.plot:
+        plot(history, accuracy, f"{options.model} on {options.data}", options.plot)
+        print(f"curves written to {options.plot}")
+
+
+def main(arguments=None):
+    p = parser()
+    options = p.parse_args(arguments)
+    try:
+        train(options)
+    except (FileNotFoundError, ValueError) as error:
+        p.error(str(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except (
+        BrokenPipeError
+    ):  # `| head`: nobody reads any more, and the exit's flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Checks of arguments and names, in one place: a message names the argument, what was expected and what came."""
+
+import operator
+import sys
+
+CAN_PASS_OBJECT = "If it is an object of your own, pass the object itself, without quotes."
+
+
+def suggest(name, candidates):
+    """`` Did you mean 'x'?`` for the candidate nearest to `name`, or an empty string."""
+    from difflib import get_close_matches  # only when something is wrong
+
+    plain = {plain_name(c): c for c in candidates}
+    close = get_close_matches(plain_name(name), plain, 1, 0.6)
+    return f" Did you mean {plain[close[0]]!r}?" if close else ""
+
+
+def plain_name(name):
+    """Names are compared without case and underscores: ``"he_normal"``, ``"HeNormal"`` and ``"HE_NORMAL"``."""
+    return str(name).lower().replace("_", "")
+
+
+def own_keywords(function):
+    """Names of the arguments a function or the constructor of a class takes, ``**kwargs`` followed to the base."""
+    if not isinstance(function, type):
+        code = getattr(function, "__func__", function).__code__
+        return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    names = []
+    for cls in function.__mro__:
+        init = cls.__dict__.get("__init__")
+        if not hasattr(init, "__code__"):
+            continue
+        names += [n for n in own_keywords(init) if n not in names]
+        if not init.__code__.co_flags & 0x08:  # no **kwargs: bases are called with fixed arguments
+            break
+    return [n for n in names if n != "self"]
+
+
+def refuse_keywords(function, kwargs, also=()):
+    """TypeError for the first of `kwargs`, with the nearest argument that `function` does take."""
+    for name in kwargs:
+        known = [k for k in (*own_keywords(function), *also) if k != "self"]
+        raise unknown_keyword(function.__name__, name, known)
+
+
+def unknown_keyword(function, name, known):
+    """The TypeError for an argument that nobody takes."""
+    return TypeError(
+        f"{function}() got an unexpected keyword argument {name!r}.{suggest(name, known)} It takes: {', '.join(known)}"
+    )
+
+
+class Registry:
+    """Names of one kind of thing, found in any case, with or without underscores.
+
+    Parameters
+    ----------
+    kind : str
+        What an error calls it: "initializer", "loss".
+    hint : str
+        Ends the error for an unknown name.
+    """
+
+    def __init__(self, kind, hint=CAN_PASS_OBJECT):
+        self.kind, self.hint = kind, hint
+        self._found, self._names = {}, []
+
+    def add(self, thing, name, *aliases):
+        self._names.append(name)
+        for each in (name, *aliases):
+            self._found[plain_name(each)] = thing
+
+    def add_classes(self, namespace, base):
+        """Register the public subclasses of `base` in a module, under their names and `aliases`."""
+        for name, thing in list(namespace.items()):
+            if not isinstance(thing, type) or not issubclass(thing, base) or thing is base:
+                continue
+            if name[0] != "_" and getattr(thing, "row", True):
+                self.add(thing, name, *thing.__dict__.get("aliases", ()))
+
+    def names(self):
+        return sorted(self._names)
+
+    def find(self, name):
+        """The thing called `name`; ValueError with the list of names otherwise."""
+        try:
+            return self._found[plain_name(name)]
+        except KeyError:
+            raise ValueError(
+                f"unknown {self.kind} {name!r}.{suggest(name, self._names)}"
+                f" Known: {', '.join(self.names())}. {self.hint}".rstrip()
+            ) from None
+
+
+def integer(name, value, minimum=None):
+    """`value` as an int that is at least `minimum`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(
+            f"{name}: expected an integer, got {value!r} of type {type(value).__name__}"
+        )
+    if minimum is not None and number < minimum:
+        raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value!r}")
+    return number
+
+
+def number(name, value, low=None, high=None, *, open_low=False, open_high=False):
+    """`value` as a finite float between `low` and `high`."""
+    try:
+        x = float(value)
+    except (TypeError, ValueError):
+        x = None
+    if x is None or isinstance(value, (str, bytes, bool)):
+        raise TypeError(f"{name}: expected a number, got {value!r} of type {type(value).__name__}")
+    below = low is not None and (x <= low if open_low else x < low)
+    above = high is not None and (x >= high if open_high else x > high)
+    if x != x or abs(x) == float("inf") or below or above:
+        raise ValueError(
+            f"{name}: expected {_interval(low, high, open_low, open_high)}, got {value!r}"
+        )
+    return x
+
+
+def _interval(low, high, open_low, open_high):
+    lower = "" if low is None else f"{'above' if open_low else 'at least'} {low:g}"
+    upper = "" if high is None else f"{'below' if open_high else 'at most'} {high:g}"
+    return " ".join(filter(None, ["a finite number", " and ".join(filter(None, [lower, upper]))]))
+
+
+def one_of(name, value, choices):
+    """`value` if it is among `choices` (strings in any case)."""
+    for choice in choices:
+        if value == choice or isinstance(value, str) and plain_name(value) == plain_name(choice):
+            return choice
+    known = ", ".join(repr(c) for c in choices)
+    raise ValueError(f"{name}: expected one of {known}, got {value!r}.{suggest(value, choices)}")
+
+
+def shape_of(name, value):
+    """A shape without its batch axis, as a tuple of positive integers."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name}: expected a shape such as (28, 28), got {value!r}")
+    if not hasattr(value, "__iter__"):
+        value = (value,)
+    return tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
+
+
+def module_attributes(module, names, find=None):
+    """``__getattr__`` and ``__dir__`` of a module: lazy names through `find`, and "did you mean" for the rest.
+
+    ``from module import nmae`` drops the message of an AttributeError, so there, and only there, it is an ImportError.
+    """
+    names = sorted(names)
+
+    def __getattr__(name):
+        if find is not None and name in names:
+            value = find(name)
+            setattr(sys.modules[module], name, value)
+            return value
+        message = f"module {module!r} has no attribute {name!r}.{'' if name[:2] == '__' else suggest(name, names)}"
+        if _is_from_import(sys._getframe(1)):
+            raise ImportError(
+                f"cannot import name {name!r} from {module!r}.{suggest(name, names)}", name=module
+            )
+        raise AttributeError(message)
+
+    def __dir__():
+        return sorted({*vars(sys.modules[module]), *names})
+
+    return __getattr__, __dir__
+
+
+def _is_from_import(frame):
+    from opcode import opmap
+
+    return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]

@@ -1,0 +1,113 @@
+"""Objects that can be described by their constructor's arguments: layers, initializers, optimizers, schedules.
+
+An argument is kept as an attribute of the same name; so one rule gives `get_config`, `from_config`, copies and files.
+"""
+
+import re
+
+from ._checks import own_keywords
+
+FLOATX = "float32"
+
+
+class Configurable:
+    """Base of what can be rebuilt from ``get_config()``."""
+
+    def get_config(self):
+        """The constructor's arguments, as plain Python values.
+
+        Returns
+        -------
+        dict
+        """
+        missing = [n for n in own_keywords(type(self)) if not hasattr(self, n)]
+        if missing:
+            raise NotImplementedError(
+                f"{type(self).__name__} keeps no attribute for its argument{'s' * (len(missing) > 1)}"
+                f" {', '.join(missing)}: keep them, or write get_config()"
+            )
+        return {n: plain(getattr(self, n)) for n in own_keywords(type(self))}
+
+    def describe(self):
+        """What stands for the object in the configuration of another."""
+        return {"class_name": type(self).__name__, "config": self.get_config()}
+
+    @classmethod
+    def from_config(cls, config):
+        """The object that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None)
+        return f"{type(self).__name__}({arguments})"
+
+
+class CoreRow(Configurable):
+    """What is a row of one of the kernels' lists: losses, metrics, optimizers.
+
+    Attributes
+    ----------
+    row : str or None
+    rows : callable
+        The list: ``[(name, {parameter: default}, third)]``. Parameters are attributes here.
+    """
+
+    row = rows = None
+
+    @classmethod
+    def _facts(cls):
+        return next((parameters, third) for row, parameters, third in cls.rows() if row == cls.row)
+
+    @property
+    def params(self):
+        """Values of the row's parameters, in its order."""
+        return tuple(float(getattr(self, n)) for n in self._facts()[0])
+
+    @property
+    def target(self):
+        """What a loss or metric compares with: ``"labels"`` or ``"dense"``."""
+        return self._facts()[1]
+
+
+def plain(value):
+    """`value` without objects of ours: ``{"class_name": ..., "config": ...}`` for each."""
+    if isinstance(value, Configurable):
+        return value.describe()
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(v) for v in value)
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def is_description(value):
+    """Whether `value` is what `plain` makes of an object."""
+    return isinstance(value, dict) and set(value) == {"class_name", "config"}
+
+
+def float_dtype(value):
+    """``"float32"`` or ``"float64"``, from whatever names one of them; None is the default, float32."""
+    if value is None:
+        return FLOATX
+    name = (
+        value
+        if isinstance(value, str)
+        else getattr(value, "name", getattr(value, "__name__", str(value)))
+    )
+    if name not in ("float32", "float64"):
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {value!r}")
+    return name
+
+
+_names_used = {}
+
+
+def snake_case(name):
+    """``BatchNormalization`` becomes ``batch_normalization``, ``LeakyReLU`` ``leaky_re_lu``."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique_name(class_name):
+    """The next default name for an object of a class, numbered as in Keras: dense, dense_1, …"""
+    base = snake_case(class_name)
+    _names_used[base] = number = _names_used.get(base, -1) + 1
+    return f"{base}_{number}" if number else base

@@ -1,0 +1,360 @@
+"""Runs a planned program: many steps in one call, one parallel region, no Python inside.
+
+(a) A program is a list of operations (fnn_op) cut into segments.  A *layered* segment runs operation by operation;
+    all threads share one, each takes a part of its panels, and wait for each other where the planner has set a
+    barrier.  A *chunked* segment is run by each thread for chunk after chunk of the samples, without waiting.
+(b) Parts depend on the number of threads; what is computed in a panel, a chunk or a gradient slot does not.  So the
+    bits are the same for any number of threads.
+(c) Pointers are bound once.  Those into the caller's arrays (data, labels, output) are patched at each call.
+(d) Threads run on copies of the operations, because a chunked segment has activations of its own in each thread.
+"""
+import numpy as np
+
+from cython.parallel cimport parallel, threadid
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from . cimport kernels as k
+from .threads cimport fnn_team_size
+
+cdef extern from "sync.h" nogil:
+    ctypedef struct fnn_barrier:
+        pass
+    void fnn_barrier_init(fnn_barrier *b) noexcept
+    void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
+    double fnn_now() noexcept
+    unsigned fnn_float_enter() noexcept
+    void fnn_float_leave(unsigned old) noexcept
+
+cdef enum Split:
+    BY_FEATURES = 0   # items: feature panels; each with every sample panel
+    BY_SAMPLES = 1    # items: sample panels; each with every feature panel
+    BY_BOTH = 2       # items: pairs, feature panel by feature panel
+    BY_ONE = 3        # the first thread does it
+
+cdef enum Chunked:
+    PRIVATE = 1       # a thread's activations hold one chunk at a time and stay in its cache
+    SHARED = 2        # activations hold the batch, because a reduction over it stands between two chunked segments
+
+SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
+SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
+
+cdef struct Plan:
+    Split split
+    ptrdiff_t items    # feature panels
+    int barrier        # wait for the others first (layered segments)
+
+cdef struct Segment:
+    int chunked
+    int lo
+    int hi
+
+cdef struct Job:
+    int n_ops
+    int n_partials
+    int first_segment
+    int last_segment
+    ptrdiff_t panel
+    ptrdiff_t chunk          # samples of a chunk
+    ptrdiff_t slots
+    ptrdiff_t count
+    ptrdiff_t batch
+    ptrdiff_t steps
+    ptrdiff_t partial_stride
+    const int64_t *index
+    int64_t row0
+    const double *lrs
+    uint64_t step0
+    uint64_t seed
+    double deadline
+    k.fnn_prep prep
+    const double *prep_s
+    const Plan *plan
+    const Segment *segments
+    k.fnn_op *ops
+    void **scratch
+    const double *partials
+    double *totals
+    double *step_totals      # NULL, or per step and partial {sum, weight}
+    fnn_barrier *barrier
+    int stop
+    ptrdiff_t steps_done
+
+
+cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *run, ptrdiff_t panels,
+                         int tid, int team) noexcept nogil:
+    """The part of thread `tid` of one operation."""
+    cdef k.fnn_rect r
+    cdef ptrdiff_t items, lo, hi, f, p
+    r.f0, r.f1, r.p0, r.p1 = 0, plan.items, 0, panels
+    if plan.split == BY_ONE:
+        if tid == 0:
+            op.run(op, run, &r)
+        return
+    if plan.split == BY_BOTH:
+        items = plan.items * panels
+    else:
+        items = plan.items if plan.split == BY_FEATURES else panels
+    lo = items * tid // team
+    hi = items * (tid + 1) // team
+    if lo >= hi:
+        return
+    if plan.split == BY_FEATURES:
+        r.f0, r.f1 = lo, hi
+        op.run(op, run, &r)
+    elif plan.split == BY_SAMPLES:
+        r.p0, r.p1 = lo, hi
+        op.run(op, run, &r)
+    else:
+        while lo < hi:
+            f = lo // panels
+            p = lo - f * panels
+            r.f0, r.p0 = f, p
+            if p == 0 and hi - lo >= panels:
+                r.f1 = f + (hi - lo) // panels
+                r.p1 = panels
+                lo += (r.f1 - f) * panels
+            else:
+                r.f1 = f + 1
+                r.p1 = min(panels, p + hi - lo)
+                lo += r.p1 - p
+            op.run(op, run, &r)
+
+
+cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg, k.fnn_run *run,
+                         int tid, int team) noexcept nogil:
+    """Every chunk of the gradient slots of thread `tid`, through all operations of the segment."""
+    cdef ptrdiff_t n = run.n, chunks = ceil_div(n, job.chunk), slots = min(job.slots, chunks)
+    cdef ptrdiff_t slot, c, c0
+    cdef k.fnn_rect r
+    cdef int i
+    team = min(team, <int>slots)  # so that the first threads work: only they have activations of their own
+    if tid >= team:
+        return
+    for slot in range(slots * tid // team, slots * (tid + 1) // team):
+        c0 = chunks * slot // slots
+        for c in range(c0, chunks * (slot + 1) // slots):
+            run.slot = slot
+            run.accumulate = c > c0
+            r.f0 = 0
+            if seg.chunked == SHARED:
+                r.p0 = c * job.chunk // job.panel
+                r.p1 = ceil_div(min(n, (c + 1) * job.chunk), job.panel)
+            else:
+                run.s0 = c * job.chunk
+                run.n = min(job.chunk, n - run.s0)
+                r.p0, r.p1 = 0, ceil_div(run.n, job.panel)
+            for i in range(seg.lo, seg.hi):
+                r.f1 = job.plan[i].items
+                ops[i].run(&ops[i], run, &r)
+    run.s0, run.n, run.slot, run.accumulate = 0, n, 0, 0
+
+
+cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels) noexcept nogil:
+    """First thread: add up the partial sums in the order of the samples; decide whether to go on."""
+    cdef int i
+    cdef ptrdiff_t p
+    cdef double a, b
+    cdef const double *row
+    for i in range(job.n_partials):
+        a = b = 0
+        row = job.partials + i * job.partial_stride
+        for p in range(panels):
+            a += row[2 * p]
+            b += row[2 * p + 1]
+        job.totals[2 * i] += a
+        job.totals[2 * i + 1] += b
+        if job.step_totals != NULL:
+            job.step_totals[2 * (step * job.n_partials + i)] = a
+            job.step_totals[2 * (step * job.n_partials + i) + 1] = b
+    job.steps_done = step + 1
+    if job.deadline > 0 and fnn_now() > job.deadline:
+        job.stop = 1
+
+
+cdef void work(Job *job, int tid, int team) noexcept nogil:
+    cdef k.fnn_run run
+    cdef double hyper[8]
+    cdef const Segment *seg
+    cdef k.fnn_op *ops = job.ops + <ptrdiff_t>tid * job.n_ops
+    cdef ptrdiff_t step, panels
+    cdef int i, j
+    cdef unsigned csr = fnn_float_enter()
+    run.s0 = run.slot = run.accumulate = 0
+    run.seed = job.seed
+    run.index = NULL
+    run.hyper = hyper
+    run.scratch = job.scratch[tid]
+    for step in range(job.steps):
+        run.n = run.batch = min(job.batch, job.count - step * job.batch)
+        run.step = job.step0 + <uint64_t>step
+        run.row0 = job.row0 + step * job.batch
+        if job.index != NULL:
+            run.index = job.index + step * job.batch
+        if job.prep != NULL:
+            job.prep(hyper, job.lrs[step], run.step + 1, job.prep_s)
+        panels = ceil_div(run.n, job.panel)
+        for j in range(job.first_segment, job.last_segment):
+            seg = &job.segments[j]
+            if seg.chunked:
+                fnn_barrier_wait(job.barrier, team)
+                chunked(job, ops, seg, &run, tid, team)
+                fnn_barrier_wait(job.barrier, team)
+            else:
+                for i in range(seg.lo, seg.hi):
+                    if job.plan[i].barrier:
+                        fnn_barrier_wait(job.barrier, team)
+                    layered(&ops[i], &job.plan[i], &run, panels, tid, team)
+        fnn_barrier_wait(job.barrier, team)
+        if tid == 0:
+            finish_step(job, step, panels)
+        fnn_barrier_wait(job.barrier, team)
+        if job.stop:
+            break
+    fnn_float_leave(csr)
+
+
+cdef class Executor:
+    """One program, bound to its memory.
+
+    Parameters
+    ----------
+    isa : str
+    dtype : numpy dtype, float32 or float64
+    ops : list of (kernel, p, n, s, fn, split, items, barrier)
+        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update", row name) or None each.
+    segments : list of (chunked, lo, hi)
+    bases : list (one per copy) of {base: address}; a base named in `live` is patched by `run`.
+    live : tuple of names of bases that come with each call
+    partials : (address, count, stride in doubles) of the partial sums of losses and metrics
+    optimizer : (row name, parameters) or None
+    """
+    cdef k.fnn_op *ops
+    cdef Plan *plan
+    cdef Segment *segments
+    cdef void **scratch
+    cdef fnn_barrier barrier
+    cdef Job job
+    cdef int n_copies, n_segments
+    cdef double prep_s[8]
+    cdef object keep
+    cdef list patches
+    cdef readonly object totals
+    cdef readonly tuple live
+
+    def __cinit__(self, isa, dtype, list ops, list segments, list bases, tuple live, partials, optimizer,
+                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep):
+        cdef const k.fnn_table *table = k.table_of(isa)
+        cdef int f64 = np.dtype(dtype) == np.float64, i, j, c
+        cdef k.fnn_op *op
+        cdef size_t address
+        self.n_copies, self.n_segments = len(bases), len(segments)
+        self.keep, self.live, self.patches = keep, live, []
+        self.ops = <k.fnn_op *>calloc(len(ops) * self.n_copies + 1, sizeof(k.fnn_op))
+        self.plan = <Plan *>calloc(len(ops) + 1, sizeof(Plan))
+        self.segments = <Segment *>calloc(len(segments) + 1, sizeof(Segment))
+        self.scratch = <void **>calloc(self.n_copies + 1, sizeof(void *))
+        if self.ops == NULL or self.plan == NULL or self.segments == NULL or self.scratch == NULL:
+            raise MemoryError("program")
+        for c in range(self.n_copies):
+            address = scratch[c]
+            self.scratch[c] = <void *>address
+        for i, (kernel, p, n, s, fn, split, items, barrier) in enumerate(ops):
+            self.plan[i].split = SPLITS[split]
+            self.plan[i].items = items
+            self.plan[i].barrier = barrier
+            for c in range(self.n_copies):
+                op = &self.ops[c * len(ops) + i]
+                op.run = k.find_kernel(table, kernel, f64)
+                for j, where in enumerate(p):
+                    if where is None:
+                        continue
+                    base, offset = where
+                    if base in live:
+                        if c == 0:
+                            self.patches.append((i, j, live.index(base), offset))
+                        continue
+                    address = bases[c][base] + offset
+                    op.p[j] = <void *>address
+                for j, number in enumerate(n):
+                    op.n[j] = number
+                for j, scalar in enumerate(s):
+                    op.s[j] = scalar
+                for j, what in enumerate(fn):
+                    if what is None:
+                        continue
+                    kind, row = what
+                    if kind == "act_fwd":
+                        op.fn[j] = <k.fnn_any>k.find_activation(table, row).fwd[f64]
+                    elif kind == "act_bwd":
+                        op.fn[j] = <k.fnn_any>k.find_activation(table, row).bwd[f64]
+                    else:
+                        op.fn[j] = <k.fnn_any>k.find_optimizer(table, row).update[f64]
+        for i, (is_chunked, lo, hi) in enumerate(segments):
+            self.segments[i].chunked, self.segments[i].lo, self.segments[i].hi = is_chunked, lo, hi
+        fnn_barrier_init(&self.barrier)
+        self.job.n_ops = len(ops)
+        self.job.panel, self.job.chunk, self.job.slots = panel, chunk, slots
+        address, self.job.n_partials, self.job.partial_stride = partials
+        self.job.partials = <const double *>address
+        self.totals = np.zeros((max(1, self.job.n_partials), 2))
+        self.job.plan, self.job.segments, self.job.ops = self.plan, self.segments, self.ops
+        self.job.scratch, self.job.barrier = self.scratch, &self.barrier
+        if optimizer is not None:
+            row, params = optimizer
+            self.job.prep = k.find_optimizer(table, row).prep
+            for j, scalar in enumerate(params):
+                self.prep_s[j] = scalar
+            self.job.prep_s = self.prep_s
+
+    def __dealloc__(self):
+        free(self.ops)
+        free(self.plan)
+        free(self.segments)
+        free(self.scratch)
+
+    def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
+            const double[::1] lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,
+            int first=0, int last=-1, double[:, :, ::1] step_totals=None):
+        """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
+
+        live: addresses of the bases named at construction.  seconds: stop at the first step boundary after so long
+        (0: never).  Sums of losses and metrics are left in `totals` (and per step in `step_totals`)."""
+        cdef Job *job = &self.job
+        cdef size_t address
+        cdef ptrdiff_t steps = ceil_div(count, batch) if count > 0 else 0
+        cdef int i, j, c, which, team = max(1, min(threads, self.n_copies))
+        cdef ptrdiff_t offset
+        cdef double[:, ::1] totals = self.totals
+        if index is not None and index.shape[0] < count:
+            raise ValueError(f"index: expected at least {count} entries, got {index.shape[0]}")
+        if job.prep != NULL and (lrs is None or lrs.shape[0] < steps):
+            raise ValueError(f"lrs: expected {steps} learning rates")
+        if step_totals is not None and (step_totals.shape[0] < steps or step_totals.shape[1] != job.n_partials
+                                        or step_totals.shape[2] != 2):
+            raise ValueError("step_totals: wrong shape")
+        for i, j, which, offset in self.patches:
+            address = live[which]
+            for c in range(self.n_copies):
+                self.ops[c * job.n_ops + i].p[j] = <void *>(address + offset) if address else NULL
+        totals[:, :] = 0
+        job.totals = &totals[0, 0]
+        job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
+        job.index = NULL if index is None or steps == 0 else &index[0]
+        job.lrs = NULL if lrs is None or steps == 0 else &lrs[0]
+        job.row0, job.count, job.batch, job.steps = row0, count, batch, steps
+        job.step0, job.seed = step0, seed
+        job.first_segment, job.last_segment = first, self.n_segments if last < 0 else last
+        job.stop, job.steps_done = 0, 0
+        job.deadline = fnn_now() + seconds if seconds > 0 else 0
+        with nogil:
+            if team == 1:
+                work(job, 0, 1)
+            else:
+                with parallel(num_threads=team):
+                    work(job, threadid(), fnn_team_size())
+        return job.steps_done

@@ -1,0 +1,174 @@
+"""The C kernels: which instruction set is used, and the lists everything above is made from."""
+import os
+
+import numpy as np
+
+
+cdef const fnn_table *ACTIVE = NULL
+
+# numpy dtype of a data array -> the code that the gather kernel knows (src_c/loops/data.inl.h)
+DATA_CODES = {
+    np.dtype(name).str: code
+    for name, code in [
+        ("bool", 0), ("u1", 0), ("i1", 1), ("u2", 2), ("i2", 3), ("u4", 4), ("i4", 5), ("u8", 6), ("i8", 7),
+        ("f2", 8), ("f4", 9), ("f8", 10),
+    ]
+}
+
+
+cdef const fnn_table *table_of(isa) except NULL:
+    """The table of instruction set `isa`; None: the one this process uses."""
+    cdef const char *why = NULL
+    cdef const fnn_table *t
+    if isa is None:
+        return ACTIVE
+    name = isa.encode()
+    t = fnn_select(name, &why)
+    if t == NULL:
+        built = ", ".join(repr(n) for n in built_targets())
+        if why != NULL:
+            raise RuntimeError(f"instruction set {isa!r} refused: {why.decode()}; runnable here: {', '.join(targets())}")
+        raise RuntimeError(f"unknown instruction set {isa!r}; this build has {built}")
+    return t
+
+
+cdef const fnn_activation *find_activation(const fnn_table *t, name) except NULL:
+    cdef const fnn_activation *a = t.activations
+    while a.name != NULL:
+        if a.name.decode() == name:
+            return a
+        a += 1
+    raise KeyError(f"no activation row {name!r}")
+
+
+cdef const fnn_optimizer *find_optimizer(const fnn_table *t, name) except NULL:
+    cdef const fnn_optimizer *o = t.optimizers
+    while o.name != NULL:
+        if o.name.decode() == name:
+            return o
+        o += 1
+    raise KeyError(f"no optimizer row {name!r}")
+
+
+cdef fnn_any find_named(const fnn_named *k, name, int f64):
+    while k.name != NULL:
+        if k.name.decode() == name:
+            return k.fn[f64]
+        k += 1
+    return NULL
+
+
+cdef fnn_any find_function(const fnn_table *t, name, int f64) except NULL:
+    cdef fnn_any f = find_named(t.functions, name, f64)
+    if f == NULL:
+        raise KeyError(f"no function {name!r}")
+    return f
+
+
+cdef fnn_kernel find_loss(const fnn_loss *row, name, int f64):
+    while row.name != NULL:
+        if row.name.decode() == name:
+            return row.run[f64]
+        row += 1
+    return NULL
+
+
+cdef fnn_kernel find_kernel(const fnn_table *t, name, int f64) except NULL:
+    """A kernel by name; a loss or metric row as "loss:name", "metric:name"."""
+    cdef fnn_kernel k
+    kind, _, row = name.partition(":")
+    if kind == "loss" and row:
+        k = find_loss(t.losses, row, f64)
+    elif kind == "metric" and row:
+        k = find_loss(t.metrics, row, f64)
+    else:
+        k = <fnn_kernel>find_named(t.kernels, name, f64)
+    if k == NULL:
+        raise KeyError(f"no kernel {name!r}")
+    return k
+
+
+def _params(text):
+    pairs = (item.split("=") for item in text.decode().split(",") if item)
+    return {key: float(value) for key, value in pairs}
+
+
+def built_targets():
+    """Names of the instruction sets in this build, best last."""
+    names, i = [], 0
+    while fnn_targets()[i] != NULL:
+        names.append(fnn_targets()[i].decode())
+        i += 1
+    return names
+
+
+def targets():
+    """Names of the instruction sets of this build that this CPU can run, best last."""
+    return [n for n in built_targets() if fnn_cpu_has(n.encode())]
+
+
+def isa():
+    """Name of the instruction set this process uses (``FASTNN_ISA`` forces one)."""
+    return ACTIVE.isa.decode()
+
+
+def vector_bytes(isa=None):
+    return table_of(isa).vector_bytes
+
+
+def activation_rows():
+    """``[(name, {parameter: default}, derivative needs the input)]`` of every activation in the kernels."""
+    cdef const fnn_activation *a = ACTIVE.activations
+    rows = []
+    while a.name != NULL:
+        rows.append((a.name.decode(), _params(a.params), bool(a.from_input)))
+        a += 1
+    return rows
+
+
+def optimizer_rows():
+    """``[(name, {parameter: default}, [names of the state vectors])]``."""
+    cdef const fnn_optimizer *o = ACTIVE.optimizers
+    rows = []
+    while o.name != NULL:
+        rows.append((o.name.decode(), _params(o.params), [s for s in o.state.decode().split(",") if s]))
+        o += 1
+    return rows
+
+
+cdef list _loss_rows(const fnn_loss *row):
+    rows = []
+    while row.name != NULL:
+        rows.append((row.name.decode(), _params(row.params), "dense" if row.target == FNN_TARGET_DENSE else "labels"))
+        row += 1
+    return rows
+
+
+def loss_rows():
+    """``[(name, {parameter: default}, "labels" | "dense")]``: what the target of the loss is."""
+    return _loss_rows(ACTIVE.losses)
+
+
+def metric_rows():
+    """As `loss_rows`, of the metrics."""
+    return _loss_rows(ACTIVE.metrics)
+
+
+def call_function(str name, x, isa=None):
+    """``math_<name>`` of a contiguous float array, on any instruction set: the door of the accuracy tests.
+
+    The result lies at the same byte offset modulo 64 as `x`."""
+    cdef const fnn_table *t = table_of(isa)
+    cdef int f64 = {"float32": 0, "float64": 1}[x.dtype.name]
+    cdef fnn_any f = find_function(t, "math_" + name, f64)
+    raw = np.empty(x.nbytes + 128, np.uint8)
+    shift = (x.ctypes.data - raw.ctypes.data) % 64
+    y = raw[shift:shift + x.nbytes].view(x.dtype)
+    cdef size_t px = x.ctypes.data, py = y.ctypes.data
+    cdef ptrdiff_t n = x.size
+    with nogil:
+        (<void (*)(void *, const void *, ptrdiff_t) noexcept nogil>f)(<void *>py, <const void *>px, n)
+    return y
+
+
+ACTIVE = table_of(os.environ.get("FASTNN_ISA", ""))

@@ -1,0 +1,67 @@
+"""Every question about threads is asked here: how many there may be, and what happens to them at a fork."""
+import os
+
+
+MAX_THREADS = 64
+cdef int LIMIT = 0  # set_num_threads; 0: as many as the process may use
+
+
+def openmp():
+    """Whether this build can use more than one thread."""
+    return bool(FNN_OPENMP)
+
+
+def _quota():
+    """Cores that the container's cgroup (v2, then v1) grants, or None."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as f:
+            quota, period = f.read().split()
+        return None if quota == "max" else float(quota) / float(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as f:
+            quota = int(f.read())
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as f:
+            period = int(f.read())
+        return None if quota <= 0 else quota / period
+    except (OSError, ValueError):
+        return None
+
+
+def available_threads():
+    """Threads that may run at once: cores of this process' affinity mask, the cgroup's quota rounded up,
+    ``OMP_NUM_THREADS`` and ``OMP_THREAD_LIMIT``, whichever is least."""
+    if not FNN_OPENMP or fnn_in_team():
+        return 1
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota()
+    if quota is not None:
+        n = min(n, max(1, int(-(-quota // 1))))
+    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
+        first = os.environ.get(name, "").split(",")[0].strip()
+        if first.isdigit() and int(first) > 0:
+            n = min(n, int(first))
+    return max(1, min(n, MAX_THREADS))
+
+
+def get_num_threads():
+    """The most threads a call uses when it is not told otherwise."""
+    return LIMIT or available_threads()
+
+
+def set_num_threads(n):
+    """Use at most `n` threads from now on (None: as many as the process may use).  Results do not depend on it."""
+    global LIMIT
+    if n is None:
+        LIMIT = 0
+        return
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_THREADS:
+        raise ValueError(f"n: expected an integer from 1 to {MAX_THREADS} or None, got {n!r}")
+    LIMIT = n
+
+
+# The OpenMP runtime's idle threads do not exist in a child, and its first parallel region there would wait for them
+# for ever (scikit-learn#19272).  Letting them go just before the fork makes parent and child start new ones.
+if FNN_OPENMP and hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=fnn_release_team)

@@ -1,0 +1,176 @@
+"""Activations: functions on arrays, names for layers.
+
+The list is the kernels' own: a row there is a function here, a name for ``activation=`` and an epilogue of a dense
+layer. ``softmax`` and ``log_softmax``, which look at all features of a sample, are beside it.
+"""
+
+from math import inf
+
+from fastnn._core.kernels import activation_rows
+
+from ._checks import Registry, module_attributes, number, unknown_keyword
+from ._config import Configurable, is_description
+
+ROW_WISE = ("softmax", "log_softmax")
+GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
+ALIASES = {"alpha": "negative_slope"}  # Keras 2: Keras 3
+NO_DERIVATIVE = (
+    "A function of your own has no derivative here: write a layer with call and backward."
+)
+_registry = Registry("activation", NO_DERIVATIVE)
+
+
+class ActivationFunction(Configurable):
+    """An activation with its parameters: a function on arrays that layers can fuse.
+
+    Parameters
+    ----------
+    name : str
+    defaults : dict
+        Names and default values of the parameters, in the order of the kernels.
+    row, general : str
+        The rows in the kernels: without parameters, and with them.
+    values : dict
+        Parameters that differ from the defaults.
+    """
+
+    def __init__(self, name, defaults, row, general, values=None):
+        self.__name__, self.defaults, self.row, self.general = name, defaults, row, general
+        self.values = values or {}
+        self.__doc__ = f"{name} of an array; parameters {defaults or 'none'}."
+
+    def __call__(self, x, **parameters):
+        """f(x), of the same shape; float32 and float64 stay what they are.
+
+        Parameters
+        ----------
+        x : array_like
+        **parameters : float
+
+        Returns
+        -------
+        ndarray
+        """
+        from . import ops
+
+        function = self.using(**parameters) if parameters else self
+        return getattr(ops, self.__name__)(x, **function.values)
+
+    def using(self, **parameters):
+        """The same function with other parameters; None keeps a default."""
+        values = dict(self.values)
+        for key, value in parameters.items():
+            if key not in self.defaults:
+                if ALIASES.get(key) not in self.defaults:
+                    raise unknown_keyword(self.__name__, key, ["x", *self.defaults])
+                key = ALIASES[key]
+            if value is None:
+                values.pop(key, None)
+                continue
+            values[key] = inf if value == inf else number(key, value)
+        values = {k: v for k, v in values.items() if v != self.defaults[k]}
+        return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)
+
+    @property
+    def parameters(self):
+        """Every parameter, in the order of the kernels."""
+        return {**self.defaults, **self.values}
+
+    def emit(self, graph, x):
+        """Declare f(x) in a graph."""
+        if self.row == "linear":
+            return x
+        if self.row in ROW_WISE:
+            return getattr(graph, self.row)(x)
+        if self.values:
+            return graph.activation(x, self.general, tuple(self.parameters.values()))
+        plain = () if self.row != self.general else tuple(self.defaults.values())
+        return graph.activation(x, self.row, plain)
+
+    def get_config(self):
+        return {"name": self.__name__, **self.values}
+
+    def describe(self):
+        return super().describe() if self.values else self.__name__
+
+    def __eq__(self, other):
+        if not isinstance(other, ActivationFunction):
+            return NotImplemented
+        return (self.__name__, self.values) == (other.__name__, other.values)
+
+    def __hash__(self):
+        return hash((self.__name__, *sorted(self.values.items())))
+
+    def __repr__(self):
+        return (
+            " ".join(["<activation", self.__name__, *(f"{k}={v}" for k, v in self.values.items())])
+            + ">"
+        )
+
+
+def _functions():
+    rows = {name: parameters for name, parameters, _ in activation_rows()}
+    for name, parameters in rows.items():
+        if not name.endswith(GENERAL):
+            general = name + GENERAL if name + GENERAL in rows else name
+            yield ActivationFunction(name, rows.get(general, parameters), name, general)
+    for name in ROW_WISE:
+        yield ActivationFunction(name, {}, name, name)
+
+
+for _function in _functions():
+    globals()[_function.__name__] = _function
+    _registry.add(_function, _function.__name__)
+
+
+def get(identifier):
+    """The activation for a name in any case, a function of this module or an activation layer.
+
+    Parameters
+    ----------
+    identifier : str, dict, ActivationFunction, layer or None
+        None is ``linear``.
+
+    Returns
+    -------
+    ActivationFunction
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For a plain Python function, which has no derivative.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.activations.get("ReLU")
+    <activation relu>
+    """
+    if identifier is None:
+        return _registry.find("linear")
+    if isinstance(identifier, ActivationFunction):
+        return identifier
+    if isinstance(identifier, str):
+        return _registry.find(identifier)
+    if is_description(identifier):
+        name, parameters = identifier["config"]["name"], dict(identifier["config"])
+        del parameters["name"]
+        return _registry.find(name).using(**parameters)
+    function = getattr(identifier, "function", None)
+    if isinstance(function, ActivationFunction):
+        return function
+    raise TypeError(
+        f"activation: expected a name or a function of fastnn.activations, got {identifier!r}. {_registry.hint}"
+    )
+
+
+def names():
+    """Names of the activations."""
+    return _registry.names()
+
+
+__all__ = ["ActivationFunction", "get", "names"]
+__all__ += names()
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,0 +1,212 @@
+"""The data edge: whatever users call data becomes arrays that the core reads as they lie, and is checked once.
+
+(a) No copy if an array has native, aligned, contiguous rows of a number type; the core converts on the fly. So uint8
+    images stay uint8, and a memory map is read as training goes. Otherwise one copy.
+(b) Targets are class numbers (int32) or numbers, as many as the model has outputs; which, the loss says.
+(c) An error names the argument, the row, what was expected and what came.
+"""
+
+from math import prod
+
+import numpy as np
+
+from ._core.kernels import DATA_CODES
+
+CHUNK = 1 << 18  # numbers looked at in one go: in cache, and no large temporary for a memory map
+
+
+class Data:
+    """Checked samples: x (n, features), y (n,) or (n, outputs) or None, w (n,) or None."""
+
+    __slots__ = ("x", "y", "w", "n", "start", "stop")
+
+    def __init__(self, x, y=None, w=None):
+        self.x, self.y, self.w, self.n = x, y, w, len(x)
+
+    def part(self, start, stop):
+        """Samples start … stop − 1, as views."""
+        return Data(*(None if a is None else a[start:stop] for a in (self.x, self.y, self.w)))
+
+
+def as_array(name, value):
+    """`value` as an array of numbers."""
+    if isinstance(value, np.ndarray):
+        array = value
+    elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
+        raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
+    elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        array = np.from_dlpack(value)
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:  # rows of different lengths
+            raise ValueError(
+                f"{name}: cannot make an array of this {type(value).__name__}: {error}"
+            ) from None
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected numbers, got an array of dtype {array.dtype}")
+    return array
+
+
+def readable(array, dtype):
+    """The array itself if the core can read it where it lies, else a copy.
+
+    Rows must be contiguous; they may be apart (``x[::2]``), not overlapping or backwards."""
+    native = array.dtype.isnative and array.flags.aligned
+    if array.dtype.str not in DATA_CODES or not native:
+        kept = array.dtype.newbyteorder("=").str in DATA_CODES
+        return np.require(array, array.dtype.newbyteorder("=") if kept else dtype, ["C", "A"])
+    if array.flags.c_contiguous:
+        return array
+    if len(array) and array[0].flags.c_contiguous and array.strides[0] >= array[0].nbytes:
+        return array
+    return np.ascontiguousarray(array)
+
+
+def samples(name, value, shape, dtype):
+    """Inputs as (n, features).
+
+    Parameters
+    ----------
+    name : str
+    value : array_like (n, *shape)
+        A one-dimensional one is n samples of one feature.
+    shape : tuple or None
+        That of a sample.
+    dtype : str
+        For number types that the core does not read.
+    """
+    array = as_array(name, value)
+    if array.ndim == 1 and shape == (1,):
+        array = array[:, None]
+    if array.ndim == 0 or array.shape[1:] != shape:
+        hint = ""
+        if array.ndim and prod(array.shape[1:]) == prod(shape):
+            hint = "; the sizes agree: reshape it, or start the model with Flatten or Reshape"
+        elif array.shape == shape:
+            hint = "; a single sample needs a batch axis: x[None]"
+        raise ValueError(f"{name}: expected shape {_batch(shape)}, got {array.shape}{hint}")
+    return readable(array, dtype).reshape(len(array), prod(shape))
+
+
+def _batch(shape):
+    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"
+
+
+def labels(name, value, classes):
+    """Class numbers 0 … classes − 1 as int32 (n,)."""
+    array = as_array(name, value)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        hint = (
+            "; for one-hot rows use categorical_crossentropy"
+            if array.shape[1:] == (classes,)
+            else ""
+        )
+        raise ValueError(
+            f"{name}: expected class numbers of shape (n,), got shape {array.shape}{hint}"
+        )
+    if array.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = np.trunc(array) == array
+        _refuse(name, array, ~whole, "expected whole class numbers")
+    _refuse(name, array, (array < 0) | (array >= classes), f"expected classes 0 to {classes - 1}, as the model has"
+            f" {classes} outputs")  # fmt: skip
+    return np.ascontiguousarray(array, np.int32)
+
+
+def _refuse(name, array, bad, expected):
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ValueError(f"{name}: {expected}; got {array[i]} in row {i}")
+
+
+def targets(name, value, shape, dtype):
+    """Numbers as (n, outputs)."""
+    array = as_array(name, value)
+    if array.ndim == 1 and prod(shape) == 1:
+        array = array[:, None]
+    if array.shape[1:] != shape and not (array.ndim == 2 and array.shape[1] == prod(shape)):
+        hint = ""
+        if array.ndim == 1 and array.dtype.kind in "iu":
+            hint = "; for class numbers use sparse_categorical_crossentropy"
+        raise ValueError(
+            f"{name}: expected shape {_batch(shape)} like the model's output, got {array.shape}{hint}"
+        )
+    return readable(array, dtype).reshape(len(array), prod(shape))
+
+
+def free_targets(name, value, shape):
+    """Targets of a Python loss: as they come, but with the trailing axis of one output."""
+    array = as_array(name, value)
+    if array.ndim == 1 and shape == (1,):
+        array = array[:, None]
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def weights(name, value, n, dtype):
+    """Sample weights as (n,) of the model's dtype."""
+    array = as_array(name, value)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), one weight a sample, got {array.shape}")
+    array = np.ascontiguousarray(array, dtype)
+    _refuse(
+        name, array, ~(np.isfinite(array) & (array >= 0)), "expected finite weights, not negative"
+    )
+    return array
+
+
+def class_weights(value, y, dtype):
+    """The weight of each sample by its class; classes that are not named weigh 1."""
+    if not isinstance(value, dict):
+        raise TypeError(
+            f"class_weight: expected a dict from class numbers to weights, got {value!r}"
+        )
+    y = np.asarray(y)
+    classes = (
+        y.argmax(axis=1)
+        if y.ndim == 2 and y.shape[1] > 1
+        else np.round(y).astype(np.int64).reshape(-1)
+    )
+    result = np.ones(len(classes), dtype)
+    for number, weight in value.items():
+        if not np.isfinite(weight) or weight < 0:
+            raise ValueError(
+                f"class_weight[{number}]: expected a finite weight, not negative, got {weight}"
+            )
+        result[classes == number] = weight
+    return result
+
+
+def same_length(n, **others):
+    """ValueError unless all have n rows."""
+    for name, array in others.items():
+        if array is not None and len(array) != n:
+            raise ValueError(f"{name}: expected {n} rows, as many as x, got {len(array)}")
+
+
+def check_finite(name, array):
+    """ValueError that names the first NaN or infinity and where it is."""
+    if array is None or array.dtype.kind != "f" or not array.size:
+        return
+    rows = max(1, CHUNK // max(1, array[0].size))
+    for start in range(0, len(array), rows):
+        part = array[start : start + rows]
+        # A sum is finite only if all terms are; if it overflows, the slower look says that all is well.
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(part, axis=None)
+        if not np.isfinite(total) and not np.isfinite(part).all():
+            first = np.argwhere(~np.isfinite(part))[0]
+            where = f"row {start + first[0]}" + (f", column {first[1]}" if len(first) > 1 else "")
+            raise ValueError(
+                f"{name}: found {part[tuple(first)]} in {where}; expected finite numbers"
+                " (check_finite=False switches this check off)"
+            )

@@ -1,0 +1,89 @@
+"""Fashion-MNIST: 70,000 pictures of clothes, 28 x 28 pixels, from IDX files on this machine."""
+
+import os
+from pathlib import Path
+
+from ._idx import read_pair
+
+CLASS_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+MAX_VALUE = 255
+_SYSTEM_FOLDER = "/usr/share/datasets/fashion-mnist"
+_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def load_data(path=None):
+    """Load Fashion-MNIST: 60,000 training and 10,000 test images.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        Folder with the four IDX files, ``.gz`` or unpacked. Without it: the folder
+        ``$FASTNN_DATA`` or ``$FASTNN_DATA/fashion-mnist``, else the one that Debian's package
+        ``dataset-fashion-mnist`` fills. Nothing is ever downloaded.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        ``x`` : uint8 of shape (n, 28, 28).
+        ``y`` : uint8 of shape (n,), classes 0 to 9 (``CLASS_NAMES``).
+
+    Raises
+    ------
+    FileNotFoundError
+        No folder has the four files; the message says where they were looked for and how to get
+        them.
+    ValueError
+        A file is damaged, truncated or not what it should be; the message names it.
+
+    References
+    ----------
+    H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
+    Learning Algorithms", arXiv:1708.07747, 2017. Licence: MIT.
+    """
+    folder, suffixes = _find(path)
+    train = read_pair(folder, "train", suffixes["train"])
+    test = read_pair(folder, "t10k", suffixes["t10k"])
+    return train, test
+
+
+def _find(path):
+    """The folder to read and, per part, the suffix its files have there."""
+    if path is not None:
+        folders = [Path(path)]
+    else:
+        data = os.environ.get("FASTNN_DATA")
+        folders = [Path(data), Path(data) / "fashion-mnist"] if data else []
+        folders.append(Path(_SYSTEM_FOLDER))
+    for folder in folders:
+        suffixes = {}
+        for part in ("train", "t10k"):
+            names = [name for name in _FILES if name.startswith(part)]
+            for suffix in (".gz", ""):
+                if all((folder / (name + suffix)).is_file() for name in names):
+                    suffixes[part] = suffix
+                    break
+        if len(suffixes) == 2:
+            return folder, suffixes
+    raise FileNotFoundError(
+        "Fashion-MNIST not found in "
+        + ", ".join(str(folder) for folder in folders)
+        + ". Install Debian's package `dataset-fashion-mnist`, or put the files "
+        + ", ".join(_FILES)
+        + " (as they are or .gz) into a folder and name it: load_data(path) or $FASTNN_DATA"
+    )

@@ -1,0 +1,171 @@
+"""The loop of `fit`: epochs, blocks of steps, validation, callbacks, progress.
+
+(a) The core gets as many steps as fit into `BLOCK_SECONDS`, so that the live line moves and Ctrl-C is answered; single
+    batches only if a callback wants to see them.
+(b) Ctrl-C during a block is remembered and raised after it: weights, step count and optimizer state then belong
+    together. A second Ctrl-C is raised at once.
+"""
+
+import signal
+import threading
+import time
+from math import ceil, floor
+
+from ._checks import integer, number
+from ._random import permutation
+from .callbacks import CallbackList, History
+from .progress import Progress, verbosity
+
+BLOCK_SECONDS = 0.1
+
+
+class Plan:
+    """The checked numbers of a call of `fit`."""
+
+    def __init__(self, batch_size, *, epochs, initial_epoch, shuffle, steps_per_epoch, validation_batch_size,
+                 validation_freq):  # fmt: skip
+        if not isinstance(shuffle, bool):
+            raise TypeError(f"shuffle: expected True or False, got {shuffle!r}")
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.epochs, self.initial_epoch = epochs, initial_epoch
+        self.steps_per_epoch = (
+            None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
+        )
+        self.validation_batch_size = integer("validation_batch_size", validation_batch_size, 1)
+        if hasattr(validation_freq, "__iter__"):
+            self.validation_freq = {integer("validation_freq", e, 1) for e in validation_freq}
+        else:
+            self.validation_freq = integer("validation_freq", validation_freq, 1)
+
+    def samples(self, n):
+        """Samples of an epoch, of n there are."""
+        if self.steps_per_epoch is None:
+            return n
+        if self.steps_per_epoch > ceil(n / self.batch_size):
+            raise ValueError(
+                f"steps_per_epoch: expected at most {ceil(n / self.batch_size)} steps of batch_size {self.batch_size},"
+                f" as x has {n} rows, got {self.steps_per_epoch}"
+            )
+        return min(n, self.steps_per_epoch * self.batch_size)
+
+    def validates(self, epoch):
+        """Whether an epoch (0, 1, …) ends with validation."""
+        if isinstance(self.validation_freq, set):
+            return epoch + 1 in self.validation_freq
+        return (epoch + 1) % self.validation_freq == 0
+
+
+def split(model, data, fraction, given, check_finite):
+    """``(training data, validation data or None)``."""
+    if not data.n:
+        raise ValueError("x: expected at least one row, got none")
+    if given is not None:
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise TypeError(
+                f"validation_data: expected (x, y) or (x, y, sample_weight), got {type(given).__name__}"
+            )
+        names = [f"validation_data[{i}]" for i in range(3)]
+        x, y, w = *given, *[None] * (3 - len(given))
+        held_out = model.data(x, y, w, None, check_finite, names)
+        if not held_out.n:
+            raise ValueError("validation_data[0]: expected at least one row, got none")
+        return data, held_out
+    if not number("validation_split", fraction, 0, 1, open_high=True):
+        return data, None
+    at = floor(data.n * (1 - fraction))
+    if not 0 < at < data.n:
+        raise ValueError(
+            f"validation_split: {fraction} of {data.n} rows leaves nothing to train on or to validate"
+        )
+    return data.part(0, at), data.part(at, data.n)
+
+
+def run(model, train, held_out, plan, callbacks, verbose):
+    """Train as planned; returns the History."""
+    history, progress = History(), Progress(verbose)
+    callbacks = [] if callbacks is None else callbacks
+    callbacks = [callbacks] if not hasattr(callbacks, "__iter__") else list(callbacks)
+    names = model.metrics_names
+    names = names + [f"val_{n}" for n in names] if held_out is not None else names
+    params = {
+        "epochs": plan.epochs,
+        "steps": ceil(plan.samples(train.n) / plan.batch_size),
+        "metrics": names,
+    }
+    hooks = CallbackList([history, *callbacks], model, {**params, "verbose": verbosity(verbose)})
+    model.history, model.stop_training = history, False
+    logs = {}
+    try:
+        hooks.call("on_train_begin")
+        for epoch in range(plan.initial_epoch, plan.epochs):
+            progress.start(f"Epoch {epoch + 1}/{plan.epochs}", plan.samples(train.n))
+            hooks.call("on_epoch_begin", epoch)
+            began = time.perf_counter()
+            logs = train_epoch(model, train, plan, hooks, progress)
+            seconds = time.perf_counter() - began
+            if held_out is not None and plan.validates(epoch):
+                found = model.measure(held_out, plan.validation_batch_size, hooks)
+                logs.update({f"val_{name}": value for name, value in found.items()})
+            model.epochs_done += 1
+            progress.finish(logs, seconds)
+            hooks.call("on_epoch_end", epoch, logs=logs)
+            if model.stop_training:
+                break
+        hooks.call("on_train_end", logs=logs)
+    finally:
+        progress.clear()
+    return history
+
+
+def train_epoch(model, data, plan, hooks, progress):
+    """One pass over the data; returns the means."""
+    n, batch = plan.samples(data.n), plan.batch_size
+    index = permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None
+    single, rates = hooks.per_batch("train"), None
+    done, step, sums = 0, 0, [0.0] * len(model.metrics_names)
+    while done < n and not model.stop_training:
+        with model._lock:
+            engine = model.engine()
+            if single:
+                hooks.batch("train", "begin", step)
+                rates = model.optimizer.rates(engine.step, 1)
+            elif rates is None:
+                rates = model.optimizer.rates(engine.step, ceil((n - done) / batch))
+            count = min(batch, n - done) if single else n - done
+            with InterruptLater():
+                block = engine.fit_block(
+                    data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS
+                )
+            model.optimizer.iterations = engine.step
+        steps = ceil(block[0] / batch)
+        rates = rates[steps:]
+        done, step = done + block[0], step + steps
+        sums = [a + b for a, b in zip(sums, (block[1], *block[2]), strict=True)]
+        logs = {k: v / done for k, v in zip(model.metrics_names, sums, strict=True)}
+        if single:
+            hooks.batch("train", "end", step - 1, logs)
+        progress.update(done, logs)
+    return logs
+
+
+class InterruptLater:
+    """Ctrl-C inside the block is raised at its end, a second one at once; elsewhere than in the main thread, or if
+    the program has its own handler, nothing is changed."""
+
+    def __enter__(self):
+        self.came, self.before = False, None
+        if threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self.before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number, frame):
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+    def __exit__(self, *error):
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+        if self.came and error[0] is None:
+            raise KeyboardInterrupt

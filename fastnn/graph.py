@@ -1,0 +1,153 @@
+"""What a model computes: a graph of operations on tensors, without a word on how.
+
+Layers call the methods of `Graph`; `program` turns the result into a list of kernels. Every operation is local to a
+sample or says so (`batch_norm`), which is all that the planner needs to choose a schedule.
+"""
+
+from dataclasses import dataclass, field
+from math import prod
+
+
+@dataclass(eq=False)
+class Tensor:
+    """The result of a node; `shape` is without the batch axis."""
+
+    shape: tuple
+    node: "Node" = None
+
+    @property
+    def size(self):
+        return prod(self.shape)
+
+
+@dataclass(eq=False)
+class Node:
+    kind: str
+    inputs: list
+    out: Tensor
+    attrs: dict = field(default_factory=dict)
+    variables: dict = field(default_factory=dict)  # role -> Variable
+    act: tuple = None  # (row, parameters): the activation fused into this node
+    trainable: bool = True
+
+
+class Graph:
+    """Nodes in the order in which layers declared them, which is an order in which they can run."""
+
+    def __init__(self):
+        self.nodes = []
+        self.consumers = {}  # Tensor -> [Node]
+
+    def _add(self, kind, inputs, shape, attrs=None, variables=None, trainable=True):
+        node = Node(kind, list(inputs), Tensor(tuple(shape)), attrs or {}, variables or {}, trainable=trainable)
+        node.out.node = node
+        self.nodes.append(node)
+        for tensor in inputs:
+            self.consumers.setdefault(tensor, []).append(node)
+        return node.out
+
+    def input(self, shape):
+        return self._add("input", [], shape)
+
+    def dense(self, x, kernel, bias=None, trainable=True):
+        """``x @ kernel + bias`` over the last axis of a flat tensor."""
+        variables = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
+        return self._add("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
+
+    def activation(self, x, row, params=()):
+        """An elementwise function by the name of its row in the kernels."""
+        return self._add("activation", [x], x.shape, {"row": row, "params": tuple(params)})
+
+    def softmax(self, x):
+        return self._add("softmax", [x], x.shape, {"row": "softmax"})
+
+    def log_softmax(self, x):
+        return self._add("softmax", [x], x.shape, {"row": "log_softmax"})
+
+    def batch_norm(self, x, gamma, beta, mean, variance, momentum, epsilon, frozen=False):
+        """Normalisation by the statistics of the batch while training; by the moving ones otherwise or if frozen."""
+        variables = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        variables = {role: v for role, v in variables.items() if v is not None}
+        attrs = {"momentum": momentum, "epsilon": epsilon, "frozen": frozen}
+        return self._add("batch_norm", [x], x.shape, attrs, variables, not frozen)
+
+    def dropout(self, x, rate, seed_id):
+        return self._add("dropout", [x], x.shape, {"rate": rate, "id": seed_id})
+
+    def affine(self, x, scale, offset):
+        """``x * scale + offset``, two numbers."""
+        return self._add("affine", [x], x.shape, {"scale": scale, "offset": offset})
+
+    def reshape(self, x, shape):
+        """Another shape of the same numbers: free."""
+        return self._add("reshape", [x], shape)
+
+    def add(self, a, b):
+        return self._add("add", [a, b], a.shape)
+
+    def python(self, layer, x):
+        """A layer in plain NumPy: ``layer.call(x, training)`` and ``layer.backward(dy)``."""
+        shape = layer.compute_output_shape(x.shape)
+        variables = {v.name: v for v in layer.weights}
+        return self._add("python", [x], shape, {"layer": layer}, variables, layer.trainable)
+
+    def variables(self):
+        """Every variable once, in order of first use."""
+        return list(dict.fromkeys(v for node in self.nodes for v in node.variables.values()))
+
+    def trainable_variables(self):
+        return list(dict.fromkeys(v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable))
+
+
+FUSES_ACTIVATION = ("dense", "batch_norm")
+
+
+def simplify(graph, x, y):
+    """The nodes between x and y, shapes resolved away and activations fused: ``(nodes, x, y, consumers)``.
+
+    Nodes are copied, so that the graph can be planned again with other choices. An activation joins the dense or
+    batch normalisation that feeds it, if nobody else reads that result.
+    """
+    needed, stack = set(), [y]
+    while stack:
+        tensor = stack.pop()
+        if tensor in needed:
+            continue
+        needed.add(tensor)
+        if tensor.node is not None and tensor is not x:
+            stack += tensor.node.inputs
+    alias, nodes = {}, []
+
+    def resolve(tensor):
+        while tensor in alias:
+            tensor = alias[tensor]
+        return tensor
+
+    for node in graph.nodes:
+        if node.out not in needed:
+            continue
+        inputs = [resolve(t) for t in node.inputs]
+        if node.kind == "reshape":
+            alias[node.out] = inputs[0]
+            continue
+        copy = Node(node.kind, inputs, Tensor(node.out.shape), node.attrs, node.variables, None, node.trainable)
+        copy.out.node = copy
+        alias[node.out] = copy.out
+        nodes.append(copy)
+    x, y = resolve(x), resolve(y)
+    consumers = {}
+    for node in nodes:
+        for tensor in node.inputs:
+            consumers.setdefault(tensor, []).append(node)
+    fused = []
+    for node in nodes:
+        producer = node.inputs[0].node if node.inputs else None
+        if (node.kind == "activation" and producer is not None and producer.kind in FUSES_ACTIVATION
+                and producer.act is None and len(consumers[node.inputs[0]]) == 1 and node.inputs[0] is not y):
+            producer.act = (node.attrs["row"], node.attrs["params"])
+            node.out.node = producer
+            consumers.pop(producer.out, None)
+            producer.out = node.out
+            continue
+        fused.append(node)
+    return fused, x, y, consumers

@@ -1,0 +1,25 @@
+"""Layers, under Keras' names; one idea a file."""
+
+from .._checks import Registry, module_attributes
+from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from .base import Layer
+from .batch_normalization import BatchNormalization
+from .dense import Dense
+from .dropout import Dropout
+from .input import Input, InputLayer
+from .rescaling import Rescaling
+from .reshape import Flatten, Reshape
+
+__all__ = [n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)]
+__all__ += ["Input"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)
+
+_registry = Registry("layer", "A layer of your own is passed as a class or an object.")
+for _name in __all__:
+    if _name != "Input":
+        _registry.add(globals()[_name], _name)
+
+
+def from_description(description):
+    """The layer for ``{"class_name": ..., "config": ...}``."""
+    return _registry.find(description["class_name"]).from_config(description["config"])

@@ -1,0 +1,122 @@
+"""Activations as layers."""
+
+from .. import activations
+from .._checks import number, one_of
+from .base import Layer
+
+
+class Activation(Layer):
+    """An activation by its name: ``y = f(x)``.
+
+    Parameters
+    ----------
+    activation : str, activation or activation layer
+
+    Examples
+    --------
+    >>> fastnn.layers.Activation("ReLU").activation
+    <activation relu>
+    """
+
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    @property
+    def function(self):
+        """What ``activation=`` of another layer takes from this one."""
+        return self.activation
+
+    def emit(self, graph, x):
+        return self.activation.emit(graph, x)
+
+
+class _Fixed(Layer):
+    """A layer that is one activation; subclasses make `function` from their arguments."""
+
+    def emit(self, graph, x):
+        return self.function.emit(graph, x)
+
+
+class ReLU(_Fixed):
+    """Rectified linear unit: ``max(x, 0)``.
+
+    In general ``max_value`` for x ≥ max_value, x above `threshold`, and
+    ``negative_slope * (x - threshold)`` below.
+
+    Parameters
+    ----------
+    max_value : float, optional
+    negative_slope, threshold : float
+
+    References
+    ----------
+    Nair & Hinton 2010.
+    """
+
+    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        self.function = activations.get("relu").using(
+            max_value=max_value, negative_slope=negative_slope, threshold=threshold
+        )
+
+
+class LeakyReLU(_Fixed):
+    """Leaky ReLU: x above 0, ``negative_slope * x`` below.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Keras' layer, and this, has 0.3; the *name* ``"leaky_relu"`` means a slope of 0.2.
+    alpha : float, optional
+        The same under Keras 2's name.
+
+    References
+    ----------
+    Maas, Hannun & Ng 2013.
+
+    Examples
+    --------
+    >>> fastnn.layers.LeakyReLU(alpha=0.2).negative_slope
+    0.2
+    """
+
+    def __init__(self, negative_slope=0.3, **kwargs):
+        self.negative_slope = kwargs.pop("alpha", negative_slope)
+        super().__init__(**kwargs)
+        self.function = activations.get("leaky_relu").using(negative_slope=self.negative_slope)
+
+
+class ELU(_Fixed):
+    """Exponential linear unit: x above 0, ``alpha * (exp(x) - 1)`` below.
+
+    Parameters
+    ----------
+    alpha : float
+        Not negative; minus the limit for x → −∞.
+
+    References
+    ----------
+    Clevert, Unterthiner & Hochreiter 2016, eq. 15.
+    """
+
+    def __init__(self, alpha=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha = number("alpha", alpha, 0)
+        self.function = activations.get("elu").using(alpha=self.alpha)
+
+
+class Softmax(_Fixed):
+    """``exp(x) / sum(exp(x))`` over the features of a sample.
+
+    Parameters
+    ----------
+    axis : int
+        The last, which is the only one: -1 (or 1).
+    """
+
+    def __init__(self, axis=-1, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = one_of("axis", axis, (-1, 1))
+        self.function = activations.get("softmax")

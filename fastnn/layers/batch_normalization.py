@@ -1,0 +1,92 @@
+"""Batch normalisation."""
+
+from .. import initializers
+from .._checks import number, one_of
+from .base import Layer
+
+
+class BatchNormalization(Layer):
+    r"""Batch normalisation: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
+
+    While training, μ and σ² are those of the batch (σ² biased, in two passes), and moving averages
+    follow them: :math:`v \leftarrow v \cdot momentum + v_{batch} (1 - momentum)`. Otherwise, and in
+    a frozen layer, the moving averages are used. It may stand before or after the activation.
+
+    Parameters
+    ----------
+    axis : int
+        The features: -1 (or 1).
+    momentum : float
+        Weight of the past in the moving averages, 0 to 1. (PyTorch's `momentum` is 1 minus this.)
+    epsilon : float
+        Added to the variance; above 0.
+    center, scale : bool
+        Whether there are β, γ.
+    beta_initializer, gamma_initializer : str, Initializer or function
+    moving_mean_initializer, moving_variance_initializer : str, Initializer or function
+    **kwargs
+        `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
+
+    Attributes
+    ----------
+    gamma, beta, moving_mean, moving_variance : Variable (features,)
+        In this order in `get_weights`; the first two are trained.
+
+    Notes
+    -----
+    A batch of one sample has variance 0, so it gives β.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, algorithm 1; as in Keras the moving variance is the biased one.
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.axis = one_of("axis", axis, (-1, 1))
+        self.momentum = number("momentum", momentum, 0, 1)
+        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
+        self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+
+    def build(self, input_shape):
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self.name}: expected a flat input (features,), got shape {input_shape};"
+                " put a Flatten layer before it"
+            )
+        if self.scale:
+            self.gamma = self.add_weight(input_shape, self.gamma_initializer, name="gamma")
+        if self.center:
+            self.beta = self.add_weight(input_shape, self.beta_initializer, name="beta")
+        for name in ("moving_mean", "moving_variance"):
+            init = getattr(self, f"{name}_initializer")
+            setattr(self, name, self.add_weight(input_shape, init, trainable=False, name=name))
+
+    def emit(self, graph, x):
+        return graph.batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            self.moving_mean,
+            self.moving_variance,
+            self.momentum,
+            self.epsilon,
+            frozen=not self.trainable,
+        )

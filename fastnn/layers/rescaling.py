@@ -1,0 +1,26 @@
+"""Rescaling of inputs."""
+
+from .._checks import number
+from .base import Layer
+
+
+class Rescaling(Layer):
+    """``y = x * scale + offset``.
+
+    Parameters
+    ----------
+    scale, offset : float
+
+    Examples
+    --------
+    Images of bytes stay bytes in memory and become numbers from 0 to 1 inside the model:
+
+    >>> layer = fastnn.layers.Rescaling(1 / 255, input_shape=(28, 28))
+    """
+
+    def __init__(self, scale, offset=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale, self.offset = number("scale", scale), number("offset", offset)
+
+    def emit(self, graph, x):
+        return graph.affine(x, self.scale, self.offset)

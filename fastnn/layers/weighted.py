@@ -1,0 +1,109 @@
+"""What layers and models share: weights in Keras' order, and what of them is trained."""
+
+import numpy as np
+
+from .._config import Configurable
+
+_changes = [0]
+
+
+def note_change():
+    """Something was frozen, added or removed: every model looks again before its next step."""
+    _changes[0] += 1
+
+
+def changes():
+    """How often `note_change` was called in this process."""
+    return _changes[0]
+
+
+class Weighted(Configurable):
+    """Owner of `Variable` objects; subclasses keep them in ``self._weights``."""
+
+    @property
+    def weights(self):
+        """The trainable variables, then the others."""
+        own = self._weights
+        return [v for v in own if v.trainable] + [v for v in own if not v.trainable]
+
+    @property
+    def trainable_weights(self):
+        """What gradient descent changes: nothing if the layer is frozen."""
+        return [v for v in self._weights if v.trainable] if self._trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        trained = set(map(id, self.trainable_weights))
+        return [v for v in self.weights if id(v) not in trained]
+
+    @property
+    def variables(self):
+        """Keras' other name of `weights`."""
+        return self.weights
+
+    @property
+    def trainable_variables(self):
+        """Keras' other name of `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def trainable(self):
+        """False freezes the layer, from the next step on and without a new compile."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+        note_change()
+
+    def get_weights(self):
+        """Copies of all weights, in the order of `weights`.
+
+        Returns
+        -------
+        list of ndarray
+        """
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights):
+        """Replace all weights.
+
+        Parameters
+        ----------
+        weights : list of array_like
+            In the order and shapes of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            For another number of arrays or another shape; nothing is changed then.
+        """
+        own = self.weights
+        arrays = [np.asarray(w) for w in weights]
+        if len(arrays) != len(own):
+            raise ValueError(
+                f"weights of {self.name}: expected {len(own)} arrays, got {len(arrays)}; expected shapes"
+                f" {[v.shape for v in own]}, got {[a.shape for a in arrays]}"
+            )
+        for i, (variable, array) in enumerate(zip(own, arrays, strict=True)):
+            if variable.shape != array.shape:
+                raise ValueError(
+                    f"weights[{i}] of {self.name}: expected shape {variable.shape}"
+                    f" ({variable.name}), got {array.shape}"
+                )
+        for variable, array in zip(own, arrays, strict=True):
+            variable.assign(array)
+
+    def count_params(self):
+        """Number of weights, frozen ones and moving averages included.
+
+        Raises
+        ------
+        ValueError
+            Before the layer is built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"{self.name} is not built yet: give the model an input shape, or call build"
+            )
+        return sum(v.size for v in self.weights)

@@ -1,0 +1,498 @@
+"""How each kind of node becomes kernels: forward, gradient of its input, gradient of its parameters.
+
+Gradients: ``grad[tensor]`` is the buffer of dL/d(tensor). Where the producer of a tensor has a fused activation, a
+consumer multiplies by its derivative in its own epilogue if it can (`epilogue`), else an operation of its own does.
+"""
+
+import numpy as np
+
+from ._core import kernels
+from .store import aligned
+
+LOWERINGS = {}
+STATES = ("state0", "state1", "state2")
+
+
+def lowering(kind):
+    return lambda cls: LOWERINGS.setdefault(kind, cls())
+
+
+def lower(planner):
+    """Emit everything: data, forward, loss, metrics, backward, update."""
+    Lowerer(planner).run()
+
+
+class Lowerer:
+    """The state of one lowering: which buffer holds which tensor, and how far its gradient is."""
+
+    def __init__(self, planner):
+        self.pl = planner
+        self.trainer = planner.trainer
+        self.nodes, self.x, self.y = self.trainer.nodes, self.trainer.x, self.trainer.y
+        self.consumers = self.trainer.consumers
+        self.rows = {name: from_input for name, _, from_input in kernels.activation_rows()}
+        self.ids = {node: i for i, node in enumerate(self.nodes)}
+        self.tensors = {node.out: f"t{i}" for node, i in self.ids.items()}
+        self.split_of = {}  # tensor -> split of the operation that wrote it
+        self.grads = {}  # tensor -> number of contributions so far
+        self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
+        self.needs = self._needs_gradient()
+
+    # -- helpers ----------------------------------------------------------------------------------------------
+    def panels(self, size):
+        return -(-size // self.pl.panel)
+
+    def value(self, tensor):
+        return self.pl.buffer(self.tensors[tensor], tensor.size)
+
+    def pre(self, node):
+        """The input of the node's activation, where the derivative needs it or the loss does; else None."""
+        if node.act is None:
+            return None
+        if self.rows[node.act[0]] and self.pl.training or node.out is self.y and self.trainer.loss_reads_pre:
+            return self.pl.buffer(self.tensors[node.out] + ".z", node.out.size)
+        return None
+
+    def act_operand(self, node):
+        """What the derivative of the node's activation is computed from."""
+        return self.pre(node) if self.rows[node.act[0]] else self.value(node.out)
+
+    def gkey(self, tensor):
+        return "d" + self.tensors[tensor]
+
+    def gradient(self, tensor):
+        return self.pl.buffer(self.gkey(tensor), tensor.size)
+
+    def split_for(self, tensor, backward=False):
+        """By features if the next operation reduces over the batch (so that it need not wait), else both ways."""
+        if backward:
+            wide = tensor.node.kind == "batch_norm" and tensor.node.trainable
+        else:
+            wide = any(n.kind == "batch_norm" and n.trainable for n in self.consumers.get(tensor, ()))
+        return "features" if wide and self.pl.training and not self.pl.chunked else "both"
+
+    def elementwise_split(self, key):
+        return "features" if self.split_of.get(key) == "features" else "both"
+
+    def _needs_gradient(self):
+        """Tensors whose gradient somebody below needs: a trained parameter, or the caller."""
+        trained = set(self.trainer.trainable)
+        needs = set()
+        for node in self.nodes:
+            below = any(t in needs for t in node.inputs) or self.pl.what == "manual"
+            own = node.trainable and any(v in trained for v in node.variables.values())
+            if below or own:
+                needs.add(node.out)
+        return needs
+
+    def epilogue(self, tensor):
+        """``(operand, [fn], params)`` for a consumer that can end its gradient with the producer's derivative."""
+        node = tensor.node
+        if node.act is None or len(self.consumers.get(tensor, ())) != 1:
+            return None, [None], ()
+        self.multiplied.add(tensor)
+        return self.act_operand(node), [("act_bwd", node.act[0])], node.act[1]
+
+    def contribute(self, tensor):
+        """Where a consumer writes its part of the tensor's gradient, and what to call afterwards."""
+        count = self.grads.get(tensor, 0)
+        self.grads[tensor] = count + 1
+        if count == 0:
+            return self.gradient(tensor), self.gkey(tensor), lambda: None
+        key = self.gkey(tensor) + ".part"
+
+        def add():
+            items = self.panels(tensor.size)
+            self.pl.emit("add", [self.gradient(tensor), self.gradient(tensor), self.pl.buffer(key, tensor.size)],
+                         [tensor.size], split="both", items=items,
+                         access=[(self.gkey(tensor), "w", True), (key, "r", True)])  # fmt: skip
+
+        return self.pl.buffer(key, tensor.size), key, add
+
+    def finished_gradient(self, node):
+        """The gradient of the node's result before its activation."""
+        if node.act is not None and node.out not in self.multiplied:
+            key = self.gkey(node.out)
+            d, t = self.gradient(node.out), self.act_operand(node)
+            self.pl.emit("act_bwd", [d, d, t], [node.out.size], node.act[1], [("act_bwd", node.act[0])],
+                         split=self.split_for(node.out, True), items=self.panels(node.out.size),
+                         access=[(key, "w", True)])  # fmt: skip
+            self.multiplied.add(node.out)
+        return self.gradient(node.out)
+
+    # -- the whole --------------------------------------------------------------------------------------------
+    def run(self):
+        pl = self.pl
+        pl.part("forward")
+        self.gather(self.x, "x", self.tensors[self.x], pl.x_code, self.split_for(self.x))
+        for node in self.nodes:
+            if node.kind != "input":
+                self.forward(node)
+        if pl.what in ("predict", "manual"):
+            self.scatter(self.y, "out", self.tensors[self.y])
+        if pl.what in ("train", "evaluate"):
+            self.loss_and_metrics()
+        if pl.training:
+            self.backward()
+            self.update()
+
+    def forward(self, node):
+        if node.kind == "softmax" and node.out is self.y and self.trainer.loss_reads_pre and self.pl.what in (
+            "train", "evaluate",
+        ):  # fmt: skip
+            return  # the loss works on the logits and gives the probabilities by the way
+        LOWERINGS[node.kind].forward(self, node)
+
+    def gather(self, tensor, base, key, code, split):
+        row_bytes, dtype_code = code
+        self.pl.emit("gather", [self.pl.buffer(key, tensor.size), (base, 0)], [tensor.size, row_bytes, dtype_code],
+                     split=split, items=self.panels(tensor.size), access=[(key, "w", True)])  # fmt: skip
+        self.split_of[key] = split
+
+    def scatter(self, tensor, base, key):
+        self.pl.emit("scatter", [(base, 0), self.pl.buffer(key, tensor.size)], [tensor.size, tensor.size],
+                     split="both", items=self.panels(tensor.size),
+                     access=[(key, "r", self.split_of.get(key) == "both")])  # fmt: skip
+
+    def loss_and_metrics(self):
+        pl, trainer = self.pl, self.trainer
+        y, size = self.y, self.y.size
+        node = y.node
+        specs = [] if trainer.loss_row is None else [trainer.loss_row]
+        specs += trainer.metric_rows
+        if pl.separate:
+            self.python_loss_and_metrics()
+            pl.part("loss")
+        if not specs:
+            return
+        if any(target == "dense" for _, _, target in specs):
+            self.gather(y, "y", "target", pl.y_code, "both")
+        stride = 2 * -(-pl.batch // pl.panel)
+        pl.partials = np.zeros((len(specs), stride))
+        source, source_key, probabilities = self.value(y), self.tensors[y], None
+        if trainer.loss_reads_pre:
+            if node.kind == "softmax":
+                logits = node.inputs[0]
+                source, source_key, probabilities = self.value(logits), self.tensors[logits], self.value(y)
+            else:
+                source = self.pre(node)
+        for i, (kernel, params, target) in enumerate(specs):
+            partial = pl.keep(pl.partials[i])
+            truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
+            if kernel.startswith("metric:"):
+                pl.emit(kernel, [partial, self.value(y), truth], [size], params, split="samples", items=1,
+                        access=[(self.tensors[y], "r", False), ("target", "r", False)])  # fmt: skip
+                continue
+            dy, access = None, [(source_key, "r", False), ("target", "r", False)]
+            if pl.what == "train" and y in self.needs:
+                into = node.inputs[0] if trainer.loss_reads_pre and node.kind == "softmax" else y
+                self.grads[into] = self.grads.get(into, 0) + 1
+                if trainer.loss_reads_pre and node.act is not None:
+                    self.multiplied.add(y)  # the loss went through the activation
+                dy = self.gradient(into)
+                access.append((self.gkey(into), "w", True))
+            if probabilities is not None:
+                access.append((self.tensors[y], "w", True))
+            weight = ("weight", 0) if pl.weighted else None
+            pl.emit(kernel, [dy, source, truth, weight, partial, probabilities], [size], params, split="samples",
+                    items=1, access=access)  # fmt: skip
+
+    def python_loss_and_metrics(self):
+        y, key, trainer = self.y, self.tensors[self.y], self.trainer
+        if trainer.python_metrics:
+            self.pl.part("python", ("metrics", None, (key, y), (None, None)))
+        if trainer.python_loss:
+            out = None
+            if self.pl.what == "train" and y in self.needs:
+                self.grads[y] = 1
+                self.gradient(y)
+                out = self.gkey(y)
+            self.pl.part("python", ("loss", None, (key, y), (out, y)))
+
+    def backward(self):
+        pl = self.pl
+        pl.part("backward")
+        if pl.what == "manual":
+            self.gather(self.y, "dy", self.gkey(self.y), pl.y_code, "both")
+            self.grads[self.y] = 1
+        for node in reversed(self.nodes):
+            if node.kind != "input" and self.grads.get(node.out):
+                LOWERINGS[node.kind].backward(self, node)
+        if pl.what == "manual":
+            self.scatter(self.x, "dx", self.gkey(self.x))
+
+    def update(self):
+        """Slots, norms and the optimizer, for every parameter that was not updated on the tile."""
+        pl, trainer = self.pl, self.trainer
+        pl.part("update")
+        variables = trainer.trainable
+        numbers = {v: i for i, v in enumerate(variables)}
+        everything = [(("w", n), "w", False) for n in self.nodes if n.variables]
+        if pl.fused or not variables or trainer.optimizer_row is None:
+            return
+        blocks = pl.store.blocks(variables, numbers)
+        where, n_blocks = pl.keep(blocks), len(blocks)
+        flat = dict(split="flat", items=n_blocks, reduces=True)
+        if pl.chunked:
+            dense = [v for v in variables if pl.store.places[v].role != "vector"]
+            if len(dense) == len(variables):
+                rows, count = where, n_blocks
+            else:
+                only = pl.store.blocks(dense, numbers)
+                rows, count = pl.keep(only), len(only)
+            pl.emit("reduce_slots", [rows, pl.at("grad"), pl.keep(pl.slot_memory)], [pl.slots, pl.store.size, pl.chunk],
+                    split="flat", items=count, reduces=True, access=[("grad", "w", count == n_blocks)])  # fmt: skip
+        scale = None
+        norms = [float(pl.clips.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
+        if any(norms):
+            partial, factors = np.zeros(n_blocks), np.zeros(len(variables))
+            at, scale = pl.keep(partial), pl.keep(factors)
+            pl.emit("norm_partials", [where, pl.at("grad"), at], access=[("grad", "r", True), ("norms", "w", True)], **flat)
+            pl.emit("clip_finish", [where, at, scale], [n_blocks, len(variables)], norms, split="one", items=1,
+                    access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
+        pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [],
+                [float(pl.clips.get("clipvalue") or 0)], [("update", trainer.optimizer_row[0])],
+                access=[("grad", "r", True), ("scale", "r", False), *everything], **flat)  # fmt: skip
+
+
+class Lowering:
+    def forward(self, lo, node):
+        raise NotImplementedError(node.kind)
+
+    def backward(self, lo, node):
+        raise NotImplementedError(node.kind)
+
+
+@lowering("dense")
+class Dense(Lowering):
+    def sizes(self, lo, node):
+        place = lo.pl.store.places[node.variables["kernel"]]
+        return place, [place.inputs, place.units, place.rows]
+
+    def forward(self, lo, node):
+        place, n = self.sizes(lo, node)
+        x, y = node.inputs[0], node.out
+        split = lo.split_for(y)
+        fn, params = ([("act_fwd", node.act[0])], node.act[1]) if node.act else ([None], ())
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), lo.pl.at("theta", place.off), lo.pre(node)], n, params, fn,
+                   split=split, items=lo.panels(y.size),
+                   access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True), (("w", node), "r", False)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        pl = lo.pl
+        place, n = self.sizes(lo, node)
+        x, y = node.inputs[0], node.out
+        dy = lo.finished_gradient(node)
+        if x in lo.needs:
+            operand, fn, params = lo.epilogue(x)
+            dx, key, done = lo.contribute(x)
+            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], n, params, fn,
+                    split=lo.split_for(x, True), items=lo.panels(x.size),
+                    access=[(key, "w", True), (lo.gkey(y), "r", False), (("w", node), "r", False)])  # fmt: skip
+            done()
+        if not node.trainable:
+            return
+        fn = [("update", lo.trainer.optimizer_row[0])] if pl.fused else [None]
+        states = [pl.at(s, place.off) for s in STATES] if pl.fused else [None] * 3
+        grad = pl.at("grad", place.off)
+        if pl.chunked:
+            if not hasattr(pl, "slot_memory"):
+                pl.slot_memory = aligned(pl.slots * pl.store.size * pl.itemsize).view(pl.dtype)
+            grad = ("address", pl.slot_memory.ctypes.data + place.off * pl.itemsize)
+            pl.kept.append(pl.slot_memory)
+        elif pl.fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
+            grad = None
+        parts = max(1, -(-place.inputs // 96))  # FNN_IB
+        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad], [*n, pl.store.size],
+                [float(pl.clips.get("clipvalue") or 0) if pl.fused else 0.0], fn, split="features",
+                items=place.panels * parts,
+                access=[(lo.tensors[x], "r", False), (lo.gkey(y), "r", False),
+                        *([(("w", node), "w", True)] if pl.fused else [("grad", "w", False)])])  # fmt: skip
+
+
+@lowering("activation")
+class Activation(Lowering):
+    def operands(self, lo, node):
+        from_input = lo.rows[node.attrs["row"]]
+        return lo.tensors[node.inputs[0] if from_input else node.out], lo.value(node.inputs[0] if from_input else node.out)
+
+    def forward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        split = lo.elementwise_split(lo.tensors[x])
+        lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], node.attrs["params"],
+                   [("act_fwd", node.attrs["row"])], split=split, items=lo.panels(y.size),
+                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        x = node.inputs[0]
+        if x not in lo.needs:
+            return
+        key, operand = self.operands(lo, node)
+        dy = lo.finished_gradient(node)
+        dx, dkey, done = lo.contribute(x)
+        lo.pl.emit("act_bwd", [dx, dy, operand], [x.size], node.attrs["params"], [("act_bwd", node.attrs["row"])],
+                   split=lo.split_for(x, True), items=lo.panels(x.size),
+                   access=[(dkey, "w", True), (lo.gkey(node.out), "r", True), (key, "r", True)])  # fmt: skip
+        done()
+
+
+@lowering("softmax")
+class Softmax(Lowering):
+    def forward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        lo.pl.emit(node.attrs["row"] + "_fwd", [lo.value(y), lo.value(x)], [y.size], split="samples", items=1,
+                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", False)])  # fmt: skip
+
+    def backward(self, lo, node):
+        x = node.inputs[0]
+        if x not in lo.needs or lo.grads.get(x):  # a loss on the logits has been here
+            return
+        dx, key, done = lo.contribute(x)
+        lo.pl.emit(node.attrs["row"] + "_bwd", [dx, lo.gradient(node.out), lo.value(node.out)], [x.size],
+                   split="samples", items=1,
+                   access=[(key, "w", True), (lo.gkey(node.out), "r", False), (lo.tensors[node.out], "r", False)])  # fmt: skip
+        done()
+
+
+@lowering("batch_norm")
+class BatchNorm(Lowering):
+    def vectors(self, lo, node):
+        places, v = lo.pl.store.places, node.variables
+        return {role: places[v[role]].off if role in v else -1 for role in ("gamma", "beta", "mean", "variance")}
+
+    def forward(self, lo, node):
+        pl, x, y = lo.pl, node.inputs[0], node.out
+        off = self.vectors(lo, node)
+        live = pl.training and node.trainable
+        at = [pl.at("theta", o) if o >= 0 else None for o in off.values()]
+        saved = [pl.keep(self.saved(lo, node, i)) for i in (0, 1)] if live else [None, None]
+        fn, act = ([("act_fwd", node.act[0])], node.act[1]) if node.act else ([None], ())
+        s = [*act, *[0.0] * (4 - len(act)), node.attrs["momentum"], node.attrs["epsilon"]]
+        split = "features" if live else lo.elementwise_split(lo.tensors[x])
+        pl.emit("bn_train" if live else "bn_infer", [lo.value(y), lo.value(x), *at, *saved, lo.pre(node)], [y.size], s,
+                fn, split=split, items=lo.panels(y.size), reduces=live,
+                access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True), (("w", node), "w" if live else "r", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def saved(self, lo, node, i):
+        if "saved" not in lo.__dict__:
+            lo.saved = {}
+        if node not in lo.saved:
+            size = lo.panels(node.out.size) * lo.pl.panel
+            lo.saved[node] = [np.zeros(size, lo.pl.dtype), np.zeros(size, lo.pl.dtype)]
+        return lo.saved[node][i]
+
+    def backward(self, lo, node):
+        pl, x, y = lo.pl, node.inputs[0], node.out
+        off = self.vectors(lo, node)
+        dy = lo.finished_gradient(node)
+        want = x in lo.needs
+        if not want and not node.trainable:
+            return
+        operand, fn, act = lo.epilogue(x) if want else (None, [None], ())
+        dx, key, done = lo.contribute(x) if want else (None, "none", lambda: None)
+        s = [*act, *[0.0] * (4 - len(act)), 0.0, node.attrs["epsilon"], float(pl.clips.get("clipvalue") or 0)]
+        access = [(key, "w", True), (lo.gkey(y), "r", True), (lo.tensors[x], "r", True)]
+        if node.trainable:
+            fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
+            n = [x.size, off["gamma"], off["beta"], 1]
+            pl.emit("bn_bwd", [dx, dy, lo.value(x), pl.at("theta"), *map(pl.at, STATES), pl.at("grad"),
+                               pl.keep(self.saved(lo, node, 0)), pl.keep(self.saved(lo, node, 1)), operand], n, s, fn,
+                    split="features", items=lo.panels(x.size), reduces=True,
+                    access=[*access, (("w", node), "w", True), *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
+        else:
+            at = [pl.at("theta", o) if o >= 0 else None for o in off.values()]
+            p = [dx, dy, at[0], None, None, at[3], None, None, None, None, operand]
+            pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), items=lo.panels(x.size),
+                    access=access)  # fmt: skip
+        done()
+
+
+@lowering("dropout")
+class Dropout(Lowering):
+    def forward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        key = lo.tensors[x]
+        if not lo.pl.training or node.attrs["rate"] == 0:
+            lo.tensors[y] = key  # nothing happens: the same buffer
+            return
+        mask = lo.tensors[y] + ".mask"
+        split = lo.elementwise_split(key)
+        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], [y.size, node.attrs["id"]],
+                   [node.attrs["rate"]], split=split, items=lo.panels(y.size),
+                   access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        if x not in lo.needs:
+            return
+        dx, key, done = lo.contribute(x)
+        if node.attrs["rate"] == 0:
+            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", items=lo.panels(x.size),
+                       access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
+        else:
+            mask = lo.tensors[y] + ".mask"
+            lo.pl.emit("mul", [dx, lo.gradient(y), lo.pl.buffer(mask, y.size)], [x.size],
+                       split=lo.split_for(x, True), items=lo.panels(x.size),
+                       access=[(key, "w", True), (lo.gkey(y), "r", True), (mask, "r", True)])  # fmt: skip
+        done()
+
+
+@lowering("affine")
+class Affine(Lowering):
+    def forward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        split = lo.split_for(y)
+        lo.pl.emit("affine", [lo.value(y), lo.value(x)], [y.size], [node.attrs["scale"], node.attrs["offset"]],
+                   split=split, items=lo.panels(y.size),
+                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        x = node.inputs[0]
+        if x not in lo.needs:
+            return
+        dx, key, done = lo.contribute(x)
+        lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [node.attrs["scale"], 0.0],
+                   split=lo.split_for(x, True), items=lo.panels(x.size),
+                   access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
+        done()
+
+
+@lowering("add")
+class Add(Lowering):
+    def forward(self, lo, node):
+        a, b = node.inputs
+        lo.pl.emit("add", [lo.value(node.out), lo.value(a), lo.value(b)], [a.size], split="both",
+                   items=lo.panels(a.size),
+                   access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True), (lo.tensors[b], "r", True)])  # fmt: skip
+
+    def backward(self, lo, node):
+        for x in node.inputs:
+            if x not in lo.needs:
+                continue
+            dx, key, done = lo.contribute(x)
+            lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [1.0, 0.0], split="both",
+                       items=lo.panels(x.size), access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
+            done()
+
+
+@lowering("python")
+class Python(Lowering):
+    """Back into Python for one layer: the program is cut before and after."""
+
+    def forward(self, lo, node):
+        layer, x, y = node.attrs["layer"], lo.tensors[node.inputs[0]], lo.tensors[node.out]
+        lo.value(node.out), lo.value(node.inputs[0])
+        lo.pl.part("python", ("call", layer, (x, node.inputs[0]), (y, node.out)))
+        lo.pl.part("forward")
+
+    def backward(self, lo, node):
+        layer, x = node.attrs["layer"], node.inputs[0]
+        dx, key, done = lo.contribute(x) if x in lo.needs else (None, None, lambda: None)
+        lo.pl.part("python", ("backward", layer, (lo.gkey(node.out), node.out), (key, x)))
+        lo.pl.part("backward")
+        done()

@@ -1,0 +1,223 @@
+"""Models: layers put together."""
+
+from . import layers as layer_classes
+from ._checks import module_attributes, refuse_keywords, shape_of, suggest
+from ._config import float_dtype, is_description
+from .layers.base import Layer
+from .layers.input import InputLayer
+from .layers.weighted import note_change
+from .summary import table
+from .training import Model
+
+
+class Sequential(Model):
+    """A stack of layers.
+
+    It is built, that is has weights, as soon as the shape of a sample is known: from `Input` or ``input_shape=`` of
+    the first layer, from a first layer that was built elsewhere, from `build`, or from the first data.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        Layers of another model are shared, weights and all: ``Sequential(other.layers[:-1])``.
+    trainable : bool
+    name : str, optional
+    dtype : {"float32", "float64"}, optional
+
+    Raises
+    ------
+    TypeError
+        For something else among the layers; the message names its position.
+    ValueError
+        For layers of the same name, or shapes that do not fit.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Dense, Flatten
+    >>> model = fastnn.Sequential([Flatten(input_shape=[28, 28]), Dense(10, activation="softmax")])
+    >>> model.count_params()
+    7850
+    """
+
+    def __init__(self, layers=None, trainable=True, name=None, dtype=None, **kwargs):
+        refuse_keywords(type(self), kwargs)
+        self._layers = []
+        super().__init__(name=name, dtype=dtype)
+        layers = [] if layers is None else layers
+        if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
+            raise TypeError(f"layers: expected a list of layers, got {layers!r}")
+        for layer in layers:
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    @property
+    def layers(self):
+        """The layers, without an `Input`."""
+        return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
+
+    def add(self, layer):
+        """Put a layer on top.
+
+        Parameters
+        ----------
+        layer : Layer
+        """
+        at = len(self._layers)
+        if not isinstance(layer, Layer):
+            what = (
+                f"the class {layer.__name__}; write {layer.__name__}(...)"
+                if isinstance(layer, type)
+                else None
+            )
+            what = what or f"{layer!r} of type {type(layer).__name__}"
+            raise TypeError(f"layers[{at}]: expected a layer, got {what}")
+        if isinstance(layer, InputLayer) and at:
+            raise ValueError(f"layers[{at}]: an Input can only be the first layer")
+        for i, other in enumerate(self._layers):
+            if other is layer or other.name == layer.name:
+                same = "is the same layer as" if other is layer else "has the name of"
+                raise ValueError(
+                    f"layers[{at}] ({layer.name}) {same} layers[{i}]; expected different names"
+                )
+        if at == 0:
+            self.in_shape = layer.in_shape if layer.built else layer.given_shape
+            self.dtype = self.dtype or layer.dtype
+        if self.in_shape is not None:
+            shape = self.out_shape if at else self.in_shape
+            layer.ensure_built(shape, layer.dtype or self.dtype)
+            if self.dtype not in (None, layer.dtype):
+                raise ValueError(
+                    f"layers[{at}] ({layer.name}): expected {self.dtype} like the model, got {layer.dtype}"
+                )
+            self.dtype, self.out_shape, self.built = layer.dtype, layer.out_shape, True
+        self._layers.append(layer)
+        note_change()
+
+    def pop(self):
+        """Take the top layer off and return it."""
+        if not self.layers:
+            raise ValueError(f"{self.name} has no layers to pop")
+        layer = self._layers.pop()
+        if self._layers:
+            self.out_shape = self._layers[-1].out_shape
+        else:
+            self.built, self.in_shape, self.out_shape = False, None, None
+        note_change()
+        return layer
+
+    def build(self, input_shape):
+        """Create the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Of a sample; a leading None for the batch is allowed.
+        """
+        if hasattr(input_shape, "__iter__") and len(input_shape) and input_shape[0] is None:
+            input_shape = input_shape[1:]
+        shape = shape_of("input_shape", input_shape)
+        if not self._layers:
+            raise ValueError(f"{self.name} has no layers yet")
+        dtype = float_dtype(self.dtype)
+        for layer in self._layers:
+            layer.ensure_built(shape if layer is self._layers[0] else self.out_shape, dtype)
+            self.out_shape = layer.out_shape
+        self.in_shape, self.dtype, self.built = tuple(shape), dtype, True
+        note_change()
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the result for samples of a shape."""
+        for layer in self._layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return tuple(input_shape)
+
+    def emit(self, graph, x):
+        for layer in self._layers:
+            x = layer.emit(graph, x)
+        return x
+
+    def get_layer(self, name=None, index=None):
+        """The layer of a name, or at a place.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the message suggests the nearest name.
+        """
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: expected either a name or an index")
+        names = [layer.name for layer in self.layers]
+        if index is not None and -len(names) <= index < len(names):
+            return self.layers[index]
+        if index is not None:
+            raise ValueError(f"index: expected 0 to {len(names) - 1}, got {index}")
+        if name not in names:
+            raise ValueError(
+                f"no layer {name!r}.{suggest(name, names)} There are: {', '.join(names)}"
+            )
+        return self.layers[names.index(name)]
+
+    def summary(self, line_length=None, print_fn=None, show_trainable=False, **kwargs):
+        """Print a table of the layers, their shapes and numbers of weights.
+
+        Parameters
+        ----------
+        line_length : int, optional
+        print_fn : callable, optional
+            Called with each line instead of `print`.
+        show_trainable : bool
+        """
+        refuse_keywords(self.summary.__func__, kwargs)
+        for line in table(self, line_length, show_trainable):
+            (print_fn or print)(line)
+
+    def get_config(self):
+        """Name, layers, input shape and dtype, as plain Python values."""
+        layers = [layer.describe() for layer in self._layers]
+        return {
+            "name": self.name,
+            "layers": layers,
+            "input_shape": self.in_shape,
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The model that `get_config` described, with new weights."""
+        parts = [
+            layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]
+        ]
+        model = cls(parts, name=config["name"], dtype=config["dtype"])
+        if config.get("input_shape") and not model.built:
+            model.build(config["input_shape"])
+        return model
+
+
+def clone_model(model):
+    """A model of the same layers with weights of its own, newly initialised; not compiled.
+
+    Copy the weights, if they are wanted, by ``clone.set_weights(model.get_weights())``.
+
+    Parameters
+    ----------
+    model : Sequential
+
+    Returns
+    -------
+    Sequential
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: expected a model, got {model!r}")
+    parts = [
+        clone_model(layer)
+        if isinstance(layer, Model)
+        else type(layer).from_config(layer.get_config())
+        for layer in model._layers
+    ]
+    config = {**model.get_config(), "layers": parts}
+    return type(model).from_config(config)
+
+
+__all__ = ["Sequential", "clone_model"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,0 +1,201 @@
+"""How a gradient changes the weights: optimizers, with Keras' arguments and defaults.
+
+An optimizer object says which row of the kernels to run; the pass over all weights is the core's.
+"""
+
+from . import schedules
+from ._checks import Registry, module_attributes, number, refuse_keywords
+from ._config import Configurable, CoreRow, is_description
+from ._core.kernels import optimizer_rows
+
+_registry = Registry("optimizer")
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
+class Optimizer(CoreRow):
+    """Base of the optimizers.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+        A number, a `fastnn.optimizers.schedules.LearningRateSchedule` or a function of the step. Keras 2's name `lr`
+        works too.
+    clipnorm : float, optional
+        Scales the gradient of each weight so that its norm is at most this. Keeps its direction.
+    clipvalue : float, optional
+        Cuts each entry of the gradient to ±this. Changes the direction.
+    global_clipnorm : float, optional
+        Scales all gradients together so that their common norm is at most this. Only one of the three.
+    name : str, optional
+
+    Raises
+    ------
+    TypeError
+        For an argument that does not exist, with the nearest that does.
+    ValueError
+        For a value out of range, or more than one kind of clipping.
+    """
+
+    rows = staticmethod(optimizer_rows)
+
+    def __init__(
+        self,
+        learning_rate,
+        *,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        name=None,
+        **kwargs,
+    ):
+        if "lr" in kwargs:
+            learning_rate = kwargs.pop("lr")
+        refuse_keywords(type(self), kwargs, also=["lr"])
+        self._rate = _checked_rate(learning_rate)
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        given = {n: getattr(self, n) for n in CLIPS if getattr(self, n) is not None}
+        if len(given) > 1:
+            raise ValueError(
+                f"only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}"
+            )
+        for n, value in given.items():
+            setattr(self, n, number(n, value, 0, open_low=True))
+        self.name = name or type(self).__name__
+        self.iterations = 0
+
+    @property
+    def learning_rate(self):
+        """The rate; of a schedule, that of the next step. It can be set between epochs or batches.
+
+        Raises
+        ------
+        TypeError
+            When a number is set where a schedule decides.
+        """
+        return float(self.rates(self.iterations, 1)[0]) if callable(self._rate) else self._rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        if callable(self._rate) and not callable(value):
+            raise TypeError(
+                "learning_rate: this optimizer was made with a schedule, which decides the rate at every step;"
+                " make it with a number to be able to set it"
+            )
+        self._rate = _checked_rate(value)
+
+    lr = learning_rate
+
+    def rates(self, first, n):
+        """Rates of the steps first … first + n − 1, float64."""
+        return schedules.rates(self._rate, first, n)
+
+    def for_core(self):
+        """What the engine takes: row, parameters, clipping."""
+        return (
+            self.row,
+            self.params,
+            {n: getattr(self, n) for n in CLIPS if getattr(self, n) is not None},
+        )
+
+    def get_config(self):
+        """The constructor's arguments, as plain Python values."""
+        rate = self._rate.describe() if isinstance(self._rate, Configurable) else self._rate
+        return {**super().get_config(), "learning_rate": rate}
+
+
+def _checked_rate(rate):
+    if is_description(rate):
+        rate = getattr(schedules, rate["class_name"]).from_config(rate["config"])
+    return rate if callable(rate) else number("learning_rate", rate, 0)
+
+
+class SGD(Optimizer):
+    r"""Gradient descent, with momentum if wanted: :math:`v \leftarrow \mu v - \eta g,\; w \leftarrow w + v`.
+
+    With Nesterov's look-ahead :math:`w \leftarrow w + \mu v - \eta g` (with the new v).
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    momentum : float
+        μ, 0 to 1.
+    nesterov : bool
+    **kwargs
+        `clipnorm`, `clipvalue`, `global_clipnorm`, `name`, `lr` (see `Optimizer`).
+
+    References
+    ----------
+    Polyak 1964; Sutskever et al. 2013, eq. 3 and 4.
+
+    Examples
+    --------
+    >>> fastnn.SGD(lr=1e-4).learning_rate
+    0.0001
+    """
+
+    row = "sgd"
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = number("momentum", momentum, 0, 1)
+        self.nesterov = bool(nesterov)
+
+
+class Adam(Optimizer):
+    r"""Adam: steps of about the learning rate, by running means of the gradient and of its square.
+
+    :math:`m \leftarrow \beta_1 m + (1-\beta_1) g,\; v \leftarrow \beta_2 v + (1-\beta_2) g^2,\;
+    w \leftarrow w - \eta \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \frac{m}{\sqrt v + \epsilon}`.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    beta_1, beta_2 : float
+        At least 0, below 1.
+    epsilon : float
+        Beside √v before bias correction, as in Keras (PyTorch's is beside the corrected root).
+    **kwargs
+        `clipnorm`, `clipvalue`, `global_clipnorm`, `name`, `lr` (see `Optimizer`).
+
+    References
+    ----------
+    Kingma & Ba 2015, algorithm 1 in the form at the end of its section 2.
+    """
+
+    row = "adam"
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
+        self.beta_2 = number("beta_2", beta_2, 0, 1, open_high=True)
+        self.epsilon = number("epsilon", epsilon, 0)
+
+
+def get(identifier):
+    """The optimizer for a name in any case, a description, an object or a class.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    """
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str):
+        return _registry.find(identifier)()
+    if is_description(identifier):
+        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
+    if isinstance(identifier, type):
+        return get(identifier())
+    raise TypeError(f"optimizer: expected a name or an Optimizer, got {identifier!r}")
+
+
+def names():
+    """Names of the optimizers, as classes; any case is found."""
+    return _registry.names()
+
+
+_registry.add_classes(globals(), Optimizer)
+__all__ = ["Optimizer", "schedules", "get", "names"]
+__all__ += names()
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,0 +1,93 @@
+"""The lines `fit` and `evaluate` print: one that is rewritten on a terminal, one per epoch elsewhere."""
+
+import shutil
+import sys
+import time
+
+from ._checks import one_of
+
+EVERY = 0.1  # seconds between two states of the live line
+BAR = 20
+
+
+def verbosity(verbose):
+    """0 silent, 1 a live line if there is a terminal, 2 one line an epoch."""
+    verbose = one_of("verbose", verbose, ("auto", 0, 1, 2))
+    return 1 if verbose == "auto" else int(verbose)
+
+
+class Progress:
+    """Prints how far training is; never a control character unless to a terminal.
+
+    Parameters
+    ----------
+    verbose : {"auto", 0, 1, 2}
+    """
+
+    def __init__(self, verbose):
+        level, out = verbosity(verbose), sys.stdout
+        terminal = out is not None and out.isatty()
+        self.out = out if level else None
+        self.live = level == 1 and terminal
+        self.shown = 0  # width of the live line
+
+    def start(self, title, total):
+        """Begin a line: of an epoch, of an evaluation."""
+        self.title, self.total = title, total
+        self.began = self.last = time.perf_counter()
+
+    def update(self, done, logs):
+        """Show `done` of the samples and the means so far, if it is time."""
+        if not self.live or time.perf_counter() - self.last < EVERY:
+            return
+        self.last = time.perf_counter()
+        seconds = self.last - self.began
+        bar = "=" * (BAR * done // max(self.total, 1))
+        rate = done / max(seconds, 1e-9)
+        left = (self.total - done) / max(rate, 1e-9)
+        parts = [
+            f"[{bar:.<{BAR}}] {done}/{self.total}",
+            *_texts(logs),
+            f"{left:.0f}s left",
+            f"{rate:,.0f}/s",
+        ]
+        self._rewrite(f"{self.title} - {' - '.join(parts)}")
+
+    def finish(self, logs, seconds=None):
+        """End the line with what came out; the rate is that of `seconds`, default: since `start`."""
+        if self.out is None:
+            return
+        now = time.perf_counter() - self.began
+        rate = f"{self.total / max(seconds or now, 1e-9):,.0f}/s"
+        self.clear()
+        print(
+            " - ".join([self.title, _duration(now), *_texts(logs), rate]), file=self.out, flush=True
+        )
+
+    def clear(self):
+        """Wipe a live line that was begun, so that whatever is printed next stands alone."""
+        if self.shown:
+            self._rewrite("")
+            self.out.write("\r")
+
+    def _rewrite(self, text):
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self.out.write("\r" + text + " " * (self.shown - len(text)))
+        self.out.flush()
+        self.shown = len(text)
+
+
+def _texts(logs):
+    return [f"{name}: {_short(value)}" for name, value in logs.items()]
+
+
+def _short(value):
+    return (
+        f"{value:.4f}"
+        if value != value or 1e-3 <= abs(value) < 1e5 or value == 0
+        else f"{value:.4g}"
+    )
+
+
+def _duration(seconds):
+    return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.0f}s"

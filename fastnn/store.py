@@ -1,0 +1,136 @@
+"""Parameters, gradients and optimizer state of a model, in the layout of the kernels.
+
+One flat block theta; gradients and every state vector of the optimizer lie beside it with the same offsets. A dense
+layer's kernel is cut into unit panels w[u][i][PW], its bias is the row after the last input of each panel; anything
+else is a flat vector. All of it is padded with zeros to whole panels, and stays zero there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._core import kernels
+
+BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
+BLOCK_LEN = 1024  # FNN_BLOCK_LEN
+
+
+def aligned(nbytes, stagger=0):
+    """Zeroed bytes at a multiple of 64; `stagger` shifts buffers against each other so that they do not compete for
+    the same cache sets."""
+    shift = 64 * (2 * (stagger % 31) + 1)
+    raw = np.zeros(nbytes + 64 + shift, np.uint8)
+    start = -raw.ctypes.data % 64 + shift
+    return raw[start : start + nbytes]
+
+
+@dataclass
+class Place:
+    """Where a variable lies: elements [off, off + units * rows * PW) for a kernel and its bias, else a vector."""
+
+    off: int
+    panels: int  # unit panels, or panels of a vector
+    rows: int  # rows of a unit panel; 1 for a vector
+    inputs: int  # rows of the kernel; 0 for a vector
+    units: int
+    role: str
+
+
+class Store:
+    def __init__(self, graph, dtype, isa, n_state):
+        self.dtype = np.dtype(dtype)
+        self.panel = 2 * kernels.vector_bytes(isa) // self.dtype.itemsize
+        self.places = {}
+        end = 0
+        for node in graph.nodes:
+            end = self._lay_out(node, end)
+        self.size = end
+        names = ["theta", "grad"] + [f"state{i}" for i in range(n_state)]
+        self.flat = {n: aligned(end * self.dtype.itemsize, i).view(self.dtype) for i, n in enumerate(names)}
+        self.n_state = n_state
+
+    def _lay_out(self, node, end):
+        pw = self.panel
+        kernel = node.variables.get("kernel") if node.kind == "dense" else None
+        if kernel is not None and kernel not in self.places:
+            inputs, units = kernel.shape
+            bias = node.variables.get("bias")
+            panels, rows = -(-units // pw), inputs + (bias is not None)
+            self.places[kernel] = Place(end, panels, rows, inputs, units, "kernel")
+            if bias is not None:
+                self.places[bias] = Place(end, panels, rows, inputs, units, "bias")
+            end += panels * rows * pw
+        for variable in node.variables.values():
+            if variable not in self.places:
+                panels = -(-variable.size // pw)
+                self.places[variable] = Place(end, panels, 1, 0, variable.size, "vector")
+                end += panels * pw
+        return end
+
+    def _panels(self, flat, place):
+        return flat[place.off : place.off + place.panels * place.rows * self.panel].reshape(
+            place.panels, place.rows, self.panel
+        )
+
+    def get(self, flat, variable):
+        """A row-major copy of the variable's part of one of the flat blocks."""
+        place = self.places[variable]
+        panels = self._panels(self.flat[flat], place)
+        if place.role == "kernel":
+            wide = panels[:, : place.inputs].swapaxes(0, 1).reshape(place.inputs, -1)
+            return wide[:, : place.units].copy()
+        row = place.inputs if place.role == "bias" else 0
+        return panels[:, row].reshape(-1)[: place.units].reshape(variable.shape).copy()
+
+    def put(self, flat, variable, value):
+        place = self.places[variable]
+        panels = self._panels(self.flat[flat], place)
+        padded = place.panels * self.panel
+        if place.role == "kernel":
+            wide = np.zeros((place.inputs, padded), self.dtype)
+            wide[:, : place.units] = value
+            panels[:, : place.inputs] = wide.reshape(place.inputs, place.panels, self.panel).swapaxes(0, 1)
+            return
+        row = place.inputs if place.role == "bias" else 0
+        wide = np.zeros(padded, self.dtype)
+        wide[: place.units] = np.reshape(value, -1)
+        panels[:, row] = wide.reshape(place.panels, self.panel)
+
+    def read(self, variable):
+        return self.get("theta", variable)
+
+    def acquire(self):
+        """Load every variable whose newest values are elsewhere."""
+        for variable in self.places:
+            if variable._store is not self:
+                self.put("theta", variable, variable.numpy())
+                variable._store = self
+
+    def blocks(self, variables, numbers):
+        """The runs of theta that hold `variables` (see fnn_block), each at most BLOCK_LEN long.
+
+        numbers: variable -> its number among the trainable ones."""
+        rows = []
+        for variable in variables:
+            place, number = self.places[variable], numbers[variable]
+            pw = self.panel
+            if place.role == "kernel":
+                runs = [(place.off + u * place.rows * pw, place.inputs * pw) for u in range(place.panels)]
+            elif place.role == "bias":
+                runs = [(place.off + (u * place.rows + place.inputs) * pw, pw) for u in range(place.panels)]
+            else:
+                runs = [(place.off, place.panels * pw)]
+            for off, length in runs:
+                for at in range(0, length, BLOCK_LEN):
+                    rows.append((off + at, min(BLOCK_LEN, length - at), number, int(place.role == "kernel")))
+        return np.array(rows, BLOCK_DTYPE)
+
+    def get_state(self):
+        """Optimizer state, row-major: ``{variable: [array, ...]}``."""
+        return {v: [self.get(f"state{i}", v) for i in range(self.n_state)] for v in self.places}
+
+    def set_state(self, state):
+        for variable, arrays in state.items():
+            if variable in self.places:
+                for i, array in enumerate(arrays[: self.n_state]):
+                    self.put(f"state{i}", variable, array)

@@ -1,0 +1,272 @@
+"""Runs a model: plans the programs it needs, binds arrays to them, and keeps step, state and threads.
+
+This is the one object through which `models` uses the core. Arrays come checked: two-dimensional with contiguous
+rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in the model's dtype.
+"""
+
+import time
+
+import numpy as np
+
+from . import graph as graphs
+from ._core import kernels, threads
+from .program import estimate_seconds, plan
+from .store import Store
+
+PAYS_OFF = 30e-6  # seconds of a one-thread step from which a second thread gains (docs/decisions)
+
+
+def _code(array):
+    return (array.strides[0] if len(array) else array.dtype.itemsize, kernels.DATA_CODES[array.dtype.str])
+
+
+def _address(array):
+    return 0 if array is None else array.ctypes.data
+
+
+class Trainer:
+    """A model's engine.
+
+    Parameters
+    ----------
+    graph : Graph
+    x, y : Tensor
+        Input and output.
+    dtype : {"float32", "float64"}
+    loss : None, LossSpec or callable
+        A callable gets (y_true, y_pred) and returns (value of each sample, gradient of it in y_pred).
+    optimizer : None or (row, parameters, {"clipvalue": ..., "clipnorm": ..., "global_clipnorm": ...})
+    metrics : list of (row, parameters, "labels" | "dense") or callable (y_true, y_pred) -> value of each sample
+    seed : int
+        Key of dropout and other noise.
+    threads : int, optional
+        How many to use at most; default: as many as pay off.
+    schedule : {None, "layers", "samples"}
+        None: chosen from the sizes.
+    isa : str, optional
+        Instruction set; default: that of the process.
+    """
+
+    def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
+                 schedule=None, isa=None):  # fmt: skip
+        self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
+        self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
+        self.trainable = graph.trainable_variables()
+        self.optimizer_row, self.clips = None, {}
+        n_state = 0
+        if optimizer is not None:
+            row, params, self.clips = optimizer
+            self.optimizer_row = (row, tuple(params))
+            n_state = next(len(state) for name, _, state in kernels.optimizer_rows() if name == row)
+        self.store = Store(graph, dtype, isa, n_state)
+        self.dtype = self.store.dtype
+        self.step = 0
+        self._set_loss(loss)
+        self.metrics = list(metrics)
+        self.metric_rows = [("metric:" + m[0], m[1], m[2]) for m in self.metrics if not callable(m)]
+        self.python_metrics = [m for m in self.metrics if callable(m)]
+        self._programs = {}
+        self._manual = None
+
+    def _set_loss(self, loss):
+        self.loss, self.loss_row, self.loss_reads_pre = loss, None, False
+        self.python_loss = callable(loss)
+        if loss is None or self.python_loss:
+            return
+        node = self.y.node
+        through = node.attrs["row"] if node.kind == "softmax" else node.act[0] if node.act else None
+        self.loss_reads_pre = not loss.from_logits and loss.through is not None and loss.through == through
+        row = loss.logits_row if loss.from_logits or self.loss_reads_pre else loss.row
+        self.loss_row = ("loss:" + row, loss.params, loss.target)
+
+    # -- programs and threads ---------------------------------------------------------------------------------
+    @property
+    def max_threads(self):
+        return max(8, self.threads or 0, threads.get_num_threads())
+
+    def team(self, batch, training):
+        """Threads for a step of this size: one unless more pay off."""
+        if self.threads is not None:
+            return self.threads
+        most = threads.get_num_threads()
+        if most == 1 or estimate_seconds(self.nodes, batch, training, self.dtype.itemsize) < PAYS_OFF:
+            return 1
+        return most
+
+    def program(self, what, batch, x_code=None, y_code=None, weighted=False):
+        key = (what, batch, x_code, y_code, weighted)
+        program = self._programs.get(key)
+        if program is None:
+            while len(self._programs) >= 16:
+                self._programs.pop(next(iter(self._programs)))
+            program = self._programs[key] = plan(self, what, batch, x_code, y_code, weighted, self.schedule)
+        return program
+
+    def _targets(self, y):
+        return _code(y) if y is not None and y.ndim == 2 else None
+
+    # -- training and evaluation ------------------------------------------------------------------------------
+    def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0):
+        """Train on samples [first, first + count) of the order `index` (None: as they lie).
+
+        Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [metric means' sums])."""
+        self.store.acquire()
+        program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
+        done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True)
+        self.step += -(-done // batch_size)
+        return done, sums[0] if sums else 0.0, sums[1:]
+
+    def evaluate(self, x, y, w=None, batch_size=1024):
+        """(samples, sum of w * loss, [sums of metrics]) in inference mode."""
+        self.store.acquire()
+        program = self.program("evaluate", batch_size, _code(x), self._targets(y), w is not None)
+        done, sums = self._run(program, x, y, w, None, 0, len(x), batch_size, None, 0.0, False)
+        return done, sums[0] if sums else 0.0, sums[1:]
+
+    def _run(self, program, x, y, w, index, first, count, batch, lrs, deadline, training):
+        sums = [0.0] * (1 + len(self.metrics))
+        if count <= 0:
+            return 0, sums
+        live = (_address(x), _address(y), _address(w), 0, 0, 0)
+        lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
+        if program.planner.separate:
+            return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live)
+        core = program.core
+        steps = core.run(
+            live, count, batch, index=None if index is None else index[first : first + count], row0=first, lrs=lrs,
+            step0=self.step, seed=self.seed, threads=self.team(batch, training), seconds=deadline,
+        )  # fmt: skip
+        self._add_core_sums(sums, core.totals)
+        return min(count, steps * batch), sums
+
+    def _add_core_sums(self, sums, totals):
+        places = [0] if self.loss_row else []
+        places += [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        for place, total in zip(places, totals[:, 0], strict=False):  # totals has at least one row
+            sums[place] += float(total)
+
+    def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live):
+        """One step at a time, because Python stands between the kernels."""
+        sums, end, done, step = [0.0] * (1 + len(self.metrics)), time.monotonic() + deadline, 0, 0
+        team = self.team(batch, training)
+        while done < count:
+            n, at = min(batch, count - done), first + done
+            rows = slice(at, at + n) if index is None else index[at : at + n]
+            for name, lo, hi, call in program.parts:
+                if call is not None:
+                    self._call(program, call, y, w, rows, n, training, sums)
+                elif hi > lo:
+                    program.core.run(
+                        live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
+                        step0=self.step + step, seed=self.seed, threads=team, first=lo, last=hi,
+                    )  # fmt: skip
+                    if name == "loss":
+                        self._add_core_sums(sums, program.core.totals)
+            done, step = done + n, step + 1
+            if deadline > 0 and time.monotonic() > end:
+                break
+        return done, sums
+
+    def _call(self, program, call, y, w, rows, n, training, sums):
+        """One piece of Python between the kernels; arrays are (samples, *shape) copies."""
+        what, layer, (in_key, in_tensor), (out_key, out_tensor) = call
+        given = program.get(in_key, in_tensor, n)
+        if what == "call":
+            program.put(out_key, out_tensor, layer.call(given, training=training), n, layer)
+        elif what == "backward":
+            result = layer.backward(given)
+            for variable, gradient in layer.gradients():
+                if variable in self.trainable:
+                    self.store.put("grad", variable, gradient)
+            if out_key is not None:
+                program.put(out_key, out_tensor, result, n, layer)
+        elif what == "metrics":
+            for i, metric in enumerate(self.metrics):
+                if callable(metric):
+                    sums[1 + i] += float(np.sum(metric(y[rows], given)))
+        else:
+            values, gradient = self.loss(y[rows], given)
+            weights = np.ones(n) if w is None else w[rows]
+            sums[0] += float(np.sum(np.reshape(values, n) * weights))
+            if out_key is not None:
+                scale = np.reshape(weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
+                program.put(out_key, out_tensor, gradient * scale, n, "loss")
+
+    # -- one pass, by hand ------------------------------------------------------------------------------------
+    def predict(self, x, batch_size=1024, out=None):
+        """Results of all samples in inference mode, (n, *shape)."""
+        self.store.acquire()
+        n = len(x)
+        if out is None:
+            out = np.empty((n, self.y.size), self.dtype)
+        if n:
+            batch = min(batch_size, n)
+            program = self.program("predict", batch, _code(x))
+            live = (_address(x), 0, 0, out.ctypes.data, 0, 0)
+            if program.planner.separate:
+                self._run_parts(program, x, None, None, None, 0, n, batch, np.zeros(-(-n // batch)), 0.0, False, live)
+            else:
+                program.core.run(
+                    live, n, batch, lrs=np.zeros(-(-n // batch)), seed=self.seed, threads=self.team(batch, False)
+                )
+        return out.reshape(n, *self.y.shape)
+
+    def forward(self, x, training=False):
+        """One batch. With ``training=True`` dropout and batch statistics are at work and `backward` may follow."""
+        if not training:
+            return self.predict(x, max(1, len(x)))
+        self.store.acquire()
+        n = len(x)
+        out = np.empty((n, self.y.size), self.dtype)
+        program = self.program("manual", n, _code(x), _code(out))
+        self._manual = (program, n, x)
+        self._run_manual("forward", (_address(x), 0, 0, out.ctypes.data, 0, 0))
+        return out.reshape(n, *self.y.shape)
+
+    def backward(self, dy):
+        """Gradient of the last `forward(training=True)` batch: returns dL/dx; `gradients` has those of the weights."""
+        if self._manual is None:
+            raise RuntimeError("backward: call forward(x, training=True) first")
+        program, n, x = self._manual
+        dx = np.empty((n, self.x.size), self.dtype)
+        self._run_manual("backward", (_address(x), 0, 0, 0, dy.ctypes.data, dx.ctypes.data))
+        return dx.reshape(n, *self.x.shape)
+
+    def gradients(self):
+        """Gradients of the trainable variables, row-major, in their order."""
+        return [self.store.get("grad", v) for v in self.trainable]
+
+    def set_gradients(self, gradients):
+        for variable, gradient in zip(self.trainable, gradients, strict=True):
+            self.store.put("grad", variable, gradient)
+
+    def apply_gradients(self, lr):
+        """One optimizer step with the gradients at hand."""
+        if self._manual is None:
+            raise RuntimeError("apply_gradients: there are no gradients yet; call forward(x, training=True) and backward")
+        self._run_manual("update", (0,) * 6, lr)
+        self.step += 1
+
+    def _run_manual(self, stage, live, lr=0.0):
+        program, n, _ = self._manual
+        current = None
+        for name, lo, hi, call in program.parts:
+            current = name if name != "python" else current
+            if current != stage:
+                continue
+            if call is not None:
+                self._call(program, call, None, None, None, n, True, None)
+            elif hi > lo:
+                program.core.run(
+                    live, n, n, lrs=np.full(1, float(lr)), step0=self.step, seed=self.seed,
+                    threads=self.team(n, True), first=lo, last=hi,
+                )  # fmt: skip
+
+    # -- optimizer state --------------------------------------------------------------------------------------
+    def get_state(self):
+        return {"step": self.step, "slots": self.store.get_state()}
+
+    def set_state(self, state):
+        """Take over step and optimizer vectors of another trainer, variable by variable."""
+        self.step = state["step"]
+        self.store.set_state(state["slots"])

@@ -1,0 +1,526 @@
+"""Compile, evaluate, predict, single steps: what every model can do with data. `fitting` has the loop of `fit`.
+
+(a) A model speaks to the core through one `Trainer`, made when it is first needed and again when the layers, what of
+    them is trained, or the kind of targets has changed. The optimizer's state moves along, variable by variable.
+(b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from several threads.
+"""
+
+import threading
+from math import prod
+
+import numpy as np
+
+from . import arrays, fitting, losses, metrics, optimizers
+from ._checks import integer, refuse_keywords
+from ._config import float_dtype
+from ._random import check_seed, next_seed
+from .callbacks import CallbackList
+from .graph import Graph
+from .layers.base import Layer
+from .layers.weighted import changes
+from .progress import Progress
+from .trainer import Trainer
+
+INFERENCE_BATCH = 1024  # of evaluate and predict, if none is asked for; results do not depend on it
+FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is answered
+
+
+class Model(Layer):
+    """Base of the models: a layer that can be compiled, trained and asked.
+
+    Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.optimizer = self.loss = self.history = None
+        self.stop_training, self.compiled = False, False
+        self.seed, self.threads, self.epochs_done = 0, None, 0
+        self._metrics_asked, self._metrics, self._kind = [], None, None
+        self._trainer = self._planned = None
+        self._seen = -1
+        self._lock = threading.RLock()
+
+    # --- weights: those of the layers ---
+
+    @property
+    def weights(self):
+        """All variables, layer by layer, each once."""
+        return list(dict.fromkeys(v for layer in self.layers for v in layer.weights))
+
+    @property
+    def trainable_weights(self):
+        """What gradient descent changes."""
+        return list(dict.fromkeys(v for layer in self.layers for v in layer.trainable_weights))
+
+    @property
+    def trainable(self):
+        """False freezes every layer; True thaws every layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    def leaves(self):
+        """The layers, those of models among them instead of the models."""
+        for layer in self.layers:
+            yield from layer.leaves() if isinstance(layer, Model) else (layer,)
+
+    # --- compile ---
+
+    def compile(
+        self, optimizer="rmsprop", loss=None, metrics=None, *, seed=None, threads=None, **kwargs
+    ):
+        """Say how to train.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, Loss or function, optional
+            A function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see `losses.PythonLoss`. None for
+            training by `forward`, `backward` and `apply_gradients`.
+        metrics : list of str, Metric or function, optional
+            ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true, y_pred)`` returns one
+            number a sample.
+        seed : int, optional
+            Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
+        threads : int, optional
+            At most so many; default: as many as pay off. Results do not depend on it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For unknown names and arguments; the message suggests the nearest.
+        """
+        refuse_keywords(self.compile.__func__, kwargs)
+        asked = metrics_list(metrics)
+        loss, chosen = losses.get(loss), optimizers.get(optimizer)
+        threads = None if threads is None else integer("threads", threads, minimum=1)
+        seed = next_seed() if seed is None else check_seed("seed", seed)
+        if chosen is not self.optimizer:
+            self._trainer = None  # a new optimizer starts without state
+        self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
+        self._metrics = self._kind = self._planned = None
+        self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
+
+    @property
+    def metrics(self):
+        """The metrics, as asked for before the first data came."""
+        return self._metrics_asked if self._metrics is None else self._metrics
+
+    @property
+    def metrics_names(self):
+        """``["loss", ...]``: the order of what `evaluate` returns."""
+        return ["loss", *(getattr(m, "name", m) for m in self.metrics)]
+
+    def need_compile(self, what):
+        """ValueError if there is no optimizer yet."""
+        if not self.compiled:
+            raise ValueError(f"{what}: call compile(optimizer, loss) first")
+
+    def resolve_targets(self, y):
+        """Decide by the loss, else by the data, what targets are; and with it which metrics are meant."""
+        kind = getattr(self.loss, "target", None)
+        n = prod(self.out_shape)
+        if kind is None:
+            by_shape = (
+                "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "dense"
+            )
+            found = [metrics.resolve(m, by_shape, n) for m in self._metrics_asked]
+            kind = "free" if all(m.target is None for m in found) else by_shape
+        if self._metrics is None or kind != self._kind:
+            found = [metrics.resolve(m, kind, n) for m in self._metrics_asked]
+            for metric in found:
+                if metric.target not in (None, kind):
+                    means = {"labels": "class numbers", "dense": f"{n} numbers a sample"}
+                    raise ValueError(
+                        f"metric {metric.name!r} needs {means[metric.target]}, the loss {means[kind]}"
+                    )
+            names = [m.name for m in found]
+            if len({"loss", *names}) <= len(names):
+                raise ValueError(f"metrics: expected different names, got {names}")
+            self._metrics, self._kind, self._planned = found, kind, None
+
+    # --- the engine ---
+
+    def engine(self):
+        """The `Trainer` for the model as it is now."""
+        if self._planned is None or self._seen != changes():
+            self._seen = changes()
+            layers = list(self.leaves())
+            now = [
+                (layer, layer.trainable, tuple(v.trainable for v in layer.weights))
+                for layer in layers
+            ]
+            if now != self._planned:
+                self._plan(layers)
+                self._planned = now
+        return self._trainer
+
+    def _plan(self, layers):
+        graph, before = Graph(), self._trainer
+        for position, layer in enumerate(layers):
+            layer.position = position
+        x = graph.input(self.in_shape)
+        y = self.emit(graph, x)
+        what = {}
+        if self.compiled:
+            found = self._metrics or []
+            what = {"loss": self.loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
+            what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
+        self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
+        if before is not None:
+            self._trainer.set_state(before.get_state())
+
+    def _samples(self, name, x):
+        if not self.built:
+            self.build(np.shape(x)[1:])
+        return arrays.samples(name, x, self.in_shape, self.dtype)
+
+    def data(
+        self,
+        x,
+        y,
+        sample_weight=None,
+        class_weight=None,
+        check_finite=False,
+        names=("x", "y", "sample_weight"),
+    ):
+        """Checked `arrays.Data` for this model."""
+        x = self._samples(names[0], x)
+        n, w = len(x), None
+        if y is None:
+            raise TypeError(f"{names[1]}: expected targets, got None")
+        self.resolve_targets(y)
+        arrays.same_length(n, **{names[1]: y if hasattr(y, "__len__") else None})
+        if self._kind == "labels":
+            y = arrays.labels(names[1], y, prod(self.out_shape))
+        elif self._kind == "dense":
+            y = arrays.targets(names[1], y, self.out_shape, self.dtype)
+        else:
+            y = arrays.free_targets(names[1], y, self.out_shape)
+        arrays.same_length(n, **{names[1]: y})
+        if sample_weight is not None:
+            w = arrays.weights(names[2], sample_weight, n, self.dtype)
+        if class_weight is not None:
+            by_class = arrays.class_weights(class_weight, y, self.dtype)
+            w = by_class if w is None else w * by_class
+        if check_finite:
+            arrays.check_finite(names[0], x)
+            arrays.check_finite(names[1], y)
+        return arrays.Data(x, y, w)
+
+    # --- many samples ---
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_batch_size=None,
+        validation_freq=1,
+        *,
+        check_finite=True,
+        **kwargs,
+    ):
+        """Train.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape)
+            Any number type; read where it lies if its rows are contiguous, copied once otherwise.
+        y : array_like
+            Class numbers (n,) or numbers (n, *output_shape), as the loss needs.
+        batch_size : int
+            Default 32; the last batch of an epoch may be smaller.
+        epochs, initial_epoch : int
+            Trains epochs initial_epoch … epochs − 1.
+        verbose : {"auto", 0, 1, 2}
+            0: silent; 1: a live line on a terminal, else a line an epoch; 2: a line an epoch. "auto" is 1.
+        callbacks : list of Callback, optional
+        validation_split : float
+            This last part of the data, before shuffling, is for validation.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Wins over `validation_split`.
+        shuffle : bool
+            A new order every epoch, which follows from the seed alone.
+        class_weight : dict, optional
+            Class number to weight; 1 for a class not named.
+        sample_weight : array_like (n,), optional
+            Multiplies the loss of each sample; the mean is over the number of samples. With `class_weight`, both.
+        steps_per_epoch : int, optional
+            Use only so many batches of each epoch's order.
+        validation_batch_size : int, optional
+        validation_freq : int or list of int
+            Validate every so many epochs, or after these (counted from 1).
+        check_finite : bool
+            Look for NaN and infinity in x and y first.
+
+        Returns
+        -------
+        History
+            Means over the samples of each epoch, taken while training went on.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For shapes, values and names that do not fit.
+        KeyboardInterrupt
+            On Ctrl-C, after the step at hand; what was trained is kept.
+        """
+        refuse_keywords(self.fit.__func__, kwargs)
+        self.need_compile("fit")
+        if self.loss is None:
+            raise ValueError(
+                "fit: this model was compiled without a loss; use forward, backward and apply_gradients"
+            )
+        batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
+        train = self.data(x, y, sample_weight, class_weight, check_finite)
+        train, held_out = fitting.split(
+            self, train, validation_split, validation_data, check_finite
+        )
+        plan = fitting.Plan(
+            batch_size,
+            epochs=integer("epochs", epochs, 0),
+            initial_epoch=integer("initial_epoch", initial_epoch, 0),
+            shuffle=shuffle,
+            steps_per_epoch=steps_per_epoch,
+            validation_batch_size=validation_batch_size or INFERENCE_BATCH,
+            validation_freq=validation_freq,
+        )
+        return fitting.run(self, train, held_out, plan, callbacks, verbose)
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """Loss and metrics of data, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array_like
+            As for `fit`.
+        batch_size : int, optional
+        verbose : {"auto", 0, 1, 2}
+        callbacks : list of Callback, optional
+        return_dict : bool
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with `return_dict` by name.
+        """
+        refuse_keywords(self.evaluate.__func__, kwargs)
+        self.need_compile("evaluate")
+        progress = Progress(verbose)
+        data = self.data(x, y, sample_weight)
+        progress.start("Evaluation", data.n)
+        logs = self.measure(
+            data, batch_size or INFERENCE_BATCH, CallbackList(callbacks, self), progress
+        )
+        progress.finish(logs)
+        return _result(logs, return_dict)
+
+    def measure(self, data, batch_size, callbacks, progress=None):
+        """`evaluate` of checked data: ``{name: mean}``."""
+        sums = np.zeros(1 + len(self.metrics))
+        callbacks.call("on_test_begin")
+        for part in self._parts(data, batch_size, callbacks, "test"):
+            with self._lock:
+                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
+            sums += [loss, *found]
+            if progress is not None:
+                progress.update(part.stop, {})
+        logs = dict(zip(self.metrics_names, (sums / max(data.n, 1)).tolist(), strict=True))
+        callbacks.call("on_test_end", logs=logs)
+        return logs
+
+    def _parts(self, data, batch_size, callbacks, stage):
+        """Pieces of the data for one call of the core each: short enough for Ctrl-C, or single batches."""
+        batch_size = integer("batch_size", batch_size, 1)
+        single = callbacks.per_batch(stage)
+        work = 2 * max(1, sum(v.size for v in self.weights))
+        batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
+        for i, start in enumerate(range(0, data.n, batches * batch_size)):
+            if single:
+                callbacks.batch(stage, "begin", i)
+            part = data.part(start, min(data.n, start + batches * batch_size))
+            part.start, part.stop = start, start + part.n
+            yield part
+            if single:
+                callbacks.batch(stage, "end", i)
+
+    def predict(self, x, batch_size=None, verbose="auto", callbacks=None, **kwargs):
+        """The model's results for data, in inference mode.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape)
+        batch_size : int, optional
+        verbose : {"auto", 0, 1, 2}
+            A live line on a terminal unless 0; nothing elsewhere.
+        callbacks : list of Callback, optional
+
+        Returns
+        -------
+        ndarray (n, *output_shape)
+        """
+        refuse_keywords(self.predict.__func__, kwargs)
+        progress, callbacks = Progress(verbose), CallbackList(callbacks, self)
+        data = arrays.Data(self._samples("x", x))
+        batch_size = batch_size or INFERENCE_BATCH
+        out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
+        progress.start("Prediction", data.n)
+        callbacks.call("on_predict_begin")
+        for part in self._parts(data, batch_size, callbacks, "predict"):
+            with self._lock:
+                self.engine().predict(part.x, batch_size, out[part.start : part.stop])
+            progress.update(part.stop, {})
+        callbacks.call("on_predict_end")
+        progress.clear()
+        return out.reshape(data.n, *self.out_shape)
+
+    # --- one batch ---
+
+    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, return_dict=False):
+        """One optimizer step on one batch; no look for NaN.
+
+        Returns
+        -------
+        float, list of float or dict
+            As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
+        """
+        self.need_compile("train_on_batch")
+        data = self.data(x, y, sample_weight, class_weight)
+        with self._lock:
+            engine = self.engine()
+            rates = self.optimizer.rates(engine.step, 1)
+            n, loss, found = engine.fit_block(
+                data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
+            )
+            self.optimizer.iterations = engine.step
+        return _result(self._means(n, loss, found), return_dict)
+
+    def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
+        """Loss and metrics of one batch, as `evaluate`."""
+        self.need_compile("test_on_batch")
+        data = self.data(x, y, sample_weight)
+        with self._lock:
+            found = self.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
+        return _result(self._means(*found), return_dict)
+
+    def predict_on_batch(self, x):
+        """`predict` of one batch."""
+        return self.forward(x)
+
+    def _means(self, n, loss, found):
+        return {k: v / max(n, 1) for k, v in zip(self.metrics_names, (loss, *found), strict=True)}
+
+    # --- by hand ---
+
+    def forward(self, x, training=False):
+        """The results for one batch; with ``training=True``, dropout and batch statistics are at work.
+
+        Parameters
+        ----------
+        x : array_like (B, *input_shape)
+        training : bool
+            True if `backward` is to follow.
+
+        Returns
+        -------
+        ndarray (B, *output_shape)
+        """
+        x = self._samples("x", x)
+        with self._lock:
+            return self.engine().forward(x, training).reshape(len(x), *self.out_shape)
+
+    def __call__(self, x, training=False):
+        """`forward`."""
+        return self.forward(x, training)
+
+    def backward(self, dy):
+        """Gradients for the last ``forward(x, training=True)``; those of the weights are in `gradients`.
+
+        Parameters
+        ----------
+        dy : array_like (B, *output_shape)
+            Derivative of a loss of your own by each result. It is not divided by B.
+
+        Returns
+        -------
+        ndarray (B, *input_shape)
+            The derivative by the inputs.
+
+        Examples
+        --------
+        A step of gradient descent on the mean square:
+
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd")
+        >>> x, t = np.ones((8, 2)), np.zeros((8, 1))
+        >>> y = model.forward(x, training=True)
+        >>> dx = model.backward(2 * (y - t) / len(x))
+        >>> model.apply_gradients()
+        """
+        dy = np.ascontiguousarray(
+            arrays.targets("dy", dy, self.out_shape, self.dtype), float_dtype(self.dtype)
+        )
+        with self._lock:
+            return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
+
+    def gradients(self):
+        """Gradients of `trainable_weights` after `backward`, a list of arrays in their shapes."""
+        with self._lock:
+            return self.engine().gradients()
+
+    def apply_gradients(self, gradients=None):
+        """One optimizer step.
+
+        Parameters
+        ----------
+        gradients : list of ndarray, optional
+            As `gradients` returns them; default: those of the last `backward`.
+        """
+        self.need_compile("apply_gradients")
+        with self._lock:
+            engine = self.engine()
+            if gradients is not None:
+                engine.set_gradients(gradients)
+            engine.apply_gradients(float(self.optimizer.rates(engine.step, 1)[0]))
+            self.optimizer.iterations = engine.step
+
+
+def metrics_list(asked):
+    """What was asked for as a list, names checked."""
+    asked = [] if asked is None else asked
+    asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
+    for m in asked:
+        metrics.resolve(m, "dense", 1)
+    return asked
+
+
+def _result(logs, return_dict):
+    values = list(logs.values())
+    return logs if return_dict else values if len(values) > 1 else values[0]

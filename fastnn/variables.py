@@ -1,0 +1,67 @@
+"""A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
+
+import numpy as np
+
+LAYOUTS = ("kernel", "bias", "vector")
+
+
+class Variable:
+    """A named weight of a layer.
+
+    While a model trains, the newest values are in its `Store`, in the layout of the kernels. Reading the variable
+    fetches them; writing it makes every store reload. So one variable may serve several models.
+
+    Parameters
+    ----------
+    value : array, float32 or float64
+    name : str
+    trainable : bool
+        Whether gradient descent may change it (a frozen layer overrules).
+    layout : {"vector", "kernel", "bias"}
+        How a store keeps it: "kernel" is a matrix (inputs, units) in unit panels, "bias" the bias of such a kernel,
+        "vector" anything else, flat.
+    """
+
+    __slots__ = ("_value", "name", "trainable", "layout", "_store", "__weakref__")
+
+    def __init__(self, value, name, trainable=True, layout="vector"):
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
+        self._value = np.array(value, order="C")
+        self.name = name
+        self.trainable = trainable
+        self.layout = layout
+        self._store = None  # the store with newer values than _value, if any
+
+    @property
+    def shape(self):
+        return self._value.shape
+
+    @property
+    def dtype(self):
+        return self._value.dtype
+
+    @property
+    def size(self):
+        return self._value.size
+
+    def numpy(self):
+        """A copy of the current values."""
+        if self._store is not None:
+            self._value[...] = self._store.read(self)
+        return self._value.copy()
+
+    def assign(self, value):
+        """Replace the values; the shape must be the same."""
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
+        self._value[...] = value
+        self._store = None
+
+    def __array__(self, dtype=None, copy=None):
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype)
+
+    def __repr__(self):
+        return f"<Variable {self.name} shape={self.shape} dtype={self.dtype}{'' if self.trainable else ' frozen'}>"

@@ -1,0 +1,57 @@
+"""What is installed and in use: the first thing a bug report needs."""
+
+import os
+import platform
+import sys
+
+
+def versions():
+    """Facts about this process, as ``{name: value}``.
+
+    Returns
+    -------
+    dict of str
+    """
+    import numpy
+    import scipy
+
+    from . import __version__
+    from ._core import kernels, threads
+
+    forced = os.environ.get("FASTNN_ISA")
+    return {
+        "fastnn": __version__,
+        "instruction set": f"{kernels.isa()}{' (forced)' if forced else ''} of {', '.join(kernels.targets())}",
+        "threads": f"{threads.get_num_threads()}{'' if threads.openmp() else ' (built without OpenMP)'}",
+        "Python": sys.version.split()[0],
+        "NumPy": numpy.__version__,
+        "SciPy": scipy.__version__,
+        "BLAS": blas(),
+        "system": platform.platform(),
+        "CPU": cpu(),
+    }
+
+
+def blas():
+    """Name and version of the BLAS that SciPy was built with."""
+    from scipy.__config__ import CONFIG
+
+    found = CONFIG.get("Build Dependencies", {}).get("blas", {})
+    return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
+
+
+def cpu():
+    """The processor's own name for itself."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def show_versions():
+    """Print what is installed and in use: instruction set, threads, BLAS, versions."""
+    for name, value in versions().items():
+        print(f"{name + ':':<17}{value}")

@@ -1,0 +1,125 @@
+/* fnn.h - the contracts of the core.  C11, libc and libm only; no Python.h, no OpenMP, no allocation.
+ *
+ * (a) Layout.  PW = 2 vectors of lanes (f32: 8 scalar, 16 AVX2, 32 AVX-512; f64 half of it).
+ *     Activations are kept in *sample panels*   x[p][f][PW]        p = sample / PW, f = feature
+ *     Dense weights are kept in *unit panels*   w[u][i][PW]        u = unit / PW, i = input; with a bias one
+ *                                                                  more row i = I holds it
+ *     Both are zero-padded to whole panels and 64-byte aligned, so every inner loop of the forward pass,
+ *     dX and dW reads contiguous vectors; nothing is packed or transposed per step but dY, panel by panel.
+ *     Per-feature vectors (gamma, moving averages, ...) are plain vectors padded to whole panels.
+ * (b) Kernels are serial.  A kernel computes the rectangle [f0, f1) x [p0, p1) of its output: feature panels
+ *     by sample panels.  The executor above decides which thread runs which rectangle.  A result never
+ *     depends on how its rectangle was cut.
+ * (c) A kernel reads what is fixed from fnn_op (resolved once) and what changes per step from fnn_run.
+ *     What p, n, s and fn mean is written above each kernel. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define FNN_MAX_P 12
+#define FNN_MAX_N 10
+#define FNN_MAX_S 8
+#define FNN_MAX_FN 3
+
+typedef struct fnn_op fnn_op;
+
+/* What may differ from one step to the next.  One private copy per thread. */
+typedef struct fnn_run {
+    ptrdiff_t n;            /* samples of the range at hand (a batch or a chunk of it), > 0 */
+    ptrdiff_t s0;           /* position of its first sample in the batch */
+    ptrdiff_t batch;        /* samples of the whole batch: the divisor of mean losses */
+    uint64_t seed;          /* key of the counter-based generator */
+    uint64_t step;          /* optimizer steps done before this one; part of every random counter */
+    const int64_t *index;   /* rows of the batch in the data (+ s0), NULL: rows row0 + s0 ... */
+    int64_t row0;
+    const double *hyper;    /* what the optimizer's fnn_prep made for this step */
+    ptrdiff_t slot;         /* gradient slot of the chunk (sample-parallel schedule), else 0 */
+    int accumulate;         /* the slot already holds the gradient of an earlier chunk */
+    void *scratch;          /* private to the thread: FNN_SCRATCH_BYTES, 64-byte aligned */
+} fnn_run;
+
+typedef struct fnn_rect {
+    ptrdiff_t f0, f1; /* feature panels (or whatever the op calls an item) */
+    ptrdiff_t p0, p1; /* sample panels, relative to run->s0 */
+} fnn_rect;
+
+typedef void (*fnn_kernel)(const fnn_op *op, const fnn_run *run, const fnn_rect *r);
+typedef void (*fnn_any)(void);
+
+struct fnn_op {
+    fnn_kernel run;
+    fnn_any fn[FNN_MAX_FN];  /* formula loops: activation, optimizer update, ... */
+    void *p[FNN_MAX_P];
+    ptrdiff_t n[FNN_MAX_N];
+    double s[FNN_MAX_S];     /* parameters of the formula */
+};
+
+#define FNN_SCRATCH_BYTES (256 * 1024)
+
+/* A run of parameters that belong to one variable; offsets are in elements of the flat parameter block and
+ * multiples of PW.  Kernels over parameters take a range of blocks, so their reduction order is fixed by it. */
+typedef struct fnn_block {
+    ptrdiff_t off, len;
+    int32_t var;   /* index of the trainable variable: per-variable clipping */
+    int32_t flags; /* FNN_BLOCK_* */
+} fnn_block;
+#define FNN_BLOCK_LEN 1024 /* no block is longer */
+enum { FNN_BLOCK_IS_KERNEL = 1 };
+
+/* --- formula loops: contiguous, `n` elements, any alignment of a T, in place allowed ------------------- */
+/* y = f(x) */
+typedef void (*fnn_map_fwd)(void *y, const void *x, ptrdiff_t n, const double *s);
+/* dx = dy * f'(.), the derivative from `t`: the output y, or the input x if the row says so */
+typedef void (*fnn_map_bwd)(void *dx, const void *dy, const void *t, ptrdiff_t n, const double *s);
+/* w, state <- one optimizer step with gradient g; h: what fnn_prep made for this step */
+typedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, const double *h);
+/* the scalars of step t (1, 2, ...), computed once a step in double: h[FNN_MAX_H] <- learning rate, t, s */
+typedef void (*fnn_prep)(double *h, double lr, uint64_t t, const double *s);
+#define FNN_MAX_H 8
+
+/* --- the lists a unit exports; every Python name, default and case is made from these rows -------------- */
+/* params: "alpha=1.0,threshold=0.0" - names and defaults of s[0], s[1], ... in order ("" if none) */
+typedef struct fnn_activation {
+    const char *name, *params;
+    int from_input;           /* the derivative needs the input, not the output */
+    fnn_map_fwd fwd[2];       /* [0] f32, [1] f64 */
+    fnn_map_bwd bwd[2];
+} fnn_activation;
+
+typedef struct fnn_optimizer {
+    const char *name, *params;
+    const char *state;        /* names of the state vectors a parameter has, "momentum,velocity" (0 to 3) */
+    fnn_prep prep;
+    fnn_update update[2];
+} fnn_optimizer;
+
+/* A loss or a metric: a row kernel (see loops/rows.inl.h for its p, n, s). */
+typedef struct fnn_loss {
+    const char *name, *params;
+    int target;               /* FNN_TARGET_LABELS: int32 class of each sample; FNN_TARGET_DENSE: panels as y */
+    fnn_kernel run[2];
+} fnn_loss;
+enum { FNN_TARGET_LABELS = 0, FNN_TARGET_DENSE = 1 };
+
+typedef struct fnn_named {
+    const char *name;
+    fnn_any fn[2];
+} fnn_named;
+
+typedef struct fnn_table {
+    const char *isa;
+    int vector_bytes;
+    const fnn_activation *activations;   /* each list ends with name == NULL */
+    const fnn_optimizer *optimizers;
+    const fnn_loss *losses;
+    const fnn_loss *metrics;
+    const fnn_named *kernels;            /* fnn_kernel */
+    const fnn_named *functions;          /* everything with a signature of its own */
+} fnn_table;
+
+/* The table named by `isa`, or the best this CPU has if isa is NULL or "".  NULL: unknown name, or (then
+ * *why says so) one this CPU or operating system cannot run. */
+const fnn_table *fnn_select(const char *isa, const char **why);
+/* Names of the targets in this build, best last; NULL-terminated. */
+const char *const *fnn_targets(void);
+int fnn_cpu_has(const char *isa);

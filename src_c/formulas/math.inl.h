@@ -1,0 +1,210 @@
+/* Elementary functions, vector by vector.
+ *
+ * (a) At most 2 ulp (sigmoid 3), float32 and float64, whether v_fma is fused or rounds twice; infinities, NaN,
+ *     -0.0 and subnormals as C's libm treats them.  tests/test_math.py holds them to that.
+ * (b) No branch, no lane-by-lane code, no conversion between 64-bit integers and floats (AVX2 has none): adding
+ *     a large constant rounds a float and leaves the integer in its low bits; powers of two are made by
+ *     shifting an exponent into place.  Right shifts are logical: AVX2 has no other for 64 bits.
+ * (c) A lane's result depends on nothing but that lane, so no cut of a range can change a bit.
+ * (d) The polynomials are minimax fits (Remez exchange, coefficients rounded to T afterwards).  The argument
+ *     reductions are Cody and Waite's (1980); the logarithms have the form of fdlibm's e_log.c. */
+#define UV FN(uvec)
+#if IS_F32
+typedef uint32_t UV __attribute__((vector_size(FNN_VBYTES)));
+#define MANT_BITS 23 /* bits of the mantissa */
+#define EXP_BIAS 127
+#else
+typedef uint64_t UV __attribute__((vector_size(FNN_VBYTES)));
+#define MANT_BITS 52
+#define EXP_BIAS 1023
+#endif
+/* ln 2 in two parts; the first ends in so many zeros that n LN2_HI is exact for every exponent n */
+#define LN2_HI ((T)(IS_F32 ? 0.693145751953125 : 6.93147180369123816490e-01))
+#define LN2_LO ((T)(IS_F32 ? 1.42860682030941723e-6 : 1.90821492927058770002e-10))
+#define v_setu(a) ((UV){0} + (a))
+#define v_poly(x, c) FN(vpoly)(x, c, (int)(sizeof(c) / sizeof(c[0])))
+
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1), n >= 2.  Even and odd powers run in two chains, which shortens the
+ * wait for a long polynomial and would only cost a multiplication in a short one. */
+FNN_INLINE V FN(vpoly)(V x, const T *c, const int n)
+{
+    V a = v_set1(c[n - 1]), b = v_set1(c[n - 2]);
+    if (n < 5) {
+        for (int i = n - 2; i >= 0; i--) a = v_fma(a, x, v_set1(c[i]));
+        return a;
+    }
+    for (int i = n - 3; i >= 0; i--) {
+        V t = v_fma(a, x * x, v_set1(c[i]));
+        a = b;
+        b = t;
+    }
+    return v_fma(a, x, b);
+}
+
+/* ---- exponentials ---------------------------------------------------------------------------------------- */
+/* x = n ln 2 + r, |r| <= ln(2)/2: returns exp(r) - 1 - r, and n + 2 EXP_BIAS at the place of the exponent, where it
+ * takes one bit more than an exponent has: callers halve it or subtract from it to get a power of two. */
+FNN_INLINE V FN(vexp_reduce)(V x, V *r, UV *e)
+{
+#if IS_F32
+    static const T c[] = {0.49999997f, 0.166665435f, 0.0416672118f, 0.00836659595f, 0.0013881817f};
+#else
+    static const T c[] = {0.5, 0.16666666666666677, 0.041666666666666505, 0.0083333333333215995,
+                          0.0013888888888963506, 0.00019841269886210547, 2.4801587170650367e-05,
+                          2.7557244118467465e-06, 2.7557403992206372e-07, 2.5109070782562529e-08,
+                          2.0874986198738113e-09};
+#endif
+    const T round = (T)(3 * ((TI)1 << (MANT_BITS - 1)) + 2 * EXP_BIAS);
+    V t = v_fma(x, v_set1((T)1.44269504088896340736), v_set1(round));
+    V n = t - round;
+    *e = (UV)t << MANT_BITS;
+    *r = v_fma(n, v_set1(-LN2_LO), v_fma(n, v_set1(-LN2_HI), x));
+    return *r * *r * v_poly(*r, c);
+}
+
+/* exp of an x whose result is neither far below the subnormals nor far above the largest number */
+FNN_INLINE V FN(vexp_bounded)(V x)
+{
+    V r, q;
+    UV e, half;
+    q = FN(vexp_reduce)(x, &r, &e);
+    /* 2^n as a product of two: n may be too small or too large for one exponent field */
+    half = (e >> 1) & v_setu(~(((TI)1 << MANT_BITS) - 1));
+    return (1 + (r + q)) * (V)half * (V)(e - half);
+}
+#define EXP_LOW v_set1((T)(IS_F32 ? -104.5 : -746.5)) /* exp(EXP_LOW) rounds to 0, exp(EXP_HIGH) to infinity */
+#define EXP_HIGH v_set1((T)(IS_F32 ? 89 : 710))
+
+FNN_INLINE V FN(vexp)(V x) { return FN(vexp_bounded)(v_min(EXP_HIGH, v_max(EXP_LOW, x))); }
+
+/* 2 (h (r + q) + h - 1/2) with h = 2^(n-1), which unlike 2^n is a float for every n */
+FNN_INLINE V FN(vexpm1)(V x)
+{
+    V r, q, h, k, hi, lo, y;
+    UV e;
+    q = FN(vexp_reduce)(v_min(EXP_HIGH, v_max(v_set1((T)(IS_F32 ? -18 : -38)), x)), &r, &e);
+    h = (V)(e - v_setu((TI)(EXP_BIAS + 1) << MANT_BITS));
+    k = h - (T)0.5;
+    hi = k + h * r;
+    lo = (k - hi) + h * r; /* the rounding error of hi: |k| >= |h r|, or k = 0 */
+    y = v_fma(h, q, lo) + hi;
+    return v_sel(v_abs(x) < (T)1 / ((TI)2 << MANT_BITS), x, y + y); /* also -0.0 and subnormals */
+}
+
+/* |x| = n ln(2)/2 + r, t = tanh(r), s = 2^n.  The addition theorem gives
+ *     tanh |x| = ((s - 1) + (s + 1) t) / ((s + 1) + (s - 1) t) = A - (A - (2 + A) t) / ((s + 1) + (s - 1) t)
+ * with A = 1 - 1/s.  The second form keeps its digits: it is t itself for n = 0, and for n > 0 the quotient is
+ * a small correction to A.  n is rounded down sooner than to nearest (r from -0.09 to 0.26), for n = 0 is best. */
+FNN_INLINE V FN(vtanh)(V x)
+{
+#if IS_F32
+    static const T c[] = {-0.333332151f, 0.133227468f, -0.0512317792f};
+#else
+    static const T c[] = {-0.33333333333332887, 0.13333333333093481, -0.053968253612234313, 0.021869465042295807,
+                          -0.0088624289950593998, 0.0035770911140237389, -0.0013104113068062523};
+#endif
+    const T half_ln2_hi = (T)0.5 * LN2_HI, half_ln2_lo = (T)0.5 * LN2_LO;
+    const T round = (T)(3 * ((TI)1 << (MANT_BITS - 1)) + EXP_BIAS), shift = (T)-0.25;
+    V a = v_min(v_set1((T)(IS_F32 ? 9.5 : 20)), v_abs(x)); /* beyond it rounds to 1 */
+    V m = v_fma(a, v_set1((T)2.88539008177792681472), v_set1(shift)) + round, n = m - round;
+    V r = v_fma(n, v_set1(-half_ln2_lo), v_fma(n, v_set1(-half_ln2_hi), a)), r2 = r * r;
+    V t = v_fma(r * r2, v_poly(r2, c), r);
+    UV e = (UV)m << MANT_BITS;
+    V s = (V)e, inv = (V)(v_setu((TI)EXP_BIAS << (MANT_BITS + 1)) - e), A = 1 - inv;
+    V y = A - v_fma(inv - 3, t, A) / v_fma(s - 1, t, s + 1);
+    return v_copysign(y, x);
+}
+
+/* 1 / (1 + exp(-x)), for x < 0 as exp(x) / (1 + exp(x)): right down to the smallest subnormal */
+FNN_INLINE V FN(vsigmoid)(V x)
+{
+    V e = FN(vexp_bounded)(v_max(EXP_LOW, -v_abs(x)));
+    return v_sel(x < 0, e, v_set1(1)) / (1 + e);
+}
+
+/* ---- logarithms ------------------------------------------------------------------------------------------ */
+/* u = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for a normal u > 0.  s = f / (2 + f); *half = 2^(1-k). */
+FNN_INLINE void FN(vlog_reduce)(V u, V *k, V *f, V *s, V *half)
+{
+    const T magic = (T)((TI)1 << MANT_BITS);
+    const UV root = (UV)v_set1((T)0.70710678118654752440);
+    UV b = (UV)u - root + (UV)v_set1(1), n = b >> MANT_BITS; /* n = k + EXP_BIAS */
+    *k = (V)(n | (UV)v_set1(magic)) - (magic + EXP_BIAS);
+    *f = (V)((b & v_setu(((TI)1 << MANT_BITS) - 1)) + root) - 1;
+    *s = *f / (2 + *f);
+    *half = (V)((2 * EXP_BIAS + 1 - n) << MANT_BITS);
+}
+
+/* k ln 2 + log(1 + f) + c */
+FNN_INLINE V FN(vlog_sum)(V k, V f, V s, V c)
+{
+#if IS_F32
+    static const T p[] = {0.666667759f, 0.399775177f, 0.298724055f};
+#else
+    static const T p[] = {0.66666666666666963, 0.39999999999612529, 0.28571428705317425, 0.22222201910473349,
+                          0.18183408224033801, 0.15317708456250986, 0.14762001867567812};
+#endif
+    V z = s * s, square = f * f * (T)0.5;
+    V tail = v_fma(s, v_fma(z, v_poly(z, p), square), v_fma(k, v_set1(LN2_LO), c));
+    return k * LN2_HI - ((square - tail) - f);
+}
+
+/* y where 0 < u < inf, else what log(u) is there */
+FNN_INLINE V FN(vlog_special)(V u, V y)
+{
+    const T inf = (T)__builtin_inf(), nan = (T)__builtin_nan("");
+    return v_sel(u > 0, v_sel(u < inf, y, u), v_sel(u == 0, v_set1(-inf), v_set1(nan)));
+}
+
+FNN_INLINE V FN(vlog)(V x)
+{
+    const T least = IS_F32 ? (T)0x1p-126 : (T)0x1p-1022; /* normal number */
+    VI tiny = x < least;
+    V k, f, s, half;
+    FN(vlog_reduce)(v_sel(tiny, x * (T)((TI)4 << MANT_BITS), x), &k, &f, &s, &half);
+    k -= (V)(tiny & v_bits(v_set1(MANT_BITS + 2)));
+    return FN(vlog_special)(x, FN(vlog_sum)(k, f, s, v_set1((T)-0.0)));
+}
+
+/* log(u) + c / u, where u + c = 1 + x exactly */
+FNN_INLINE V FN(vlog1p)(V x)
+{
+    V u = 1 + x, d = u - x, c = (x - (u - d)) + (1 - d), k, f, s, half;
+    FN(vlog_reduce)(u, &k, &f, &s, &half);
+    /* c / u = c 2^-k (1 - s) / (1 + s); c is half an ulp at most, so two terms of the series will do */
+    c = c * half * v_fma(s, s - 1, v_set1((T)0.5));
+    return v_sel(v_abs(x) < (T)1 / ((TI)2 << MANT_BITS), x, FN(vlog_special)(u, FN(vlog_sum)(k, f, s, c)));
+}
+
+
+/* ---- the same on arrays: void (T *y, const T *x, ptrdiff_t n), any alignment, in place allowed -------------- */
+/* Two vectors a turn: their chains of dependent operations overlap (tanh gains a tenth).  The tail runs through
+ * the same vector code, masked. */
+#define FNN_MATH(name)                                                                            \
+    static void FN(math_##name)(T *y, const T *x, ptrdiff_t n)                                    \
+    {                                                                                             \
+        for (; n >= PW; n -= PW, x += PW, y += PW) {                                              \
+            V a = FN(v##name)(v_loadu(x)), b = FN(v##name)(v_loadu(x + VW));                      \
+            v_storeu(y, a);                                                                       \
+            v_storeu(y + VW, b);                                                                  \
+        }                                                                                         \
+        for (; n > 0; n -= VW, x += VW, y += VW) {                                                \
+            const ptrdiff_t m = n < VW ? n : VW;                                                  \
+            v_storen(y, FN(v##name)(v_loadn(x, m)), m);                                           \
+        }                                                                                         \
+    }
+FNN_MATH(exp) FNN_MATH(expm1) FNN_MATH(tanh) FNN_MATH(log) FNN_MATH(log1p) FNN_MATH(sigmoid)
+#undef FNN_MATH
+#ifndef FNN_MATH_FUNCTIONS
+#define FNN_MATH_FUNCTIONS(X) \
+    X(math_exp) X(math_expm1) X(math_tanh) X(math_log) X(math_log1p) X(math_sigmoid)
+#endif
+#undef EXP_LOW
+#undef EXP_HIGH
+#undef LN2_HI
+#undef LN2_LO
+#undef EXP_BIAS
+#undef MANT_BITS
+#undef v_poly
+#undef v_setu
+#undef UV

@@ -1,0 +1,148 @@
+/* The dense layer: forward, gradient of the input, gradient of the parameters with the optimizer fused.
+ *
+ * (a) k is cut into equal blocks of at most FNN_KC rows, so that one unit panel's block of w and one sample
+ *     panel's block of x sit in L1 together; samples into blocks of FNN_PC panels, so that x stays in L2 while
+ *     the unit panels stream past.  Both cuts depend on shapes only.
+ * (b) The activation is an epilogue on the panel just finished (PW x PW elements, still in L1): one indirect
+ *     call per panel, no code per activation here.  So is the activation's derivative after dX.
+ * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.
+ * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
+ */
+#ifndef FNN_DENSE_KERNELS
+#define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
+#define FNN_KC 256
+#define FNN_PC 16
+#define FNN_IB 96  /* input rows of a dW item, about */
+#define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
+#endif
+
+/* y = act(x w + b).  f: unit panels.
+ * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
+ * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias)   fn: 0 activation (NULL: none)   s: its parameters */
+static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
+    const T *x = op->p[1], *w = op->p[2];
+    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    const ptrdiff_t blocks = fnn_parts(I, FNN_KC);
+    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
+            const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
+            for (ptrdiff_t u = r->f0; u < r->f1; u++) {
+                const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
+                const ptrdiff_t units = fnn_min(PW, O - u * PW);
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                    const T *xp = x + (p * I + k0) * PW;
+                    T *zp = z + (p * O + u * PW) * PW;
+                    for (ptrdiff_t o = 0; o < units;) {
+                        const int mr = FN(tile_height)(units - o);
+                        FN(forward_tiles)[mr](k1 - k0, wu + k0 * PW + o, xp, zp + o * PW, bias ? bias + o : NULL, kb > 0);
+                        o += mr;
+                    }
+                    if (act && kb == blocks - 1) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
+                }
+            }
+        }
+}
+
+/* dx = (dy w^T) * act'(t), act the activation that made x.  f: panels of inputs.
+ * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation)   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
+static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    T *dx = op->p[0];
+    const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
+    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    const ptrdiff_t blocks = fnn_parts(O, FNN_KC);
+    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
+            const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k1 = fnn_cut(O, blocks, kb + 1, PW);
+            for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+                const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                    T *dxp = dx + (p * I + i0) * PW;
+                    for (ptrdiff_t i = 0; i < inputs;) {
+                        const int mr = FN(tile_height)(inputs - i);
+                        FN(backward_tiles)[mr](k1 - k0, w + (k0 / PW * rows + i0 + i) * PW, rows * PW,
+                                               dy + (p * O + k0) * PW, dxp + i * PW, kb > 0);
+                        i += mr;
+                    }
+                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
+                }
+            }
+        }
+}
+
+/* dyt[sample][PW units] <- unit panel u of dy, samples [b0, b1) (b0 a multiple of PW); lanes past the last
+ * unit are zero, so the padding of the parameters never moves */
+static void FN(transpose_dy)(T *dyt, const T *dy, ptrdiff_t O, ptrdiff_t u, ptrdiff_t b0, ptrdiff_t b1)
+{
+    const ptrdiff_t units = fnn_min(PW, O - u * PW);
+    for (ptrdiff_t b = b0; b < b1; b += PW) {
+        const T *src = dy + (b / PW * O + u * PW) * PW;
+        const ptrdiff_t lanes = fnn_min(PW, b1 - b);
+        for (ptrdiff_t l = 0; l < lanes; l++) {
+            for (ptrdiff_t o = 0; o < units; o++) dyt[l * PW + o] = src[o * PW + l];
+            for (ptrdiff_t o = units; o < PW; o++) dyt[l * PW + o] = 0;
+        }
+        dyt += PW * PW;
+    }
+}
+
+/* g[i][PW] (+)= sum over samples of x[i] * dyt, for input rows [i0, i1); row I is the bias: x = 1 */
+static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t b0,
+                        ptrdiff_t n, int resume)
+{
+    const T *xb = x + b0 / PW * I * PW;
+    const ptrdiff_t last = fnn_min(i1, I);
+    for (ptrdiff_t i = i0; i < last;) {
+        const int mr = FN(tile_height)(last - i);
+        FN(backward_tiles)[mr](n, xb + i * PW, I * PW, dyt, g + (i - i0) * PW, resume);
+        i += mr;
+    }
+    if (i1 > I) {
+        T *gb = g + (I - i0) * PW;
+        V s0 = resume ? v_load(gb) : (V){0}, s1 = resume ? v_load(gb + VW) : (V){0};
+        for (ptrdiff_t b = 0; b < n; b++) s0 += v_load(dyt + b * PW), s1 += v_load(dyt + b * PW + VW);
+        v_store(gb, s0), v_store(gb + VW, s1);
+    }
+}
+
+/* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
+ * f: items, u * parts + block of inputs; there are (unit panels) * fnn_parts(inputs, FNN_IB).
+ * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
+ *    has at most FNN_NB samples)
+ * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next
+ * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
+static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
+    const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
+    T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
+    T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
+    const fnn_update update = (fnn_update)op->fn[0];
+    const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB);
+    T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
+
+    for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
+        const ptrdiff_t first = u * parts < r->f0 ? r->f0 - u * parts : 0, last = fnn_min(parts, r->f1 - u * parts);
+        for (ptrdiff_t nb = 0; nb < blocks; nb++) {
+            const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), b1 = fnn_cut(n, blocks, nb + 1, PW);
+            FN(transpose_dy)(dyt, dy, O, u, b0, b1);
+            for (ptrdiff_t part = first; part < last; part++) {
+                const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
+                const ptrdiff_t at = (u * rows + i0) * PW, len = (i1 - i0) * PW;
+                T *to = g ? g + at : tmp;
+                FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, nb > 0 || run->accumulate);
+                if (update && nb == blocks - 1) {
+                    if (op->s[0] > 0) FN(clip_value)(to, to, len, op->s[0]);
+                    update(w + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, s2 ? s2 + at : NULL, to, len, run->hyper);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+#define FNN_ISA scalar
+#include "vec_scalar.h"
+#include "../unit.inl.h"

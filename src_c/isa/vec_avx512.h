@@ -1,0 +1,21 @@
+/* The vocabulary for AVX-512 (F, DQ, BW, VL): 64-byte vectors, 32 registers.
+ *
+ * FNN_EMULATE_AVX512 builds the same target from portable vector operations: same widths, panels and
+ * loops, only slower.  It lets a machine without AVX-512 test everything but the intrinsics below. */
+#pragma once
+#define FNN_VBYTES 64
+#define FNN_GEMM_ROWS 14 /* 14 x 2 accumulators + 2 vectors + 1 broadcast = 31 of 32 registers */
+#ifndef FNN_EMULATE_AVX512
+#include <immintrin.h>
+#define FNN_FMA_f32(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define FNN_FMA_f64(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define FNN_SQRT_f32(a) _mm512_sqrt_ps(a)
+#define FNN_SQRT_f64(a) _mm512_sqrt_pd(a)
+#define FNN_MAX_f32(a, b) _mm512_max_ps(a, b)
+#define FNN_MAX_f64(a, b) _mm512_max_pd(a, b)
+#define FNN_MIN_f32(a, b) _mm512_min_ps(a, b)
+#define FNN_MIN_f64(a, b) _mm512_min_pd(a, b)
+#else
+#define FNN_FMA_f32(a, b, c) FNN_EACH_LANE(f32, __builtin_fmaf((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
+#define FNN_FMA_f64(a, b, c) FNN_EACH_LANE(f64, __builtin_fma((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
+#endif

@@ -1,0 +1,157 @@
+/* Kernels that reduce over the batch, feature by feature: batch normalisation (Ioffe & Szegedy 2015, alg. 1).
+ * A rect names feature panels; every sample panel of the batch is read.  Vectors of the layer (gamma, moving
+ * averages, ...) may be NULL where the layer has none. */
+#ifndef FNN_COL_KERNELS
+#define FNN_COL_KERNELS(X) X(bn_train) X(bn_infer) X(bn_bwd) X(bn_infer_bwd)
+#endif
+
+/* Mean and biased variance of one feature.  Two passes, the second about the mean of the first and corrected for
+ * that mean's own rounding (Chan, Golub & LeVeque 1983, eq. 1.7): never E[x^2] - E[x]^2. */
+FNN_INLINE void FN(moments)(const T *x, ptrdiff_t stride, ptrdiff_t n, T *mean, T *var)
+{
+    V s = {0};
+    for (ptrdiff_t b = 0; b < n; b += PW) {
+        const T *xp = x + b / PW * stride;
+        s += v_sel(v_firstn(n - b), v_load(xp), (V){0});
+        s += v_sel(v_firstn(n - b - VW), v_load(xp + VW), (V){0});
+    }
+    const T m = v_hsum(s) / (T)n;
+    V q = {0}, e = {0};
+    for (ptrdiff_t b = 0; b < n; b += PW) {
+        const T *xp = x + b / PW * stride;
+        V d0 = v_sel(v_firstn(n - b), v_load(xp) - v_set1(m), (V){0});
+        V d1 = v_sel(v_firstn(n - b - VW), v_load(xp + VW) - v_set1(m), (V){0});
+        e += d0 + d1;
+        q = v_fma(d1, d1, v_fma(d0, d0, q));
+    }
+    const T d = v_hsum(e) / (T)n, v = v_hsum(q) / (T)n - d * d;
+    *mean = m + d;
+    *var = v < 0 ? 0 : v; /* NaN stays NaN */
+}
+
+/* y = act(gamma * (x - mean) / sqrt(var + eps) + beta), moving averages <- momentum * old + (1 - momentum) * new.
+ * p: 0 y, 1 x, 2 gamma, 3 beta, 4 moving mean, 5 moving variance, 6 mean, 7 1 / sqrt(var + eps) (both kept for
+ *    bn_bwd), 8 z (NULL, or where the input of the activation is kept)
+ * n: 0 features   fn: 0 activation   s: 0..3 its parameters, 4 momentum, 5 eps */
+static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t F = op->n[0], n = run->n, stride = F * PW;
+    T *y = op->p[0], *z = op->p[8] ? op->p[8] : y, *mm = op->p[4], *mv = op->p[5], *mean = op->p[6], *rstd = op->p[7];
+    const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3];
+    const T keep = (T)op->s[4], eps = (T)op->s[5];
+    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f++) {
+        T m, v;
+        FN(moments)(x + f * PW, stride, n, &m, &v);
+        const T rs = 1 / (T)__builtin_sqrt((double)(v + eps));
+        mean[f] = m, rstd[f] = rs;
+        mm[f] = mm[f] * keep + m * (1 - keep);
+        mv[f] = mv[f] * keep + v * (1 - keep);
+        const V g = v_set1((gamma ? gamma[f] : 1) * rs), b = v_set1(beta ? beta[f] : 0), c = v_set1(m);
+        for (ptrdiff_t q = f * PW; q < (n + PW - 1) / PW * stride; q += stride) {
+            v_store(z + q, v_fma(v_load(x + q) - c, g, b));
+            v_store(z + q + VW, v_fma(v_load(x + q + VW) - c, g, b));
+        }
+    }
+    if (act)
+        for (ptrdiff_t p = 0; p * PW < n; p++) {
+            const ptrdiff_t at = p * stride + r->f0 * PW * PW, len = (fnn_min(r->f1 * PW, F) - r->f0 * PW) * PW;
+            act(y + at, z + at, len, op->s);
+        }
+}
+
+/* The same with the moving averages in place of the batch's; local to a sample.  p, n, fn, s as bn_train. */
+static void FN(bn_infer)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0 * PW, f1 = fnn_min(r->f1 * PW, F);
+    T *y = op->p[0], *z = op->p[8] ? op->p[8] : y;
+    const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3], *mm = op->p[4], *mv = op->p[5];
+    const T eps = (T)op->s[5];
+    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    for (ptrdiff_t f = f0; f < f1; f++) {
+        const T rs = 1 / (T)__builtin_sqrt((double)(mv[f] + eps));
+        const V g = v_set1((gamma ? gamma[f] : 1) * rs), b = v_set1(beta ? beta[f] : 0), c = v_set1(mm[f]);
+        for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+            const ptrdiff_t q = p * stride + f * PW;
+            v_store(z + q, v_fma(v_load(x + q) - c, g, b));
+            v_store(z + q + VW, v_fma(v_load(x + q + VW) - c, g, b));
+        }
+    }
+    if (act)
+        for (ptrdiff_t p = r->p0; p < r->p1; p++)
+            act(y + p * stride + f0 * PW, z + p * stride + f0 * PW, (f1 - f0) * PW, op->s);
+}
+
+/* With xh = (x - mean) * rstd:  dbeta = sum dy,  dgamma = sum dy xh,
+ * dx = gamma rstd (dy - dbeta/n - xh dgamma/n), then times act'(t) of the activation that made x.
+ * p: 0 dx (NULL: not wanted), 1 dy, 2 x, 3 theta, 4..6 optimizer state, 7 gradients (same offsets as theta),
+ *    8 mean, 9 rstd, 10 t
+ * n: 0 features, 1 offset of gamma in theta (-1: none), 2 of beta, 3 1: they are trained
+ * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)   s: 0..3 of the activation, 6 clipvalue */
+static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t F = op->n[0], n = run->n, stride = F * PW, og = op->n[1], ob = op->n[2];
+    T *dx = op->p[0], *theta = op->p[3], *grad = op->p[7];
+    const T *dy = op->p[1], *x = op->p[2], *mean = op->p[8], *rstd = op->p[9], *t = op->p[10];
+    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    const fnn_update update = (fnn_update)op->fn[1];
+    const T inv = (T)1 / (T)n;
+    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f++) {
+        const V c = v_set1(mean[f]), rs = v_set1(rstd[f]);
+        V sb = {0}, sg = {0};
+        for (ptrdiff_t b = 0; b < n; b += PW) {
+            const ptrdiff_t q = b / PW * stride + f * PW;
+            V d0 = v_sel(v_firstn(n - b), v_load(dy + q), (V){0}), d1 = v_sel(v_firstn(n - b - VW), v_load(dy + q + VW), (V){0});
+            V h0 = v_sel(v_firstn(n - b), (v_load(x + q) - c) * rs, (V){0});
+            V h1 = v_sel(v_firstn(n - b - VW), (v_load(x + q + VW) - c) * rs, (V){0});
+            sb += d0 + d1;
+            sg = v_fma(d1, h1, v_fma(d0, h0, sg));
+        }
+        const T dbeta = v_hsum(sb), dgamma = v_hsum(sg);
+        if (dx) {
+            const V k = v_set1((og >= 0 ? theta[og + f] : 1) * rstd[f]), mb = v_set1(dbeta * inv), mg = v_set1(dgamma * inv);
+            for (ptrdiff_t q = f * PW; q < (n + PW - 1) / PW * stride; q += stride)
+                for (int h = 0; h < PW; h += VW) {
+                    V xh = (v_load(x + q + h) - c) * rs;
+                    v_store(dx + q + h, k * (v_load(dy + q + h) - mb - xh * mg));
+                }
+        }
+        if (og >= 0) grad[og + f] = dgamma;
+        if (ob >= 0) grad[ob + f] = dbeta;
+    }
+    if (dx && act)
+        for (ptrdiff_t p = 0; p * PW < n; p++) {
+            const ptrdiff_t at = p * stride + r->f0 * PW * PW;
+            act(dx + at, dx + at, t + at, (fnn_min(r->f1 * PW, F) - r->f0 * PW) * PW, op->s);
+        }
+    if (update && op->n[3])
+        for (int v = 1; v <= 2; v++) {
+            if (op->n[v] < 0) continue;
+            const ptrdiff_t at = op->n[v] + r->f0 * PW, len = (r->f1 - r->f0) * PW;
+            T *s[3];
+            for (int i = 0; i < 3; i++) s[i] = op->p[4 + i] ? (T *)op->p[4 + i] + at : NULL;
+            if (op->s[6] > 0) FN(clip_value)(grad + at, grad + at, len, op->s[6]);
+            update(theta + at, s[0], s[1], s[2], grad + at, len, run->hyper);
+        }
+}
+
+/* Backward through bn_infer of a frozen layer: dx = dy * gamma / sqrt(moving variance + eps) * act'(t).
+ * p: 0 dx, 1 dy, 2 gamma, 5 moving variance, 10 t   n: 0 features   fn: 0 activation derivative   s: 0..3, 5 eps */
+static void FN(bn_infer_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0 * PW, f1 = fnn_min(r->f1 * PW, F);
+    T *dx = op->p[0];
+    const T *dy = op->p[1], *gamma = op->p[2], *mv = op->p[5], *t = op->p[10];
+    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        for (ptrdiff_t f = f0; f < f1; f++) {
+            const V k = v_set1((gamma ? gamma[f] : 1) / (T)__builtin_sqrt((double)(mv[f] + (T)op->s[5])));
+            const ptrdiff_t q = p * stride + f * PW;
+            v_store(dx + q, v_load(dy + q) * k), v_store(dx + q + VW, v_load(dy + q + VW) * k);
+        }
+        const ptrdiff_t at = p * stride + f0 * PW;
+        if (act) act(dx + at, dx + at, t + at, (f1 - f0) * PW, op->s);
+    }
+}

@@ -1,0 +1,194 @@
+/* Kernels over the flat parameter block.  theta, gradient and optimizer states are parallel vectors with the same
+ * offsets; a rect's f0..f1 are indices of blocks (fnn_block), which fix the order of every sum: a result depends on
+ * the list of blocks and never on who ran which of them.  A block that is no multiple of a vector long ends in a
+ * masked vector that runs the very same code. */
+#ifndef FNN_FLAT_KERNELS
+#define FNN_FLAT_KERNELS(X) X(reduce_slots) X(norm_partials) X(clip_finish) X(update) X(zero)
+#define FNN_FLAT_FUNCTIONS(X) X(sumsq) X(clip_value) X(scale)
+enum {
+#define X(name, params, state) FNN_UPDATE_##name,
+    FNN_OPTIMIZERS(X)
+#undef X
+};
+#endif
+
+FNN_INLINE void FN(step)(int id, V *w, V *s0, V *s1, V *s2, V g, const V *h)
+{
+    switch (id) { /* a constant wherever this is expanded */
+#define X(name, params, state) case FNN_UPDATE_##name: FN(step_##name)(w, s0, s1, s2, g, h); break;
+    FNN_OPTIMIZERS(X)
+#undef X
+    }
+}
+
+FNN_INLINE void FN(update_loop)(int id, int states, T *w, T *const *s, const T *g, ptrdiff_t n, const double *hyper)
+{
+    V h[FNN_MAX_H];
+    for (int i = 0; i < FNN_MAX_H; i++) h[i] = v_set1((T)hyper[i]);
+    ptrdiff_t i = 0;
+    for (; i + VW <= n; i += VW) {
+        V x = v_loadu(w + i), q[3] = {{0}, {0}, {0}};
+        for (int k = 0; k < states; k++) q[k] = v_loadu(s[k] + i);
+        FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadu(g + i), h);
+        for (int k = 0; k < states; k++) v_storeu(s[k] + i, q[k]);
+        v_storeu(w + i, x);
+    }
+    if (i < n) {
+        V x = v_loadn(w + i, n - i), q[3] = {{0}, {0}, {0}};
+        for (int k = 0; k < states; k++) q[k] = v_loadn(s[k] + i, n - i);
+        FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadn(g + i, n - i), h);
+        for (int k = 0; k < states; k++) v_storen(s[k] + i, q[k], n - i);
+        v_storen(w + i, x, n - i);
+    }
+}
+
+/* update_<name>: fnn_update.  A state vector may be NULL (then so are those after it): it reads as zero and is not
+ * kept, which is what SGD without momentum wants. */
+FNN_INLINE void FN(update_states)(int id, T *w, T *s0, T *s1, T *s2, const T *g, ptrdiff_t n, const double *h)
+{
+    T *const s[3] = {s0, s1, s2};
+    if (!s0) FN(update_loop)(id, 0, w, s, g, n, h);
+    else if (!s1) FN(update_loop)(id, 1, w, s, g, n, h);
+    else if (!s2) FN(update_loop)(id, 2, w, s, g, n, h);
+    else FN(update_loop)(id, 3, w, s, g, n, h);
+}
+#define X(name, params, state)                                                                                      \
+    static void FN(update_##name)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, const double *h) \
+    {                                                                                                               \
+        FN(update_states)(FNN_UPDATE_##name, w, s0, s1, s2, g, n, h);                                               \
+    }
+FNN_OPTIMIZERS(X)
+#undef X
+
+/* y = min(max(a x, -c), c), with or without the two halves; NaN stays NaN */
+FNN_INLINE void FN(scale_clip)(T *y, const T *x, ptrdiff_t n, int scaled, T a, int clipped, T c)
+{
+    const V va = v_set1(a), hi = v_set1(c), lo = v_set1(-c);
+    for (ptrdiff_t i = 0; i < n; i += VW) {
+        V v = n - i >= VW ? v_loadu(x + i) : v_loadn(x + i, n - i);
+        if (scaled) v *= va;
+        if (clipped) v = v_min(hi, v_max(lo, v));
+        if (n - i >= VW) v_storeu(y + i, v);
+        else v_storen(y + i, v, n - i);
+    }
+}
+static void FN(clip_value)(T *y, const T *x, ptrdiff_t n, double limit)
+{
+    FN(scale_clip)(y, x, n, 0, 1, 1, (T)limit);
+}
+static void FN(scale)(T *y, const T *x, ptrdiff_t n, double a) { FN(scale_clip)(y, x, n, 1, (T)a, 0, 0); }
+
+/* Sum of squares in double: sixteen sums side by side, folded in pairs.  Squares of floats are exact. */
+FNN_INLINE double FN(sumsq_block)(const T *x, ptrdiff_t n)
+{
+    double s[16] = {0};
+    ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++) s[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++) s[i & 15] += (double)x[i] * (double)x[i];
+    for (int h = 8; h > 0; h /= 2)
+        for (int j = 0; j < h; j++) s[j] += s[j + h];
+    return s[0];
+}
+/* Blocks of FNN_BLOCK_LEN, added up in order: whoever cuts at multiples of that and adds in order gets these bits. */
+static double FN(sumsq)(const T *x, ptrdiff_t n)
+{
+    double s = 0;
+    for (ptrdiff_t i = 0; i < n; i += FNN_BLOCK_LEN)
+        s += FN(sumsq_block)(x + i, n - i < FNN_BLOCK_LEN ? n - i : FNN_BLOCK_LEN);
+    return s;
+}
+
+/* G[block] = slot 0 + slot 1 + ... in this order; a short batch has fewer chunks and leaves the last slots alone.
+ * p: 0 blocks, 1 G, 2 slots (slot k is the vector parallel to G at k * stride)
+ * n: 0 slots, 1 stride, 2 samples of a chunk */
+static void FN(reduce_slots)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t slots = fnn_min(op->n[0], fnn_parts(run->n, op->n[2])), stride = op->n[1];
+    for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+        const fnn_block b = ((const fnn_block *)op->p[0])[f];
+        T *g = (T *)op->p[1] + b.off;
+        const T *x = (const T *)op->p[2] + b.off;
+        ptrdiff_t i = 0;
+        for (; i + PW <= b.len; i += PW) {
+            V a0 = v_loadu(x + i), a1 = v_loadu(x + i + VW);
+            for (ptrdiff_t k = 1; k < slots; k++)
+                a0 += v_loadu(x + k * stride + i), a1 += v_loadu(x + k * stride + i + VW);
+            v_storeu(g + i, a0);
+            v_storeu(g + i + VW, a1);
+        }
+        for (; i < b.len; i++) {
+            T a = x[i];
+            for (ptrdiff_t k = 1; k < slots; k++) a += x[k * stride + i];
+            g[i] = a;
+        }
+    }
+}
+
+/* partial[block] = sum of the squares of G[block].   p: 0 blocks, 1 G, 2 double partial[] */
+static void FN(norm_partials)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+        const fnn_block b = ((const fnn_block *)op->p[0])[f];
+        ((double *)op->p[2])[f] = FN(sumsq_block)((const T *)op->p[1] + b.off, b.len);
+    }
+}
+
+/* What each variable's gradient is to be multiplied with, as Keras 3 has it.
+ *   clipnorm c:         c / max(||g_v||, c)       an infinite norm gives 0 (so NaN where g itself is infinite)
+ *   global_clipnorm c:  min(1, c / ||g||)         an infinite norm gives NaN: the step is visibly spoilt
+ * A NaN norm gives NaN in both.  One item, run by one thread.
+ * p: 0 blocks, 1 double partial[], 2 double scale[variable]   n: 0 blocks, 1 variables
+ * s: 0 clipnorm, 1 global_clipnorm (0: off) */
+static void FN(clip_finish)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run, (void)r;
+    const fnn_block *b = op->p[0];
+    const double *part = op->p[1], each = op->s[0], global = op->s[1];
+    double *scale = op->p[2], total = 0, all = 1;
+    for (ptrdiff_t v = 0; v < op->n[1]; v++) scale[v] = 0;
+    for (ptrdiff_t f = 0; f < op->n[0]; f++) scale[b[f].var] += part[f];
+    for (ptrdiff_t v = 0; v < op->n[1]; v++) total += scale[v];
+    if (global > 0) {
+        const double norm = sqrt(total);
+        all = (norm > global ? global / norm : 1) + (norm - norm); /* the last term: 0, or NaN */
+    }
+    for (ptrdiff_t v = 0; v < op->n[1]; v++) {
+        const double norm = sqrt(scale[v]);
+        scale[v] = all * (each > 0 && !(norm <= each) ? each / norm : 1);
+    }
+}
+
+/* theta, states <- one step with clip(G * scale[variable]).  G itself is left as it is.
+ * p: 0 blocks, 1 theta, 2 3 4 states (NULL: none), 5 G, 6 double scale[variable] or NULL   fn: 0 fnn_update
+ * s: 0 clipvalue (0: off)   run: hyper */
+static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    T *const w = op->p[1], *const s0 = op->p[2], *const s1 = op->p[3], *const s2 = op->p[4];
+    const double *scale = op->p[6];
+    const T clip = (T)op->s[0];
+    for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+        const fnn_block b = ((const fnn_block *)op->p[0])[f];
+        const T *g = (const T *)op->p[5] + b.off;
+        const T a = scale ? (T)scale[b.var] : 1;
+        for (ptrdiff_t i = 0; i < b.len; i += FNN_BLOCK_LEN) {
+            const ptrdiff_t n = b.len - i < FNN_BLOCK_LEN ? b.len - i : FNN_BLOCK_LEN, at = b.off + i;
+            const T *gi = g + i;
+            if (a != 1 || clip > 0) {
+                if (clip > 0) FN(scale_clip)(run->scratch, gi, n, 1, a, 1, clip);
+                else FN(scale_clip)(run->scratch, gi, n, 1, a, 0, 0);
+                gi = run->scratch;
+            }
+            ((fnn_update)op->fn[0])(w + at, s0 ? s0 + at : 0, s1 ? s1 + at : 0, s2 ? s2 + at : 0, gi, n, run->hyper);
+        }
+    }
+}
+
+/* Items are runs of FNN_BLOCK_LEN elements.   p: 0 buffer   n: 0 elements */
+static void FN(zero)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t i0 = r->f0 * FNN_BLOCK_LEN, end = r->f1 * FNN_BLOCK_LEN, i1 = end < op->n[0] ? end : op->n[0];
+    if (i0 < i1) memset((T *)op->p[0] + i0, 0, (size_t)(i1 - i0) * sizeof(T));
+}

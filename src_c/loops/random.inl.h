@@ -1,0 +1,124 @@
+/* Random numbers that depend on where they are used and not on who asked first: Philox4x32-10 (Salmon, Moraes,
+ * Dror & Shaw 2011), a block cipher of a counter.  So a mask is the same for any number of threads, any cut of a
+ * batch, any instruction set and dtype, and resuming needs no state but seed and step.
+ *
+ * (a) A vector holds one counter per 64-bit lane, each of its four words in the low half of a lane of c[0..3].  The
+ *     high halves are never cleared: a 32 x 32 -> 64 bit multiplication does not look at them.
+ * (b) Counters are dealt to lanes (even lanes first) so that pairing the words needs no shuffle across 16 bytes. */
+#ifndef FNN_RANDOM_KERNELS
+#define FNN_RANDOM_KERNELS(X) X(dropout)
+#define FNN_RANDOM_FUNCTIONS(X) X(philox_fill)
+#define FNN_LANES64 (FNN_VBYTES / 8)
+#define FNN_PHILOX_M0 0xD2511F53u
+#define FNN_PHILOX_M1 0xCD9E8D57u
+#define FNN_PHILOX_W0 0x9E3779B9u
+#define FNN_PHILOX_W1 0xBB67AE85u
+typedef uint64_t FNN_CAT(vec64_, FNN_ISA) __attribute__((vector_size(FNN_VBYTES)));
+typedef uint64_t FNN_CAT(vec64_u_, FNN_ISA) __attribute__((vector_size(FNN_VBYTES), aligned(4), may_alias));
+#define V64 FNN_CAT(vec64_, FNN_ISA)
+#define V64U FNN_CAT(vec64_u_, FNN_ISA)
+
+/* low half of each lane of a times m.  gcc makes three multiplications of the portable form. */
+FNN_INLINE V64 FNN_CAT(mul32_, FNN_ISA)(V64 a, V64 m)
+{
+#if FNN_VBYTES == 32
+    return (V64)_mm256_mul_epu32((__m256i)a, (__m256i)m);
+#elif FNN_VBYTES == 64 && !defined(FNN_EMULATE_AVX512)
+    return (V64)_mm512_mul_epu32((__m512i)a, (__m512i)m);
+#elif FNN_VBYTES == 16 && defined(__SSE2__)
+    return (V64)_mm_mul_epu32((__m128i)a, (__m128i)m);
+#else
+    return (a & 0xffffffffu) * m;
+#endif
+}
+
+/* counter of lane l: the even lanes take the first half of a vector's counters */
+#define FNN_LANE_COUNTER(l) ((l) % 2 * (FNN_LANES64 / 2) + (l) / 2)
+
+/* out[0 .. 4 * FNN_LANES64) <- the words of the vector's counters, in order of counters */
+FNN_INLINE void FNN_CAT(philox_, FNN_ISA)(uint32_t *out, V64 c0, V64 c1, V64 c2, V64 c3, const uint32_t *key)
+{
+    const V64 m0 = (V64){0} + FNN_PHILOX_M0, m1 = (V64){0} + FNN_PHILOX_M1, low = (V64){0} + 0xffffffffu;
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++, k0 += FNN_PHILOX_W0, k1 += FNN_PHILOX_W1) {
+        const V64 a = FNN_CAT(mul32_, FNN_ISA)(c0, m0), b = FNN_CAT(mul32_, FNN_ISA)(c2, m1);
+        c0 = (b >> 32) ^ c1 ^ k0;
+        c2 = (a >> 32) ^ c3 ^ k1;
+        c1 = b, c3 = a;
+    }
+    const V64 w01 = (c0 & low) | c1 << 32, w23 = (c2 & low) | c3 << 32;
+#if defined(__clang__)
+#if FNN_LANES64 == 2
+    const V64 lo = __builtin_shufflevector(w01, w23, 0, 2), hi = __builtin_shufflevector(w01, w23, 1, 3);
+#elif FNN_LANES64 == 4
+    const V64 lo = __builtin_shufflevector(w01, w23, 0, 4, 2, 6), hi = __builtin_shufflevector(w01, w23, 1, 5, 3, 7);
+#else
+    const V64 lo = __builtin_shufflevector(w01, w23, 0, 8, 2, 10, 4, 12, 6, 14);
+    const V64 hi = __builtin_shufflevector(w01, w23, 1, 9, 3, 11, 5, 13, 7, 15);
+#endif
+#else
+#if FNN_LANES64 == 2
+    const V64 lo = __builtin_shuffle(w01, w23, (V64){0, 2}), hi = __builtin_shuffle(w01, w23, (V64){1, 3});
+#elif FNN_LANES64 == 4
+    const V64 lo = __builtin_shuffle(w01, w23, (V64){0, 4, 2, 6}), hi = __builtin_shuffle(w01, w23, (V64){1, 5, 3, 7});
+#else
+    const V64 lo = __builtin_shuffle(w01, w23, (V64){0, 8, 2, 10, 4, 12, 6, 14});
+    const V64 hi = __builtin_shuffle(w01, w23, (V64){1, 9, 3, 11, 5, 13, 7, 15});
+#endif
+#endif
+    *(V64U *)out = lo;
+    *(V64U *)(out + 2 * FNN_LANES64) = hi;
+}
+#endif
+
+/* out[0..n) <- the words of the counters (counter[0], ...), (counter[0] + 1, ...), ..., four each; the sum carries
+ * into the words after it.  For tests, and for whoever wants the generator as such. */
+static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter, const uint32_t *key)
+{
+    uint32_t words[4 * FNN_LANES64];
+    for (ptrdiff_t at = 0; at < n; at += 4 * FNN_LANES64) {
+        uint64_t c[4][FNN_LANES64];
+        for (int l = 0; l < FNN_LANES64; l++) {
+            uint64_t carry = (uint64_t)(at / 4 + FNN_LANE_COUNTER(l));
+            for (int k = 0; k < 4; k++) {
+                const uint64_t sum = (uint64_t)counter[k] + (carry & 0xffffffffu);
+                c[k][l] = sum & 0xffffffffu;
+                carry = (carry >> 32) + (sum >> 32);
+            }
+        }
+        FNN_CAT(philox_, FNN_ISA)(words, *(V64U *)c[0], *(V64U *)c[1], *(V64U *)c[2], *(V64U *)c[3], key);
+        memcpy(out + at, words, (size_t)(n - at < 4 * FNN_LANES64 ? n - at : 4 * FNN_LANES64) * 4);
+    }
+}
+
+/* Inverted dropout: mask = 0 or 1 / (1 - rate), y = x * mask, and 0 where dropped whatever x is (so a dropped Inf
+ * leaves no NaN).  Backward is `mul` by the mask.  Counter (feature, sample of the batch / 4, step, layer), key the
+ * seed; sample % 4 picks the word, which keeps the element if it is at least rate * 2^32.  s0 is a multiple of 4.
+ * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1 layer id   s: 0 rate   run: seed, step */
+static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    enum { QUADS = PW / 4, COLS = 64 };
+    const ptrdiff_t F = op->n[0], end = r->f1 * PW < F ? r->f1 * PW : F;
+    const double rate = op->s[0];
+    const uint32_t key[2] = {(uint32_t)run->seed, (uint32_t)(run->seed >> 32)};
+    const uint64_t least = (uint64_t)ceil(rate * 4294967296.0); /* word >= rate * 2^32 for an integer word */
+    const T keep = (T)(1 / (1 - rate));
+    uint32_t words[(COLS + 1) * PW] __attribute__((aligned(64)));
+    uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* of a lane's counter: its feature and its group of four samples, past the vector's first */
+    for (int l = 0; l < FNN_LANES64; l++) df[l] = FNN_LANE_COUNTER(l) / QUADS, dq[l] = FNN_LANE_COUNTER(l) % QUADS;
+    for (ptrdiff_t p = r->p0; p < r->p1; p++)
+        for (ptrdiff_t f = r->f0 * PW; f < end; f += COLS) {
+            const ptrdiff_t n = end - f < COLS ? end - f : COLS, at = (p * F + f) * PW;
+            const V64 c1 = *(V64U *)dq + (uint64_t)((run->s0 + p * PW) / 4);
+            for (ptrdiff_t k = 0; k < n; k += FNN_LANES64 / QUADS)
+                FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, (V64){0} + (uint32_t)run->step,
+                                          (V64){0} + (uint32_t)op->n[1], key);
+            const T *x = (const T *)op->p[1] + at;
+            T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
+            for (ptrdiff_t i = 0; i < n * PW; i++) {
+                const T m = words[i] >= least ? keep : 0;
+                mask[i] = m;
+                y[i] = m != 0 ? x[i] * m : 0;
+            }
+        }
+}

@@ -1,0 +1,450 @@
+/* Kernels that go over all features of a sample: softmax, losses, metrics.
+ *
+ * (a) A sample is a lane, so a sum over features is a plain vector sum and no lane ever sees another one: what the
+ *     lanes past the last sample hold cannot matter.  Only the sums over samples look at single lanes, and stop there.
+ * (b) Orders of summation depend on the number of features alone.  Sums of exponentials go by blocks of 16 (error
+ *     K/16 ulp at worst instead of K); losses are added up in double.
+ * (c) A rect names sample panels; all features are done.
+ *
+ * Losses    p: 0 dy panels (NULL: the value only; may be y_pred), 1 y_pred panels (logits for softmax_*),
+ *              2 target: panels like y_pred, or the int32 labels of the data (rows by run->index or row0),
+ *              3 sample weights, T of the data, or NULL = 1, 4 double partial[][2] at s0/PW + p: sum of
+ *              weight * loss and number of samples, 5 where softmax_* leave the probabilities, or NULL (may be y_pred)
+ *           n: 0 K features   s: parameters of the row
+ *           dy = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample
+ * Metrics   p: 0 double partial[][2] {sum, number of samples}, 1 y_pred panels, 2 target   n: 0 K   s: parameters
+ * A label that is no class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */
+#ifndef FNN_ROW_LOSSES
+#define FNN_ROW_KERNELS(X) X(softmax_fwd) X(softmax_bwd) X(log_softmax_fwd) X(log_softmax_bwd)
+#define FNN_ROW_LOSSES(X)                                                        \
+    X(sparse_softmax_crossentropy, "", FNN_TARGET_LABELS)                        \
+    X(softmax_crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)             \
+    X(sparse_crossentropy, "", FNN_TARGET_LABELS)                                \
+    X(crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)
+/* every loss is a metric too */
+#define FNN_LOSS_METRICS(X)                                                      \
+    X(mean_squared_error, "", FNN_TARGET_DENSE)                                  \
+    X(mean_absolute_error, "", FNN_TARGET_DENSE)                                 \
+    X(binary_crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)              \
+    X(binary_crossentropy_logits, "label_smoothing=0.0", FNN_TARGET_DENSE)       \
+    FNN_ROW_LOSSES(X)
+#define FNN_METRICS(X)                                                           \
+    X(sparse_accuracy, "", FNN_TARGET_LABELS)                                    \
+    X(categorical_accuracy, "", FNN_TARGET_DENSE)                                \
+    X(binary_accuracy, "threshold=0.5", FNN_TARGET_DENSE)                        \
+    FNN_LOSS_METRICS(X)
+enum {
+#define X(name, params) FNN_POINT_##name,
+    FNN_POINT_LOSSES(X)
+#undef X
+};
+#endif
+
+/* ---- softmax ------------------------------------------------------------------------------------------ */
+
+/* Of each lane of a panel: the maximum m and the sum of exp(x - m) over the features.  With `keep`, e (which may be
+ * x) gets exp(x - m).  If m were not subtracted, exp would overflow at 88; with it the sum is between 1 and K. */
+FNN_INLINE void FN(softmax_sums)(const T *x, ptrdiff_t K, V m[2], V sum[2], int keep, T *e)
+{
+    m[0] = v_load(x), m[1] = v_load(x + VW);
+    for (ptrdiff_t k = 1; k < K; k++) /* a NaN may get lost here, but not in the exponential */
+        for (int h = 0; h < 2; h++) m[h] = v_max(m[h], v_load(x + k * PW + h * VW));
+    sum[0] = sum[1] = (V){0};
+    for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+        V part[2] = {{0}, {0}};
+        for (ptrdiff_t k = k0; k < K && k < k0 + 16; k++)
+            for (int h = 0; h < 2; h++) {
+                const V v = FN(vexp)(v_load(x + k * PW + h * VW) - m[h]);
+                if (keep) v_store(e + k * PW + h * VW, v);
+                part[h] += v;
+            }
+        sum[0] += part[0], sum[1] += part[1];
+    }
+}
+
+/* y_k = exp(x_k) / sum_j exp(x_j).   p: 0 y, 1 x (may be y)   n: 0 K */
+static void FN(softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        T *y = (T *)op->p[0] + p * K * PW;
+        V m[2], s[2];
+        FN(softmax_sums)((const T *)op->p[1] + p * K * PW, K, m, s, 1, y);
+        s[0] = 1 / s[0], s[1] = 1 / s[1];
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (int h = 0; h < 2; h++) v_store(y + k * PW + h * VW, v_load(y + k * PW + h * VW) * s[h]);
+    }
+}
+
+/* y_k = (x_k - m) - log sum_j exp(x_j - m).   p: 0 y, 1 x (may be y)   n: 0 K */
+static void FN(log_softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        T *y = (T *)op->p[0] + p * K * PW;
+        const T *x = (const T *)op->p[1] + p * K * PW;
+        V m[2], s[2];
+        FN(softmax_sums)(x, K, m, s, 0, NULL);
+        s[0] = FN(vlog)(s[0]), s[1] = FN(vlog)(s[1]);
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (int h = 0; h < 2; h++) v_store(y + k * PW + h * VW, v_load(x + k * PW + h * VW) - m[h] - s[h]);
+    }
+}
+
+/* dx_k = y_k (dy_k - sum_j y_j dy_j), or of log_softmax: dy_k - exp(y_k) sum_j dy_j */
+FNN_INLINE void FN(softmax_bwd_panels)(const fnn_op *op, const fnn_rect *r, int log)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t q = r->p0 * K * PW; q < r->p1 * K * PW; q += K * PW)
+        for (int h = 0; h < PW; h += VW) {
+            T *dx = (T *)op->p[0] + q + h;
+            const T *dy = (const T *)op->p[1] + q + h, *y = (const T *)op->p[2] + q + h;
+            V s = {0};
+            for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+                V part = {0};
+                for (ptrdiff_t k = k0; k < K && k < k0 + 16; k++)
+                    part = log ? part + v_load(dy + k * PW) : v_fma(v_load(dy + k * PW), v_load(y + k * PW), part);
+                s += part;
+            }
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V g = v_load(dy + k * PW), v = v_load(y + k * PW);
+                v_store(dx + k * PW, log ? v_fma(-FN(vexp)(v), s, g) : v * (g - s));
+            }
+        }
+}
+/* p: 0 dx, 1 dy (may be dx), 2 y   n: 0 K */
+static void FN(softmax_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    FN(softmax_bwd_panels)(op, r, 0);
+}
+static void FN(log_softmax_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    FN(softmax_bwd_panels)(op, r, 1);
+}
+
+/* ---- what the losses share ---------------------------------------------------------------------------- */
+
+/* One sample panel: its lanes' weights and their labels (-1: none, or no class) */
+typedef struct FN(panel) {
+    ptrdiff_t lanes;            /* that hold a sample */
+    double *partial;
+    T weight[PW], scale[PW];    /* weight; weight / batch / divisor, 0 past the last sample */
+    int32_t label[PW];
+} FN(panel_t);
+
+FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrdiff_t p, int labels, double divisor)
+{
+    FN(panel_t) s;
+    const ptrdiff_t left = run->n - p * PW;
+    const T *weight = op->p[3];
+    const double inv = 1 / ((double)run->batch * divisor);
+    s.lanes = left < PW ? left : PW;
+    s.partial = (double *)op->p[4] + 2 * (run->s0 / PW + p);
+    for (ptrdiff_t i = 0; i < PW; i++) s.weight[i] = s.scale[i] = 0, s.label[i] = -1;
+    for (ptrdiff_t i = 0; i < s.lanes; i++) {
+        const ptrdiff_t row = FN(data_row)(run, p * PW + i);
+        s.weight[i] = weight ? weight[row] : 1;
+        if (labels) s.label[i] = ((const int32_t *)op->p[2])[row];
+        if (labels && (s.label[i] < 0 || s.label[i] >= op->n[0])) s.label[i] = -1, s.weight[i] = (T)NAN;
+        s.scale[i] = (T)((double)s.weight[i] * inv);
+    }
+    return s;
+}
+
+/* partial <- weighted sum of the samples' losses, and their number */
+FNN_INLINE void FN(panel_close)(const FN(panel_t) *s, const double *loss)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < s->lanes; i++) sum += (double)s->weight[i] * loss[i];
+    s->partial[0] = sum, s->partial[1] = (double)s->lanes;
+}
+
+/* acc[lane] += v[lane] */
+FNN_INLINE void FN(add_lanes)(double *acc, V v)
+{
+    for (int i = 0; i < VW; i++) acc[i] += (double)v[i];
+}
+
+/* ---- pointwise losses: mean over the features --------------------------------------------------------- */
+
+FNN_INLINE V FN(point_f)(int id, V y_pred, V y_true, const V *s)
+{
+    switch (id) { /* a constant wherever this is expanded */
+#define X(name, params) case FNN_POINT_##name: return FN(loss_##name##_f)(y_pred, y_true, s);
+    FNN_POINT_LOSSES(X)
+#undef X
+    }
+    return y_pred;
+}
+FNN_INLINE V FN(point_b)(int id, V y_pred, V y_true, const V *s)
+{
+    switch (id) {
+#define X(name, params) case FNN_POINT_##name: return FN(loss_##name##_b)(y_pred, y_true, s);
+    FNN_POINT_LOSSES(X)
+#undef X
+    }
+    return y_pred;
+}
+
+FNN_INLINE void FN(point_loss)(int id, const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    V par[FNN_MAX_S];
+    for (int i = 0; i < FNN_MAX_S; i++) par[i] = v_set1((T)op->s[i]);
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, (double)K);
+        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            const V scale = v_loadu(s.scale + h);
+            const VI in = v_firstn(s.lanes - h);
+            double acc[VW] = {0};
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V a = v_load(y + k * PW + h), b = v_load(t + k * PW + h);
+                FN(add_lanes)(acc, FN(point_f)(id, a, b, par));
+                if (dy) v_store(dy + k * PW, v_sel(in, FN(point_b)(id, a, b, par) * scale, (V){0}));
+            }
+            for (int i = 0; i < VW; i++) loss[h + i] = acc[i] / (double)K;
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+#define X(name, params)                                                                          \
+    static void FN(loss_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)         \
+    {                                                                                            \
+        FN(point_loss)(FNN_POINT_##name, op, run, r);                                            \
+    }
+FNN_POINT_LOSSES(X)
+#undef X
+
+/* ---- cross-entropy of logits: the softmax is part of it ------------------------------------------------ */
+
+/* loss = log sum_j exp(x_j - m) - (x_label - m);  dx = softmax(x) - onehot(label) */
+static void FN(loss_sparse_softmax_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
+        const T *x = (const T *)op->p[1] + p * K * PW;
+        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL, *prob = op->p[5] ? (T *)op->p[5] + p * K * PW : NULL;
+        T *e = prob ? prob : dy, picked[PW], max[PW], logsum[PW];
+        double loss[PW];
+        V m[2], sum[2];
+        for (ptrdiff_t i = 0; i < s.lanes; i++) picked[i] = s.label[i] < 0 ? 0 : x[s.label[i] * PW + i];
+        if (e) FN(softmax_sums)(x, K, m, sum, 1, e);
+        else FN(softmax_sums)(x, K, m, sum, 0, NULL);
+        for (int h = 0; h < 2; h++) {
+            v_storeu(max + h * VW, m[h]);
+            v_storeu(logsum + h * VW, FN(vlog)(sum[h]));
+        }
+        for (ptrdiff_t i = 0; i < s.lanes; i++) loss[i] = (double)logsum[i] - ((double)picked[i] - (double)max[i]);
+        FN(panel_close)(&s, loss);
+        if (!e) continue;
+        for (int h = 0; h < 2; h++) {
+            const V inv = 1 / sum[h], scale = v_loadu(s.scale + h * VW);
+            const VI in = v_firstn(s.lanes - h * VW);
+            for (ptrdiff_t k = 0, at = h * VW; k < K; k++, at += PW) {
+                const V y = v_load(e + at) * inv;
+                if (prob) v_store(prob + at, y);
+                if (dy) v_store(dy + at, v_sel(in, y * scale, (V){0}));
+            }
+        }
+        for (ptrdiff_t i = 0; dy && i < s.lanes; i++)
+            if (s.label[i] >= 0) dy[s.label[i] * PW + i] -= s.scale[i];
+    }
+}
+
+/* t <- (1 - a) t + a / K;  loss = -sum_k t_k log softmax(x)_k;  dx = softmax(x) sum_k t_k - t.
+ * The targets need not sum to 1.  A class of target 0 adds nothing, not even where its logit is -Inf. */
+static void FN(loss_softmax_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    const V keep = v_set1((T)(1 - op->s[0])), add = v_set1((T)(op->s[0] / (double)K));
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
+        const T *x = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL, *prob = op->p[5] ? (T *)op->p[5] + p * K * PW : NULL;
+        T *e = prob ? prob : dy;
+        double loss[PW], total[PW] = {0}, dot[PW] = {0};
+        T logsum[VW];
+        for (int h = 0; h < PW; h += VW) {
+            V m = v_load(x + h), sum = {0}, tsum;
+            for (ptrdiff_t k = 1; k < K; k++) m = v_max(m, v_load(x + k * PW + h));
+            for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+                V part = {0};
+                for (ptrdiff_t k = k0; k < K && k < k0 + 16; k++) {
+                    const V target = v_fma(v_load(t + k * PW + h), keep, add), d = v_load(x + k * PW + h) - m;
+                    const V v = FN(vexp)(d);
+                    FN(add_lanes)(total + h, target);
+                    FN(add_lanes)(dot + h, v_sel(target == 0, (V){0}, target * d));
+                    part += v;
+                    if (e) v_store(e + k * PW + h, v);
+                }
+                sum += part;
+            }
+            const V inv = 1 / sum, scale = v_loadu(s.scale + h);
+            const VI in = v_firstn(s.lanes - h);
+            v_storeu(logsum, FN(vlog)(sum));
+            for (int i = 0; i < VW; i++) {
+                loss[h + i] = total[h + i] * (double)logsum[i] - dot[h + i];
+                tsum[i] = (T)total[h + i];
+            }
+            for (ptrdiff_t k = 0, at = h; e && k < K; k++, at += PW) {
+                const V y = v_load(e + at) * inv, target = v_fma(v_load(t + at), keep, add);
+                if (prob) v_store(prob + at, y);
+                if (dy) v_store(dy + at, v_sel(in, v_fma(y, tsum, -target) * scale, (V){0}));
+            }
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+
+/* ---- cross-entropy of probabilities -------------------------------------------------------------------- */
+
+/* As Keras has it: o = y / sum y, clipped to [eps, 1 - eps]; loss = -sum_k t_k log o_k.  With c_k = 1 where the clip
+ * is not at work and else 0:  dy_k = (sum_j c_j t_j - c_k t_k / o_k) / sum y. */
+FNN_INLINE V FN(sum_features)(const T *y, ptrdiff_t K)
+{
+    V s = {0};
+    for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
+        V part = {0};
+        for (ptrdiff_t k = k0; k < K && k < k0 + 16; k++) part += v_load(y + k * PW);
+        s += part;
+    }
+    return s;
+}
+FNN_INLINE V FN(log_clipped)(V o)
+{
+    return FN(vlog)(v_min(v_set1((T)(1 - FNN_LOSS_EPS)), v_max(v_set1((T)FNN_LOSS_EPS), o)));
+}
+FNN_INLINE VI FN(is_clipped)(V o) { return (o < (T)FNN_LOSS_EPS) | (o > (T)(1 - FNN_LOSS_EPS)); }
+
+static void FN(loss_sparse_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
+        const T *y = (const T *)op->p[1] + p * K * PW;
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            T picked[VW], logs[VW], at_label[VW];
+            for (int i = 0; i < VW; i++) picked[i] = s.label[h + i] < 0 ? (T)NAN : y[s.label[h + i] * PW + h + i];
+            const V sum = FN(sum_features)(y + h, K), o = v_loadu(picked) / sum;
+            const V g = v_sel(FN(is_clipped)(o), (V){0}, v_loadu(s.scale + h) / sum);
+            v_storeu(logs, FN(log_clipped)(o));
+            v_storeu(at_label, v_sel(FN(is_clipped)(o), g, g - g / o));
+            for (int i = 0; i < VW; i++) loss[h + i] = -(double)logs[i];
+            for (ptrdiff_t k = 0; dy && k < K; k++) v_store(dy + k * PW, v_sel(v_firstn(s.lanes - h), g, (V){0}));
+            for (ptrdiff_t i = 0; dy && i < VW && h + i < s.lanes; i++)
+                if (s.label[h + i] >= 0) dy[s.label[h + i] * PW + i] = at_label[i];
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+
+static void FN(loss_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    const V keep = v_set1((T)(1 - op->s[0])), add = v_set1((T)(op->s[0] / (double)K)), zero = {0};
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
+            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            const V sum = FN(sum_features)(y, K), scale = v_loadu(s.scale + h) / sum;
+            double acc[VW] = {0};
+            V free_sum = zero;
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V o = v_load(y + k * PW) / sum, target = v_fma(v_load(t + k * PW), keep, add);
+                FN(add_lanes)(acc, target * FN(log_clipped)(o));
+                free_sum += v_sel(FN(is_clipped)(o), zero, target);
+            }
+            for (int i = 0; i < VW; i++) loss[h + i] = -acc[i];
+            for (ptrdiff_t k = 0; dy && k < K; k++) {
+                const V o = v_load(y + k * PW) / sum, target = v_fma(v_load(t + k * PW), keep, add);
+                const V g = (free_sum - v_sel(FN(is_clipped)(o), zero, target / o)) * scale;
+                v_store(dy + k * PW, v_sel(v_firstn(s.lanes - h), g, zero));
+            }
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------- */
+
+/* Index of the largest feature of each lane as np.argmax finds it: the first of equals, and the first NaN of all. */
+FNN_INLINE VI FN(argmax)(const T *y, ptrdiff_t K)
+{
+    V best = v_load(y);
+    VI at = {0};
+    for (ptrdiff_t k = 1; k < K; k++) {
+        const V v = v_load(y + k * PW);
+        const VI better = ~(v <= best) & (best == best);
+        best = v_sel(better, v, best);
+        at = (at & ~better) | (v_set1i((TI)k) & better);
+    }
+    return at;
+}
+
+FNN_INLINE void FN(accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r, int labels)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        ptrdiff_t hits = 0;
+        for (int h = 0; h < PW; h += VW) {
+            const VI got = FN(argmax)((const T *)op->p[1] + p * K * PW + h, K);
+            const VI want = labels ? got : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
+            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++)
+                hits += got[i] == (labels ? (TI)((const int32_t *)op->p[2])[FN(data_row)(run, p * PW + h + i)] : want[i]);
+        }
+        partial[0] = (double)hits, partial[1] = (double)lanes;
+    }
+}
+static void FN(metric_sparse_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(accuracy)(op, run, r, 1);
+}
+static void FN(metric_categorical_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(accuracy)(op, run, r, 0);
+}
+
+/* share of the features with y_true == (y_pred > threshold) */
+static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    const V threshold = v_set1((T)op->s[0]), one = v_set1(1), zero = {0};
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        int64_t hits = 0;
+        for (int h = 0; h < PW; h += VW) {
+            VI count = {0};
+            for (ptrdiff_t k = 0; k < K; k++)
+                count -= v_sel(v_load(y + k * PW + h) > threshold, one, zero) == v_load(t + k * PW + h);
+            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) hits += count[i];
+        }
+        partial[0] = (double)hits / (double)K, partial[1] = (double)lanes;
+    }
+}
+
+/* A loss as a metric: unweighted, no gradient. */
+#define X(name, params, target)                                                                  \
+    static void FN(metric_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)       \
+    {                                                                                            \
+        fnn_op loss = *op;                                                                       \
+        loss.p[0] = loss.p[3] = loss.p[5] = NULL, loss.p[4] = op->p[0];                          \
+        FN(loss_##name)(&loss, run, r);                                                          \
+    }
+FNN_LOSS_METRICS(X)
+#undef X

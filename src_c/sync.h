@@ -1,0 +1,71 @@
+/* What a team of threads in one parallel region needs; header-only, used by fastnn/_core/executor.pyx.
+ *
+ * fnn_barrier: sense by generation.  Threads spin (0.3 us when all run), and once they have spun for some
+ * microseconds give their time slice away, so that more threads than cores, or a busy neighbour, cost a context
+ * switch and not a scheduling quantum.
+ * fnn_float_*: inside a run subnormals are zero (a layer of dying units would otherwise slow the step many times);
+ * the caller's own setting is put back, so importing or training changes nothing for the host program. */
+#pragma once
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#define FNN_PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define FNN_PAUSE() __asm__ volatile("yield")
+#else
+#define FNN_PAUSE() ((void)0)
+#endif
+
+typedef struct fnn_barrier {
+    _Alignas(64) atomic_int waiting;
+    _Alignas(64) atomic_uint generation;
+} fnn_barrier;
+
+static inline void fnn_barrier_init(fnn_barrier *b)
+{
+    atomic_init(&b->waiting, 0);
+    atomic_init(&b->generation, 0);
+}
+
+static inline void fnn_barrier_wait(fnn_barrier *b, int n)
+{
+    if (n == 1) return;
+    const unsigned gen = atomic_load_explicit(&b->generation, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&b->waiting, 1, memory_order_acq_rel) == n - 1) {
+        atomic_store_explicit(&b->waiting, 0, memory_order_relaxed);
+        atomic_store_explicit(&b->generation, gen + 1, memory_order_release);
+        return;
+    }
+    for (int spin = 0; atomic_load_explicit(&b->generation, memory_order_acquire) == gen; spin++)
+        if (spin < 4000) FNN_PAUSE();
+        else sched_yield();
+}
+
+static inline double fnn_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static inline unsigned fnn_float_enter(void)
+{
+#if defined(__SSE__) || defined(__x86_64__)
+    const unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040); /* flush to zero, denormals are zero */
+    return old;
+#else
+    return 0;
+#endif
+}
+static inline void fnn_float_leave(unsigned old)
+{
+#if defined(__SSE__) || defined(__x86_64__)
+    _mm_setcsr(old);
+#else
+    (void)old;
+#endif
+}

@@ -1,0 +1,44 @@
+/* The one table a unit exports.  Included after both dtypes are expanded; every row comes from a list. */
+#define FNN_BOTH(f) {FNN_CAT5(f, _, f32, _, FNN_ISA), FNN_CAT5(f, _, f64, _, FNN_ISA)}
+#define FNN_ANY(f) {(fnn_any)FNN_CAT5(f, _, f32, _, FNN_ISA), (fnn_any)FNN_CAT5(f, _, f64, _, FNN_ISA)}
+
+static const fnn_activation FNN_CAT(activations_, FNN_ISA)[] = {
+#define X(name, params, from_input) {#name, params, from_input, FNN_BOTH(map_##name##_fwd), FNN_BOTH(map_##name##_bwd)},
+    FNN_ACTIVATIONS(X)
+#undef X
+    {0}};
+
+static const fnn_optimizer FNN_CAT(optimizers_, FNN_ISA)[] = {
+#define X(name, params, state) {#name, params, state, FNN_CAT(prep_##name##_, FNN_ISA), FNN_BOTH(update_##name)},
+    FNN_OPTIMIZERS(X)
+#undef X
+    {0}};
+
+static const fnn_loss FNN_CAT(losses_, FNN_ISA)[] = {
+#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(loss_##name)},
+    FNN_POINT_LOSSES(X)
+#undef X
+#define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name)},
+    FNN_ROW_LOSSES(X)
+#undef X
+    {0}};
+
+static const fnn_loss FNN_CAT(metrics_, FNN_ISA)[] = {
+#define X(name, params, target) {#name, params, target, FNN_BOTH(metric_##name)},
+    FNN_METRICS(X)
+#undef X
+    {0}};
+
+#define X(name) {#name, FNN_ANY(name)},
+static const fnn_named FNN_CAT(kernels_, FNN_ISA)[] = {
+    FNN_DATA_KERNELS(X) FNN_RANDOM_KERNELS(X) FNN_ROW_KERNELS(X) FNN_COL_KERNELS(X)
+    FNN_MAP_KERNELS(X) FNN_FLAT_KERNELS(X) FNN_DENSE_KERNELS(X) {0}};
+
+static const fnn_named FNN_CAT(functions_, FNN_ISA)[] = {
+    FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X) {0}};
+#undef X
+
+const fnn_table FNN_CAT(fnn_table_, FNN_ISA) = {
+    FNN_STR(FNN_ISA), FNN_VBYTES,
+    FNN_CAT(activations_, FNN_ISA), FNN_CAT(optimizers_, FNN_ISA), FNN_CAT(losses_, FNN_ISA),
+    FNN_CAT(metrics_, FNN_ISA), FNN_CAT(kernels_, FNN_ISA), FNN_CAT(functions_, FNN_ISA)};

@@ -1,0 +1,456 @@
+"""What the right answer is: float64 NumPy written from the equations, importing nothing of ours.
+
+(a) Batch first: activations are (B, F), kernels (I, O).  A prefix d marks the gradient of the loss.
+(b) Every forward function has its backward beside it; nothing is fused, blocked or reordered on purpose.
+(c) Conventions are Keras 3's: moving averages, biased variance, epsilons, divisors, optimizer formulas, weight order.
+(d) `Net` strings the functions together and trains on the batches it is given.
+"""
+
+import numpy as np
+
+KERAS_EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [epsilon, 1 - epsilon]
+SELU_ALPHA, SELU_SCALE = 1.6732632423543778, 1.0507009873554805
+
+
+# --- dense ----------------------------------------------------------------------------------------
+
+
+def dense(x, kernel, bias=None):
+    """y = x W + b."""
+    return x @ kernel if bias is None else x @ kernel + bias
+
+
+def dense_backward(x, kernel, dy):
+    """dx = dy Wᵀ, dW = xᵀ dy, db = Σ_batch dy."""
+    return dy @ kernel.T, x.T @ dy, dy.sum(axis=0)
+
+
+# --- activations ----------------------------------------------------------------------------------
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x), through e^-|x| so that nothing overflows."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+def softmax(x):
+    """e^x / Σ e^x over the last axis, shifted by the maximum."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(x):
+    """x − log Σ e^x; the maximum is taken off first, not last, or logits of 1e8 would lose 8 digits."""
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def _relu(x, max_value=np.inf, negative_slope=0.0, threshold=0.0):
+    return np.where(x > threshold, np.minimum(x, max_value), negative_slope * (x - threshold))
+
+
+def _relu_d(x, max_value=np.inf, negative_slope=0.0, threshold=0.0):
+    return np.where(x > threshold, np.where(x < max_value, 1.0, 0.0), negative_slope)
+
+
+def _elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def _elu_d(x, alpha=1.0):
+    return np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0)))
+
+
+# name -> (f, f'), both of the input x.  At a kink f' is the slope of the left side, as in Keras.
+ACTIVATIONS = {
+    "linear": (lambda x: x, np.ones_like),
+    "relu": (_relu, _relu_d),
+    "leaky_relu": (
+        lambda x, negative_slope=0.2: _relu(x, negative_slope=negative_slope),
+        lambda x, negative_slope=0.2: _relu_d(x, negative_slope=negative_slope),
+    ),
+    "elu": (_elu, _elu_d),
+    "selu": (
+        lambda x: SELU_SCALE * _elu(x, SELU_ALPHA),
+        lambda x: SELU_SCALE * _elu_d(x, SELU_ALPHA),
+    ),
+    "sigmoid": (sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+    "tanh": (np.tanh, lambda x: 1.0 / np.cosh(np.clip(x, -350, 350)) ** 2),
+}
+
+
+def activation(name, x, **params):
+    """f(x); softmax and log_softmax work along the last axis."""
+    x = np.asarray(x, np.float64)
+    if name in ("softmax", "log_softmax"):
+        return softmax(x) if name == "softmax" else log_softmax(x)
+    return ACTIVATIONS[name][0](x, **params)
+
+
+def activation_backward(name, x, dy, **params):
+    """dx = dy f'(x); softmax: p (dy − Σ dy p); log_softmax: dy − p Σ dy."""
+    x = np.asarray(x, np.float64)
+    if name == "softmax":
+        p = softmax(x)
+        return p * (dy - (dy * p).sum(axis=-1, keepdims=True))
+    if name == "log_softmax":
+        return dy - softmax(x) * np.sum(dy, axis=-1, keepdims=True)
+    return dy * ACTIVATIONS[name][1](x, **params)
+
+
+# --- batch normalisation (Ioffe & Szegedy 2015, algorithm 1) --------------------------------------
+
+
+def batch_norm_stats(x):
+    """μ = mean, σ² = mean (x − μ)² over the batch: biased, two passes."""
+    mean = x.mean(axis=0)
+    return mean, np.mean((x - mean) ** 2, axis=0)
+
+
+def batch_norm(x, gamma, beta, mean, variance, epsilon=1e-3):
+    """y = γ x̂ + β, x̂ = (x − μ) / √(σ² + ε).  Training passes the batch's μ, σ², inference the moving averages."""
+    return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+
+
+def moving_average(average, value, momentum=0.99):
+    """v̂ ← v̂ momentum + v (1 − momentum)."""
+    return average * momentum + value * (1.0 - momentum)
+
+
+def batch_norm_backward(x, gamma, dy, epsilon=1e-3):
+    """Training mode, through μ and σ²: dx = γ/√(σ²+ε) (dy − mean dy − x̂ mean(dy x̂)), dγ = Σ dy x̂, dβ = Σ dy."""
+    mean, variance = batch_norm_stats(x)
+    scale = 1.0 / np.sqrt(variance + epsilon)
+    xhat = (x - mean) * scale
+    dx = gamma * scale * (dy - dy.mean(axis=0) - xhat * np.mean(dy * xhat, axis=0))
+    return dx, np.sum(dy * xhat, axis=0), dy.sum(axis=0)
+
+
+# --- dropout and its random numbers ---------------------------------------------------------------
+
+
+def philox4x32(counter, key):
+    """Philox4x32-10 (Salmon et al. 2011).  counter: four words, key: two, broadcast; returns uint32 (..., 4)."""
+    mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    words = (np.asarray(w, np.uint64) & mask for w in (*counter, *key))
+    c0, c1, c2, c3, k0, k1 = np.broadcast_arrays(*words)
+    for _ in range(10):
+        m0, m1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (m1 >> shift) ^ c1 ^ k0, m1 & mask, (m0 >> shift) ^ c3 ^ k1, m0 & mask
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & mask, (k1 + np.uint64(0xBB67AE85)) & mask
+    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+
+
+def dropout_mask(batch, features, rate, seed=0, step=0, layer=0):
+    """(B, F) of 0 or 1/(1 − rate): one random word per element, kept if word ≥ rate 2³².
+
+    counter = (feature, sample // 4, step, layer), key = (seed low, seed high), word = sample % 4.
+    """
+    sample = np.arange(batch)[:, None]
+    key = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+    words = philox4x32((np.arange(features), sample // 4, step & 0xFFFFFFFF, layer), key)
+    word = words[sample, np.arange(features), sample % 4]
+    return np.where(word >= rate * 2.0**32, 1.0 / (1.0 - rate), 0.0)
+
+
+def dropout(x, mask):
+    """y = x · mask; the mask holds the factor 1/(1 − rate), so dx = dy · mask and inference is the identity."""
+    return x * mask
+
+
+# --- losses: (value of each sample (B,), its derivative by y_pred (B, K)) -------------------------
+
+
+def _pointwise(value, slope):
+    """A loss that is the mean over the K outputs of a sample."""
+    return value.mean(axis=-1), slope / value.shape[-1]
+
+
+def mean_squared_error(t, y):
+    """mean (y − t)²."""
+    return _pointwise((y - t) ** 2, 2.0 * (y - t))
+
+
+def mean_absolute_error(t, y):
+    """mean |y − t|; slope 0 at 0."""
+    return _pointwise(np.abs(y - t), np.sign(y - t))
+
+
+def huber(t, y, delta=1.0):
+    """mean of e²/2 where |e| ≤ δ, else δ|e| − δ²/2; e = y − t."""
+    e = y - t
+    a = np.abs(e)
+    value = np.where(a <= delta, 0.5 * e**2, delta * a - 0.5 * delta**2)
+    return _pointwise(value, np.clip(e, -delta, delta))
+
+
+def binary_crossentropy(t, y, from_logits=False, label_smoothing=0.0):
+    """mean of −t log p − (1 − t) log(1 − p).  Logits: max(z, 0) − z t + log(1 + e^-|z|), slope p − t."""
+    t = t * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    if from_logits:
+        return _pointwise(np.maximum(y, 0) - y * t + np.log1p(np.exp(-np.abs(y))), sigmoid(y) - t)
+    p = np.clip(y, KERAS_EPSILON, 1.0 - KERAS_EPSILON)  # no slope where the clip acts
+    slope = np.where(p == y, (p - t) / (p * (1.0 - p)), 0.0)
+    return _pointwise(-t * np.log(p) - (1.0 - t) * np.log1p(-p), slope)
+
+
+def categorical_crossentropy(t, y, from_logits=False, label_smoothing=0.0):
+    """−Σ t log p.  Logits: p = softmax, slope p Σt − t.  Probabilities: p = clip(y / Σy, ε, 1 − ε)."""
+    t = t * (1.0 - label_smoothing) + label_smoothing / y.shape[-1]
+    if from_logits:
+        return -(t * log_softmax(y)).sum(axis=-1), softmax(y) * t.sum(axis=-1, keepdims=True) - t
+    total = y.sum(axis=-1, keepdims=True)
+    p = np.clip(y / total, KERAS_EPSILON, 1.0 - KERAS_EPSILON)
+    live = np.where(p == y / total, t, 0.0)  # no slope where the clip acts
+    return -(t * np.log(p)).sum(axis=-1), (live.sum(axis=-1, keepdims=True) - live / p) / total
+
+
+def sparse_categorical_crossentropy(t, y, from_logits=False):
+    """The same for class numbers t (B,)."""
+    return categorical_crossentropy(np.eye(y.shape[-1])[np.asarray(t, int).ravel()], y, from_logits)
+
+
+LOSSES = {
+    f.__name__: f
+    for f in (
+        mean_squared_error,
+        mean_absolute_error,
+        huber,
+        binary_crossentropy,
+        categorical_crossentropy,
+        sparse_categorical_crossentropy,
+    )
+}
+
+
+# --- metrics: one number per sample, the metric is their mean -------------------------------------
+
+METRICS = {
+    "mean_squared_error": lambda t, y: mean_squared_error(t, y)[0],
+    "mean_absolute_error": lambda t, y: mean_absolute_error(t, y)[0],
+    "binary_accuracy": lambda t, y, threshold=0.5: np.mean((y > threshold) == t, axis=-1),
+    "categorical_accuracy": lambda t, y: (t.argmax(axis=-1) == y.argmax(axis=-1)) * 1.0,
+    "sparse_categorical_accuracy": lambda t, y: (np.asarray(t).ravel() == y.argmax(axis=-1)) * 1.0,
+}
+
+
+# --- clipping (Pascanu et al. 2013) ---------------------------------------------------------------
+
+
+def clip_gradients(grads, clipvalue=None, clipnorm=None, global_clipnorm=None):
+    """Elementwise to [−c, c]; each variable times min(1, c/‖g‖); all variables times min(1, c/√Σ‖g‖²)."""
+    if clipnorm:
+        return [g * (clipnorm / max(np.sqrt(np.sum(g**2)), clipnorm)) for g in grads]
+    if global_clipnorm:
+        norm = np.sqrt(sum(np.sum(g**2) for g in grads))
+        return [g * (global_clipnorm / max(norm, global_clipnorm)) for g in grads]
+    return [np.clip(g, -clipvalue, clipvalue) for g in grads] if clipvalue else list(grads)
+
+
+# --- optimizers -----------------------------------------------------------------------------------
+
+
+class SGD:
+    """v ← μ v − η g;  w ← w + v, with Nesterov w ← w + μ v − η g;  without momentum w ← w − η g."""
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **clip):
+        self.rate, self.momentum, self.nesterov, self.clip = learning_rate, momentum, nesterov, clip
+        self.steps, self.state = 0, None
+
+    def apply(self, weights, grads):
+        """One step in place; state goes by position in the list.  A rate may be a function of the step (0, 1, …)."""
+        if self.state is None:
+            self.state = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+        rate = self.rate(self.steps) if callable(self.rate) else self.rate
+        self.steps += 1
+        grads = clip_gradients(grads, **self.clip)
+        for w, g, state in zip(weights, grads, self.state, strict=True):
+            w += self.change(g, rate, *state)
+
+    def change(self, g, rate, velocity, _):
+        velocity[...] = self.momentum * velocity - rate * g
+        return self.momentum * velocity - rate * g if self.nesterov else velocity
+
+
+class Adam(SGD):
+    """m ← m + (1−β₁)(g − m), v ← v + (1−β₂)(g² − v), w ← w − η √(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε), t = 1, 2, …
+
+    Kingma & Ba 2015 as at the end of their section 2, which is Keras': ε meets the uncorrected √v.
+    """
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **clip):
+        super().__init__(learning_rate, **clip)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def change(self, g, rate, m, v):
+        m += (g - m) * (1.0 - self.beta_1)
+        v += (g**2 - v) * (1.0 - self.beta_2)
+        alpha = rate * np.sqrt(1.0 - self.beta_2**self.steps) / (1.0 - self.beta_1**self.steps)
+        return -alpha * m / (np.sqrt(v) + self.epsilon)
+
+
+# --- initializers ---------------------------------------------------------------------------------
+
+# Standard deviation of a standard normal cut at ±2: √(1 − 4 φ(2) / (2 Φ(2) − 1)).
+TRUNCATED_STDDEV = 0.87962566103423978
+
+
+def variance_scaling_sigma(fan_in, fan_out, scale=1.0, mode="fan_in"):
+    """σ = √(scale / n), n = fan_in, fan_out or their mean: the standard deviation the weights really have.
+
+    A uniform law reaches ±√3 σ; a normal cut at two deviations is drawn with σ / TRUNCATED_STDDEV.
+    """
+    fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}
+    return np.sqrt(scale / max(1.0, fans[mode]))
+
+
+# --- a network ------------------------------------------------------------------------------------
+
+
+class Net:
+    """A stack of layers with its weights in Keras' `get_weights` order, trained on given batches.
+
+    layers: (kind, options) pairs
+        ("dense", {"activation": "relu" or ("elu", {"alpha": 1.0}), "use_bias": True, "l2": 0.0})   kernel, bias
+        ("batch_norm", {"momentum": 0.99, "epsilon": 1e-3, "center": True, "scale": True})  gamma, beta, mean, var
+        ("activation", {"name": "selu", ...parameters}), ("dropout", {"rate": 0.5, "id": 0}), ("flatten", {})
+    each may say "trainable": False: its weights stay, and a batch_norm then uses its moving averages.
+    weights: arrays (copied to float64); loss: a name of LOSSES, or (name, options); optimizer: SGD(...), Adam(...).
+    A last softmax under a cross-entropy of probabilities trains through the logits: no clip at ε acts.
+    """
+
+    def __init__(self, layers, weights, loss="mean_squared_error", optimizer=None, seed=0):
+        name, options = (loss, {}) if isinstance(loss, str) else loss
+        self.weights = [np.array(w, np.float64) for w in weights]
+        self.optimizer, self.seed, self.steps = optimizer, seed, 0
+        self.layers, at, dropouts = [], 0, 0  # (kind, options, slice of the weights)
+        for kind, spec in layers:
+            count = 0
+            if kind == "dense":
+                count = 1 + spec.get("use_bias", True)
+            elif kind == "batch_norm":
+                count = 2 + spec.get("scale", True) + spec.get("center", True)
+            elif kind == "dropout":
+                spec = {"id": dropouts, **spec}
+                dropouts += 1
+            part = {k: v for k, v in spec.items() if k != "activation"}
+            self.layers.append((kind, part, slice(at, at + count)))
+            at += count
+            if spec.get("activation"):  # an activation inside dense is a layer of its own here
+                act = spec["activation"]
+                act = {"name": act} if isinstance(act, str) else {"name": act[0], **act[1]}
+                self.layers.append(("activation", act, slice(at, at)))
+        if at != len(self.weights):
+            raise ValueError(f"the layers have {at} weights, {len(self.weights)} were given")
+        crossentropy = name in ("categorical_crossentropy", "sparse_categorical_crossentropy")
+        self.fused = crossentropy and not options.get("from_logits") and self._last() == "softmax"
+        self.loss, self.loss_options = LOSSES[name], dict(options)
+        if self.fused:
+            self.loss_options["from_logits"] = True
+
+    def _last(self):
+        kind, spec, _ = self.layers[-1]
+        return spec["name"] if kind == "activation" else kind
+
+    def _parameters(self, spec, own):
+        gamma = own.pop(0) if spec.get("scale", True) else 1.0
+        return gamma, own.pop(0) if spec.get("center", True) else 0.0, *own
+
+    def forward(self, x, training=False):
+        """Predictions; keeps the input of each layer for `backward`.  Training updates the moving averages."""
+        x = np.asarray(x, np.float64)
+        self.inputs, self.masks, self.training = [], {}, training
+        for i, (kind, spec, at) in enumerate(self.layers):
+            self.inputs.append(x)
+            own = self.weights[at]
+            if kind == "dense":
+                x = dense(x, *own)
+            elif kind == "activation":
+                x = activation(x=x, **spec)
+            elif kind == "flatten":
+                x = x.reshape(len(x), -1)
+            elif kind == "dropout" and training:
+                at_step = self.seed, self.steps, spec["id"]
+                self.masks[i] = dropout_mask(*x.shape, spec["rate"], *at_step)
+                x = dropout(x, self.masks[i])
+            elif kind == "batch_norm":
+                gamma, beta, mean, variance = self._parameters(spec, list(own))
+                if training and spec.get("trainable", True):
+                    now = batch_norm_stats(x)
+                    for average, value in zip((mean, variance), now, strict=True):
+                        average[...] = moving_average(average, value, spec.get("momentum", 0.99))
+                    mean, variance = now
+                x = batch_norm(x, gamma, beta, mean, variance, spec.get("epsilon", 1e-3))
+        return x
+
+    def backward(self, dy, skip_last=False):
+        """From dL/dy of the last forward to dL/dx; leaves dL/dw in `self.grads` (None: not trainable)."""
+        self.grads = [None] * len(self.weights)
+        for i in reversed(range(len(self.layers) - skip_last)):
+            (kind, spec, at), x = self.layers[i], self.inputs[i]
+            own, trainable = self.weights[at], spec.get("trainable", True)
+            if kind == "dense":
+                dy, dw, db = dense_backward(x, own[0], dy)
+                if trainable:
+                    self.grads[at] = [dw + 2.0 * spec.get("l2", 0.0) * own[0], db][: len(own)]
+            elif kind == "activation":
+                dy = activation_backward(x=x, dy=dy, **spec)
+            elif kind == "flatten":
+                dy = dy.reshape(x.shape)
+            elif kind == "dropout" and self.training:
+                dy = dy * self.masks[i]
+            elif kind == "batch_norm":
+                gamma, _, _, variance = self._parameters(spec, list(own))
+                epsilon = spec.get("epsilon", 1e-3)
+                if self.training and trainable:
+                    dy, dgamma, dbeta = batch_norm_backward(x, gamma, dy, epsilon)
+                    wanted = [dgamma] * spec.get("scale", True) + [dbeta] * spec.get("center", True)
+                    self.grads[at] = [*wanted, None, None]
+                else:
+                    dy = dy * gamma / np.sqrt(variance + epsilon)
+        return dy
+
+    def penalty(self):
+        """Σ λ ΣW² over the kernels (Keras' L2(λ): gradient 2 λ W)."""
+        dense_layers = ((spec, at) for kind, spec, at in self.layers if kind == "dense")
+        return sum(
+            spec.get("l2", 0.0) * np.sum(self.weights[at][0] ** 2) for spec, at in dense_layers
+        )
+
+    def loss_and_grads(self, x, y, sample_weight=None, training=True):
+        """Loss = Σ w loss / B + penalty, and the list of gradients aligned with `weights`."""
+        pred = self.forward(x, training)
+        scores = self.inputs[-1] if self.fused else pred
+        y = np.asarray(y)
+        if self.loss is not sparse_categorical_crossentropy:
+            y = y.reshape(scores.shape)
+        value, slope = self.loss(y, scores, **self.loss_options)
+        w = np.ones(len(value)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        w = w / len(value)
+        self.backward(w[:, None] * slope, skip_last=self.fused)
+        return np.sum(w * value) + self.penalty(), self.grads
+
+    def train(self, batches):
+        """One optimizer step per (x, y) or (x, y, sample_weight); returns the loss before each step."""
+        losses = []
+        for batch in batches:
+            loss, grads = self.loss_and_grads(*batch)
+            live = [(w, g) for w, g in zip(self.weights, grads, strict=True) if g is not None]
+            self.optimizer.apply(*zip(*live, strict=True))
+            self.steps += 1
+            losses.append(loss)
+        return losses
+
+
+def central_difference(f, x, step=1e-6):
+    """(f(x + h e) − f(x − h e)) / 2h for every element of x, which f reads in place; f returns a number."""
+    grad, flat = np.zeros(x.size), x.reshape(-1)
+    for i in range(x.size):
+        old = flat[i]
+        flat[i] = old + step
+        plus = f()
+        flat[i] = old - step
+        grad[i] = (plus - f()) / (2.0 * step)
+        flat[i] = old
+    return grad.reshape(x.shape)
