@@ -51,5 +51,5 @@ def _find(name):
 
 
 __all__ = ["__version__", "get_include"]
-__all__ += [*_MODULES, *_NAMES]
+__all__.extend([*_MODULES, *_NAMES])
 __getattr__, __dir__ = _attributes(__name__, __all__, _find)

@@ -7,12 +7,12 @@ import sys
 import time
 
 import fastnn
-from fastnn import notes_models
+from fastnn import notes_models, versions
 from fastnn.datasets import digits, fashion_mnist
 
 # name: (module, epochs, batch size)
 DATA = {"digits": (digits, 20, 32), "fashion-mnist": (fashion_mnist, 6, 128)}
-RATE = 5e-3
+RATE = 5e-3  # top of the one-cycle schedule
 
 
 def parser():
@@ -52,16 +52,8 @@ def headline():
     threads = fastnn.get_num_threads()
     return (
         f"fastnn {fastnn.__version__} | {fastnn.isa()} | {threads} thread{'s' * (threads > 1)}"
-        f" | BLAS {blas_name()}"
+        f" | BLAS {versions.blas()}"
     )
-
-
-def blas_name():
-    """Name and version of the BLAS that SciPy, and so fastnn, was built with."""
-    import scipy
-
-    found = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found.get('name', 'unknown')} {found.get('version', '')}".rstrip()
 
 
 def build(name, x, classes, dtype):

@@ -1,4 +1,4 @@
-"""Checks of arguments and names, in one place: a message names the argument, what was expected and what came."""
+"""Checks of arguments and names; a message has the argument, what was expected and what came."""
 
 import operator
 import sys
@@ -16,12 +16,12 @@ def suggest(name, candidates):
 
 
 def plain_name(name):
-    """Names are compared without case and underscores: ``"he_normal"``, ``"HeNormal"`` and ``"HE_NORMAL"``."""
+    """Names are compared without case and underscores: "he_normal" is "HeNormal"."""
     return str(name).lower().replace("_", "")
 
 
 def own_keywords(function):
-    """Names of the arguments a function or the constructor of a class takes, ``**kwargs`` followed to the base."""
+    """Arguments of a function or of a class' constructor, ``**kwargs`` followed to the base."""
     if not isinstance(function, type):
         code = getattr(function, "__func__", function).__code__
         return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -149,9 +149,10 @@ def shape_of(name, value):
 
 
 def module_attributes(module, names, find=None):
-    """``__getattr__`` and ``__dir__`` of a module: lazy names through `find`, and "did you mean" for the rest.
+    """``__getattr__`` and ``__dir__`` of a module: lazy names by `find`, "did you mean" for others.
 
-    ``from module import nmae`` drops the message of an AttributeError, so there, and only there, it is an ImportError.
+    ``from module import nmae`` drops the message of an AttributeError, so there, and only there, it
+    is an ImportError.
     """
     names = sorted(names)
 

@@ -1,6 +1,7 @@
-"""Objects that can be described by their constructor's arguments: layers, initializers, optimizers, schedules.
+"""Objects described by their constructor's arguments: layers, initializers, optimizers, …
 
-An argument is kept as an attribute of the same name; so one rule gives `get_config`, `from_config`, copies and files.
+An argument is kept as an attribute of the same name; so one rule gives `get_config`, `from_config`,
+copies and files.
 """
 
 import re
@@ -48,25 +49,24 @@ class CoreRow(Configurable):
     Attributes
     ----------
     row : str or None
-    rows : callable
-        The list: ``[(name, {parameter: default}, third)]``. Parameters are attributes here.
+    rows : list of (name, {parameter: default}, third)
+        Parameters are attributes here. `third` is the target of a loss or metric, "labels" or
+        "dense", or the state vectors of an optimizer.
     """
 
-    row = rows = None
+    row, rows = None, ()
+    target = None
 
-    @classmethod
-    def _facts(cls):
-        return next((parameters, third) for row, parameters, third in cls.rows() if row == cls.row)
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for row, parameters, third in cls.rows:
+            if row == cls.row:
+                cls.parameters, cls.target = tuple(parameters), third
 
     @property
     def params(self):
         """Values of the row's parameters, in its order."""
-        return tuple(float(getattr(self, n)) for n in self._facts()[0])
-
-    @property
-    def target(self):
-        """What a loss or metric compares with: ``"labels"`` or ``"dense"``."""
-        return self._facts()[1]
+        return tuple(float(getattr(self, n)) for n in self.parameters)
 
 
 def plain(value):
@@ -84,7 +84,7 @@ def is_description(value):
 
 
 def float_dtype(value):
-    """``"float32"`` or ``"float64"``, from whatever names one of them; None is the default, float32."""
+    """The name of float32 or float64, from whatever names one; None is the default, float32."""
     if value is None:
         return FLOATX
     name = (

@@ -1,8 +1,10 @@
-"""Random numbers that do not depend on threads, on order of work or on anything another library does.
+"""Random numbers that depend on a seed alone: not on threads, order of work or other libraries.
 
-(a) One seed for the process, from which every initializer and model draws a seed of its own in order of need.
-(b) Everything is counter-based (Philox, Salmon et al. 2011): a permutation follows from (seed, epoch) alone, so
-    training resumes exactly. NumPy guarantees the stream of the bit generator, hence the sort and not `permutation`.
+(a) One seed for the process, from which every initializer and model draws a seed of its own in
+    order of need.
+(b) Everything is counter-based (Philox, Salmon et al. 2011): a permutation follows from (seed,
+    epoch) alone, so training resumes exactly. NumPy guarantees the stream of the bit generator,
+    hence the sort and not `permutation`.
 """
 
 import operator

@@ -1,7 +1,8 @@
 """Activations: functions on arrays, names for layers.
 
-The list is the kernels' own: a row there is a function here, a name for ``activation=`` and an epilogue of a dense
-layer. ``softmax`` and ``log_softmax``, which look at all features of a sample, are beside it.
+The list is the kernels' own: a row there is a function here, a name for ``activation=`` and an
+epilogue of a dense layer. ``softmax`` and ``log_softmax``, which look at all features of a sample,
+are beside it.
 """
 
 from math import inf
@@ -172,5 +173,5 @@ def names():
 
 
 __all__ = ["ActivationFunction", "get", "names"]
-__all__ += names()
+__all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,8 +1,10 @@
-"""The data edge: whatever users call data becomes arrays that the core reads as they lie, and is checked once.
+"""The data edge: whatever users call data becomes checked arrays that the core reads in place.
 
-(a) No copy if an array has native, aligned, contiguous rows of a number type; the core converts on the fly. So uint8
-    images stay uint8, and a memory map is read as training goes. Otherwise one copy.
-(b) Targets are class numbers (int32) or numbers, as many as the model has outputs; which, the loss says.
+(a) No copy if an array has native, aligned, contiguous rows of a number type; the core converts on
+    the fly. So uint8 images stay uint8, and a memory map is read as training goes. Otherwise one
+    copy.
+(b) Targets are class numbers (int32) or numbers, as many as the model has outputs; which, the loss
+    says.
 (c) An error names the argument, the row, what was expected and what came.
 """
 
@@ -57,15 +59,15 @@ def readable(array, dtype):
     """The array itself if the core can read it where it lies, else a copy.
 
     Rows must be contiguous; they may be apart (``x[::2]``), not overlapping or backwards."""
-    native = array.dtype.isnative and array.flags.aligned
-    if array.dtype.str not in DATA_CODES or not native:
-        kept = array.dtype.newbyteorder("=").str in DATA_CODES
-        return np.require(array, array.dtype.newbyteorder("=") if kept else dtype, ["C", "A"])
-    if array.flags.c_contiguous:
-        return array
-    if len(array) and array[0].flags.c_contiguous and array.strides[0] >= array[0].nbytes:
-        return array
-    return np.ascontiguousarray(array)
+    flags = array.flags
+    if array.dtype.str in DATA_CODES and flags.aligned:  # the names there are of native numbers
+        if flags.c_contiguous:
+            return array
+        if len(array) and array[0].flags.c_contiguous and array.strides[0] >= array[0].nbytes:
+            return array
+        return np.ascontiguousarray(array)
+    native = array.dtype.newbyteorder("=")
+    return np.require(array, native if native.str in DATA_CODES else dtype, ["C", "A"])
 
 
 def samples(name, value, shape, dtype):
@@ -91,7 +93,8 @@ def samples(name, value, shape, dtype):
         elif array.shape == shape:
             hint = "; a single sample needs a batch axis: x[None]"
         raise ValueError(f"{name}: expected shape {_batch(shape)}, got {array.shape}{hint}")
-    return readable(array, dtype).reshape(len(array), prod(shape))
+    array = readable(array, dtype)
+    return array if array.ndim == 2 else array.reshape(len(array), prod(shape))
 
 
 def _batch(shape):
@@ -139,7 +142,8 @@ def targets(name, value, shape, dtype):
         raise ValueError(
             f"{name}: expected shape {_batch(shape)} like the model's output, got {array.shape}{hint}"
         )
-    return readable(array, dtype).reshape(len(array), prod(shape))
+    array = readable(array, dtype)
+    return array if array.ndim == 2 else array.reshape(len(array), prod(shape))
 
 
 def free_targets(name, value, shape):

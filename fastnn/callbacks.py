@@ -1,7 +1,7 @@
 """What happens between epochs and batches: callbacks, with Keras' hooks.
 
-Hooks for single batches cost a return to Python for each batch, so they are called only if a callback overrides them;
-without, many steps run in one call of the core.
+Hooks for single batches cost a return to Python for each batch, so they are called only if a
+callback overrides them; without, many steps run in one call of the core.
 """
 
 from math import inf
@@ -108,7 +108,7 @@ class CallbackList:
             callback.set_model(model)
 
     def per_batch(self, stage):
-        """Whether any callback has a hook for the batches of a stage ("train", "test", "predict")."""
+        """Whether any callback wants the batches of a stage ("train", "test", "predict")."""
         names = [f"on_{stage}_batch_begin", f"on_{stage}_batch_end"]
         names += ["on_batch_begin", "on_batch_end"] if stage == "train" else []
         return any(_overridden(c, name) for c in self.callbacks for name in names)
@@ -247,7 +247,7 @@ class EarlyStopping(Callback):
 
 
 def monitored(name, logs, params):
-    """The value of a monitored number in the logs; None in an epoch without it; ValueError if it never comes."""
+    """The monitored number; None in an epoch without it; ValueError if it never comes."""
     logs = logs or {}
     if name not in logs and name not in params.get("metrics", ()):
         hint = " Give fit validation_data or validation_split." if name.startswith("val_") else ""
@@ -326,7 +326,7 @@ class LambdaCallback(Callback):
 
 
 __all__ = ["CallbackList"]
-__all__ += [
+__all__.extend(
     n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Callback)
-]
+)
 __getattr__, __dir__ = module_attributes(__name__, __all__)

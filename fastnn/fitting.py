@@ -1,9 +1,9 @@
 """The loop of `fit`: epochs, blocks of steps, validation, callbacks, progress.
 
-(a) The core gets as many steps as fit into `BLOCK_SECONDS`, so that the live line moves and Ctrl-C is answered; single
-    batches only if a callback wants to see them.
-(b) Ctrl-C during a block is remembered and raised after it: weights, step count and optimizer state then belong
-    together. A second Ctrl-C is raised at once.
+(a) The core gets as many steps as fit into `BLOCK_SECONDS`, so that the live line moves and Ctrl-C
+    is answered; single batches only if a callback wants to see them.
+(b) Ctrl-C during a block is remembered and raised after it: weights, step count and optimizer state
+    then belong together. A second Ctrl-C is raised at once.
 """
 
 import signal
@@ -92,7 +92,7 @@ def run(model, train, held_out, plan, callbacks, verbose):
         "steps": ceil(plan.samples(train.n) / plan.batch_size),
         "metrics": names,
     }
-    hooks = CallbackList([history, *callbacks], model, {**params, "verbose": verbosity(verbose)})
+    hooks = CallbackList([*callbacks, history], model, {**params, "verbose": verbosity(verbose)})
     model.history, model.stop_training = history, False
     logs = {}
     try:
@@ -136,7 +136,7 @@ def train_epoch(model, data, plan, hooks, progress):
                 block = engine.fit_block(
                     data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS
                 )
-            model.optimizer.iterations = engine.step
+                model.optimizer.iterations = engine.step
         steps = ceil(block[0] / batch)
         rates = rates[steps:]
         done, step = done + block[0], step + steps
@@ -149,8 +149,10 @@ def train_epoch(model, data, plan, hooks, progress):
 
 
 class InterruptLater:
-    """Ctrl-C inside the block is raised at its end, a second one at once; elsewhere than in the main thread, or if
-    the program has its own handler, nothing is changed."""
+    """Ctrl-C inside the block is raised at its end, a second one at once.
+
+    Nothing changes outside the main thread, or where the program has its own handler.
+    """
 
     def __enter__(self):
         self.came, self.before = False, None

@@ -1,8 +1,9 @@
 """Initial weights, under Keras' names.
 
-An initializer is called with a shape and a dtype and returns an array; a plain function of the two works as well. All
-draw from Philox. With a seed, each call gives the same numbers; without, each call takes the next seed of the process
-(`fastnn.set_random_seed`), so that one object may serve many layers.
+An initializer is called with a shape and a dtype and returns an array; a plain function of the two
+works as well. All draw from Philox. With a seed, each call gives the same numbers; without, each
+call takes the next seed of the process (`fastnn.set_random_seed`), so that one object may serve
+many layers.
 """
 
 from math import prod, sqrt
@@ -19,7 +20,7 @@ _registry = Registry("initializer")
 
 
 class Initializer(Configurable):
-    """Base of the initializers; subclasses write ``draw(shape)`` in float64, or override ``__call__(shape, dtype)``."""
+    """Base of the initializers; a subclass writes ``draw(shape)`` or ``__call__(shape, dtype)``."""
 
     def __call__(self, shape, dtype=None):
         """An array of initial values.
@@ -151,9 +152,10 @@ def standard_truncated_normal(shape, rng):
 class VarianceScaling(_Random):
     r"""Variance fitted to the size of the layer: :math:`\sigma^2 = scale / n`.
 
-    n is the number of inputs of a unit (`fan_in`), of outputs of an input (`fan_out`) or their mean (`fan_avg`). All
-    three distributions have this variance: uniform reaches :math:`r = \sqrt{3\sigma^2}`; the truncated normal is drawn
-    wider by 1 / 0.8796, because cutting it at two deviations makes it narrower.
+    n is the number of inputs of a unit (`fan_in`), of outputs of an input (`fan_out`) or their mean
+    (`fan_avg`). All three distributions have this variance: uniform reaches :math:`r =
+    \sqrt{3\sigma^2}`; the truncated normal is drawn wider by 1 / 0.8796, because cutting it at two
+    deviations makes it narrower.
 
     Parameters
     ----------
@@ -206,7 +208,7 @@ class VarianceScaling(_Random):
 
 
 def compute_fans(shape):
-    """``(fan_in, fan_out)`` of a weight: of a matrix its rows and columns, of a vector its length twice.
+    """``(fan_in, fan_out)``: of a matrix its rows and columns, of a vector its length twice.
 
     Axes before the last two are a receptive field, which multiplies both.
     """
@@ -293,5 +295,5 @@ def names():
 
 _registry.add_classes(globals(), Initializer)
 __all__ = ["Initializer", "get", "names"]
-__all__ += names()
+__all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,7 +1,8 @@
 """What training makes small: losses, under Keras' names.
 
-A loss object says which row of the kernels to run. The mean of ``weight * loss`` over the batch is what is minimised;
-weights do not change the divisor, as in Keras. A loss of your own is a function in NumPy, see `PythonLoss`.
+A loss object says which row of the kernels to run. The mean of ``weight * loss`` over the batch is
+what is minimised; weights do not change the divisor, as in Keras. A loss of your own is a function
+in NumPy, see `PythonLoss`.
 """
 
 import numpy as np
@@ -23,10 +24,11 @@ class Loss(CoreRow):
     target : {"labels", "dense"}
         Class numbers, or numbers, as many as the model has outputs.
     through : str or None
-        An output activation that undoes logits: after it, training goes through the logits by itself.
+        An output activation that undoes logits: after it, training goes through the logits by
+        itself.
     """
 
-    rows = staticmethod(loss_rows)
+    rows = loss_rows()
     logits_row = through = None
     from_logits = False
 
@@ -50,7 +52,7 @@ class MeanSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """Mean of ``|y_pred - y_true|`` over the outputs of a sample; slope 0 at 0. Short: ``"mae"``."""
+    """Mean of ``|y_pred - y_true|`` over the outputs of a sample; slope 0 at 0. Short: "mae"."""
 
     row = "mean_absolute_error"
     aliases = ("mae",)
@@ -69,8 +71,8 @@ class BinaryCrossentropy(_Crossentropy):
     Parameters
     ----------
     from_logits : bool
-        The model ends without a sigmoid. After a sigmoid, training goes through its input anyway, which is exact
-        for any size of it.
+        The model ends without a sigmoid. After a sigmoid, training goes through its input anyway,
+        which is exact for any size of it.
     label_smoothing : float
         s turns targets t into t (1 − s) + s / 2.
     """
@@ -85,8 +87,8 @@ class CategoricalCrossentropy(_Crossentropy):
     Parameters
     ----------
     from_logits : bool
-        The model ends without a softmax. After a softmax, training goes through its input anyway: its gradient is
-        p − t, and the loss is finite for any logits.
+        The model ends without a softmax. After a softmax, training goes through its input anyway:
+        its gradient is p − t, and the loss is finite for any logits.
     label_smoothing : float
         s turns targets t into t (1 − s) + s / K.
     """
@@ -116,9 +118,9 @@ class PythonLoss:
     Parameters
     ----------
     function : callable
-        ``function(y_true, y_pred)`` returns ``(values, gradient)``: the loss of each sample, shape (B,), and the
-        derivative of each by its own predictions, shaped like `y_pred`. Weights and the division by the batch are
-        applied by the model.
+        ``function(y_true, y_pred)`` returns ``(values, gradient)``: the loss of each sample, shape
+        (B,), and the derivative of each by its own predictions, shaped like `y_pred`. Weights and
+        the division by the batch are applied by the model.
 
     Raises
     ------
@@ -197,5 +199,5 @@ def names():
 
 _registry.add_classes(globals(), Loss)
 __all__ = ["Loss", "PythonLoss", "get", "names"]
-__all__ += names()
+__all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

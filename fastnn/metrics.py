@@ -1,7 +1,8 @@
 """What is measured beside the loss: metrics, under Keras' names.
 
-Each is a mean over the samples of an epoch and runs in the core. Any loss is a metric too, and so is a function in
-NumPy, ``function(y_true, y_pred)``, that returns one number for each sample (or for each output, or for the batch).
+Each is a mean over the samples of an epoch and runs in the core. Any loss is a metric too, and so
+is a function in NumPy, ``function(y_true, y_pred)``, that returns one number for each sample (or
+for each output, or for the batch).
 """
 
 import numpy as np
@@ -16,9 +17,9 @@ BY_SHAPE = ("accuracy", "acc")
 
 
 class Metric(CoreRow):
-    """Base of the metrics that run in the core; `better` is the direction of improvement, "up" or "down"."""
+    """Base of the metrics that run in the core; `better` says which way is: "up" or "down"."""
 
-    rows = staticmethod(metric_rows)
+    rows = metric_rows()
     better = "up"
 
     def __init__(self, name=None, **kwargs):
@@ -77,14 +78,11 @@ class _LossMetric(Metric):
 
     def __init__(self, loss, name=None):
         self.loss, self.name = loss, name or loss.name
+        self.target = loss.target
 
     def for_core(self):
         loss = self.loss
         return (loss.logits_row if loss.from_logits else loss.row), loss.params, loss.target
-
-    @property
-    def target(self):
-        return self.loss.target
 
 
 class PythonMetric(Metric):
@@ -178,5 +176,5 @@ def names():
 
 _registry.add_classes(globals(), Metric)
 __all__ = ["Metric", "PythonMetric", "get", "names"]
-__all__ += names()
+__all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

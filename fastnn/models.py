@@ -13,8 +13,9 @@ from .training import Model
 class Sequential(Model):
     """A stack of layers.
 
-    It is built, that is has weights, as soon as the shape of a sample is known: from `Input` or ``input_shape=`` of
-    the first layer, from a first layer that was built elsewhere, from `build`, or from the first data.
+    It is built, that is has weights, as soon as the shape of a sample is known: from `Input` or
+    ``input_shape=`` of the first layer, from a first layer that was built elsewhere, from `build`,
+    or from the first data.
 
     Parameters
     ----------

@@ -18,14 +18,15 @@ class Optimizer(CoreRow):
     Parameters
     ----------
     learning_rate : float or schedule
-        A number, a `fastnn.optimizers.schedules.LearningRateSchedule` or a function of the step. Keras 2's name `lr`
-        works too.
+        A number, a `fastnn.optimizers.schedules.LearningRateSchedule` or a function of the step.
+        Keras 2's name `lr` works too.
     clipnorm : float, optional
         Scales the gradient of each weight so that its norm is at most this. Keeps its direction.
     clipvalue : float, optional
         Cuts each entry of the gradient to ±this. Changes the direction.
     global_clipnorm : float, optional
-        Scales all gradients together so that their common norm is at most this. Only one of the three.
+        Scales all gradients together so that their common norm is at most this. Only one of the
+        three.
     name : str, optional
 
     Raises
@@ -36,7 +37,7 @@ class Optimizer(CoreRow):
         For a value out of range, or more than one kind of clipping.
     """
 
-    rows = staticmethod(optimizer_rows)
+    rows = optimizer_rows()
 
     def __init__(
         self,
@@ -110,7 +111,9 @@ def _checked_rate(rate):
 
 
 class SGD(Optimizer):
-    r"""Gradient descent, with momentum if wanted: :math:`v \leftarrow \mu v - \eta g,\; w \leftarrow w + v`.
+    r"""Gradient descent, with or without momentum.
+
+    :math:`v \leftarrow \mu v - \eta g,\; w \leftarrow w + v`.
 
     With Nesterov's look-ahead :math:`w \leftarrow w + \mu v - \eta g` (with the new v).
 
@@ -197,5 +200,5 @@ def names():
 
 _registry.add_classes(globals(), Optimizer)
 __all__ = ["Optimizer", "schedules", "get", "names"]
-__all__ += names()
+__all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,4 +1,4 @@
-"""The lines `fit` and `evaluate` print: one that is rewritten on a terminal, one per epoch elsewhere."""
+"""The lines `fit` prints: a live one on a terminal, one an epoch elsewhere."""
 
 import shutil
 import sys
@@ -54,7 +54,7 @@ class Progress:
         self._rewrite(f"{self.title} - {' - '.join(parts)}")
 
     def finish(self, logs, seconds=None):
-        """End the line with what came out; the rate is that of `seconds`, default: since `start`."""
+        """End the line with what came out; the rate is that of `seconds` (default: all)."""
         if self.out is None:
             return
         now = time.perf_counter() - self.began

@@ -1,8 +1,8 @@
 """Learning rates that change with the step, under Keras' names where it has them.
 
-A schedule is a function of the step (0, 1, …). The ones here take an array of steps as well, so that `fit` hands the
-core the rates of many steps at once. One of your own is a subclass with ``__call__(step)``, or any function; it is
-called step by step unless it says ``vectorized = True``.
+A schedule is a function of the step (0, 1, …). The ones here take an array of steps as well, so
+that `fit` hands the core the rates of many steps at once. One of your own is a subclass with
+``__call__(step)``, or any function; it is called step by step unless it says ``vectorized = True``.
 """
 
 from math import pi
@@ -160,9 +160,10 @@ class PiecewiseConstantDecay(_Vectorized):
 
 
 class CosineDecay(_Vectorized):
-    r"""Half a cosine from the initial rate down to `alpha` times it, after a linear warm-up if wanted.
+    r"""Half a cosine from the initial rate to `alpha` times it, with or without linear warm-up.
 
-    :math:`\eta_0 ((1 - \alpha) (1 + \cos(\pi\, step / decay\_steps)) / 2 + \alpha)`. With `warmup_target`, the rate
+    :math:`\eta_0 ((1 - \alpha) (1 + \cos(\pi\, step / decay\_steps)) / 2 + \alpha)`.
+    With `warmup_target`, the rate
     first rises from `initial_learning_rate` to it in `warmup_steps` steps, and decays from there.
 
     Parameters

@@ -1,8 +1,10 @@
-"""Compile, evaluate, predict, single steps: what every model can do with data. `fitting` has the loop of `fit`.
+"""Compile, evaluate, predict, single steps; `fitting` has the loop of `fit`.
 
-(a) A model speaks to the core through one `Trainer`, made when it is first needed and again when the layers, what of
-    them is trained, or the kind of targets has changed. The optimizer's state moves along, variable by variable.
-(b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from several threads.
+(a) A model speaks to the core through one `Trainer`, made when it is first needed and again when
+    the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
+    moves along, variable by variable.
+(b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
+    several threads.
 """
 
 import threading
@@ -80,11 +82,11 @@ class Model(Layer):
         ----------
         optimizer : str or Optimizer
         loss : str, Loss or function, optional
-            A function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see `losses.PythonLoss`. None for
-            training by `forward`, `backward` and `apply_gradients`.
+            A function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
+            `losses.PythonLoss`. None for training by `forward`, `backward` and `apply_gradients`.
         metrics : list of str, Metric or function, optional
-            ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true, y_pred)`` returns one
-            number a sample.
+            ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true,
+            y_pred)`` returns one number a sample.
         seed : int, optional
             Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
         threads : int, optional
@@ -122,8 +124,10 @@ class Model(Layer):
             raise ValueError(f"{what}: call compile(optimizer, loss) first")
 
     def resolve_targets(self, y):
-        """Decide by the loss, else by the data, what targets are; and with it which metrics are meant."""
+        """Decide what targets are, by the loss or else the data; and which metrics are meant."""
         kind = getattr(self.loss, "target", None)
+        if kind is not None and kind == self._kind:
+            return
         n = prod(self.out_shape)
         if kind is None:
             by_shape = (
@@ -195,14 +199,16 @@ class Model(Layer):
         if y is None:
             raise TypeError(f"{names[1]}: expected targets, got None")
         self.resolve_targets(y)
-        arrays.same_length(n, **{names[1]: y if hasattr(y, "__len__") else None})
+        if hasattr(y, "__len__") and len(y) != n:
+            arrays.same_length(n, **{names[1]: y})
         if self._kind == "labels":
             y = arrays.labels(names[1], y, prod(self.out_shape))
         elif self._kind == "dense":
             y = arrays.targets(names[1], y, self.out_shape, self.dtype)
         else:
             y = arrays.free_targets(names[1], y, self.out_shape)
-        arrays.same_length(n, **{names[1]: y})
+        if len(y) != n:
+            arrays.same_length(n, **{names[1]: y})
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
         if class_weight is not None:
@@ -249,7 +255,8 @@ class Model(Layer):
         epochs, initial_epoch : int
             Trains epochs initial_epoch … epochs − 1.
         verbose : {"auto", 0, 1, 2}
-            0: silent; 1: a live line on a terminal, else a line an epoch; 2: a line an epoch. "auto" is 1.
+            0: silent; 1: a live line on a terminal, else a line an epoch; 2: a line an epoch.
+            "auto" is 1.
         callbacks : list of Callback, optional
         validation_split : float
             This last part of the data, before shuffling, is for validation.
@@ -260,7 +267,8 @@ class Model(Layer):
         class_weight : dict, optional
             Class number to weight; 1 for a class not named.
         sample_weight : array_like (n,), optional
-            Multiplies the loss of each sample; the mean is over the number of samples. With `class_weight`, both.
+            Multiplies the loss of each sample; the mean is over the number of samples. With
+            `class_weight`, both.
         steps_per_epoch : int, optional
             Use only so many batches of each epoch's order.
         validation_batch_size : int, optional
@@ -328,7 +336,8 @@ class Model(Layer):
         Returns
         -------
         float, list of float or dict
-            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with `return_dict` by name.
+            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with
+            `return_dict` by name.
         """
         refuse_keywords(self.evaluate.__func__, kwargs)
         self.need_compile("evaluate")
@@ -356,7 +365,7 @@ class Model(Layer):
         return logs
 
     def _parts(self, data, batch_size, callbacks, stage):
-        """Pieces of the data for one call of the core each: short enough for Ctrl-C, or single batches."""
+        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
         batch_size = integer("batch_size", batch_size, 1)
         single = callbacks.per_batch(stage)
         work = 2 * max(1, sum(v.size for v in self.weights))
@@ -439,7 +448,7 @@ class Model(Layer):
     # --- by hand ---
 
     def forward(self, x, training=False):
-        """The results for one batch; with ``training=True``, dropout and batch statistics are at work.
+        """The results for one batch; ``training=True`` turns on dropout and batch statistics.
 
         Parameters
         ----------
@@ -460,7 +469,7 @@ class Model(Layer):
         return self.forward(x, training)
 
     def backward(self, dy):
-        """Gradients for the last ``forward(x, training=True)``; those of the weights are in `gradients`.
+        """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.
 
         Parameters
         ----------

@@ -1,20 +1,19 @@
-"""The tests see the installed package: never the source folder of the same name, unless built in place."""
+"""The tests see the installed package, never the source folder of the same name beside them.
+
+Only where fastnn is not installed at all, a build in place (setup.py build_ext --inplace) is taken.
+"""
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
-def _built_in_place():
-    core = ROOT / "fastnn" / "_core"
-    return any((core / f"kernels{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
-
-
-# Child processes: a test's `python -c` or `-m` does not put the current folder on the path.
+# This process: `python -m pytest` put the checkout's root first.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+# Child processes: `python -c` and `-m` put the current folder first.
 os.environ["PYTHONSAFEPATH"] = "1"
-# This process: `python -m pytest` put the checkout's root there.
-if not _built_in_place():
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+if find_spec("fastnn") is None:
+    sys.path.insert(0, str(ROOT))
+    os.environ["PYTHONPATH"] = str(ROOT)

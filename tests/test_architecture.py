@@ -34,9 +34,9 @@ ROOMS = {
         "callbacks",
         "layers",
     },
-    "plan": {"graph", "lowering", "store", "program"},
-    "models": {"models"},
-    "face": {"__init__", "__main__", "notes_models", "diagnostics", "saving"},
+    "plan": {"graph", "lowering", "store", "program", "trainer"},
+    "models": {"models", "training", "fitting", "arrays", "progress", "summary"},
+    "face": {"__init__", "__main__", "notes_models", "versions", "diagnostics", "saving"},
     "data": {"datasets"},
 }
 BELOW = {

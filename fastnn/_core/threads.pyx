@@ -11,18 +11,18 @@ def openmp():
     return bool(FNN_OPENMP)
 
 
-def _quota():
+def _quota(root="/sys/fs/cgroup"):
     """Cores that the container's cgroup (v2, then v1) grants, or None."""
     try:
-        with open("/sys/fs/cgroup/cpu.max") as f:
+        with open(f"{root}/cpu.max") as f:
             quota, period = f.read().split()
         return None if quota == "max" else float(quota) / float(period)
     except (OSError, ValueError):
         pass
     try:
-        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as f:
+        with open(f"{root}/cpu/cpu.cfs_quota_us") as f:
             quota = int(f.read())
-        with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as f:
+        with open(f"{root}/cpu/cpu.cfs_period_us") as f:
             period = int(f.read())
         return None if quota <= 0 else quota / period
     except (OSError, ValueError):

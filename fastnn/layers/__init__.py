@@ -1,5 +1,7 @@
 """Layers, under Keras' names; one idea a file."""
 
+# ruff: noqa: F401 - every layer that is imported here is public
+
 from .._checks import Registry, module_attributes
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
@@ -10,14 +12,16 @@ from .input import Input, InputLayer
 from .rescaling import Rescaling
 from .reshape import Flatten, Reshape
 
-__all__ = [n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)]
-__all__ += ["Input"]
+_classes = {
+    n: v for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)
+}
+__all__ = ["Input"]
+__all__.extend(_classes)
 __getattr__, __dir__ = module_attributes(__name__, __all__)
 
 _registry = Registry("layer", "A layer of your own is passed as a class or an object.")
-for _name in __all__:
-    if _name != "Input":
-        _registry.add(globals()[_name], _name)
+for _name, _class in _classes.items():
+    _registry.add(_class, _name)
 
 
 def from_description(description):

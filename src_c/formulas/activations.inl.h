@@ -3,7 +3,7 @@
  * Row X(name, params, from_input): names and defaults of s[0], s[1], ...; from_input = 1 if the derivative
  * needs the input x, 0 if the output y is enough (cheaper: x need not be kept).
  *   FN(act_<name>_f)(x, s) = y,  FN(act_<name>_b)(t, s) = dy/dx from t = y or x; s[i]: parameter i in all lanes.
- * A NaN goes through f.  At a kink the derivative is the one from the left, as in Keras. */
+ * A NaN goes through f. */
 #ifndef FNN_ACTIVATIONS
 #define FNN_ACTIVATIONS(X)                                                 \
     X(linear, "", 0)                                                       \
@@ -28,7 +28,8 @@ FNN_INLINE V FN(act_relu_b)(V y, FNN_NOS) { return v_sel(y > 0, v_set1(1), v_set
 /* slope * x for x <= 0, and 0 for slope 0 and x = -inf */
 FNN_INLINE V FN(slope_times)(V slope, V x) { return v_sel(slope == 0, v_max(v_set1(0), x), slope * x); }
 
-/* max_value if x >= max_value, x if x > threshold, else negative_slope (x - threshold) */
+/* max_value if x >= max_value, x if x > threshold, else negative_slope (x - threshold).  At x = threshold Keras'
+ * documentation says x, its code and this the other branch: with defaults the derivative at 0 is relu's, 0. */
 FNN_INLINE V FN(act_relu_general_f)(V x, const V *s)
 {
     V y = v_sel(x > s[2], x, FN(slope_times)(s[1], x - s[2]));

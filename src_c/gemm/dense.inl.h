@@ -76,19 +76,20 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
         }
 }
 
-/* dyt[sample][PW units] <- unit panel u of dy, samples [b0, b1) (b0 a multiple of PW); lanes past the last
- * unit are zero, so the padding of the parameters never moves */
+/* dyt[sample][PW units] <- unit panel u of dy, samples [b0, b1) (b0 a multiple of PW) and on to a whole panel;
+ * lanes past the last unit are zero, so the padding of the parameters never moves */
 static void FN(transpose_dy)(T *dyt, const T *dy, ptrdiff_t O, ptrdiff_t u, ptrdiff_t b0, ptrdiff_t b1)
 {
     const ptrdiff_t units = fnn_min(PW, O - u * PW);
-    for (ptrdiff_t b = b0; b < b1; b += PW) {
+    for (ptrdiff_t b = b0; b < b1; b += PW, dyt += PW * PW) {
         const T *src = dy + (b / PW * O + u * PW) * PW;
-        const ptrdiff_t lanes = fnn_min(PW, b1 - b);
-        for (ptrdiff_t l = 0; l < lanes; l++) {
-            for (ptrdiff_t o = 0; o < units; o++) dyt[l * PW + o] = src[o * PW + l];
-            for (ptrdiff_t o = units; o < PW; o++) dyt[l * PW + o] = 0;
-        }
-        dyt += PW * PW;
+        for (ptrdiff_t o = 0; o < PW; o += VW)
+            for (ptrdiff_t l = 0; l < PW; l += VW) {
+                V r[VW];
+                for (int i = 0; i < VW; i++) r[i] = o + i < units ? v_load(src + (o + i) * PW + l) : (V){0};
+                if (o < units) FN(transpose)(r);
+                for (int i = 0; i < VW; i++) v_store(dyt + (l + i) * PW + o, r[i]);
+            }
     }
 }
 

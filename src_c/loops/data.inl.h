@@ -29,7 +29,7 @@ enum { /* n[2] of gather; bool is FNN_U8 */
 /* A binary16 by integer operations alone: exact, whatever the CPU does with subnormals at the moment. */
 static inline float fnn_from_half(uint16_t h)
 {
-    const int32_t sign = (int32_t)(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 0x3ff;
+    const int32_t sign = (int32_t)((uint32_t)(h & 0x8000) << 16), e = h >> 10 & 31, m = h & 0x3ff;
     const float tiny = (float)m * 0x1p-24f;
     int32_t bits;
     float r;
@@ -135,6 +135,13 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                 FN(panel_from_rows)(y + f * PW, from, done);
             }
             if (done == n) continue;
+            if (dtype == (IS_F32 ? FNN_F32 : FNN_F64) && n - done < VW) { /* few columns: not worth a transposition */
+                for (ptrdiff_t c = f + done; c < f + n; c++) {
+                    for (ptrdiff_t i = 0; i < lanes; i++) y[c * PW + i] = ((const T *)row[i])[c];
+                    for (ptrdiff_t i = lanes; i < PW; i++) y[c * PW + i] = 0;
+                }
+                continue;
+            }
             const ptrdiff_t rest = (n - done + VW - 1) / VW * VW;
             for (int i = 0; i < PW; i++) {
                 from[i] = tile[i];

@@ -1,0 +1,32 @@
+"""A `Trainer` for a model, with schedule, instruction set and threads of the test's choice."""
+
+import hashlib
+
+from fastnn.graph import Graph
+from fastnn.trainer import Trainer
+
+
+def trainer_of(model, **choices):
+    """The engine of a compiled Sequential as `Model` would make it, but for `choices`."""
+    graph = Graph()
+    for position, layer in enumerate(model.leaves()):
+        layer.position = position
+    x = graph.input(model.in_shape)
+    y = model.emit(graph, x)
+    settings = {
+        "dtype": model.dtype,
+        "loss": model.loss,
+        "optimizer": model.optimizer.for_core(),
+        "seed": model.seed,
+    }
+    return Trainer(graph, x, y, **(settings | choices))
+
+
+def digest(trainer):
+    """SHA-256 of all weights, row-major, and of the optimizer's state."""
+    sha = hashlib.sha256()
+    for variable in trainer.graph.variables():
+        sha.update(variable.numpy().tobytes())
+        for i in range(trainer.store.n_state):
+            sha.update(trainer.store.get(f"state{i}", variable).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,238 @@
+"""Callbacks: which hooks are called when, early stopping, schedules by epoch; and the lines `fit` prints."""
+
+import io
+import math
+import re
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import callbacks as cb
+from fastnn.progress import Progress
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+Y = X @ np.ones((3, 1))
+
+
+def model(optimizer="sgd", **options):
+    fastnn.set_random_seed(0)
+    m = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(3,))])
+    m.compile(optimizer, "mse", **options)
+    return m
+
+
+class Record(cb.Callback):
+    """Every hook that is called, with what it is told."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.seen = []
+        kinds = ["train", "test", "predict"]
+        names = [f"on_{k}_{w}" for k in kinds for w in ("begin", "end")]
+        names += ["on_epoch_begin", "on_epoch_end"]
+        if batches:
+            names += [f"on_{k}_batch_{w}" for k in kinds for w in ("begin", "end")]
+        for name in names:
+            setattr(self, name, self.note(name))
+
+    def note(self, name):
+        return lambda *args: self.seen.append((name, *args[:-1]))
+
+
+def test_hooks_of_fit_without_batches():
+    record = Record(batches=False)
+    model().fit(X, Y, epochs=2, batch_size=8, validation_split=0.2, callbacks=[record], verbose=0)
+    epoch = [("on_epoch_begin", 0), ("on_test_begin",), ("on_test_end",), ("on_epoch_end", 0)]
+    second = [(n, *(1 for _ in a)) for n, *a in epoch]
+    assert record.seen == [("on_train_begin",), *epoch, *second, ("on_train_end",)]
+
+
+def test_hooks_of_every_batch():
+    record = Record(batches=True)
+    m = model()
+    m.fit(X, Y, batch_size=8, callbacks=[record], verbose=0)
+    batches = [(f"on_train_batch_{w}", i) for i in range(3) for w in ("begin", "end")]
+    assert record.seen[2:-2] == batches
+    record.seen.clear()
+    m.evaluate(X, Y, batch_size=16, callbacks=[record], verbose=0)
+    m.predict(X, batch_size=16, callbacks=[record], verbose=0)
+    assert [n for n, *_ in record.seen].count("on_test_batch_end") == 2
+    assert [n for n, *_ in record.seen].count("on_predict_batch_end") == 2
+    assert record.seen[-1] == ("on_predict_end",)
+
+
+def test_single_batches_give_the_same_weights_and_history():
+    fast, slow = model("adam"), model("adam")
+    a = fast.fit(X, Y, epochs=3, batch_size=8, verbose=0)
+    b = slow.fit(X, Y, epochs=3, batch_size=8, verbose=0, callbacks=Record(batches=True))
+    for u, v in zip(fast.get_weights(), slow.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+    np.testing.assert_allclose(a.history["loss"], b.history["loss"], rtol=1e-12)
+
+
+def test_batch_hooks_are_only_called_if_overridden():
+    plain, old = cb.LambdaCallback(on_epoch_end=print), cb.LambdaCallback(on_batch_end=print)
+    lists = [cb.CallbackList([c], None) for c in (plain, old, cb.History(), Record(True))]
+    assert [hooks.per_batch("train") for hooks in lists] == [False, True, False, True]
+
+
+def test_logs_and_params():
+    seen = {}
+
+    class Look(cb.Callback):
+        def on_train_begin(self, logs=None):
+            seen.update(self.params)
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen[epoch] = dict(logs)
+            logs["of my own"] = 7.0
+
+    history = model(metrics=["mae"]).fit(
+        X, Y, batch_size=8, epochs=2, validation_split=0.2, callbacks=[Look()], verbose=0
+    )
+    assert (seen["epochs"], seen["steps"]) == (2, 2)
+    assert seen["metrics"] == ["loss", "mae", "val_loss", "val_mae"] == list(seen[0])
+    assert history.epoch == [0, 1]
+    assert list(history.history) == [*seen["metrics"], "of my own"]  # History comes last, as in Keras
+
+
+def test_stop_training_and_lambda_callback():
+    m, epochs = model(), []
+    stop = cb.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(m, "stop_training", epoch == 2))
+    note = cb.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    history = m.fit(X, Y, epochs=9, verbose=0, callbacks=[stop, note])
+    assert epochs == history.epoch == [0, 1, 2]
+
+
+class Feed(cb.Callback):
+    """Overwrites a number in the logs, epoch by epoch; and counts epochs in the weights."""
+
+    def __init__(self, values, name="loss"):
+        super().__init__()
+        self.values, self.name = values, name
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.values[epoch]
+        self.model.set_weights([np.full((3, 1), epoch), [0]])
+
+
+def stopped(values, **options):
+    m, name = model(metrics=["accuracy"]), options.pop("name", "loss")
+    stop = cb.EarlyStopping(monitor=name, **options)
+    history = m.fit(X, Y, epochs=len(values), verbose=0, callbacks=[Feed(values, name), stop])
+    return len(history.epoch), m.get_weights()[0][0, 0]
+
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    "values, options, epochs",
+    [
+        ([3, 2, 1, 1, 1, 1], {"patience": 2}, 5),
+        ([3, 2, 2.5, 1, 2, 2], {"patience": 2}, 6),
+        ([3, 2, 2, 1], {}, 3),
+        ([3, 2.95, 2.9, 2.8], {"min_delta": 0.2}, 2),
+        ([1, 2, 3, 2, 2], {"mode": "max", "patience": 1}, 4),
+        ([1, 2, 3, 2, 2], {"name": "accuracy", "patience": 1}, 4),
+        ([3, NAN, NAN, 1], {"patience": 2}, 3),
+        ([NAN, NAN, 5, 4, 4], {"patience": 3}, 5),
+        ([5, 4, 3, 2, 1], {"baseline": 0.5, "patience": 3}, 5),
+        ([5, 6, 7, 8], {"start_from_epoch": 2, "patience": 1}, 4),
+    ],
+)
+def test_early_stopping(values, options, epochs):
+    assert stopped(values, **options)[0] == epochs
+
+
+def test_early_stopping_restores_the_best():
+    assert stopped([3, 1, 2, NAN, 2], patience=3, restore_best_weights=True) == (5, 1)
+    assert stopped([3, 1, 2, NAN, 2], patience=3) == (5, 4)
+    assert stopped([3, 2, 1], patience=3, restore_best_weights=True) == (3, 2)
+    assert stopped([NAN, NAN], patience=3, restore_best_weights=True) == (2, 1)
+
+
+def test_early_stopping_names_what_is_missing():
+    with pytest.raises(ValueError, match="val_loss.*validation_data.*There are: loss"):
+        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping())
+    with pytest.raises(ValueError, match="rise or fall.*mode"):
+        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("val_lss"))
+    with pytest.raises(ValueError, match="Did you mean 'loss'"):
+        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("lss", mode="min"))
+    # an epoch without validation is not an error
+    options = {"validation_split": 0.2, "validation_freq": 2, "epochs": 4, "verbose": 0}
+    model().fit(X, Y, callbacks=cb.EarlyStopping(patience=9), **options)
+
+
+@pytest.mark.parametrize("schedule", [lambda epoch, rate: rate * 0.5, lambda epoch: 0.5 ** (epoch + 1)])
+def test_learning_rate_scheduler(schedule):
+    m = model(fastnn.SGD(1.0))
+    history = m.fit(X, Y, epochs=3, verbose=0, callbacks=cb.LearningRateScheduler(schedule))
+    assert history.history["learning_rate"] == [0.5, 0.25, 0.125]
+    assert m.optimizer.learning_rate == 0.125
+
+
+def test_rate_set_between_batches_is_used():
+    class Drop(cb.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.model.optimizer.learning_rate = 1.0 if batch == 0 else 0.0
+
+    m = model(fastnn.SGD(1.0))
+    m.compile(fastnn.SGD(1.0), lambda t, y: (y[:, 0], np.ones_like(y)))
+    m.set_weights([np.zeros((3, 1)), [0]])
+    m.fit(X, Y, batch_size=5, callbacks=Drop(), verbose=0)
+    assert m.get_weights()[1][0] == -1.0
+
+
+def test_what_is_not_a_callback():
+    for wrong in (cb.History, "early", 3):  # a class, and things that are none
+        with pytest.raises(TypeError, match=r"callbacks\[0\]: expected a Callback"):
+            model().fit(X, Y, callbacks=[wrong], verbose=0)
+    with pytest.raises(TypeError, match="Did you mean 'on_epoch_end'"):
+        cb.LambdaCallback(on_epoch_edn=print)
+
+
+# --- what is printed ----------------------------------------------------------------------------
+
+
+def test_lines_in_a_pipe(capsys):
+    model(metrics=["mae"]).fit(X, Y, epochs=3, validation_split=0.2)
+    out = capsys.readouterr().out
+    assert not re.search(r"[^\n -~]", out)  # no control characters
+    lines = out.splitlines()
+    assert len(lines) == 3
+    pattern = r"Epoch 1/3 - \d.*s - loss: [\d.]+ - mae: [\d.]+ - val_loss: [\d.]+ - val_mae: [\d.]+ - [\d,]+/s"
+    assert re.fullmatch(pattern, lines[0])
+
+
+@pytest.mark.parametrize("verbose, lines", [("auto", 1), (0, 0), (1, 1), (2, 1)])
+def test_verbose(capsys, verbose, lines):
+    m = model()
+    m.fit(X, Y, verbose=verbose)
+    assert len(capsys.readouterr().out.splitlines()) == lines
+    m.evaluate(X, Y, verbose=verbose)
+    assert len(capsys.readouterr().out.splitlines()) == lines
+    m.predict(X, verbose=verbose)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="verbose"):
+        m.fit(X, Y, verbose=3)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_live_line(monkeypatch):
+    monkeypatch.setattr("fastnn.progress.EVERY", 0.0)
+    monkeypatch.setattr("sys.stdout", Terminal())
+    progress = Progress("auto")
+    progress.start("Epoch 1/1", 100)
+    progress.update(50, {"loss": 0.5})
+    progress.update(90, {"loss": 0.25})
+    progress.finish({"loss": 0.125})
+    screen = progress.out.getvalue().split("\r")
+    assert "50/100" in screen[1] and "loss: 0.5000" in screen[1] and "==========." in screen[1]
+    assert screen[-1].startswith("Epoch 1/1") and screen[-1].endswith("/s\n")
+    assert max(map(len, screen)) < 200 and "\x1b" not in progress.out.getvalue()

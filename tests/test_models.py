@@ -1,0 +1,313 @@
+"""Models: the notes' numbers, building, sharing, cloning, freezing, weights, single steps."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import reference
+
+import fastnn
+from fastnn import notes_models
+from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, Flatten
+from fastnn.models import Sequential, clone_model
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(48, 6))
+LABELS = RNG.integers(0, 4, 48)
+
+
+def small(dtype="float64", **options):
+    fastnn.set_random_seed(1)
+    model = Sequential(
+        [Dense(8, "elu", input_shape=(6,)), BatchNormalization(), Dense(4, "softmax")], dtype=dtype
+    )
+    options = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", **options}
+    model.compile(**options)
+    return model
+
+
+# --- the notes ----------------------------------------------------------------------------------
+
+NOTES = {  # trained, not trained: by hand from the notes' tables
+    "bn-elu": (268978, 2368),
+    "bn-before": (268978 - 400, 2368),
+    "selu-100": (1256410, 0),
+    "relu": (235500 + 30100 + 1010, 0),
+    "best": (784 * 300 + 600 + 300 * 100 + 200 + 1010, 800),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_notes_models(name, capsys):
+    model = notes_models.build(name)
+    trained, rest = NOTES[name]
+    assert sum(v.size for v in model.trainable_weights) == trained
+    assert model.count_params() == trained + rest
+    model.summary()
+    out = capsys.readouterr().out
+    assert f"Total params: {trained + rest:,}\n" in out
+    assert f"Trainable params: {trained:,}\n" in out and f"Non-trainable params: {rest:,}\n" in out
+    assert model.output_shape == (None, 10)
+
+
+def test_notes_models_are_complete():
+    assert set(notes_models.names()) == set(NOTES)
+    with pytest.raises(ValueError, match="unknown model 'bn_relu'.*Known: .*selu-100"):
+        notes_models.build("bn_relu")
+
+
+def test_summary_of_the_bn_model():
+    lines = []
+    notes_models.build("bn-elu").summary(print_fn=lines.append)
+    table = [line.split() for line in lines[4:11]]
+    assert [int(row[-1]) for row in table] == [0, 3136, 235500, 1200, 30100, 400, 1010]
+    assert [row[2:4] for row in table][:3] == [["(None,", "784)"]] * 2 + [["(None,", "300)"]]
+    assert "(BatchNormalization)" in lines[5] and max(map(len, lines)) <= 80
+    assert "271,346" in lines[12]
+
+
+def test_summary_before_building():
+    lines = []
+    Sequential([Dense(3)]).summary(print_fn=lines.append, line_length=60)
+    assert any("Not built" in line for line in lines) and max(map(len, lines)) == 60
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Sequential([Dense(2, input_shape=(3,))]),
+    lambda: Sequential([Dense(2, input_dim=3)]),
+    lambda: Sequential([Dense(2, batch_input_shape=(None, 3))]),
+    lambda: Sequential([fastnn.Input((3,)), Dense(2)]),
+    lambda: Sequential([fastnn.Input(batch_shape=(None, 3)), Dense(2)]),
+    lambda: Sequential([fastnn.layers.InputLayer(3), Dense(2)]),
+])  # fmt: skip
+def test_ways_to_say_the_input_shape(make):
+    model = make()
+    assert model.built and model.input_shape == (None, 3) and model.output_shape == (None, 2)
+    assert len(model.layers) == 1 and model.count_params() == 8
+
+
+def test_built_by_build_and_by_data():
+    model = Sequential()
+    model.add(Dense(2))
+    model.add(Dense(1))
+    assert not model.built and model.weights == []
+    model.build((None, 3))
+    assert [w.shape for w in model.get_weights()] == [(3, 2), (2,), (2, 1), (1,)]
+    late = Sequential([Flatten(), Dense(2)])
+    late.compile("sgd", "mse")
+    late.fit(np.ones((4, 2, 3)), np.ones((4, 2)), verbose=0)
+    assert late.input_shape == (None, 2, 3) and late.layers[1].kernel.shape == (6, 2)
+    assert Sequential([Dense(2)]).predict(np.ones((4, 5)), verbose=0).shape == (4, 2)
+
+
+def test_weights_order_is_that_of_keras():
+    model = Sequential([BatchNormalization(input_shape=(3,)), Dense(2), Dense(1, use_bias=False)])
+    names = [v.name.split("/")[1] for v in model.weights]
+    assert names == ["gamma", "beta", "moving_mean", "moving_variance", "kernel", "bias", "kernel"]
+    model.layers[0].trainable = False  # the order stays
+    assert [v.name.split("/")[1] for v in model.weights] == names
+
+
+def test_set_weights_is_all_or_nothing():
+    model = small()
+    old = model.get_weights()
+    bad = [w + 1 for w in old[:-1]] + [np.zeros(5)]
+    with pytest.raises(ValueError, match=r"weights\[7\].*expected shape \(4,\).*got \(5,\)"):
+        model.set_weights(bad)
+    with pytest.raises(ValueError, match="expected 8 arrays, got 7"):
+        model.set_weights(old[:-1])
+    for a, b in zip(old, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.set_weights([w + 1 for w in old])
+    np.testing.assert_array_equal(model.get_weights()[0], old[0] + 1)
+
+
+def test_sharing_layers_shares_weights():
+    a = small()
+    a.fit(X, LABELS, verbose=0)
+    b = Sequential(a.layers[:-1])
+    b.add(Dense(1, "sigmoid"))
+    assert b.built and b.layers[0] is a.layers[0] and b.input_shape == a.input_shape
+    before = a.predict(X, verbose=0)
+    b.compile("sgd", "binary_crossentropy")
+    b.fit(X, LABELS > 1, verbose=0)
+    np.testing.assert_array_equal(a.layers[0].kernel.numpy(), b.get_weights()[0])
+    assert (a.predict(X, verbose=0) != before).any()
+    a.fit(X, LABELS, verbose=0)  # and back: both keep training one set of weights
+    np.testing.assert_array_equal(a.get_weights()[0], b.get_weights()[0])
+
+
+def test_clone_has_the_structure_and_not_the_weights():
+    model = small()
+    clone = clone_model(model)
+    assert [type(x) for x in clone.layers] == [type(x) for x in model.layers]
+    assert clone.layers[0] is not model.layers[0] and not clone.compiled
+    assert (clone.get_weights()[0] != model.get_weights()[0]).any()
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict(X, verbose=0), model.predict(X, verbose=0))
+    again = Sequential.from_config(model.get_config())
+    assert again.count_params() == model.count_params() and again.dtype == "float64"
+
+
+def test_models_nest():
+    inner = Sequential([Dense(5, "tanh", input_shape=(6,)), Dropout(0.1)], dtype="float64")
+    outer = Sequential([inner, Dense(4)], dtype="float64")
+    flat = Sequential([*inner.layers, outer.layers[1]], dtype="float64")
+    np.testing.assert_array_equal(outer.predict(X, verbose=0), flat.predict(X, verbose=0))
+    assert outer.count_params() == flat.count_params() == 6 * 5 + 5 + 5 * 4 + 4
+    inner.trainable = False
+    assert len(outer.trainable_weights) == 2 and clone_model(outer).count_params() == 59
+
+
+def test_pop_and_get_layer():
+    model = small()
+    top = model.pop()
+    assert isinstance(top, Dense) and model.output_shape == (None, 8)
+    assert model.predict(X, verbose=0).shape == (48, 8)
+    name = model.layers[1].name
+    assert model.get_layer(name) is model.layers[1] is model.get_layer(index=-1)
+    with pytest.raises(ValueError, match=f"no layer '{name}x'. Did you mean '{name}'"):
+        model.get_layer(name + "x")
+    while model.layers:
+        model.pop()
+    with pytest.raises(ValueError, match="no layers to pop"):
+        model.pop()
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_trained_like_the_reference():
+    """Adam, clipping, a frozen layer, weights: 3 epochs in float64 as an independent NumPy network has them."""
+    model = small(optimizer=fastnn.Adam(0.01, global_clipnorm=0.3))
+    w = RNG.uniform(0.5, 2.0, 48)
+    net = reference.Net(
+        [("dense", {"activation": "elu"}), ("batch_norm", {}), ("dense", {"activation": "softmax"})],
+        model.get_weights(), "sparse_categorical_crossentropy", reference.Adam(0.01, global_clipnorm=0.3),
+    )  # fmt: skip
+    batches = [(X[i : i + 10], LABELS[i : i + 10], w[i : i + 10]) for i in range(0, 48, 10)]
+    values = net.train(batches)
+    history = model.fit(X, LABELS, 10, sample_weight=w, shuffle=False, verbose=0)
+    sizes = [len(b[0]) for b in batches]
+    assert history.history["loss"][0] == pytest.approx(np.average(values, weights=sizes), rel=1e-12)
+    net.train(batches * 2)
+    model.fit(X, LABELS, 10, 2, sample_weight=w, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_freezing_works_without_a_new_compile_and_keeps_the_optimizer():
+    model = small()
+    model.fit(X, LABELS, 16, verbose=0)
+    state = model.engine().get_state()["slots"]
+    frozen = model.layers[0]
+    frozen.trainable = False
+    before = model.get_weights()
+    model.fit(X, LABELS, 16, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert (before[6] != after[6]).any() and model.optimizer.iterations == 6
+    np.testing.assert_array_equal(
+        model.engine().get_state()["slots"][frozen.kernel], state[frozen.kernel]
+    )
+    frozen.trainable = True
+    model.fit(X, LABELS, 16, verbose=0)
+    assert (model.get_weights()[0] != after[0]).any()
+    model.trainable = False
+    assert model.trainable_weights == [] and len(model.non_trainable_weights) == 8
+
+
+def test_by_hand_is_train_on_batch():
+    a, b = small(loss="mse", optimizer="sgd"), small(loss=None, optimizer="sgd")
+    target = RNG.uniform(size=(48, 4))
+    a.train_on_batch(X, target)
+    y = b.forward(X, training=True)
+    dx = b.backward(2 * (y - target) / y.size)
+    assert dx.shape == X.shape and len(b.gradients()) == 6
+    b.apply_gradients()
+    for u, v in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_allclose(u, v, rtol=1e-12, atol=1e-14)
+    assert a.optimizer.iterations == b.optimizer.iterations == 1
+
+
+def test_one_batch_methods():
+    model = small(metrics=["accuracy"])
+    loss, accuracy = model.test_on_batch(X, LABELS)
+    assert [loss, accuracy] == model.evaluate(X, LABELS, verbose=0)
+    p = model.predict_on_batch(X)
+    assert accuracy == np.mean(p.argmax(1) == LABELS)
+    assert loss == pytest.approx(-np.log(p[range(48), LABELS]).mean(), rel=1e-12)
+    assert model.train_on_batch(X, LABELS, return_dict=True).keys() == {"loss", "accuracy"}
+    np.testing.assert_array_equal(model(X), model.predict(X, batch_size=7, verbose=0))
+    assert model.predict(X[:0], verbose=0).shape == (0, 4)
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+def test_what_is_not_a_layer_is_named_with_its_position():
+    for wrong in ([Dense(2)], "relu", Dense, None):
+        with pytest.raises(TypeError, match=r"layers\[1\]: expected a layer, got"):
+            Sequential([Dense(1), wrong])
+
+
+@pytest.mark.parametrize("make, error, words", [
+    (lambda: Sequential([Dense(1), fastnn.Input((2,))]), ValueError, "Input can only be the first"),
+    (lambda: Sequential([a := Dense(1), a]), ValueError, "same layer as"),
+    (lambda: Sequential([Dense(1, name="a"), Dense(1, name="a")]), ValueError, "different names"),
+    (lambda: Sequential([Dense(1)], nme="x"), TypeError, "Did you mean 'name'"),
+    (lambda: Sequential([Dense(1, dtype="float64", input_dim=2), Dense(1, dtype="float32")]), ValueError, "float64"),
+    (lambda: Sequential([Dense(1)], dtype="float16"), ValueError, "'float32' or 'float64'"),
+    (lambda: Sequential(Dense(1)), TypeError, "list of layers"),
+    (lambda: small().compile("sgdd"), ValueError, "unknown optimizer 'sgdd'. Did you mean 'SGD'"),
+    (lambda: small().compile("sgd", "msee"), ValueError, "unknown loss 'msee'.*MeanSquaredError"),
+    (lambda: small().compile("sgd", "mse", ["acuracy"]), ValueError, "unknown metric.*Did you mean 'accuracy'"),
+    (lambda: small().compile("sgd", "mse", metric=["mae"]), TypeError, "Did you mean 'metrics'"),
+    (lambda: small().fit(X, LABELS, epoch=3), TypeError, "Did you mean 'epochs'"),
+    (lambda: small().fit(X, LABELS, 0), ValueError, "batch_size.*at least 1"),
+    (lambda: Sequential([Dense(1)]).fit(X, LABELS), ValueError, "compile"),
+    (lambda: small(loss=None).fit(X, LABELS), ValueError, "without a loss"),
+    (lambda: small().backward(np.ones((1, 4))), RuntimeError, "forward"),
+    (lambda: fastnn.SGD(clipvalue=1.0, clipnorm=1.0), ValueError, "only one of"),
+    (lambda: fastnn.SGD(momentm=0.9), TypeError, "Did you mean 'momentum'"),
+    (lambda: fastnn.Adam(beta_1=1.0), ValueError, "beta_1.*below 1"),
+    (lambda: fastnn.SGD(clipnorm=0), ValueError, "clipnorm.*above 0"),
+])  # fmt: skip
+def test_errors(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_short_forms_of_the_notes():
+    assert fastnn.SGD(lr=1e-4).learning_rate == 1e-4
+    assert fastnn.SGD(clipvalue=1.0).for_core()[2] == {"clipvalue": 1.0}
+    assert Activation("ReLU").activation is fastnn.activations.relu
+
+
+# --- the package --------------------------------------------------------------------------------
+
+
+def test_import_is_quick():
+    code = (
+        "import numpy, time; t = time.perf_counter(); import fastnn; a = time.perf_counter() - t;"
+        "fastnn.Sequential; print(a, time.perf_counter() - t)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            for _ in range(5)]  # fmt: skip
+    alone, with_model = np.min([[float(v) for v in r.stdout.split()] for r in runs], axis=0)
+    assert alone < 0.1 and with_model < 0.25
+
+
+def test_every_public_name_is_there():
+    for name in fastnn.__all__:
+        if name != "ops":
+            assert getattr(fastnn, name) is not None
+    assert set(fastnn.__all__) <= set(dir(fastnn))
+    with pytest.raises(AttributeError, match="Did you mean 'Sequential'"):
+        _ = fastnn.Sequentil
+    assert all(inspect.getdoc(getattr(fastnn, n)) for n in fastnn.__all__ if n[0] != "_" and n != "ops")

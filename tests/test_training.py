@@ -1,0 +1,219 @@
+"""Whole training steps against the float64 NumPy network of reference.py."""
+
+import numpy as np
+import pytest
+import reference
+from engine_tools import trainer_of
+
+import fastnn
+from fastnn import layers
+from fastnn._core import kernels
+
+STEPS, BATCH, INPUTS, CLASSES = 50, 24, 19, 5
+OPTIMIZERS = {
+    "adam": (
+        lambda **clip: fastnn.optimizers.Adam(0.01, **clip),
+        lambda **clip: reference.Adam(0.01, **clip),
+    ),
+    "nesterov": (
+        lambda **clip: fastnn.optimizers.SGD(0.05, momentum=0.9, nesterov=True, **clip),
+        lambda **clip: reference.SGD(0.05, momentum=0.9, nesterov=True, **clip),
+    ),
+    "sgd": (
+        lambda **clip: fastnn.optimizers.SGD(0.05, **clip),
+        lambda **clip: reference.SGD(0.05, **clip),
+    ),
+}
+CLIPS = [{}, {"clipvalue": 0.01}, {"clipnorm": 0.1}, {"global_clipnorm": 0.2}]
+
+
+def build(kind, activation="elu"):
+    """The same network for both sides: (fastnn layers, reference layers)."""
+    ours, theirs = [], []
+    if kind == "bn":
+        ours.append(layers.BatchNormalization())
+        theirs.append(("batch_norm", {}))
+    for units in (23, 17):
+        if kind == "bn":
+            ours.append(layers.Dense(units, use_bias=False))
+            ours.append(layers.BatchNormalization())
+            ours.append(layers.Activation(activation))
+            theirs.append(("dense", {"use_bias": False}))
+            theirs.append(("batch_norm", {}))
+            theirs.append(("activation", {"name": activation}))
+        else:
+            ours.append(layers.Dense(units, activation=activation))
+            theirs.append(("dense", {"activation": activation}))
+        if kind == "dropout":
+            ours.append(layers.Dropout(0.3))
+            theirs.append(("dropout", {"rate": 0.3}))
+    ours.append(layers.Dense(CLASSES, activation="softmax"))
+    theirs.append(("dense", {"activation": "softmax"}))
+    return ours, theirs
+
+
+def data(seed=0, n=STEPS * BATCH):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, INPUTS)) * 2 + 0.5, rng.integers(0, CLASSES, n).astype(np.int32)
+
+
+def pair(kind, optimizer="adam", clip=None, dtype="float64", **choices):
+    """(trainer, model, reference network) with equal weights."""
+    ours, theirs = build(kind)
+    make, reference_optimizer = OPTIMIZERS[optimizer]
+    model = fastnn.Sequential([fastnn.Input((INPUTS,)), *ours], dtype=dtype)
+    model.compile(make(**(clip or {})), "sparse_categorical_crossentropy", seed=7)
+    dropouts = iter(i for i, layer in enumerate(model.leaves()) if isinstance(layer, layers.Dropout))
+    theirs = [(k, {**spec, "id": next(dropouts)} if k == "dropout" else spec) for k, spec in theirs]
+    net = reference.Net(
+        theirs, model.get_weights(), "sparse_categorical_crossentropy",
+        reference_optimizer(**(clip or {})), seed=7,
+    )  # fmt: skip
+    return trainer_of(model, **choices), model, net
+
+
+def train_both(trainer, net, n=STEPS * BATCH, batch=BATCH, weights=None):
+    x, y = data(n=n)
+    done, loss, _ = trainer.fit_block(
+        x, y, weights, None, 0, n, batch, trainer_rates(trainer, -(-n // batch))
+    )
+    assert done == n
+    parts = [slice(i, min(n, i + batch)) for i in range(0, n, batch)]
+    extra = [() if weights is None else (weights[p],) for p in parts]
+    losses = net.train([(x[p], y[p], *e) for p, e in zip(parts, extra, strict=True)])
+    return loss / n, np.average(losses, weights=[p.stop - p.start for p in parts])
+
+
+def trainer_rates(trainer, steps):
+    return np.full(steps, {"adam": 0.01, "sgd": 0.05}[trainer.optimizer_row[0]])
+
+
+def assert_same(model, net, tolerance):
+    for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("schedule", ["layers", "samples"])
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda c: next(iter(c), "plain"))
+@pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_fifty_steps_in_float64(optimizer, kind, clip, schedule):
+    trainer, model, net = pair(kind, optimizer, clip, schedule=schedule)
+    ours, theirs = train_both(trainer, net)
+    assert abs(ours - theirs) < 1e-10
+    assert_same(model, net, 1e-10)
+
+
+@pytest.mark.parametrize("isa", kernels.targets())
+@pytest.mark.parametrize("kind", ["dense", "bn"])
+@pytest.mark.parametrize("batch", [1, 7, 8, 9, 33, 64])
+def test_every_target_and_batch_size(isa, kind, batch):
+    if kind == "bn" and batch == 1:
+        pytest.skip("the variance of one sample is zero; see test_layers")
+    trainer, model, net = pair(kind, isa=isa)
+    train_both(trainer, net, n=5 * batch + (batch > 4) * 3, batch=batch)
+    assert_same(model, net, 1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["layers", "samples"])
+def test_many_chunks_and_gradient_blocks(schedule):
+    """A batch beyond every cut of the kernels: chunks, slots, sample blocks of dW, blocks of k."""
+    trainer, model, net = pair("dense", schedule=schedule)
+    train_both(trainer, net, n=2500, batch=1300)
+    assert_same(model, net, 1e-10)
+
+
+def test_wide_layers_are_cut_in_k():
+    model = fastnn.Sequential(
+        [fastnn.Input((INPUTS,)), layers.Dense(700, activation="tanh"), layers.Dense(600, activation="tanh"),
+         layers.Dense(CLASSES, activation="softmax")], dtype="float64")  # fmt: skip
+    model.compile(fastnn.Adam(0.01), "sparse_categorical_crossentropy", seed=1)
+    spec = [("dense", {"activation": a}) for a in ("tanh", "tanh", "softmax")]
+    net = reference.Net(spec, model.get_weights(), "sparse_categorical_crossentropy", reference.Adam(0.01))
+    train_both(trainer_of(model), net, n=90, batch=45)
+    assert_same(model, net, 1e-10)
+
+
+def test_sample_weights():
+    trainer, model, net = pair("dense")
+    weights = np.random.default_rng(2).uniform(0, 3, STEPS * BATCH)
+    ours, theirs = train_both(trainer, net, weights=weights)
+    assert abs(ours - theirs) < 1e-10
+    assert_same(model, net, 1e-10)
+
+
+@pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
+def test_float32_stays_near_float64(kind):
+    trainer, model, net = pair(kind, "nesterov", dtype="float32")
+    x, y = data()
+    x = x.astype(np.float32)
+    trainer.fit_block(x, y, None, None, 0, 10 * BATCH, BATCH, np.full(10, 0.05))
+    net.train([(x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, 10 * BATCH, BATCH)])
+    assert_same(model, net, 2e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "bn"])
+def test_evaluate_and_predict_use_inference_mode(kind):
+    trainer, model, net = pair(kind)
+    train_both(trainer, net, n=5 * BATCH)
+    x, y = data(3, 333)
+    np.testing.assert_allclose(trainer.predict(x, 100), net.forward(x), rtol=1e-10, atol=1e-12)
+    n, loss, _ = trainer.evaluate(x, y, None, 100)
+    expected = -np.log(net.forward(x)[np.arange(333), y])
+    assert n == 333
+    assert loss / n == pytest.approx(expected.mean(), rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
+def test_forward_backward_apply(kind):
+    """By hand, with a loss of the caller's: the same gradients, the same step."""
+    trainer, model, net = pair(kind)
+    x, _ = data(4, BATCH)
+    target = np.random.default_rng(5).normal(size=(BATCH, CLASSES))
+    for _ in range(3):
+        y = trainer.forward(x, training=True)
+        np.testing.assert_allclose(y, net.forward(x, True), rtol=1e-10)
+        dy = y - target
+        dx, expected = trainer.backward(dy), net.backward(dy)
+        np.testing.assert_allclose(dx, expected, rtol=1e-8, atol=1e-11)
+        wanted = [g for g in net.grads if g is not None]
+        for ours, theirs in zip(trainer.gradients(), wanted, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-11)
+        trainer.apply_gradients(0.01)
+        live = [(w, g) for w, g in zip(net.weights, net.grads, strict=True) if g is not None]
+        net.optimizer.apply(*zip(*live, strict=True))
+        net.steps += 1
+    assert_same(model, net, 1e-9)
+
+
+def test_a_frozen_layer_keeps_its_weights_and_its_statistics():
+    """The layers below a frozen one still get its gradient; a frozen batch normalisation runs in inference mode."""
+    ours, theirs = build("bn")
+    model = fastnn.Sequential([fastnn.Input((INPUTS,)), *ours], dtype="float64")
+    for at in (2, 4):  # a batch normalisation and a dense layer
+        model.layers[at].trainable = False
+        theirs[at][1]["trainable"] = False
+    model.compile(fastnn.Adam(0.01), "sparse_categorical_crossentropy", seed=1)
+    before = model.get_weights()
+    net = reference.Net(theirs, before, "sparse_categorical_crossentropy", reference.Adam(0.01))
+    trainer = trainer_of(model)
+    train_both(trainer, net, n=10 * BATCH)
+    assert_same(model, net, 1e-10)
+    frozen = [w for at in (2, 4) for w in model.layers[at].get_weights()]
+    assert len(frozen) == 5
+    assert all(any(np.array_equal(w, b) for b in before) for w in frozen)
+
+
+def test_a_frozen_prefix_costs_no_backward_pass():
+    model = fastnn.Sequential(
+        [fastnn.Input((INPUTS,)), layers.Dense(8, activation="relu", trainable=False),
+         layers.Dense(8, activation="relu", trainable=False), layers.Dense(CLASSES, activation="softmax")])  # fmt: skip
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    trainer = trainer_of(model)
+    x, y = data()
+    trainer.fit_block(x.astype(np.float32), y, None, None, 0, BATCH, BATCH, np.full(1, 0.1))
+    (program,) = trainer._programs.values()
+    names = [op[0] for op in program.planner.ops]
+    assert names.count("dense_fwd") == 3
+    assert names.count("dense_dw") == 1
+    assert names.count("dense_dx") == 0
