@@ -381,7 +381,7 @@ class BatchNorm(Lowering):
             lo.saved = {}
         if node not in lo.saved:
             size = lo.panels(node.out.size) * lo.pl.panel
-            lo.saved[node] = [np.zeros(size, lo.pl.dtype), np.zeros(size, lo.pl.dtype)]
+            lo.saved[node] = [aligned(size * lo.pl.itemsize).view(lo.pl.dtype) for _ in (0, 1)]
         return lo.saved[node][i]
 
     def backward(self, lo, node):

@@ -1,6 +1,8 @@
 """``model.summary()``: the table Keras users know."""
 
-LINE = 80
+HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
+GAP = 3
+SHARES = (0.0, 0.52, 0.76, 0.88)  # where columns start in a line of a given length
 
 
 def table(model, line_length=None, show_trainable=False):
@@ -10,6 +12,7 @@ def table(model, line_length=None, show_trainable=False):
     ----------
     model : Sequential
     line_length : int, optional
+        Default: as long as the cells need.
     show_trainable : bool
         A column that says which layers are frozen.
 
@@ -17,33 +20,41 @@ def table(model, line_length=None, show_trainable=False):
     -------
     list of str
     """
-    width = line_length or LINE
-    starts = [0, int(0.56 * width), int(0.80 * width)] + (
-        [int(0.92 * width)] if show_trainable else []
-    )
-
-    def row(*cells):
-        line = ""
-        for start, cell in zip(starts, cells, strict=False):
-            line = line[: start - 1].ljust(start) + cell
-        return line[:width].rstrip()
-
-    lines = [f'Model: "{model.name}"', "_" * width]
-    lines += [row("Layer (type)", "Output Shape", "Param #", "Trainable"), "=" * width]
-    for layer in model.layers:
-        count = str(layer.count_params()) if layer.built else "?"
-        shape = str(layer.output_shape) if layer.built else "?"
-        frozen = "Y" if layer.trainable else "N"
-        lines.append(row(f"{layer.name} ({type(layer).__name__})", shape, count, frozen))
-    lines.append("=" * width)
-    if model.built:
-        trained = sum(v.size for v in model.trainable_weights)
-        total = model.count_params()
-        lines += [
-            f"Total params: {total:,}",
-            f"Trainable params: {trained:,}",
-            f"Non-trainable params: {total - trained:,}",
-        ]
+    rows = [HEAD, *(cells(layer) for layer in model.layers)]
+    rows = [row if show_trainable else row[:3] for row in rows]
+    if line_length is None:
+        widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+        starts = [sum(widths[:i]) for i in range(len(widths))]
+        width = sum(widths) - GAP
     else:
-        lines.append("Not built yet: give an input shape, or call build or fit")
-    return [*lines, "_" * width]
+        starts, width = [int(share * line_length) for share in SHARES], line_length
+
+    def line(row):
+        text = ""
+        for start, cell in zip(starts, row, strict=False):
+            text = text[: max(0, start - 1)].ljust(start) + cell
+        return text[:width].rstrip()
+
+    body = [line(row) for row in rows]
+    lines = [f'Model: "{model.name}"', "_" * width, body[0], "=" * width, *body[1:], "=" * width]
+    return [*lines, *totals(model), "_" * width]
+
+
+def cells(layer):
+    """What a row says about a layer."""
+    shape, count = "?", "?"
+    if layer.built:
+        shape, count = str(layer.output_shape), str(layer.count_params())
+    return f"{layer.name} ({type(layer).__name__})", shape, count, "Y" if layer.trainable else "N"
+
+
+def totals(model):
+    """The numbers of weights of the whole model."""
+    if not model.built:
+        return ["Not built yet: give an input shape, or call build or fit"]
+    total, trained = model.count_params(), sum(v.size for v in model.trainable_weights)
+    return [
+        f"Total params: {total:,}",
+        f"Trainable params: {trained:,}",
+        f"Non-trainable params: {total - trained:,}",
+    ]

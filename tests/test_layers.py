@@ -169,14 +169,6 @@ def test_errors(make, error, words):
         make()
 
 
-def test_misspelt_import():
-    with pytest.raises(ImportError, match="did you mean|Did you mean 'BatchNormalization'"):
-        from fastnn.layers import BatchNoralization  # noqa: F401
-    with pytest.raises(ImportError, match="Did you mean 'Sequential'"):
-        from fastnn import Sequentail  # noqa: F401
-    assert not hasattr(layers, "BatchNoralization")
-
-
 @pytest.mark.parametrize("layer", [Dense(2), BatchNormalization()])
 def test_input_that_is_not_flat(layer):
     with pytest.raises(ValueError, match=r"flat input.*\(28, 28\).*Flatten"):

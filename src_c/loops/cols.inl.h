@@ -5,28 +5,48 @@
 #define FNN_COL_KERNELS(X) X(bn_train) X(bn_infer) X(bn_bwd) X(bn_infer_bwd)
 #endif
 
-/* Mean and biased variance of one feature.  Two passes, the second about the mean of the first and corrected for
- * that mean's own rounding (Chan, Golub & LeVeque 1983, eq. 1.7): never E[x^2] - E[x]^2. */
-FNN_INLINE void FN(moments)(const T *x, ptrdiff_t stride, ptrdiff_t n, T *mean, T *var)
+/* Sums over the batch are taken for a group of VW features at a time: a vector of lane sums each, then one transpose
+ * adds up the lanes of all of them.  What follows per feature is then vector code too.  The padding of a vector of the
+ * layer takes part, with 0 for every sum. */
+FNN_INLINE V FN(sum_lanes)(V s[VW])
 {
-    V s = {0};
-    for (ptrdiff_t b = 0; b < n; b += PW) {
-        const T *xp = x + b / PW * stride;
-        s += v_sel(v_firstn(n - b), v_load(xp), (V){0});
-        s += v_sel(v_firstn(n - b - VW), v_load(xp + VW), (V){0});
+    FN(transpose)(s);
+    for (int h = VW / 2; h > 0; h /= 2)
+        for (int i = 0; i < h; i++) s[i] += s[i + h];
+    return s[0];
+}
+
+/* the vector at sample b of a batch of n, its lanes past the end 0 */
+FNN_INLINE V FN(valid)(V x, ptrdiff_t b, ptrdiff_t n) { return b + VW <= n ? x : v_sel(v_firstn(n - b), x, (V){0}); }
+
+/* Mean and biased variance of features f .. f + count (at most VW).  Two passes, the second about the mean of the first
+ * and corrected for that mean's own rounding (Chan, Golub & LeVeque 1983, eq. 1.7): never E[x^2] - E[x]^2. */
+static void FN(moments)(const T *x, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t count, V *mean, V *var)
+{
+    V s[VW], q[VW], e[VW];
+    for (int i = 0; i < VW; i++) {
+        V a = {0};
+        for (ptrdiff_t b = 0; i < count && b < n; b += PW) {
+            const T *at = x + b / PW * stride + i * PW;
+            a += FN(valid)(v_load(at), b, n) + FN(valid)(v_load(at + VW), b + VW, n);
+        }
+        s[i] = a;
     }
-    const T m = v_hsum(s) / (T)n;
-    V q = {0}, e = {0};
-    for (ptrdiff_t b = 0; b < n; b += PW) {
-        const T *xp = x + b / PW * stride;
-        V d0 = v_sel(v_firstn(n - b), v_load(xp) - v_set1(m), (V){0});
-        V d1 = v_sel(v_firstn(n - b - VW), v_load(xp + VW) - v_set1(m), (V){0});
-        e += d0 + d1;
-        q = v_fma(d1, d1, v_fma(d0, d0, q));
+    const V m = FN(sum_lanes)(s) / (T)n;
+    for (int i = 0; i < VW; i++) {
+        const V c = v_set1(m[i]);
+        V sq = {0}, se = {0};
+        for (ptrdiff_t b = 0; i < count && b < n; b += PW) {
+            const T *at = x + b / PW * stride + i * PW;
+            V d0 = FN(valid)(v_load(at) - c, b, n), d1 = FN(valid)(v_load(at + VW) - c, b + VW, n);
+            se += d0 + d1;
+            sq = v_fma(d1, d1, v_fma(d0, d0, sq));
+        }
+        q[i] = sq, e[i] = se;
     }
-    const T d = v_hsum(e) / (T)n, v = v_hsum(q) / (T)n - d * d;
+    const V d = FN(sum_lanes)(e) / (T)n, v = FN(sum_lanes)(q) / (T)n - d * d;
     *mean = m + d;
-    *var = v < 0 ? 0 : v; /* NaN stays NaN */
+    *var = v_max((V){0}, v); /* NaN stays NaN */
 }
 
 /* y = act(gamma * (x - mean) / sqrt(var + eps) + beta), moving averages <- momentum * old + (1 - momentum) * new.
@@ -40,17 +60,21 @@ static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3];
     const T keep = (T)op->s[4], eps = (T)op->s[5];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f++) {
-        T m, v;
-        FN(moments)(x + f * PW, stride, n, &m, &v);
-        const T rs = 1 / (T)__builtin_sqrt((double)(v + eps));
-        mean[f] = m, rstd[f] = rs;
-        mm[f] = mm[f] * keep + m * (1 - keep);
-        mv[f] = mv[f] * keep + v * (1 - keep);
-        const V g = v_set1((gamma ? gamma[f] : 1) * rs), b = v_set1(beta ? beta[f] : 0), c = v_set1(m);
-        for (ptrdiff_t q = f * PW; q < (n + PW - 1) / PW * stride; q += stride) {
-            v_store(z + q, v_fma(v_load(x + q) - c, g, b));
-            v_store(z + q + VW, v_fma(v_load(x + q + VW) - c, g, b));
+    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f += VW) {
+        const ptrdiff_t count = fnn_min(VW, F - f);
+        V m, v;
+        FN(moments)(x + f * PW, stride, n, count, &m, &v);
+        const V rs = 1 / v_sqrt(v + eps), one = v_set1(1);
+        v_store(mean + f, m), v_store(rstd + f, rs);
+        v_store(mm + f, v_load(mm + f) * keep + m * (1 - keep));
+        v_store(mv + f, v_load(mv + f) * keep + v * (1 - keep));
+        const V g = (gamma ? v_load(gamma + f) : one) * rs, h = beta ? v_load(beta + f) : (V){0};
+        for (int i = 0; i < count; i++) {
+            const V c = v_set1(m[i]), k = v_set1(g[i]), o = v_set1(h[i]);
+            for (ptrdiff_t at = (f + i) * PW; at < (n + PW - 1) / PW * stride; at += stride) {
+                v_store(z + at, v_fma(v_load(x + at) - c, k, o));
+                v_store(z + at + VW, v_fma(v_load(x + at + VW) - c, k, o));
+            }
         }
     }
     if (act)
@@ -96,29 +120,34 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     const T *dy = op->p[1], *x = op->p[2], *mean = op->p[8], *rstd = op->p[9], *t = op->p[10];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
     const fnn_update update = (fnn_update)op->fn[1];
-    const T inv = (T)1 / (T)n;
-    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f++) {
-        const V c = v_set1(mean[f]), rs = v_set1(rstd[f]);
-        V sb = {0}, sg = {0};
-        for (ptrdiff_t b = 0; b < n; b += PW) {
-            const ptrdiff_t q = b / PW * stride + f * PW;
-            V d0 = v_sel(v_firstn(n - b), v_load(dy + q), (V){0}), d1 = v_sel(v_firstn(n - b - VW), v_load(dy + q + VW), (V){0});
-            V h0 = v_sel(v_firstn(n - b), (v_load(x + q) - c) * rs, (V){0});
-            V h1 = v_sel(v_firstn(n - b - VW), (v_load(x + q + VW) - c) * rs, (V){0});
-            sb += d0 + d1;
-            sg = v_fma(d1, h1, v_fma(d0, h0, sg));
+    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f += VW) {
+        const ptrdiff_t count = fnn_min(VW, F - f);
+        const V m = v_load(mean + f), rs = v_load(rstd + f);
+        V sb[VW], sg[VW];
+        for (int i = 0; i < VW; i++) {
+            const V c = v_set1(m[i]), k = v_set1(rs[i]);
+            V b = {0}, g = {0};
+            for (ptrdiff_t s = 0; i < count && s < n; s += PW) {
+                const ptrdiff_t at = s / PW * stride + (f + i) * PW;
+                V d0 = FN(valid)(v_load(dy + at), s, n), d1 = FN(valid)(v_load(dy + at + VW), s + VW, n);
+                V h0 = FN(valid)((v_load(x + at) - c) * k, s, n), h1 = FN(valid)((v_load(x + at + VW) - c) * k, s + VW, n);
+                b += d0 + d1;
+                g = v_fma(d1, h1, v_fma(d0, h0, g));
+            }
+            sb[i] = b, sg[i] = g;
         }
-        const T dbeta = v_hsum(sb), dgamma = v_hsum(sg);
+        const V dbeta = FN(sum_lanes)(sb), dgamma = FN(sum_lanes)(sg);
         if (dx) {
-            const V k = v_set1((og >= 0 ? theta[og + f] : 1) * rstd[f]), mb = v_set1(dbeta * inv), mg = v_set1(dgamma * inv);
-            for (ptrdiff_t q = f * PW; q < (n + PW - 1) / PW * stride; q += stride)
-                for (int h = 0; h < PW; h += VW) {
-                    V xh = (v_load(x + q + h) - c) * rs;
-                    v_store(dx + q + h, k * (v_load(dy + q + h) - mb - xh * mg));
-                }
+            const V scale = (og >= 0 ? v_load(theta + og + f) : v_set1(1)) * rs, mb = dbeta / (T)n, mg = dgamma / (T)n;
+            for (int i = 0; i < count; i++) {
+                const V c = v_set1(m[i]), k = v_set1(scale[i]), o = v_set1(mb[i]), q = v_set1(mg[i] * rs[i]);
+                for (ptrdiff_t at = (f + i) * PW; at < (n + PW - 1) / PW * stride; at += stride)
+                    for (int h = 0; h < PW; h += VW)
+                        v_store(dx + at + h, k * (v_load(dy + at + h) - o - (v_load(x + at + h) - c) * q));
+            }
         }
-        if (og >= 0) grad[og + f] = dgamma;
-        if (ob >= 0) grad[ob + f] = dbeta;
+        if (og >= 0) v_store(grad + og + f, dgamma);
+        if (ob >= 0) v_store(grad + ob + f, dbeta);
     }
     if (dx && act)
         for (ptrdiff_t p = 0; p * PW < n; p++) {

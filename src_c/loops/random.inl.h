@@ -35,15 +35,23 @@ FNN_INLINE V64 FNN_CAT(mul32_, FNN_ISA)(V64 a, V64 m)
 /* counter of lane l: the even lanes take the first half of a vector's counters */
 #define FNN_LANE_COUNTER(l) ((l) % 2 * (FNN_LANES64 / 2) + (l) / 2)
 
+/* the keys of the ten rounds, once for many counters */
+FNN_INLINE void FNN_CAT(philox_keys_, FNN_ISA)(V64 *keys, uint32_t k0, uint32_t k1)
+{
+    for (uint32_t i = 0; i < 10; i++) {
+        keys[2 * i] = (V64){0} + (uint64_t)(uint32_t)(k0 + i * FNN_PHILOX_W0);
+        keys[2 * i + 1] = (V64){0} + (uint64_t)(uint32_t)(k1 + i * FNN_PHILOX_W1);
+    }
+}
+
 /* out[0 .. 4 * FNN_LANES64) <- the words of the vector's counters, in order of counters */
-FNN_INLINE void FNN_CAT(philox_, FNN_ISA)(uint32_t *out, V64 c0, V64 c1, V64 c2, V64 c3, const uint32_t *key)
+FNN_INLINE void FNN_CAT(philox_, FNN_ISA)(uint32_t *out, V64 c0, V64 c1, V64 c2, V64 c3, const V64 *keys)
 {
     const V64 m0 = (V64){0} + FNN_PHILOX_M0, m1 = (V64){0} + FNN_PHILOX_M1, low = (V64){0} + 0xffffffffu;
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++, k0 += FNN_PHILOX_W0, k1 += FNN_PHILOX_W1) {
+    for (int round = 0; round < 10; round++) {
         const V64 a = FNN_CAT(mul32_, FNN_ISA)(c0, m0), b = FNN_CAT(mul32_, FNN_ISA)(c2, m1);
-        c0 = (b >> 32) ^ c1 ^ k0;
-        c2 = (a >> 32) ^ c3 ^ k1;
+        c0 = (b >> 32) ^ (c1 ^ keys[2 * round]);
+        c2 = (a >> 32) ^ (c3 ^ keys[2 * round + 1]);
         c1 = b, c3 = a;
     }
     const V64 w01 = (c0 & low) | c1 << 32, w23 = (c2 & low) | c3 << 32;
@@ -76,6 +84,8 @@ FNN_INLINE void FNN_CAT(philox_, FNN_ISA)(uint32_t *out, V64 c0, V64 c1, V64 c2,
 static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter, const uint32_t *key)
 {
     uint32_t words[4 * FNN_LANES64];
+    V64 keys[20];
+    FNN_CAT(philox_keys_, FNN_ISA)(keys, key[0], key[1]);
     for (ptrdiff_t at = 0; at < n; at += 4 * FNN_LANES64) {
         uint64_t c[4][FNN_LANES64];
         for (int l = 0; l < FNN_LANES64; l++) {
@@ -86,7 +96,7 @@ static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter,
                 carry = (carry >> 32) + (sum >> 32);
             }
         }
-        FNN_CAT(philox_, FNN_ISA)(words, *(V64U *)c[0], *(V64U *)c[1], *(V64U *)c[2], *(V64U *)c[3], key);
+        FNN_CAT(philox_, FNN_ISA)(words, *(V64U *)c[0], *(V64U *)c[1], *(V64U *)c[2], *(V64U *)c[3], keys);
         memcpy(out + at, words, (size_t)(n - at < 4 * FNN_LANES64 ? n - at : 4 * FNN_LANES64) * 4);
     }
 }
@@ -100,10 +110,13 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     enum { QUADS = PW / 4, COLS = 64 };
     const ptrdiff_t F = op->n[0], end = r->f1 * PW < F ? r->f1 * PW : F;
     const double rate = op->s[0];
-    const uint32_t key[2] = {(uint32_t)run->seed, (uint32_t)(run->seed >> 32)};
     const uint64_t least = (uint64_t)ceil(rate * 4294967296.0); /* word >= rate * 2^32 for an integer word */
-    const T keep = (T)(1 / (1 - rate));
+    /* in 32 bits the comparison is word > least - 1, which at rate 0 has to be made up for */
+    const uint32_t last = (uint32_t)(least - 1);
+    const T keep = (T)(1 / (1 - rate)), drop = least ? 0 : keep;
     uint32_t words[(COLS + 1) * PW] __attribute__((aligned(64)));
+    V64 keys[20];
+    FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));
     uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* of a lane's counter: its feature and its group of four samples, past the vector's first */
     for (int l = 0; l < FNN_LANES64; l++) df[l] = FNN_LANE_COUNTER(l) / QUADS, dq[l] = FNN_LANE_COUNTER(l) % QUADS;
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
@@ -112,11 +125,11 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             const V64 c1 = *(V64U *)dq + (uint64_t)((run->s0 + p * PW) / 4);
             for (ptrdiff_t k = 0; k < n; k += FNN_LANES64 / QUADS)
                 FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, (V64){0} + (uint32_t)run->step,
-                                          (V64){0} + (uint32_t)op->n[1], key);
+                                          (V64){0} + (uint32_t)op->n[1], keys);
             const T *x = (const T *)op->p[1] + at;
             T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
             for (ptrdiff_t i = 0; i < n * PW; i++) {
-                const T m = words[i] >= least ? keep : 0;
+                const T m = words[i] > last ? keep : drop;
                 mask[i] = m;
                 y[i] = m != 0 ? x[i] * m : 0;
             }

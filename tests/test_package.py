@@ -1,0 +1,61 @@
+"""The package as a whole: import time, public names, "did you mean", versions."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+
+
+def test_import_is_quick():
+    code = (
+        "import numpy, time; t = time.perf_counter(); import fastnn; a = time.perf_counter() - t;"
+        "fastnn.Sequential; print(a, time.perf_counter() - t)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            for _ in range(5)]  # fmt: skip
+    alone, with_model = np.min([[float(v) for v in r.stdout.split()] for r in runs], axis=0)
+    assert alone < 0.1 and with_model < 0.25
+
+
+def test_every_public_name_is_there():
+    for name in fastnn.__all__:
+        if name != "ops":
+            assert getattr(fastnn, name) is not None
+    assert set(fastnn.__all__) <= set(dir(fastnn))
+    with pytest.raises(AttributeError, match="Did you mean 'Sequential'"):
+        _ = fastnn.Sequentil
+    assert all(
+        inspect.getdoc(getattr(fastnn, n)) for n in fastnn.__all__ if n[0] != "_" and n != "ops"
+    )
+
+
+def test_misspelt_import():
+    with pytest.raises(ImportError, match="did you mean|Did you mean 'BatchNormalization'"):
+        from fastnn.layers import BatchNoralization  # noqa: F401
+    with pytest.raises(ImportError, match="Did you mean 'Sequential'"):
+        from fastnn import Sequentail  # noqa: F401
+    assert not hasattr(layers, "BatchNoralization")
+
+
+def test_hasattr_is_plain():
+    for module in (fastnn, layers, fastnn.losses, fastnn.optimizers, fastnn.initializers):
+        assert not hasattr(module, "no_such_name")
+        with pytest.raises(AttributeError):
+            _ = module.no_such_name
+
+
+def test_show_versions(capsys):
+    fastnn.show_versions()
+    out = capsys.readouterr().out
+    for word in (fastnn.__version__, fastnn.isa(), np.__version__, sys.version.split()[0], "BLAS"):
+        assert word in out
+
+
+def test_include_folder_is_inside_the_package():
+    assert os.path.dirname(fastnn.get_include()) == os.path.dirname(fastnn.__file__)
