@@ -218,8 +218,7 @@ class EarlyStopping(Callback):
 
     def improved(self, value, best):
         """Whether `value` is better than `best` by more than min_delta; never if it is NaN."""
-        if value is None or not value == value:
-            return False
+        # Every comparison with NaN is false, and `best` starts at an infinity: so none gets in.
         return value - self.min_delta > best if self.rising else value + self.min_delta < best
 
     def on_epoch_end(self, epoch, logs=None):

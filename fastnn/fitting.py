@@ -31,7 +31,7 @@ class Plan:
         self.steps_per_epoch = (
             None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
         )
-        self.validation_batch_size = integer("validation_batch_size", validation_batch_size, 1)
+        self.validation_batch_size = validation_batch_size
         if hasattr(validation_freq, "__iter__"):
             self.validation_freq = {integer("validation_freq", e, 1) for e in validation_freq}
         else:

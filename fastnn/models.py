@@ -5,7 +5,6 @@ from ._checks import module_attributes, refuse_keywords, shape_of, suggest
 from ._config import float_dtype, is_description
 from .layers.base import Layer
 from .layers.input import InputLayer
-from .layers.weighted import note_change
 from .summary import table
 from .training import Model
 
@@ -93,7 +92,7 @@ class Sequential(Model):
                 )
             self.dtype, self.out_shape, self.built = layer.dtype, layer.out_shape, True
         self._layers.append(layer)
-        note_change()
+        self.forget_targets()
 
     def pop(self):
         """Take the top layer off and return it."""
@@ -104,7 +103,7 @@ class Sequential(Model):
             self.out_shape = self._layers[-1].out_shape
         else:
             self.built, self.in_shape, self.out_shape = False, None, None
-        note_change()
+        self.forget_targets()
         return layer
 
     def build(self, input_shape):
@@ -125,7 +124,7 @@ class Sequential(Model):
             layer.ensure_built(shape if layer is self._layers[0] else self.out_shape, dtype)
             self.out_shape = layer.out_shape
         self.in_shape, self.dtype, self.built = tuple(shape), dtype, True
-        note_change()
+        self.forget_targets()
 
     def compute_output_shape(self, input_shape):
         """Shape of the result for samples of a shape."""

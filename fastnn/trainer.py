@@ -12,8 +12,7 @@ from . import graph as graphs
 from ._core import kernels, threads
 from .program import estimate_seconds, plan
 from .store import Store
-
-PAYS_OFF = 30e-6  # seconds of a one-thread step from which a second thread gains (docs/decisions)
+from .teams import Team
 
 
 def _code(array):
@@ -84,15 +83,6 @@ class Trainer:
     def max_threads(self):
         return max(8, self.threads or 0, threads.get_num_threads())
 
-    def team(self, batch, training):
-        """Threads for a step of this size: one unless more pay off."""
-        if self.threads is not None:
-            return self.threads
-        most = threads.get_num_threads()
-        if most == 1 or estimate_seconds(self.nodes, batch, training, self.dtype.itemsize) < PAYS_OFF:
-            return 1
-        return most
-
     def program(self, what, batch, x_code=None, y_code=None, weighted=False):
         key = (what, batch, x_code, y_code, weighted)
         program = self._programs.get(key)
@@ -100,7 +90,30 @@ class Trainer:
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
             program = self._programs[key] = plan(self, what, batch, x_code, y_code, weighted, self.schedule)
+            seconds = estimate_seconds(self.nodes, batch, what in ("train", "manual"), self.dtype.itemsize)
+            program.team = Team(self.threads, seconds)
         return program
+
+    def _steps(self, program, live, count, batch, index, first, lrs, deadline):
+        """Run samples [first, first + count) in slices, each with the threads that pay off; returns samples done."""
+        core, team, done, start = program.core, program.team, 0, time.monotonic()
+        sums = np.zeros_like(core.totals)
+        while done < count:
+            n, seconds = team.next()
+            left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
+            if deadline > 0 and (left <= 0 and done):
+                break
+            seconds = min(s for s in (seconds, left) if s > 0) if seconds > 0 or left > 0 else 0.0
+            at, step = first + done, done // batch
+            begun = time.perf_counter()
+            steps = core.run(
+                live, count - done, batch, index=None if index is None else index[at : first + count], row0=at,
+                lrs=lrs[step:], step0=self.step + step, seed=self.seed, threads=n, seconds=seconds,
+            )  # fmt: skip
+            team.report(n, time.perf_counter() - begun, steps)
+            sums += core.totals
+            done = min(count, done + steps * batch)
+        return done, sums
 
     def _targets(self, y):
         return _code(y) if y is not None and y.ndim == 2 else None
@@ -131,13 +144,9 @@ class Trainer:
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
         if program.planner.separate:
             return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live)
-        core = program.core
-        steps = core.run(
-            live, count, batch, index=None if index is None else index[first : first + count], row0=first, lrs=lrs,
-            step0=self.step, seed=self.seed, threads=self.team(batch, training), seconds=deadline,
-        )  # fmt: skip
-        self._add_core_sums(sums, core.totals)
-        return min(count, steps * batch), sums
+        done, totals = self._steps(program, live, count, batch, index, first, lrs, deadline)
+        self._add_core_sums(sums, totals)
+        return done, sums
 
     def _add_core_sums(self, sums, totals):
         places = [0] if self.loss_row else []
@@ -148,7 +157,6 @@ class Trainer:
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live):
         """One step at a time, because Python stands between the kernels."""
         sums, end, done, step = [0.0] * (1 + len(self.metrics)), time.monotonic() + deadline, 0, 0
-        team = self.team(batch, training)
         while done < count:
             n, at = min(batch, count - done), first + done
             rows = slice(at, at + n) if index is None else index[at : at + n]
@@ -158,7 +166,8 @@ class Trainer:
                 elif hi > lo:
                     program.core.run(
                         live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
-                        step0=self.step + step, seed=self.seed, threads=team, first=lo, last=hi,
+                        step0=self.step + step, seed=self.seed, threads=program.team.now(),
+                        first=lo, last=hi,
                     )  # fmt: skip
                     if name == "loss":
                         self._add_core_sums(sums, program.core.totals)
@@ -206,9 +215,7 @@ class Trainer:
             if program.planner.separate:
                 self._run_parts(program, x, None, None, None, 0, n, batch, np.zeros(-(-n // batch)), 0.0, False, live)
             else:
-                program.core.run(
-                    live, n, batch, lrs=np.zeros(-(-n // batch)), seed=self.seed, threads=self.team(batch, False)
-                )
+                self._steps(program, live, n, batch, None, 0, np.zeros(-(-n // batch)), 0.0)
         return out.reshape(n, *self.y.shape)
 
     def forward(self, x, training=False):
@@ -259,7 +266,7 @@ class Trainer:
             elif hi > lo:
                 program.core.run(
                     live, n, n, lrs=np.full(1, float(lr)), step0=self.step, seed=self.seed,
-                    threads=self.team(n, True), first=lo, last=hi,
+                    threads=program.team.now(), first=lo, last=hi,
                 )  # fmt: skip
 
     # -- optimizer state --------------------------------------------------------------------------------------

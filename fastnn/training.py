@@ -19,7 +19,7 @@ from ._random import check_seed, next_seed
 from .callbacks import CallbackList
 from .graph import Graph
 from .layers.base import Layer
-from .layers.weighted import changes
+from .layers.weighted import changes, note_change
 from .progress import Progress
 from .trainer import Trainer
 
@@ -147,6 +147,11 @@ class Model(Layer):
             if len({"loss", *names}) <= len(names):
                 raise ValueError(f"metrics: expected different names, got {names}")
             self._metrics, self._kind, self._planned = found, kind, None
+
+    def forget_targets(self):
+        """The output has changed: metrics are chosen again by the next data."""
+        self._metrics = self._kind = None
+        note_change()
 
     # --- the engine ---
 
@@ -306,7 +311,7 @@ class Model(Layer):
             initial_epoch=integer("initial_epoch", initial_epoch, 0),
             shuffle=shuffle,
             steps_per_epoch=steps_per_epoch,
-            validation_batch_size=validation_batch_size or INFERENCE_BATCH,
+            validation_batch_size=_batch(validation_batch_size, "validation_batch_size"),
             validation_freq=validation_freq,
         )
         return fitting.run(self, train, held_out, plan, callbacks, verbose)
@@ -344,9 +349,7 @@ class Model(Layer):
         progress = Progress(verbose)
         data = self.data(x, y, sample_weight)
         progress.start("Evaluation", data.n)
-        logs = self.measure(
-            data, batch_size or INFERENCE_BATCH, CallbackList(callbacks, self), progress
-        )
+        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, self), progress)
         progress.finish(logs)
         return _result(logs, return_dict)
 
@@ -366,7 +369,6 @@ class Model(Layer):
 
     def _parts(self, data, batch_size, callbacks, stage):
         """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
-        batch_size = integer("batch_size", batch_size, 1)
         single = callbacks.per_batch(stage)
         work = 2 * max(1, sum(v.size for v in self.weights))
         batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
@@ -397,7 +399,7 @@ class Model(Layer):
         refuse_keywords(self.predict.__func__, kwargs)
         progress, callbacks = Progress(verbose), CallbackList(callbacks, self)
         data = arrays.Data(self._samples("x", x))
-        batch_size = batch_size or INFERENCE_BATCH
+        batch_size = _batch(batch_size)
         out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
         progress.start("Prediction", data.n)
         callbacks.call("on_predict_begin")
@@ -528,6 +530,10 @@ def metrics_list(asked):
     for m in asked:
         metrics.resolve(m, "dense", 1)
     return asked
+
+
+def _batch(size, name="batch_size"):
+    return INFERENCE_BATCH if size is None else integer(name, size, 1)
 
 
 def _result(logs, return_dict):

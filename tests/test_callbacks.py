@@ -97,6 +97,14 @@ def test_logs_and_params():
     assert list(history.history) == [*seen["metrics"], "of my own"]  # History comes last, as in Keras
 
 
+def test_logs_of_a_batch_are_the_means_so_far():
+    seen, m = [], model(fastnn.SGD(0.0))
+    note = cb.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs["loss"]))
+    m.fit(X, Y, batch_size=8, callbacks=note, shuffle=False, verbose=0)
+    squares = (m.predict(X, verbose=0) - Y) ** 2
+    np.testing.assert_allclose(seen, [squares[:n].mean() for n in (8, 16, 20)], rtol=1e-5)
+
+
 def test_stop_training_and_lambda_callback():
     m, epochs = model(), []
     stop = cb.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(m, "stop_training", epoch == 2))
@@ -135,6 +143,8 @@ NAN = math.nan
         ([3, 2, 2, 1], {}, 3),
         ([3, 2.95, 2.9, 2.8], {"min_delta": 0.2}, 2),
         ([1, 2, 3, 2, 2], {"mode": "max", "patience": 1}, 4),
+        ([1, 1.5, 1.9, 2.5], {"mode": "max", "min_delta": 1, "patience": 1}, 2),
+        ([NAN, 5, 6, 7], {}, 3),
         ([1, 2, 3, 2, 2], {"name": "accuracy", "patience": 1}, 4),
         ([3, NAN, NAN, 1], {"patience": 2}, 3),
         ([NAN, NAN, 5, 4, 4], {"patience": 3}, 5),
@@ -217,6 +227,16 @@ def test_verbose(capsys, verbose, lines):
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="verbose"):
         m.fit(X, Y, verbose=3)
+
+
+def test_no_live_line_in_a_pipe(monkeypatch):
+    monkeypatch.setattr("fastnn.progress.EVERY", 0.0)
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    progress = Progress(1)
+    progress.start("Epoch 1/1", 100)
+    progress.update(50, {"loss": 0.5})
+    progress.finish({"loss": 0.125})
+    assert progress.out.getvalue().count("Epoch") == 1 and "\r" not in progress.out.getvalue()
 
 
 class Terminal(io.StringIO):

@@ -16,6 +16,7 @@ from engine_tools import digest, trainer_of
 import fastnn
 from fastnn import layers
 from fastnn._core import threads as core_threads
+from fastnn.teams import Team
 
 
 def small_model(threads=None, dtype="float32", loss="sparse_categorical_crossentropy"):
@@ -339,10 +340,40 @@ def test_interrupts_and_signals_of_others_are_untouched():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_short_step_uses_one_thread():
-    trainer = trainer_of(small_model())
-    assert trainer.team(4, True) == 1
-    assert trainer.team(100_000, True) == core_threads.get_num_threads()
+class TestTeam:
+    """The choice of threads, from made-up times."""
+
+    def choose(self, times, slices=200, estimate=1.0, most=4):
+        team = Team(None, estimate)
+        team.most = lambda: most
+        used = []
+        for i in range(slices):
+            n, _ = team.next()
+            used.append(n)
+            team.report(n, times(n, i), 1)
+        return used
+
+    def test_a_short_step_uses_one_thread(self):
+        assert set(self.choose(lambda n, i: 1.0, estimate=1e-6)) == {1}
+
+    def test_all_threads_where_they_pay_off(self):
+        used = self.choose(lambda n, i: 1.0 / n)
+        assert used.count(4) >= 198
+
+    def test_one_thread_where_they_do_not(self):
+        used = self.choose(lambda n, i: 1.0 * n)
+        assert used.count(1) >= 195
+
+    def test_a_busy_neighbour_comes_and_goes(self):
+        """Slices 300 to 600: all threads are ten times slower."""
+        used = self.choose(lambda n, i: 10.0 if n == 4 and 300 <= i < 600 else 1.0 / n, slices=1000)
+        assert used[:300].count(4) >= 295
+        assert used[305:600].count(1) >= 285
+        assert used[700:].count(4) >= 290
+
+    def test_what_the_user_asks_for_is_used(self):
+        assert Team(3, 1e-9).next() == (3, 0.0)
+        assert Team(3, 1e-9).now() == 3
 
 
 def test_time_is_not_spent_outside_the_executor():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import fitting
 from fastnn.layers import BatchNormalization, Dense, Dropout
 from fastnn.models import Sequential
 
@@ -230,6 +231,35 @@ def test_ctrl_c_keeps_what_was_trained():
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert model.history is not None and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     model.fit(x[:64], y[:64], verbose=0)  # and it goes on
+
+
+def test_ctrl_c_in_a_block_leaves_whole_steps(monkeypatch):
+    model, x, y = big()
+    block = type(model.engine()).fit_block
+
+    def interrupted(self, *arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return block(self, *arguments)
+
+    monkeypatch.setattr(type(model.engine()), "fit_block", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x[:640], y[:640], verbose=0)
+    assert model.optimizer.iterations == model.engine().step == 20
+
+
+def test_ctrl_c_waits_for_the_end_of_a_block():
+    reached = False
+    with pytest.raises(KeyboardInterrupt):
+        with fitting.InterruptLater():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached = True
+    assert reached and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    own = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a program's own choice is left alone
+    try:
+        with fitting.InterruptLater():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, own)
 
 
 def test_one_model_from_two_threads():

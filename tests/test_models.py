@@ -1,11 +1,10 @@
-"""Models: the notes' numbers, building, sharing, cloning, freezing, weights, single steps."""
+"""Models: building, sharing, cloning, freezing, weights, single steps."""
 
 import numpy as np
 import pytest
 import reference
 
 import fastnn
-from fastnn import notes_models
 from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, Flatten
 from fastnn.models import Sequential, clone_model
 
@@ -22,52 +21,6 @@ def small(dtype="float64", **options):
     options = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", **options}
     model.compile(**options)
     return model
-
-
-# --- the notes ----------------------------------------------------------------------------------
-
-NOTES = {  # trained, not trained: by hand from the notes' tables
-    "bn-elu": (268978, 2368),
-    "bn-before": (268978 - 400, 2368),
-    "selu-100": (1256410, 0),
-    "relu": (235500 + 30100 + 1010, 0),
-    "best": (784 * 300 + 600 + 300 * 100 + 200 + 1010, 800),
-}
-
-
-@pytest.mark.parametrize("name", NOTES)
-def test_notes_models(name, capsys):
-    model = notes_models.build(name)
-    trained, rest = NOTES[name]
-    assert sum(v.size for v in model.trainable_weights) == trained
-    assert model.count_params() == trained + rest
-    model.summary()
-    out = capsys.readouterr().out
-    assert f"Total params: {trained + rest:,}\n" in out
-    assert f"Trainable params: {trained:,}\n" in out and f"Non-trainable params: {rest:,}\n" in out
-    assert model.output_shape == (None, 10)
-
-
-def test_notes_models_are_complete():
-    assert set(notes_models.names()) == set(NOTES)
-    with pytest.raises(ValueError, match="unknown model 'bn_relu'.*Known: .*selu-100"):
-        notes_models.build("bn_relu")
-
-
-def test_summary_of_the_bn_model():
-    lines = []
-    notes_models.build("bn-elu").summary(print_fn=lines.append)
-    table = [line.split() for line in lines[4:11]]
-    assert [int(row[-1]) for row in table] == [0, 3136, 235500, 1200, 30100, 400, 1010]
-    assert [row[2:4] for row in table][:3] == [["(None,", "784)"]] * 2 + [["(None,", "300)"]]
-    assert "(BatchNormalization)" in lines[5]
-    assert "271,346" in lines[12]
-
-
-def test_summary_before_building():
-    lines = []
-    Sequential([Dense(3)]).summary(print_fn=lines.append, line_length=60)
-    assert any("Not built" in line for line in lines) and max(map(len, lines)) == 60
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -151,6 +104,9 @@ def test_clone_has_the_structure_and_not_the_weights():
 
 
 def test_models_nest():
+    late = Sequential([Sequential([Dense(5)]), Dense(2)])
+    late.build((3,))
+    assert late.count_params() == 32 and late.layers[0].input_shape == (None, 3)
     inner = Sequential([Dense(5, "tanh", input_shape=(6,)), Dropout(0.1)], dtype="float64")
     outer = Sequential([inner, Dense(4)], dtype="float64")
     flat = Sequential([*inner.layers, outer.layers[1]], dtype="float64")
@@ -169,6 +125,13 @@ def test_pop_and_get_layer():
     assert model.get_layer(name) is model.layers[1] is model.get_layer(index=-1)
     with pytest.raises(ValueError, match=f"no layer '{name}x'. Did you mean '{name}'"):
         model.get_layer(name + "x")
+    labels = RNG.integers(0, 2, 48)
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    model.fit(X, X[:, [0] * 8], verbose=0)
+    model.add(Dense(1, "sigmoid"))  # another kind of accuracy fits now
+    model.fit(X, labels, verbose=0)
+    found = model.evaluate(X, labels, verbose=0)[1]
+    assert found == np.mean((model.predict(X, verbose=0)[:, 0] > 0.5) == labels)
     while model.layers:
         model.pop()
     with pytest.raises(ValueError, match="no layers to pop"):
@@ -216,6 +179,19 @@ def test_freezing_works_without_a_new_compile_and_keeps_the_optimizer():
     assert (model.get_weights()[0] != after[0]).any()
     model.trainable = False
     assert model.trainable_weights == [] and len(model.non_trainable_weights) == 8
+
+
+def test_a_new_optimizer_starts_anew_and_the_same_goes_on():
+    model, optimizer = small(), fastnn.Adam()
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.fit(X, LABELS, 16, verbose=0)
+    first = model.layers[0].kernel
+    moment = model.engine().get_state()["slots"][first][0]
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    np.testing.assert_array_equal(model.engine().get_state()["slots"][first][0], moment)
+    assert model.engine().step == 3 and moment.any()
+    model.compile(fastnn.Adam(), "sparse_categorical_crossentropy")
+    assert model.engine().step == 0 and not model.engine().get_state()["slots"][first][0].any()
 
 
 def test_by_hand_is_train_on_batch():
@@ -266,6 +242,7 @@ def test_what_is_not_a_layer_is_named_with_its_position():
     (lambda: small().compile("sgd", "mse", metric=["mae"]), TypeError, "Did you mean 'metrics'"),
     (lambda: small().fit(X, LABELS, epoch=3), TypeError, "Did you mean 'epochs'"),
     (lambda: small().fit(X, LABELS, 0), ValueError, "batch_size.*at least 1"),
+    (lambda: small().predict(X, 0), ValueError, "batch_size.*at least 1"),
     (lambda: Sequential([Dense(1)]).fit(X, LABELS), ValueError, "compile"),
     (lambda: small(loss=None).fit(X, LABELS), ValueError, "without a loss"),
     (lambda: small().backward(np.ones((1, 4))), RuntimeError, "forward"),

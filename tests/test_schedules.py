@@ -88,8 +88,11 @@ def test_a_schedule_of_the_users_own(schedule):
     assert optimizer.learning_rate == 0.05
 
 
-def test_fit_uses_the_rate_of_every_step():
-    """Gradient 1 at every step: the weight moves by minus the rates' sum, over two calls of `fit`."""
+@pytest.mark.parametrize("seconds", [10.0, 1e-9])
+def test_fit_uses_the_rate_of_every_step(monkeypatch, seconds):
+    """Gradient 1 at every step: the weight moves by minus the rates' sum, over two calls of `fit`,
+    whether an epoch is one block or every step is a block of its own."""
+    monkeypatch.setattr("fastnn.fitting.BLOCK_SECONDS", seconds)
     schedule = schedules.PiecewiseConstantDecay([2, 5], [1.0, 0.25, 0.0625])
     model = fastnn.Sequential([fastnn.layers.Dense(1, use_bias=False, input_shape=(1,))])
     model.set_weights([[[0.0]]])

@@ -90,7 +90,12 @@ FNN_INLINE void FN(panel_from_rows)(T *y, const T *const *rows, ptrdiff_t n)
 static void FN(convert)(T *y, const char *x, ptrdiff_t dtype, ptrdiff_t n)
 {
     switch (dtype) {
-#define X(code, type, e) case code: { const type *q = (const type *)x; for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)(e); break; }
+#define X(code, type, e)                                        \
+    case code: {                                                \
+        const type *q = (const type *)x;                        \
+        for (ptrdiff_t i = 0; i < n; i++) y[i] = (T)(e);        \
+        break;                                                  \
+    }
     X(FNN_U8, uint8_t, q[i])
     X(FNN_I8, int8_t, q[i])
     X(FNN_U16, uint16_t, q[i])

@@ -117,15 +117,15 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     uint32_t words[(COLS + 1) * PW] __attribute__((aligned(64)));
     V64 keys[20];
     FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));
-    uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* of a lane's counter: its feature and its group of four samples, past the vector's first */
+    uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* feature and four samples of a lane, past those of the first lane */
     for (int l = 0; l < FNN_LANES64; l++) df[l] = FNN_LANE_COUNTER(l) / QUADS, dq[l] = FNN_LANE_COUNTER(l) % QUADS;
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
         for (ptrdiff_t f = r->f0 * PW; f < end; f += COLS) {
             const ptrdiff_t n = end - f < COLS ? end - f : COLS, at = (p * F + f) * PW;
             const V64 c1 = *(V64U *)dq + (uint64_t)((run->s0 + p * PW) / 4);
+            const V64 c2 = (V64){0} + (uint32_t)run->step, c3 = (V64){0} + (uint32_t)op->n[1];
             for (ptrdiff_t k = 0; k < n; k += FNN_LANES64 / QUADS)
-                FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, (V64){0} + (uint32_t)run->step,
-                                          (V64){0} + (uint32_t)op->n[1], keys);
+                FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, c2, c3, keys);
             const T *x = (const T *)op->p[1] + at;
             T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
             for (ptrdiff_t i = 0; i < n * PW; i++) {

@@ -4,7 +4,7 @@
  *     lanes past the last sample hold cannot matter.  Only the sums over samples look at single lanes, and stop there.
  * (b) Orders of summation depend on the number of features alone.  Sums of exponentials go by blocks of 16 (error
  *     K/16 ulp at worst instead of K); losses are added up in double.
- * (c) A rect names sample panels; all features are done.
+ * (c) A rect names sample panels; all features are done.  run->s0 is a multiple of PW.
  *
  * Losses    p: 0 dy panels (NULL: the value only; may be y_pred), 1 y_pred panels (logits for softmax_*),
  *              2 target: panels like y_pred, or the int32 labels of the data (rows by run->index or row0),
@@ -403,8 +403,10 @@ FNN_INLINE void FN(accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rec
         for (int h = 0; h < PW; h += VW) {
             const VI got = FN(argmax)((const T *)op->p[1] + p * K * PW + h, K);
             const VI want = labels ? got : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
-            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++)
-                hits += got[i] == (labels ? (TI)((const int32_t *)op->p[2])[FN(data_row)(run, p * PW + h + i)] : want[i]);
+            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
+                const int32_t *label = op->p[2];
+                hits += got[i] == (labels ? (TI)label[FN(data_row)(run, p * PW + h + i)] : want[i]);
+            }
         }
         partial[0] = (double)hits, partial[1] = (double)lanes;
     }

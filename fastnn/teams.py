@@ -1,0 +1,67 @@
+"""How many threads a program gets: as many as pay off at the moment.
+
+Results do not depend on the number of threads, so it may be changed between any two steps. A program that is worth more
+than one thread by its size is timed with one and with all, in short slices of the work itself, and then runs with
+the better. All threads are tried again now and then, and given up as soon as they turn out slower than one: with a
+busy neighbour on a core, threads that wait for each other lose far more than half.
+"""
+
+from ._core import threads
+
+PAYS_OFF = 30e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
+PROBE = 2e-3  # seconds of a timing slice
+SLICE = 50e-3  # seconds between looks at the clock
+RETRY = 64  # slices with one thread until all are tried again
+FORGET = 0.7  # weight of the old time of a step in its running estimate
+
+
+class Team:
+    """The choice for one program.
+
+    Parameters
+    ----------
+    fixed : int or None
+        A number asked for by the user: no choice is left.
+    estimate : float
+        Seconds of a one-thread step, roughly.
+    """
+
+    def __init__(self, fixed, estimate):
+        self.fixed, self.estimate = fixed, estimate
+        self.times = {}  # threads -> seconds of a step
+        self.since = 0
+
+    def most(self):
+        return threads.get_num_threads()
+
+    def next(self):
+        """(threads, seconds) for the next slice of work; seconds 0: all of it."""
+        if self.fixed is not None:
+            return self.fixed, 0.0
+        most = self.most()
+        if most == 1 or self.estimate < PAYS_OFF:
+            return 1, 0.0
+        for n in (most, 1):
+            if n not in self.times:
+                return n, PROBE
+        if self.times[most] <= self.times[1]:
+            self.since += 1
+            # one thread is timed again as well: a quiet machine may have become a busy one for both
+            return (1, PROBE) if self.since % (4 * RETRY) == 0 else (most, SLICE)
+        self.since += 1
+        return (most, PROBE) if self.since % RETRY == 0 else (1, SLICE)
+
+    def now(self):
+        """Threads for a single pass that is not timed."""
+        most = self.most()
+        if self.fixed is not None or most == 1 or self.estimate < PAYS_OFF:
+            return self.fixed or 1
+        return most if self.times.get(most, 0.0) <= self.times.get(1, self.estimate) else 1
+
+    def report(self, n, seconds, steps):
+        """Tell how long `steps` steps with `n` threads took."""
+        if self.fixed is None and steps:
+            now = seconds / steps
+            old = self.times.get(n)
+            changed = old is None or not old / 1.5 < now < old * 1.5
+            self.times[n] = now if changed else FORGET * old + (1 - FORGET) * now
