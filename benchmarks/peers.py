@@ -9,7 +9,8 @@ How it measures
 (b) Every peer x configuration (1 thread, all threads, ...) is a process of its own. It builds the model, warms up, then
     waits on a pipe; asked, it runs one block of steps and answers with the seconds. Only one works at a time.
 (c) The driver goes round all workers block by block, starting with another one each round, so that a noisy minute
-    hits them all. It reports the minimum and the median of the blocks, and a peer counts with its best configuration.
+    hits them all. It reports the minimum and the median of the blocks, and a peer counts with its best configuration;
+    one that is three times slower than that after five rounds rests (two busy threads on a busy machine can be).
 (d) Peers are written as their manuals advise: PyTorch eager with fused Adam and batches cut beforehand; JAX with one
     `lax.scan` over the block inside `jit`, parameters donated; repeated layers also as an inner scan. A peer that is
     not installed, or cannot do a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
@@ -43,6 +44,7 @@ DEFAULT_WORKLOADS = [name for name in WORKLOADS if name != "wide"]
 DEFAULT_PEERS = ["fastnn", "torch", "jax"]
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
+TRIAL_ROUNDS = 5
 
 
 class Workload:
@@ -284,11 +286,9 @@ PEERS = {
 
 
 def cpus():
-    return (
-        sorted(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else [*range(os.cpu_count())]
-    )
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count()))
 
 
 def configurations(peer, w):
@@ -418,8 +418,16 @@ def processor():
         return platform.processor() or platform.machine()
 
 
+def worth_going_on(workers):
+    """Not a configuration three times slower than another one of the same peer."""
+    fastest = {}
+    for each in workers:
+        fastest[each.peer] = min(fastest.get(each.peer, float("inf")), *each.times)
+    return [each for each in workers if min(each.times) <= 3 * fastest[each.peer]]
+
+
 def measure(w, peers, pythons, repeats, block, settle):
-    """One row per worker, best peer configuration first; `workers` run in turn, never together."""
+    """(a row for every worker, notes); the workers run in turn, never together."""
     workers, problems = [], []
     for peer in peers:
         if not PEERS[peer].can(w):
@@ -431,10 +439,13 @@ def measure(w, peers, pythons, repeats, block, settle):
             except RuntimeError as error:
                 problems.append(str(error))
     try:
+        running = list(workers)
         for i in range(repeats):
-            for k in range(len(workers)):
+            if i == TRIAL_ROUNDS:
+                running = worth_going_on(workers)
+            for k in range(len(running)):
                 time.sleep(settle)  # the pool of the one before stops spinning
-                workers[(i + k) % len(workers)].block()
+                running[(i + k) % len(running)].block()
     finally:
         for each in workers:
             each.close()
@@ -473,11 +484,12 @@ def summary(rows):
 
 def show(w, rows, problems):
     print(f"\n{w.name}: {w.flops / 1e6:.1f} MFLOP a step, batch {w.batch}, {w.steps} steps a block")
-    print("| worker | min µs/step | median | GFLOP/s | first loss |\n|---|---:|---:|---:|---:|")
+    print("| worker | min µs/step | median | GFLOP/s | blocks | first loss |")
+    print("|---|---:|---:|---:|---:|---:|")
     for r in sorted(rows, key=lambda r: r["min_us"]):
         loss = "" if r["loss"] is None else f"{r['loss']:.5f}"
         times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {r['gflops']:.1f}"
-        print(f"| {r['name']} | {times} | {loss} |")
+        print(f"| {r['name']} | {times} | {len(r['blocks_us'])} | {loss} |")
     for problem in problems:
         print(f"note: {problem}")
     sys.stdout.flush()

@@ -134,13 +134,13 @@ def train_epoch(model, data, plan, hooks, progress):
             count = min(batch, n - done) if single else n - done
             with InterruptLater():
                 block = engine.fit_block(
-                    data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS
+                    data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS, sums
                 )
                 model.optimizer.iterations = engine.step
         steps = ceil(block[0] / batch)
         rates = rates[steps:]
         done, step = done + block[0], step + steps
-        sums = [a + b for a, b in zip(sums, (block[1], *block[2]), strict=True)]
+        sums = [block[1], *block[2]]
         logs = {k: v / done for k, v in zip(model.metrics_names, sums, strict=True)}
         if single:
             hooks.batch("train", "end", step - 1, logs)

@@ -13,7 +13,7 @@
 import numpy as np
 
 from . import lowering
-from ._core import executor, threads
+from ._core import executor
 from .store import aligned
 
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
@@ -136,12 +136,11 @@ class Planner:
     def finish(self):
         self._close()
         trainer = self.trainer
-        n_copies = threads.MAX_THREADS if self.private else 1
-        n_copies = min(n_copies, max(1, self.slots)) if self.private else 1
-        arenas = [aligned(self.bytes_needed, i) for i in range(n_copies)]
-        team = max(n_copies, trainer.max_threads)
+        # as many threads as slots work on a chunked segment, each with an arena of its own
+        arenas = [aligned(self.bytes_needed, i) for i in range(self.slots if self.private else 1)]
+        team = max(len(arenas), trainer.max_threads)
         scratch = [aligned(executor.SCRATCH_BYTES, i) for i in range(team)]
-        bases = [{"arena": arenas[i % n_copies].ctypes.data, "address": 0} for i in range(team)]
+        bases = [{"arena": arenas[i % len(arenas)].ctypes.data, "address": 0} for i in range(team)]
         program = Program()
         starts = [start for _, start, _ in self.parts] + [len(self.segments)]
         program.parts = [(name, starts[i], starts[i + 1], call) for i, (name, _, call) in enumerate(self.parts)]

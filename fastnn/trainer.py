@@ -94,10 +94,11 @@ class Trainer:
             program.team = Team(self.threads, seconds)
         return program
 
-    def _steps(self, program, live, count, batch, index, first, lrs, deadline):
-        """Run samples [first, first + count) in slices, each with the threads that pay off; returns samples done."""
+    def _steps(self, program, live, count, batch, index, first, lrs, deadline, totals=None):
+        """Run samples [first, first + count) in slices, each with the threads that pay off; returns samples done.
+
+        Sums of losses and metrics are added to `totals`, an array like the core's."""
         core, team, done, start = program.core, program.team, 0, time.monotonic()
-        sums = np.zeros_like(core.totals)
         while done < count:
             n, seconds = team.next()
             left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
@@ -109,23 +110,24 @@ class Trainer:
             steps = core.run(
                 live, count - done, batch, index=None if index is None else index[at : first + count], row0=at,
                 lrs=lrs[step:], step0=self.step + step, seed=self.seed, threads=n, seconds=seconds,
+                totals=totals,
             )  # fmt: skip
             team.report(n, time.perf_counter() - begun, steps)
-            sums += core.totals
             done = min(count, done + steps * batch)
-        return done, sums
+        return done
 
     def _targets(self, y):
         return _code(y) if y is not None and y.ndim == 2 else None
 
     # -- training and evaluation ------------------------------------------------------------------------------
-    def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0):
+    def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0, carry=None):
         """Train on samples [first, first + count) of the order `index` (None: as they lie).
 
-        Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [metric means' sums])."""
+        Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
+        the sums go on from those of an earlier block, `carry`, as if there had been one block."""
         self.store.acquire()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
-        done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True)
+        done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         self.step += -(-done // batch_size)
         return done, sums[0] if sums else 0.0, sums[1:]
 
@@ -136,27 +138,29 @@ class Trainer:
         done, sums = self._run(program, x, y, w, None, 0, len(x), batch_size, None, 0.0, False)
         return done, sums[0] if sums else 0.0, sums[1:]
 
-    def _run(self, program, x, y, w, index, first, count, batch, lrs, deadline, training):
-        sums = [0.0] * (1 + len(self.metrics))
+    def _run(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, carry=None):
+        sums = [0.0] * (1 + len(self.metrics)) if carry is None else list(carry)
         if count <= 0:
             return 0, sums
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
         if program.planner.separate:
-            return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live)
-        done, totals = self._steps(program, live, count, batch, index, first, lrs, deadline)
-        self._add_core_sums(sums, totals)
+            return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums)
+        totals = np.zeros_like(program.core.totals)
+        places = self._core_sums()
+        totals[: len(places), 0] = [sums[i] for i in places]
+        done = self._steps(program, live, count, batch, index, first, lrs, deadline, totals)
+        for place, total in zip(places, totals[:, 0].tolist(), strict=False):  # totals has at least one row
+            sums[place] = total
         return done, sums
 
-    def _add_core_sums(self, sums, totals):
-        places = [0] if self.loss_row else []
-        places += [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
-        for place, total in zip(places, totals[:, 0], strict=False):  # totals has at least one row
-            sums[place] += float(total)
+    def _core_sums(self):
+        """Which of [loss, *metrics] the core sums up, in its order."""
+        return ([0] if self.loss_row else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
 
-    def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live):
+    def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""
-        sums, end, done, step = [0.0] * (1 + len(self.metrics)), time.monotonic() + deadline, 0, 0
+        end, done, step = time.monotonic() + deadline, 0, 0
         while done < count:
             n, at = min(batch, count - done), first + done
             rows = slice(at, at + n) if index is None else index[at : at + n]
@@ -170,7 +174,8 @@ class Trainer:
                         first=lo, last=hi,
                     )  # fmt: skip
                     if name == "loss":
-                        self._add_core_sums(sums, program.core.totals)
+                        for place, total in zip(self._core_sums(), program.core.totals[:, 0].tolist(), strict=False):
+                            sums[place] += total
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
                 break
@@ -213,7 +218,7 @@ class Trainer:
             program = self.program("predict", batch, _code(x))
             live = (_address(x), 0, 0, out.ctypes.data, 0, 0)
             if program.planner.separate:
-                self._run_parts(program, x, None, None, None, 0, n, batch, np.zeros(-(-n // batch)), 0.0, False, live)
+                self._run_parts(program, x, None, None, None, 0, n, batch, np.zeros(-(-n // batch)), 0.0, False, live, [])
             else:
                 self._steps(program, live, n, batch, None, 0, np.zeros(-(-n // batch)), 0.0)
         return out.reshape(n, *self.y.shape)

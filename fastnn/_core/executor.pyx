@@ -319,17 +319,22 @@ cdef class Executor:
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             const double[::1] lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,
-            int first=0, int last=-1, double[:, :, ::1] step_totals=None):
+            int first=0, int last=-1, double[:, ::1] totals=None, double[:, :, ::1] step_totals=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  seconds: stop at the first step boundary after so long
-        (0: never).  Sums of losses and metrics are left in `totals` (and per step in `step_totals`)."""
+        (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is interrupted leaves no
+        trace in them (default: the attribute `totals`, from zero).  `step_totals` gets those of each step."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps = ceil_div(count, batch) if count > 0 else 0
         cdef int i, j, c, which, team = max(1, min(threads, self.n_copies))
         cdef ptrdiff_t offset
-        cdef double[:, ::1] totals = self.totals
+        if totals is None:
+            totals = self.totals
+            totals[:, :] = 0
+        elif totals.shape[0] < job.n_partials or totals.shape[1] != 2:
+            raise ValueError("totals: wrong shape")
         if index is not None and index.shape[0] < count:
             raise ValueError(f"index: expected at least {count} entries, got {index.shape[0]}")
         if job.prep != NULL and (lrs is None or lrs.shape[0] < steps):
@@ -341,7 +346,6 @@ cdef class Executor:
             address = live[which]
             for c in range(self.n_copies):
                 self.ops[c * job.n_ops + i].p[j] = <void *>(address + offset) if address else NULL
-        totals[:, :] = 0
         job.totals = &totals[0, 0]
         job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
         job.index = NULL if index is None or steps == 0 else &index[0]
