@@ -84,7 +84,7 @@ def _normalises(model):
 def peak_rate(model):
     """Deep stacks without batch normalisation want a smaller rate."""
     dense = sum(isinstance(layer, fastnn.layers.Dense) for layer in model.layers)
-    return RATE / math.sqrt(max(1, dense / 3)) if dense > 10 else RATE
+    return RATE * 6 / dense if dense > 10 else RATE  # 100 SELU layers: 3e-4 trains, 1e-3 does not
 
 
 def plot(history, test_accuracy, title, path):

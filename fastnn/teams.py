@@ -11,7 +11,7 @@ from ._core import threads
 PAYS_OFF = 30e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
 PROBE = 2e-3  # seconds of a timing slice
 SLICE = 50e-3  # seconds between looks at the clock
-RETRY = 64  # slices with one thread until all are tried again
+RETRY = 64  # slices with one thread until all are tried again, at the most
 FORGET = 0.7  # weight of the old time of a step in its running estimate
 
 
@@ -29,7 +29,8 @@ class Team:
     def __init__(self, fixed, estimate):
         self.fixed, self.estimate = fixed, estimate
         self.times = {}  # threads -> seconds of a step
-        self.since = 0
+        self.warm = set()  # numbers of threads that have run: the first slice pays for cold caches and sleeping threads
+        self.since, self.retry = 0, 1
 
     def most(self):
         return threads.get_num_threads()
@@ -44,12 +45,15 @@ class Team:
         for n in (most, 1):
             if n not in self.times:
                 return n, PROBE
+        self.since += 1
         if self.times[most] <= self.times[1]:
-            self.since += 1
+            self.retry = 1
             # one thread is timed again as well: a quiet machine may have become a busy one for both
             return (1, PROBE) if self.since % (4 * RETRY) == 0 else (most, SLICE)
-        self.since += 1
-        return (most, PROBE) if self.since % RETRY == 0 else (1, SLICE)
+        if self.since < self.retry:
+            return 1, SLICE
+        self.since, self.retry = 0, min(2 * self.retry, RETRY)  # a hiccup is soon forgotten, a neighbour is not
+        return most, PROBE
 
     def now(self):
         """Threads for a single pass that is not timed."""
@@ -61,6 +65,9 @@ class Team:
     def report(self, n, seconds, steps):
         """Tell how long `steps` steps with `n` threads took."""
         if self.fixed is None and steps:
+            if n not in self.warm:
+                self.warm.add(n)
+                return
             now = seconds / steps
             old = self.times.get(n)
             changed = old is None or not old / 1.5 < now < old * 1.5

@@ -362,7 +362,7 @@ class TestTeam:
 
     def test_one_thread_where_they_do_not(self):
         used = self.choose(lambda n, i: 1.0 * n)
-        assert used.count(1) >= 195
+        assert used.count(1) >= 185
 
     def test_a_busy_neighbour_comes_and_goes(self):
         """Slices 300 to 600: all threads are ten times slower."""

@@ -348,8 +348,8 @@ cdef class Executor:
                 self.ops[c * job.n_ops + i].p[j] = <void *>(address + offset) if address else NULL
         job.totals = &totals[0, 0]
         job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
-        job.index = NULL if index is None or steps == 0 else &index[0]
-        job.lrs = NULL if lrs is None or steps == 0 else &lrs[0]
+        job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]
+        job.lrs = NULL if lrs is None or steps == 0 else <double *>&lrs[0]
         job.row0, job.count, job.batch, job.steps = row0, count, batch, steps
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.n_segments if last < 0 else last
