@@ -158,11 +158,19 @@ class BuildExt(build_ext):
 
     def compile_in_parallel(self):
         compile_one = self.compiler.compile
+        headers = max(p.stat().st_mtime for p in (HERE / "src_c").rglob("*.h"))
 
         def compile_all(sources, *args, **kwargs):
+            def compile_if_older(source):
+                [name] = self.compiler.object_filenames([source], output_dir=kwargs["output_dir"])
+                # A unit takes half a minute, and does not change with the Cython file beside it.
+                if source.startswith("src_c") and not self.force and Path(name).exists():
+                    if Path(name).stat().st_mtime > max(headers, Path(source).stat().st_mtime):
+                        return [name]
+                return compile_one([source], *args, **kwargs)
+
             with ThreadPoolExecutor(CORES) as pool:
-                done = pool.map(lambda source: compile_one([source], *args, **kwargs), sources)
-                return [name for names in done for name in names]
+                return [name for names in pool.map(compile_if_older, sources) for name in names]
 
         self.compiler.compile = compile_all
 

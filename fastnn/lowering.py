@@ -247,7 +247,8 @@ class Lowerer:
         if any(norms):
             partial, factors = np.zeros(n_blocks), np.zeros(len(variables))
             at, scale = pl.keep(partial), pl.keep(factors)
-            pl.emit("norm_partials", [where, pl.at("grad"), at], access=[("grad", "r", True), ("norms", "w", True)], **flat)
+            pl.emit("norm_partials", [where, pl.at("grad"), at],
+                    access=[("grad", "r", True), ("norms", "w", True)], **flat)  # fmt: skip
             pl.emit("clip_finish", [where, at, scale], [n_blocks, len(variables)], norms, split="one", items=1,
                     access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
         pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [],
@@ -276,7 +277,8 @@ class Dense(Lowering):
         fn, params = ([("act_fwd", node.act[0])], node.act[1]) if node.act else ([None], ())
         lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), lo.pl.at("theta", place.off), lo.pre(node)], n, params, fn,
                    split=split, items=lo.panels(y.size),
-                   access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True), (("w", node), "r", False)])  # fmt: skip
+                   access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True),
+                           (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
     def backward(self, lo, node):
@@ -315,7 +317,8 @@ class Dense(Lowering):
 class Activation(Lowering):
     def operands(self, lo, node):
         from_input = lo.rows[node.attrs["row"]]
-        return lo.tensors[node.inputs[0] if from_input else node.out], lo.value(node.inputs[0] if from_input else node.out)
+        tensor = node.inputs[0] if from_input else node.out
+        return lo.tensors[tensor], lo.value(tensor)
 
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
@@ -352,7 +355,8 @@ class Softmax(Lowering):
         dx, key, done = lo.contribute(x)
         lo.pl.emit(node.attrs["row"] + "_bwd", [dx, lo.gradient(node.out), lo.value(node.out)], [x.size],
                    split="samples", items=1,
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", False), (lo.tensors[node.out], "r", False)])  # fmt: skip
+                   access=[(key, "w", True), (lo.gkey(node.out), "r", False),
+                           (lo.tensors[node.out], "r", False)])  # fmt: skip
         done()
 
 
@@ -373,7 +377,8 @@ class BatchNorm(Lowering):
         split = "features" if live else lo.elementwise_split(lo.tensors[x])
         pl.emit("bn_train" if live else "bn_infer", [lo.value(y), lo.value(x), *at, *saved, lo.pre(node)], [y.size], s,
                 fn, split=split, items=lo.panels(y.size), reduces=live,
-                access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True), (("w", node), "w" if live else "r", True)])  # fmt: skip
+                access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True),
+                        (("w", node), "w" if live else "r", True)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
     def saved(self, lo, node, i):
@@ -401,7 +406,8 @@ class BatchNorm(Lowering):
             pl.emit("bn_bwd", [dx, dy, lo.value(x), pl.at("theta"), *map(pl.at, STATES), pl.at("grad"),
                                pl.keep(self.saved(lo, node, 0)), pl.keep(self.saved(lo, node, 1)), operand], n, s, fn,
                     split="features", items=lo.panels(x.size), reduces=True,
-                    access=[*access, (("w", node), "w", True), *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
+                    access=[*access, (("w", node), "w", True),
+                            *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
         else:
             at = [pl.at("theta", o) if o >= 0 else None for o in off.values()]
             p = [dx, dy, at[0], None, None, at[3], None, None, None, None, operand]
@@ -468,7 +474,8 @@ class Add(Lowering):
         a, b = node.inputs
         lo.pl.emit("add", [lo.value(node.out), lo.value(a), lo.value(b)], [a.size], split="both",
                    items=lo.panels(a.size),
-                   access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True), (lo.tensors[b], "r", True)])  # fmt: skip
+                   access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True),
+                           (lo.tensors[b], "r", True)])  # fmt: skip
 
     def backward(self, lo, node):
         for x in node.inputs:

@@ -218,7 +218,8 @@ class Trainer:
             program = self.program("predict", batch, _code(x))
             live = (_address(x), 0, 0, out.ctypes.data, 0, 0)
             if program.planner.separate:
-                self._run_parts(program, x, None, None, None, 0, n, batch, np.zeros(-(-n // batch)), 0.0, False, live, [])
+                rates = np.zeros(-(-n // batch))
+                self._run_parts(program, x, None, None, None, 0, n, batch, rates, 0.0, False, live, [])
             else:
                 self._steps(program, live, n, batch, None, 0, np.zeros(-(-n // batch)), 0.0)
         return out.reshape(n, *self.y.shape)
@@ -255,7 +256,7 @@ class Trainer:
     def apply_gradients(self, lr):
         """One optimizer step with the gradients at hand."""
         if self._manual is None:
-            raise RuntimeError("apply_gradients: there are no gradients yet; call forward(x, training=True) and backward")
+            raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
         self._run_manual("update", (0,) * 6, lr)
         self.step += 1
 

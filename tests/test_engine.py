@@ -51,7 +51,8 @@ def test_nothing_is_allocated_after_the_first_step():
         trainer.fit_block(x, y, None, None, 0, 640, 32, rates)
     after = tracemalloc.take_snapshot()
     tracemalloc.stop()
-    grown = sum(d.size_diff for d in after.compare_to(before, "filename") if "tracemalloc" not in d.traceback[0].filename)
+    changes = after.compare_to(before, "filename")
+    grown = sum(d.size_diff for d in changes if "tracemalloc" not in d.traceback[0].filename)
     assert grown < 2000
 
 
@@ -255,7 +256,8 @@ def test_a_loss_and_a_metric_in_numpy():
     results = []
     for loss in ("mse", mean_square):
         fastnn.set_random_seed(3)
-        model = fastnn.Sequential([fastnn.Input((6,)), layers.Dense(5, activation="tanh"), layers.Dense(2)], dtype="float64")
+        stack = [fastnn.Input((6,)), layers.Dense(5, activation="tanh"), layers.Dense(2)]
+        model = fastnn.Sequential(stack, dtype="float64")
         model.compile("adam", loss, metrics=[largest_error], seed=1)
         history = model.fit(x, y, epochs=3, verbose=0, sample_weight=np.linspace(0, 2, 100))
         results.append((model.get_weights(), history.history["loss"], model.evaluate(x, y, verbose=0)))

@@ -12,15 +12,17 @@ import fastnn
 from fastnn import layers
 
 
-def test_import_is_quick():
+def test_importing_loads_little():
+    """Import time is a benchmark (benchmarks/suite/process.py); what makes it long is other packages."""
     code = (
-        "import numpy, time; t = time.perf_counter(); import fastnn; a = time.perf_counter() - t;"
-        "fastnn.Sequential; print(a, time.perf_counter() - t)"
+        "import sys, numpy; before = set(sys.modules); import fastnn; fastnn.Sequential;"
+        "print(*{m.split('.')[0] for m in set(sys.modules) - before})"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-            for _ in range(5)]  # fmt: skip
-    alone, with_model = np.min([[float(v) for v in r.stdout.split()] for r in runs], axis=0)
-    assert alone < 0.1 and with_model < 0.25
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = set(found.stdout.split()) - set(sys.stdlib_module_names)
+    assert ours <= {"fastnn", "cython_runtime", "_cython_3_0", "numpy"} | {
+        m for m in ours if m.startswith("_cython")
+    }
 
 
 def test_every_public_name_is_there():

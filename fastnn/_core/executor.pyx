@@ -323,7 +323,7 @@ cdef class Executor:
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  seconds: stop at the first step boundary after so long
-        (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is interrupted leaves no
+        (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is cut leaves no
         trace in them (default: the attribute `totals`, from zero).  `step_totals` gets those of each step."""
         cdef Job *job = &self.job
         cdef size_t address

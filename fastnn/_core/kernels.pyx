@@ -27,7 +27,7 @@ cdef const fnn_table *table_of(isa) except NULL:
     if t == NULL:
         built = ", ".join(repr(n) for n in built_targets())
         if why != NULL:
-            raise RuntimeError(f"instruction set {isa!r} refused: {why.decode()}; runnable here: {', '.join(targets())}")
+            raise RuntimeError(f"instruction set {isa!r} refused: {why.decode()}; this CPU runs {', '.join(targets())}")
         raise RuntimeError(f"unknown instruction set {isa!r}; this build has {built}")
     return t
 

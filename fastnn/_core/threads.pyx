@@ -1,9 +1,12 @@
 """Every question about threads is asked here: how many there may be, and what happens to them at a fork."""
 import os
-
+from time import monotonic
 
 MAX_THREADS = 64
+QUOTA_SECONDS = 1.0  # the quota may change while we run, but reading it costs more than a small call
 cdef int LIMIT = 0  # set_num_threads; 0: as many as the process may use
+cdef double QUOTA_READ = -QUOTA_SECONDS
+QUOTA = None
 
 
 def openmp():
@@ -29,13 +32,21 @@ def _quota(root="/sys/fs/cgroup"):
         return None
 
 
+def _recent_quota():
+    global QUOTA, QUOTA_READ
+    now = monotonic()
+    if now - QUOTA_READ >= QUOTA_SECONDS:
+        QUOTA, QUOTA_READ = _quota(), now
+    return QUOTA
+
+
 def available_threads():
     """Threads that may run at once: cores of this process' affinity mask, the cgroup's quota rounded up,
     ``OMP_NUM_THREADS`` and ``OMP_THREAD_LIMIT``, whichever is least."""
     if not FNN_OPENMP or fnn_in_team():
         return 1
     n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota()
+    quota = _recent_quota()
     if quota is not None:
         n = min(n, max(1, int(-(-quota // 1))))
     for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):

@@ -198,7 +198,11 @@ static void FN(pack_kernel)(T *panels, const T *w_io, ptrdiff_t I, ptrdiff_t O, 
 {
     for (ptrdiff_t o = 0; o < O; o += PW, panels += rows * PW) {
         const ptrdiff_t n = O - o < PW ? O - o : PW;
-        for (ptrdiff_t i = 0; i < I; i++)
+        for (ptrdiff_t i = 0; n == PW && i < I; i++) {
+            const V a = v_loadu(w_io + i * stride + o), b = v_loadu(w_io + i * stride + o + VW);
+            v_store(panels + i * PW, a), v_store(panels + i * PW + VW, b);
+        }
+        for (ptrdiff_t i = 0; n < PW && i < I; i++)
             for (ptrdiff_t k = 0; k < PW; k++) panels[i * PW + k] = k < n ? w_io[i * stride + o + k] : 0;
     }
 }

@@ -9,7 +9,8 @@
  * Losses    p: 0 dy panels (NULL: the value only; may be y_pred), 1 y_pred panels (logits for softmax_*),
  *              2 target: panels like y_pred, or the int32 labels of the data (rows by run->index or row0),
  *              3 sample weights, T of the data, or NULL = 1, 4 double partial[][2] at s0/PW + p: sum of
- *              weight * loss and number of samples, 5 where softmax_* leave the probabilities, or NULL (may be y_pred)
+ *              weight * loss and number of samples, 5 where softmax_* leave the probabilities, or NULL (may be y_pred),
+ *              6 T of each sample at s0 + b: its weight * loss, or NULL
  *           n: 0 K features   s: parameters of the row
  *           dy = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample
  * Metrics   p: 0 double partial[][2] {sum, number of samples}, 1 y_pred panels, 2 target   n: 0 K   s: parameters
@@ -132,6 +133,7 @@ static void FN(log_softmax_bwd)(const fnn_op *op, const fnn_run *run, const fnn_
 typedef struct FN(panel) {
     ptrdiff_t lanes;            /* that hold a sample */
     double *partial;
+    T *each;
     T weight[PW], scale[PW];    /* weight; weight / batch / divisor, 0 past the last sample */
     int32_t label[PW];
 } FN(panel_t);
@@ -144,6 +146,7 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     const double inv = 1 / ((double)run->batch * divisor);
     s.lanes = left < PW ? left : PW;
     s.partial = (double *)op->p[4] + 2 * (run->s0 / PW + p);
+    s.each = op->p[6] ? (T *)op->p[6] + run->s0 + p * PW : NULL;
     for (ptrdiff_t i = 0; i < PW; i++) s.weight[i] = s.scale[i] = 0, s.label[i] = -1;
     for (ptrdiff_t i = 0; i < s.lanes; i++) {
         const ptrdiff_t row = FN(data_row)(run, p * PW + i);
@@ -155,11 +158,15 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     return s;
 }
 
-/* partial <- weighted sum of the samples' losses, and their number */
+/* partial <- weighted sum of the samples' losses, and their number; each <- the terms of that sum */
 FNN_INLINE void FN(panel_close)(const FN(panel_t) *s, const double *loss)
 {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < s->lanes; i++) sum += (double)s->weight[i] * loss[i];
+    for (ptrdiff_t i = 0; i < s->lanes; i++) {
+        const double term = (double)s->weight[i] * loss[i];
+        if (s->each) s->each[i] = (T)term;
+        sum += term;
+    }
     s->partial[0] = sum, s->partial[1] = (double)s->lanes;
 }
 
@@ -445,7 +452,7 @@ static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, con
     static void FN(metric_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)       \
     {                                                                                            \
         fnn_op loss = *op;                                                                       \
-        loss.p[0] = loss.p[3] = loss.p[5] = NULL, loss.p[4] = op->p[0];                          \
+        loss.p[0] = loss.p[3] = loss.p[5] = loss.p[6] = NULL, loss.p[4] = op->p[0];                          \
         FN(loss_##name)(&loss, run, r);                                                          \
     }
 FNN_LOSS_METRICS(X)

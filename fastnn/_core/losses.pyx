@@ -1,0 +1,86 @@
+"""Losses and metrics on arrays: every row of the kernels' lists."""
+from libc.stdlib cimport free
+from libc.string cimport strcmp
+
+from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
+
+from . cimport kernels as k
+from . cimport rows
+
+cdef double SECONDS = 3e-9    # an element, roughly
+
+
+cdef const void *loss_row(const char *name, int metric) noexcept nogil:
+    cdef const k.fnn_loss *row = rows.table().metrics if metric else rows.table().losses
+    while row.name != NULL:
+        if strcmp(row.name, name) == 0:
+            return row
+        row += 1
+    return NULL
+
+
+cdef int loss_forward_backward(const void *row, int f64, double *total, void *each, void *dy, const void *y_pred,
+                               const void *target, const void *weight, const double *s, ptrdiff_t B, ptrdiff_t K,
+                               ptrdiff_t stride_dy, ptrdiff_t stride_pred, ptrdiff_t stride_target,
+                               int threads) noexcept nogil:
+    cdef const k.fnn_loss *loss = <const k.fnn_loss *>row
+    cdef ptrdiff_t panels = rows.ceil_div(B, rows.panel_width(f64)), p
+    cdef double *partial = <double *>rows.lines(<size_t>panels * 2 * sizeof(double))
+    cdef rows.Job job
+    cdef int metric = each == NULL, status, i
+    if partial == NULL:
+        return -1
+    rows.start(&job, NULL, f64, 1)   # a batch of 1: the gradient is not divided by the number of rows
+    job.op.run = loss.run[f64]
+    job.op.n[0] = K
+    for i in range(k.FNN_MAX_S):
+        job.op.s[i] = s[i]
+    job.sides = 1
+    job.side[0] = rows.Side(<const char *>y_pred, <char *>dy, K, stride_pred, stride_dy, 1, 0 if dy != NULL else -1)
+    if loss.target == k.FNN_TARGET_LABELS:
+        job.op.p[2] = <void *>target
+    else:
+        job.sides = 2
+        job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, 2, -1)
+    if metric:
+        job.op.p[0] = partial
+    else:
+        job.op.p[3], job.op.p[4], job.op.p[6] = <void *>weight, partial, each
+    status = rows.run_rows(&job, B, threads)
+    total[0] = total[1] = 0
+    for p in range(panels if status == 0 else 0):   # in the order of the rows, whoever computed them
+        total[0] += partial[2 * p]
+        total[1] += partial[2 * p + 1]
+    free(partial)
+    return status
+
+
+# ---- for fastnn.ops, which has checked everything ------------------------------------------------------------
+
+
+cdef const void *data(array) noexcept:
+    return NULL if array is None else PyArray_DATA(array)
+
+
+def run(str name, bint metric, each, dy, ndarray y_pred, ndarray target, weight, values, threads):
+    """each (B,) and dy (B, K), or None both for a metric.  Returns the sum over the rows."""
+    text = name.encode()
+    cdef const void *row = loss_row(text, metric)
+    if row == NULL:
+        raise KeyError(f"no loss or metric row {name!r}")
+    cdef ptrdiff_t B = y_pred.shape[0], K = y_pred.shape[1], stride_pred = PyArray_STRIDE(y_pred, 0)
+    cdef ptrdiff_t stride_target = PyArray_STRIDE(target, 0), stride_dy = 0 if dy is None else PyArray_STRIDE(dy, 0)
+    cdef int f64 = y_pred.itemsize == 8, team = rows.team_for(B * K * SECONDS, threads), status
+    cdef double s[8]
+    cdef double total[2]
+    cdef void *pe = <void *>data(each)
+    cdef void *pdy = <void *>data(dy)
+    cdef const void *pp = PyArray_DATA(y_pred)
+    cdef const void *pt = PyArray_DATA(target)
+    cdef const void *pw = data(weight)
+    rows.read_scalars(s, values)
+    with nogil:
+        status = loss_forward_backward(row, f64, total, pe, pdy, pp, pt, pw, s, B, K, stride_dy, stride_pred,
+                                       stride_target, team)
+    rows.done(status)
+    return total[0]

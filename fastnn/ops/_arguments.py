@@ -1,0 +1,271 @@
+"""Arguments of functions on arrays: what may come in, where results go.
+
+(a) An operand is float32 or float64 (nothing is cast) and of any strides, alignment and byte order; where the core
+    cannot read it in place it gets a copy.
+(b) A result goes to a new array or to `out`, which must fit exactly. An `out` that lies in the memory of an input is
+    refused, unless it is that input and the function says that it works in place.
+"""
+
+import sys
+from math import prod
+
+import numpy as np
+
+from .._checks import integer, suggest, unknown_keyword
+from .._core.threads import MAX_THREADS
+
+
+def operand(name, value, like=None):
+    """`value` as an array of floats, as it lies in memory.
+
+    Parameters
+    ----------
+    name : str
+    value : array_like
+    like : (str, ndarray), optional
+        Another operand and its name, whose dtype it must have.
+    """
+    if is_masked(value):
+        raise TypeError(f"{name}: expected an array of floats, got a masked array; fill it first")
+    array = np.asarray(value)
+    dtype = array.dtype
+    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
+        what = (
+            f"an array of dtype {dtype}"
+            if isinstance(value, np.ndarray)
+            else describe(value, dtype)
+        )
+        raise TypeError(f"{name}: expected float32 or float64, got {what}")
+    if like is not None and dtype.itemsize != like[1].dtype.itemsize:
+        other = like[1].dtype.newbyteorder("=")
+        raise TypeError(f"{name}: expected {other} like {like[0]}, got {dtype.newbyteorder('=')}")
+    return array
+
+
+def is_masked(value):
+    return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)
+
+
+def describe(value, dtype):
+    """What an error says of something that is no array of floats."""
+    kind = type(value).__name__
+    return kind if dtype.kind == "O" else f"{kind} of dtype {dtype}"
+
+
+def expect_shape(name, array, shape, why):
+    """ValueError unless `array` has this shape."""
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}{why}, got {array.shape}")
+    return array
+
+
+def at_least(name, array, ndim):
+    """ValueError if `array` has fewer axes."""
+    if array.ndim < ndim:
+        axes = "axis" if ndim == 1 else "axes"
+        raise ValueError(f"{name}: expected at least {ndim} {axes}, got shape {array.shape}")
+    return array
+
+
+def flat(array):
+    """The same numbers, C-contiguous, aligned, in native byte order."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+
+
+def matrix(array, axis=-1):
+    """(rows, features) with contiguous rows, a view if possible: the axes before `axis`, and the others.
+
+    A vector is one row for axis -1 and one column for axis 1."""
+    split = array.ndim - 1 if axis == -1 else axis
+    shape = prod(array.shape[:split]), prod(array.shape[split:])
+    if array.ndim == 2 and split == 1 and has_rows(array):
+        return array
+    return flat(array).reshape(shape)
+
+
+def has_rows(array):
+    """Whether the core can read or write the rows of a 2-D array where they lie."""
+    item = array.itemsize
+    if not (array.flags.aligned and array.dtype.isnative):
+        return False
+    near = array.shape[1] <= 1 or array.strides[1] == item
+    return near and abs(array.strides[0]) >= array.shape[1] * item and array.strides[0] % item == 0
+
+
+def overlaps(a, b):
+    """Whether two arrays have a byte in common (a case too hard to decide counts as yes)."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=1 << 16)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def is_same(a, b):
+    """Whether two arrays are the same elements in the same order."""
+    return (
+        a.shape == b.shape
+        and a.strides == b.strides
+        and a.dtype == b.dtype
+        and a.__array_interface__["data"] == b.__array_interface__["data"]
+    )
+
+
+class Result:
+    """Where one result goes: `array` is given to the core, `finish()` to the caller.
+
+    Parameters
+    ----------
+    out : ndarray or None
+        The caller's.
+    shape : tuple
+    dtype : numpy dtype
+    inputs : dict
+        Name to array, of everything that is read.
+    in_place : tuple of str
+        Inputs that `out` may be.
+    axis : int or None
+        None: `array` is contiguous, of shape `shape`; else a matrix, as `matrix` makes it.
+    name : str
+    """
+
+    __slots__ = ("out", "array")
+
+    def __init__(self, out, shape, dtype, inputs, in_place=(), axis=None, name="out"):
+        dtype = dtype.newbyteorder("=")
+        if out is None:
+            out = np.empty(shape, dtype)
+        else:
+            writeable(name, out, dtype)
+            expect_shape(name, out, shape, "")
+            for other, array in inputs.items():
+                if array is None or not overlaps(out, array):
+                    continue
+                if other not in in_place or not is_same(out, array):
+                    where = "only partly" if other in in_place else "which is still being read"
+                    raise ValueError(f"{name}: shares memory with {other}, {where}")
+        self.out = out
+        fits = out.flags.c_contiguous and out.flags.aligned
+        if not fits and axis is not None and out.ndim == 2:
+            fits = has_rows(out)
+        array = out if fits else np.empty(shape, dtype)
+        self.array = array if axis is None else matrix(array, axis)
+
+    def finish(self):
+        if not np.may_share_memory(self.array, self.out):
+            self.out[...] = self.array.reshape(self.out.shape)
+        return self.out
+
+
+def writeable(name, array, dtype):
+    """TypeError or ValueError unless `array` can be written to as it is."""
+    if not isinstance(array, np.ndarray) or is_masked(array):
+        raise TypeError(f"{name}: expected an ndarray to write to, got {type(array).__name__}")
+    if array.dtype != dtype:
+        raise TypeError(f"{name}: expected dtype {dtype}, got {array.dtype}")
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: expected an array that can be written to, got a read-only one")
+    return array
+
+
+def several(out, names):
+    """`out` for several results: a tuple with an array or None for each of `names`."""
+    if out is None:
+        return (None,) * len(names)
+    if not isinstance(out, (tuple, list)) or len(out) != len(names):
+        got = f"{len(out)} of them" if isinstance(out, (tuple, list)) else type(out).__name__
+        raise TypeError(f"out: expected a tuple ({', '.join(names)}), got {got}")
+    given = [(n, a) for n, a in zip(names, out, strict=True) if isinstance(a, np.ndarray)]
+    apart(given)
+    return tuple(out)
+
+
+def apart(given):
+    """ValueError if two of the (name, array) pairs share memory."""
+    for i, (name, array) in enumerate(given):
+        for other, before in given[:i]:
+            if overlaps(array, before):
+                raise ValueError(f"{name}: shares memory with {other}")
+
+
+def class_numbers(name, value, shape, classes):
+    """Class numbers of any integer dtype as int32, of a shape that may have one more axis of length 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: expected class numbers of an integer dtype, got dtype {array.dtype}"
+        )
+    if array.shape == (*shape, 1):
+        array = array[..., 0]
+    expect_shape(name, array, shape, ", one class number a row")
+    if array.size:
+        low, high = array.min(), array.max()
+        if low < 0 or high >= classes:
+            bad = low if low < 0 else high
+            raise ValueError(f"{name}: expected classes 0 to {classes - 1}, got {bad}")
+    return array.astype(np.int32, order="C", copy=True).reshape(-1)
+
+
+def scalar(name, value):
+    """A parameter as a float; anything but NaN."""
+    try:
+        x = float(value)
+    except (TypeError, ValueError, OverflowError):
+        x = None
+    if x is None or isinstance(value, (str, bytes)) or getattr(value, "ndim", 0):
+        raise TypeError(f"{name}: expected a number, got {value!r} of type {type(value).__name__}")
+    if x != x:
+        raise ValueError(f"{name}: expected a number, got nan")
+    return x
+
+
+def whole(name, value, bits):
+    """A counter or seed: an integer from 0 to 2**bits - 1."""
+    n = integer(name, value, minimum=0)
+    if n >= 1 << bits:
+        raise ValueError(f"{name}: expected an integer below 2**{bits}, got {value!r}")
+    return n
+
+
+def team(threads):
+    """The argument `threads`, checked."""
+    if threads is not None and integer("threads", threads, minimum=1) > MAX_THREADS:
+        raise ValueError(f"threads: expected 1 to {MAX_THREADS} or None, got {threads}")
+    return None if threads is None else int(threads)
+
+
+def find_row(kind, name, rows):
+    """The entry of `name` in a dict of rows."""
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: expected a name, got {name!r} of type {type(name).__name__}")
+    if name not in rows:
+        raise ValueError(f"unknown {kind} {name!r}.{suggest(name, rows)} Known: {', '.join(rows)}.")
+    return rows[name]
+
+
+def row_values(function, defaults, given):
+    """Parameters of a row, in its order."""
+    for name in given:
+        if name not in defaults:
+            raise unknown_keyword(function, name, list(defaults))
+    return [scalar(name, given.get(name, default)) for name, default in defaults.items()]
+
+
+def summary(defaults):
+    """Parameters of a row, for a docstring."""
+    return ", ".join(f"{k}={v:g}" for k, v in defaults.items()) or "none"
+
+
+def publish(module, functions):
+    """Give (name, function) pairs to a module, as if each were written there; returns the names."""
+    names = []
+    for name, function in functions:
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = module["__name__"]
+        module[name] = function
+        names.append(name)
+    return names

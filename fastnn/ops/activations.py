@@ -1,0 +1,287 @@
+"""Activations: every row of the kernels' list, softmax and log-softmax."""
+
+from .._core import activations as core
+from .._core.kernels import activation_rows
+from . import _arguments as a
+
+_GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
+_ROWS = {name: (defaults, from_input) for name, defaults, from_input in activation_rows()}
+
+__all__ = [
+    "activation",
+    "activation_grad",
+    "softmax",
+    "softmax_grad",
+    "log_softmax",
+    "log_softmax_grad",
+]
+
+
+def find_activation(name, given):
+    """(row, its parameters, whether its derivative needs the input)."""
+    defaults, from_input = a.find_row("activation", name, _ROWS)
+    if not defaults and given and name + _GENERAL in _ROWS:
+        name += _GENERAL
+        defaults, from_input = _ROWS[name]
+    return name, a.row_values(name.removesuffix(_GENERAL), defaults, given), from_input
+
+
+def activation(name, x, out=None, threads=None, **params):
+    """Activation by name: ``y = f(x)``, element by element.
+
+    Parameters
+    ----------
+    name : str
+        A row of the kernels' list; each is a function of this module too.
+    x : array_like
+    out : ndarray, optional
+        May be `x` itself.
+    threads : int, optional
+    **params : float
+        Parameters of the row.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`, also if that is ().
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong dtype or parameter name; for an unknown activation, a NaN as parameter, or an `out` that does not
+        fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.activation("leaky_relu", np.array([-1.0, 2.0]), negative_slope=0.1)
+    array([-0.1,  2. ])
+    """
+    threads = a.team(threads)
+    row, values, _ = find_activation(name, params)
+    x = a.operand("x", x)
+    y = a.Result(out, x.shape, x.dtype, {"x": x}, in_place=("x",))
+    core.forward(row, y.array, a.flat(x), values, threads)
+    return y.finish()
+
+
+def activation_grad(name, dy, t, out=None, threads=None, **params):
+    """Gradient of an activation: ``dx = dy f'(·)``.
+
+    Parameters
+    ----------
+    name : str
+    dy : array_like
+    t : array_like, like dy
+        What the derivative is computed from: the output y, or for some activations the input x. Their own functions
+        say which (``help(ops.elu_grad)``).
+    out : ndarray, optional
+        May be `dy` or `t` itself.
+    threads : int, optional
+    **params : float
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `activation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> y = ops.sigmoid(np.array([0.0]))
+    >>> ops.activation_grad("sigmoid", np.ones(1), y)
+    array([0.25])
+    """
+    threads = a.team(threads)
+    row, values, _ = find_activation(name, params)
+    dy = a.operand("dy", dy)
+    t = a.expect_shape("t", a.operand("t", t, ("dy", dy)), dy.shape, " like dy")
+    dx = a.Result(out, dy.shape, dy.dtype, {"dy": dy, "t": t}, in_place=("dy", "t"))
+    core.backward(row, dx.array, a.flat(dy), a.flat(t), values, threads)
+    return dx.finish()
+
+
+def _row_wise(log, x, out, threads):
+    threads = a.team(threads)
+    x = a.at_least("x", a.operand("x", x), 1)
+    y = a.Result(out, x.shape, x.dtype, {"x": x}, in_place=("x",), axis=-1)
+    core.softmax(log, y.array, a.matrix(x), threads)
+    return y.finish()
+
+
+def _row_wise_grad(log, dy, y, out, threads):
+    threads = a.team(threads)
+    dy = a.at_least("dy", a.operand("dy", dy), 1)
+    y = a.expect_shape("y", a.operand("y", y, ("dy", dy)), dy.shape, " like dy")
+    dx = a.Result(out, dy.shape, dy.dtype, {"dy": dy, "y": y}, in_place=("dy", "y"), axis=-1)
+    core.softmax_grad(log, dx.array, a.matrix(dy), a.matrix(y), threads)
+    return dx.finish()
+
+
+def softmax(x, out=None, threads=None):
+    """Softmax over the last axis: ``y = exp(x - m) / Σ exp(x - m)``, m the largest of the row.
+
+    Parameters
+    ----------
+    x : array_like (..., K)
+    out : ndarray, optional
+        May be `x` itself.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray (..., K)
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.softmax(np.array([[0.0, 1e8], [7.0, 7.0]]))
+    array([[0. , 1. ],
+           [0.5, 0.5]])
+    """
+    return _row_wise(False, x, out, threads)
+
+
+def softmax_grad(dy, y, out=None, threads=None):
+    """Gradient of `softmax`: ``dx = y (dy - Σ y dy)``.
+
+    Parameters
+    ----------
+    dy, y : array_like (..., K)
+        y: what `softmax` returned.
+    out : ndarray, optional
+        May be `dy` or `y` itself.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray (..., K)
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.softmax_grad(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+    array([ 0.25, -0.25])
+    """
+    return _row_wise_grad(False, dy, y, out, threads)
+
+
+def log_softmax(x, out=None, threads=None):
+    """Logarithm of softmax over the last axis: ``y = (x - m) - log Σ exp(x - m)``, m the largest of the row.
+
+    Parameters
+    ----------
+    x : array_like (..., K)
+    out : ndarray, optional
+        May be `x` itself.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray (..., K)
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return _row_wise(True, x, out, threads)
+
+
+def log_softmax_grad(dy, y, out=None, threads=None):
+    """Gradient of `log_softmax`: ``dx = dy - exp(y) Σ dy``.
+
+    Parameters
+    ----------
+    dy, y : array_like (..., K)
+        y: what `log_softmax` returned.
+    out : ndarray, optional
+        May be `dy` or `y` itself.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray (..., K)
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.log_softmax_grad(np.array([1.0, 0.0]), np.log([0.5, 0.5]))
+    array([ 0.5, -0.5])
+    """
+    return _row_wise_grad(True, dy, y, out, threads)
+
+
+def _activation_functions(name, defaults, from_input):
+    plain = not _ROWS[name][0]
+
+    def function(x, out=None, threads=None, **params):
+        return activation(name, x, out, threads, **params)
+
+    def gradient(dy, t, out=None, threads=None, **params):
+        return activation_grad(name, dy, t, out, threads, **params)
+
+    function.__doc__ = f"""Activation {name}: ``activation({name!r}, x, ...)``.
+
+    Parameters: {a.summary(defaults)}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.{name}(np.ones((2, 3), np.float32)).shape
+    (2, 3)
+    """
+    t = "the output y" if not from_input else "the input x"
+    if plain and defaults:
+        t += ", with parameters the input x"
+    gradient.__doc__ = f"""Gradient of {name}: ``activation_grad({name!r}, dy, t, ...)``, where t is {t}.
+
+    Parameters: {a.summary(defaults)}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.{name}_grad(np.zeros(2), np.ones(2))
+    array([0., 0.])
+    """
+    return function, gradient
+
+
+def _functions():
+    for name, (defaults, from_input) in _ROWS.items():
+        if not name.endswith(_GENERAL):
+            general = _ROWS.get(name + _GENERAL, (defaults,))[0]
+            function, gradient = _activation_functions(name, general, from_input)
+            yield from ((name, function), (f"{name}_grad", gradient))
+
+
+__all__.extend(a.publish(globals(), _functions()))

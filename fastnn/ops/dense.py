@@ -1,0 +1,136 @@
+"""Dense layers."""
+
+from .._core import dense as core
+from . import _arguments as a
+from .activations import find_activation
+
+__all__ = ["dense_forward", "dense_backward"]
+
+
+def _fused(activation):
+    """The same for an argument of a dense layer: None, a name or (name, {parameter: value})."""
+    if activation is None:
+        return None, (), False
+    name, given = (
+        activation if isinstance(activation, tuple) and len(activation) == 2 else (activation, {})
+    )
+    if not isinstance(given, dict):
+        raise TypeError(
+            f"activation: expected a name or (name, dict of parameters), got {activation!r}"
+        )
+    return find_activation(name, given)
+
+
+def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
+    """Dense layer: ``y = f(x w + b)``.
+
+    Parameters
+    ----------
+    x : array_like (..., I)
+    w : array_like (I, O)
+    b : array_like (O,), optional
+    activation : str or (str, dict), optional
+        A name for `activation`, with its parameters.
+    out : ndarray (..., O), optional
+        Must not share memory with an input.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray (..., O)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong dtype; for a wrong shape, an unknown activation, or an `out` that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> ops.dense_forward(np.eye(2), np.array([[1.0, -2.0], [3.0, 4.0]]), np.ones(2), "relu")
+    array([[2., 0.],
+           [4., 5.]])
+    """
+    threads = a.team(threads)
+    x = a.at_least("x", a.operand("x", x), 1)
+    w = _kernel(a.operand("w", w, ("x", x)), x.shape[-1], "x")
+    if b is not None:
+        b = a.expect_shape(
+            "b", a.operand("b", b, ("x", x)), w.shape[1:], ", one for each column of w"
+        )
+    row, values, _ = _fused(activation)
+    y = a.Result(out, (*x.shape[:-1], w.shape[1]), x.dtype, {"x": x, "w": w, "b": b}, axis=-1)
+    core.forward(
+        y.array, a.matrix(x), a.matrix(w), None if b is None else a.flat(b), row, values, threads
+    )
+    return y.finish()
+
+
+def _kernel(w, inputs, like):
+    if w.ndim != 2 or w.shape[0] != inputs:
+        raise ValueError(
+            f"w: expected shape ({inputs}, units), as {like} has {inputs} features, got {w.shape}"
+        )
+    return w
+
+
+def dense_backward(dy, x, w, activation=None, t=None, out=None, threads=None):
+    """Gradients of a dense layer: ``dz = dy f'(t)``, ``dx = dz wᵀ``, ``dw = xᵀ dz``, ``db = Σ dz``.
+
+    Parameters
+    ----------
+    dy : array_like (..., O)
+    x : array_like (..., I)
+    w : array_like (I, O)
+    activation : str or (str, dict), optional
+        That of the layer, if `dy` is the gradient of its output.
+    t : array_like (..., O), optional
+        With an activation: what its derivative is computed from (see `activation_grad`).
+    out : tuple of three, optional
+        Arrays or None for dx, dw, db; they must not share memory with an input or each other.
+    threads : int, optional
+
+    Returns
+    -------
+    dx : ndarray (..., I)
+    dw : ndarray (I, O)
+    db : ndarray (O,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `dense_forward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> dx, dw, db = ops.dense_backward(np.ones((1, 1)), np.array([[3.0, 4.0]]), np.array([[1.0], [2.0]]))
+    >>> dx, dw.ravel(), db
+    (array([[1., 2.]]), array([3., 4.]), array([1.]))
+    """
+    threads = a.team(threads)
+    x = a.at_least("x", a.operand("x", x), 1)
+    w = _kernel(a.operand("w", w, ("x", x)), x.shape[-1], "x")
+    shape = (*x.shape[:-1], w.shape[1])
+    dy = a.expect_shape("dy", a.operand("dy", dy, ("x", x)), shape, ", as x and w have it")
+    row, values, _ = _fused(activation)
+    if (row is None) != (t is None):
+        raise ValueError(
+            "t: expected exactly with an activation: what its derivative is computed from"
+        )
+    if t is not None:
+        t = a.expect_shape("t", a.operand("t", t, ("x", x)), shape, " like dy")
+    outs, names = a.several(out, ("dx", "dw", "db")), ("dx", "dw", "db")
+    inputs = {"dy": dy, "x": x, "w": w, "t": t}
+    shapes, axes = (x.shape, w.shape, w.shape[1:]), (-1, -1, None)
+    results = [a.Result(o, s, x.dtype, inputs, axis=i, name=f"out ({n})")
+               for o, s, i, n in zip(outs, shapes, axes, names, strict=True)]  # fmt: skip
+    dx, dw, db = (r.array for r in results)
+    if dy.size == 0:  # the sums are over nothing
+        dx[...], dw[...], db[...] = 0, 0, 0
+    else:
+        core.backward(dx, dw, db, a.matrix(dy), a.matrix(x), a.matrix(w), None if t is None else a.matrix(t), row,
+                        values, threads)  # fmt: skip
+    return tuple(r.finish() for r in results)

@@ -1,0 +1,101 @@
+"""Optimizer steps: every row of the kernels' list."""
+
+from .._checks import integer
+from .._core import optimizers as core
+from .._core.kernels import optimizer_rows
+from . import _arguments as a
+
+_ROWS = {name: (defaults, states) for name, defaults, states in optimizer_rows()}
+
+__all__ = ["optimizer_step"]
+
+
+def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
+    """One step of an optimizer, in place.
+
+    Parameters
+    ----------
+    name : str
+        A row of the kernels' list; each is a function ``<name>_step`` of this module too.
+    w : ndarray
+        The parameters; updated.
+    states : list of ndarray, like w
+        The state vectors of the row, all zero at first; updated. An empty list: zero, and not kept.
+    g : array_like, like w
+    lr : float
+        Learning rate.
+    t : int
+        Number of the step: 1, 2, …
+    threads : int, optional
+    **params : float
+        Parameters of the row.
+
+    Returns
+    -------
+    ndarray
+        `w`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong dtype or parameter name, or what is no array to write to; for a wrong shape or number of states, an
+        unknown optimizer, or arrays that share memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> w, momentum = np.array([1.0]), np.zeros(1)
+    >>> ops.optimizer_step("sgd", w, [momentum], np.array([2.0]), lr=0.1, momentum=0.9)
+    array([0.8])
+    >>> ops.sgd_step(w, [momentum], np.array([0.0]), lr=0.1, momentum=0.9), momentum
+    (array([0.62]), array([-0.18]))
+    """
+    threads = a.team(threads)
+    defaults, expected = a.find_row("optimizer", name, _ROWS)
+    values = a.row_values(f"{name}_step", defaults, params)
+    lr, t = a.scalar("lr", lr), a.whole("t", integer("t", t, minimum=1), 64)
+    if not isinstance(states, (list, tuple)):
+        raise TypeError(f"states: expected a list of arrays, got {type(states).__name__}")
+    if len(states) not in (0, len(expected)):
+        raise ValueError(
+            f"states: expected {len(expected)} ({', '.join(expected)}) or none, got {len(states)}"
+        )
+    g = a.operand("g", g)
+    dtype = g.dtype.newbyteorder("=")
+    named = [("w", w), *((f"states[{i}]", s) for i, s in enumerate(states))]
+    for n, array in named:
+        a.expect_shape(n, a.writeable(n, array, dtype), g.shape, " like g")
+    a.apart([*named, ("g", g)])
+    flats = [a.flat(array) for _, array in named]
+    core.step(name, flats[0], flats[1:], a.flat(g), lr, t, values, threads)
+    for (_, array), flat in zip(named, flats, strict=True):
+        if flat is not array:
+            array[...] = flat
+    return w
+
+
+def _step_function(name, defaults, states):
+    def function(w, states, g, lr, t=1, threads=None, **params):
+        return optimizer_step(name, w, states, g, lr, t, threads, **params)
+
+    function.__doc__ = f"""One step of {name}, in place: ``optimizer_step({name!r}, w, states, g, lr, t, ...)``.
+
+    States: {", ".join(states) or "none"}. Parameters: {a.summary(defaults)}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import ops
+    >>> w = np.ones(3)
+    >>> ops.{name}_step(w, [np.zeros(3) for _ in range({len(states)})], np.zeros(3), lr=0.1)
+    array([1., 1., 1.])
+    """
+    return function
+
+
+__all__.extend(
+    a.publish(
+        globals(), ((f"{name}_step", _step_function(name, *row)) for name, row in _ROWS.items())
+    )
+)

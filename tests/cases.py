@@ -1,0 +1,178 @@
+"""One `Case` for each configuration of what the kernels' lists have: how to draw inputs, what is right, how exactly.
+
+(a) A new row needs a case here; `test_cases.py` refuses a row without one, and runs all its loops on it.
+(b) References are those of `reference.py`: float64 NumPy, nothing of ours.
+(c) `ulps` is the error allowed, in units of the dtype's epsilon times max(|right|, `scale`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import reference as ref
+
+INF = np.inf
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    Attributes
+    ----------
+    kind : {"activation", "loss", "optimizer", "metric"}
+    name : str
+        The row.
+    reference : callable
+        activation: x -> (y, dy/dx); loss: (y_true, y_pred) -> (value of each row, its derivative by y_pred);
+        metric: the same -> mean over rows; optimizer: (w, [g, ...], lr) -> w after those steps.
+    params : dict
+        Arguments of the row that are not its defaults.
+    domain : (low, high)
+        Where inputs, or predictions, are drawn from.
+    targets : callable
+        (rng, rows, outputs) -> y_true.
+    ulps, scale : float
+    kinks : tuple of float
+        Central differences keep away from these.
+    limits : (float, float)
+        f(-inf), f(+inf).
+    """
+
+    kind: str
+    name: str
+    reference: Callable
+    params: dict = field(default_factory=dict)
+    domain: tuple = (-4.0, 4.0)
+    targets: Callable = None
+    ulps: float = 8
+    scale: float = 1.0
+    kinks: tuple = ()
+    limits: tuple = (0.0, INF)
+
+    def __str__(self):
+        return "-".join([self.name, *(f"{k}={v:g}" for k, v in self.params.items())])
+
+    def draw(self, rng, shape, dtype):
+        """Inputs of the domain, none nearer than 0.01 to a kink."""
+        x = rng.uniform(*self.domain, size=shape)
+        for kink in self.kinks:
+            x = np.where(np.abs(x - kink) < 0.01, kink + 0.02, x)
+        return x.astype(dtype)
+
+
+def _activation(name, *, like=None, limits=(0.0, INF), ulps=8, kinks=(), **params):
+    name_of_reference = like or name
+
+    def reference(x):
+        return ref.activation(name_of_reference, x, **params), ref.activation_backward(
+            name_of_reference, x, np.ones_like(x), **params
+        )
+
+    return Case(
+        "activation", name, reference, params, ulps=ulps, kinks=kinks, limits=limits
+    )
+
+
+def _labels(rng, rows, outputs):
+    return rng.integers(0, outputs, rows)
+
+
+def _one_hot(rng, rows, outputs):
+    return np.eye(outputs)[_labels(rng, rows, outputs)]
+
+
+def _shares(rng, rows, outputs):
+    return rng.dirichlet(np.ones(outputs), rows)
+
+
+def _numbers(rng, rows, outputs):
+    return rng.normal(size=(rows, outputs))
+
+
+def _bits(rng, rows, outputs):
+    return rng.integers(0, 2, (rows, outputs)).astype(float)
+
+
+def _loss(name, function, targets, domain=(-4.0, 4.0), ulps=16, scale=1.0, options=None, **params):
+    options = options or {}
+
+    def reference(y_true, y_pred):
+        return function(y_true, y_pred, **options, **params)
+
+    return Case(
+        "loss", name, reference, params, domain=domain, targets=targets, ulps=ulps, scale=scale
+    )
+
+
+def _optimizer(name, cls, ulps=64, **params):
+    def reference(w, grads, lr):
+        w = np.array(w, np.float64)
+        optimizer = cls(lr, **params)
+        for g in grads:
+            optimizer.apply([w], [np.asarray(g, np.float64)])
+        return w
+
+    return Case("optimizer", name, reference, {k: float(v) for k, v in params.items()}, ulps=ulps)
+
+
+def _metric(name, function, targets, domain=(-4.0, 4.0)):
+    def reference(y_true, y_pred):
+        return float(np.mean(function(y_true, y_pred)))
+
+    return Case("metric", name, reference, domain=domain, targets=targets)
+
+
+LOGITS = {"from_logits": True}
+PROBABILITY = (0.02, 0.98)
+SELU_MIN = -ref.SELU_ALPHA * ref.SELU_SCALE
+
+CASES = [
+    _activation("linear", limits=(-INF, INF), ulps=0),
+    _activation("relu", kinks=(0.0,), ulps=0),
+    _activation("relu_general", like="relu", kinks=(0.0,), ulps=0),
+    _activation("relu_general", like="relu", max_value=1.5, kinks=(0.0, 1.5), limits=(0.0, 1.5)),
+    _activation("relu_general", like="relu", max_value=6.0, negative_slope=0.1, threshold=0.5,
+                kinks=(0.5, 6.0), limits=(-INF, 6.0)),
+    _activation("leaky_relu", kinks=(0.0,), limits=(-INF, INF)),
+    _activation("leaky_relu", negative_slope=-0.5, kinks=(0.0,), limits=(INF, INF)),
+    _activation("leaky_relu", negative_slope=0.0, kinks=(0.0,)),
+    _activation("elu", kinks=(0.0,), limits=(-1.0, INF)),
+    _activation("elu", alpha=0.25, kinks=(0.0,), limits=(-0.25, INF)),
+    _activation("selu", kinks=(0.0,), limits=(SELU_MIN, INF)),
+    _activation("sigmoid", limits=(0.0, 1.0)),
+    _activation("tanh", limits=(-1.0, 1.0)),
+    _loss("mean_squared_error", ref.mean_squared_error, _numbers, scale=4.0),
+    _loss("mean_absolute_error", ref.mean_absolute_error, _numbers, scale=4.0),
+    _loss("binary_crossentropy", ref.binary_crossentropy, _bits, PROBABILITY, scale=50.0),
+    _loss("binary_crossentropy", ref.binary_crossentropy, _bits, PROBABILITY, scale=50.0, label_smoothing=0.1),
+    _loss("binary_crossentropy_logits", ref.binary_crossentropy, _bits, scale=4.0, options=LOGITS),
+    _loss("binary_crossentropy_logits", ref.binary_crossentropy, _bits, scale=4.0, options=LOGITS,
+          label_smoothing=0.2),
+    _loss("sparse_softmax_crossentropy", ref.sparse_categorical_crossentropy, _labels, scale=4.0, options=LOGITS),
+    _loss("softmax_crossentropy", ref.categorical_crossentropy, _one_hot, scale=4.0, options=LOGITS),
+    _loss("softmax_crossentropy", ref.categorical_crossentropy, _numbers, ulps=64, scale=16.0, options=LOGITS),
+    _loss("softmax_crossentropy", ref.categorical_crossentropy, _shares, scale=4.0, options=LOGITS,
+          label_smoothing=0.1),
+    _loss("sparse_crossentropy", ref.sparse_categorical_crossentropy, _labels, PROBABILITY, scale=50.0),
+    _loss("crossentropy", ref.categorical_crossentropy, _one_hot, PROBABILITY, scale=50.0),
+    _loss("crossentropy", ref.categorical_crossentropy, _shares, PROBABILITY, scale=50.0, label_smoothing=0.1),
+    _optimizer("sgd", ref.SGD),
+    _optimizer("sgd", ref.SGD, momentum=0.9),
+    _optimizer("sgd", ref.SGD, momentum=0.9, nesterov=True),
+    _optimizer("adam", ref.Adam),
+    _optimizer("adam", ref.Adam, beta_1=0.5, beta_2=0.9, epsilon=1e-3),
+    _metric("sparse_accuracy", ref.METRICS["sparse_categorical_accuracy"], _labels),
+    _metric("categorical_accuracy", ref.METRICS["categorical_accuracy"], _one_hot),
+    _metric("binary_accuracy", ref.METRICS["binary_accuracy"], _bits, (0.0, 1.0)),
+]  # fmt: skip
+# every loss is a metric too
+CASES += [
+    Case("metric", c.name, lambda t, y, c=c: float(np.mean(c.reference(t, y)[0])), c.params, domain=c.domain,
+         targets=c.targets, ulps=c.ulps, scale=c.scale)
+    for c in CASES
+    if c.kind == "loss"
+]  # fmt: skip
+
+
+def cases(kind):
+    return [c for c in CASES if c.kind == kind]
