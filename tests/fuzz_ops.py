@@ -12,7 +12,6 @@ import sys
 import time
 
 import numpy as np
-
 from fastnn import ops
 from fastnn._core import kernels
 
@@ -93,7 +92,7 @@ class Draw:
 
     def like(self, *arrays):
         """An argument `out`: none, a fitting one, a wrong one, or one in the memory of an input."""
-        return self.out(np.shape(arrays[0]), arrays)
+        return self.out(getattr(arrays[0], "shape", ()), arrays)
 
     def out(self, shape, arrays):
         if self.chance(0.6):
@@ -131,12 +130,12 @@ class Draw:
         return int(self.rng.integers(low, high)) if self.chance(0.95) else self.pick([-1, 2**32, 2**64, 1.5, None, 0])
 
     def labels(self, shape, classes):
-        y = self.rng.integers(0, max(1, classes), shape)
+        y = np.asarray(self.rng.integers(0, max(1, classes), shape))
         if self.chance(0.1):
             y = y + self.pick([-1, 1, 1000, 2**40])
         with np.errstate(all="ignore"):
             y = y.astype(self.pick(["i1", "u1", "i2", "i4", "i8", "u8", ">i4", ">u8"]) if self.chance(0.97) else "f8")
-        return self.place(y)
+        return self.place(np.asarray(y))
 
     def lead(self):
         return tuple(self.size() for _ in range(self.pick([0, 1, 1, 1, 1, 2]))) if self.chance(0.3) else (self.size(),)
@@ -225,7 +224,8 @@ def dropout(d):
 
 def philox(d):
     counter = [d.integer(0, 2**32) for _ in range(d.pick([4, 4, 4, 3]))]
-    return ops.philox, [d.integer(0, 300), counter, [d.integer(0, 2**32) for _ in range(2)]], {}
+    n = d.pick([d.size(), -1, 2.0, 2**64]) if d.chance(0.1) else d.size()  # 2**32 words would take their time
+    return ops.philox, [n, counter, [d.integer(0, 2**32) for _ in range(2)]], {}
 
 
 def clipping(d):
