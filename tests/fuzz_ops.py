@@ -12,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+
 from fastnn import ops
 from fastnn._core import kernels
 

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from cases import CASES, cases
+
 from fastnn import ops
 from fastnn._core import kernels, rows
 

@@ -13,9 +13,10 @@ import threading
 import numpy as np
 import pytest
 import reference as ref
+from scipy import special
+
 from fastnn import ops
 from fastnn._core import blas, kernels, rows
-from scipy import special
 
 DTYPES = ["float32", "float64"]
 THREADS = [1, 2, 3]
