@@ -91,19 +91,6 @@ def images(n):
     return x, rng.integers(0, 10, n).astype(np.uint8)
 
 
-def one_layer(kind, sizes, dtype):
-    """(model, x, dy) of a single dense layer of (batch, inputs, outputs)."""
-    batch, inputs, outputs = sizes
-    fastnn.set_random_seed(0)
-    model = fastnn.Sequential([fastnn.Input(shape=(inputs,)), fastnn.layers.Dense(outputs)], dtype=dtype)
-    model.compile(loss="mean_squared_error", optimizer="sgd")
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, inputs), np.float32).astype(dtype)
-    dy = rng.standard_normal((batch, outputs), np.float32).astype(dtype)
-    model.forward(x, training=True)
-    return model, x, dy
-
-
 class Threads:
     """Base: the last parameter of every benchmark here is the number of threads."""
 

@@ -5,12 +5,14 @@ import sys
 
 from . import common
 
-# The time to import fastnn in a process that has NumPy already, in a fresh interpreter each.
+# In a process that has NumPy already, a fresh one each: the bare import, and with what a model needs.
 IMPORT = """
-import time
+import sys, time
 import numpy
 start = time.perf_counter()
 import fastnn
+if sys.argv[1] == "model":
+    fastnn.Sequential, fastnn.layers, fastnn.optimizers
 print(time.perf_counter() - start)
 """
 # Resident peak of a whole process; benchmarks of asv's own (peakmem_) start from a process that holds asv.
@@ -40,10 +42,12 @@ def run(program, *arguments):
 
 
 class Import:
+    params = ["bare", "model"]
+    param_names = ["what"]
     timeout = 120
 
-    def track_import_ms(self):
-        return 1000 * min(run(IMPORT) for _ in range(3 if common.QUICK else 15))
+    def track_import_ms(self, what):
+        return 1000 * min(run(IMPORT, what) for _ in range(3 if common.QUICK else 15))
 
     track_import_ms.unit = "ms beyond NumPy"
 
