@@ -179,6 +179,14 @@ def test_idx_types_and_shapes(tmp_path, code, shape):
         np.testing.assert_array_equal(got, array)
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_idx_starts_with_two_zeros(tmp_path, at):
+    content = bytearray(idx(np.arange(12, dtype=np.uint8).reshape(3, 4)))
+    content[at] = 1
+    with pytest.raises(ValueError, match="not an IDX file"):
+        _idx.read_idx(put(tmp_path / "wrong", bytes(content)))
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_idx_every_truncation_is_a_value_error(tmp_path, pack):
     content = pack(idx(np.arange(12, dtype=np.uint8).reshape(3, 4)))

@@ -83,9 +83,12 @@ def test_dense(dtype, isa):
     assert checks == len(sizes(isa, dtype)) * 5 * 4
 
 
-@pytest.mark.parametrize("shape", [(1025, 70, 130), (2100, 5, 3), (3, 1500, 40), (700, 200, 1)])
+BLOCKS = [(1025, 70, 130), (2100, 5, 3), (700, 200, 1), (20, 3000, 200), (40, 200, 3000), (600, 1500, 70)]
+
+
+@pytest.mark.parametrize("shape", BLOCKS)
 @each_dtype
-def test_dense_in_blocks(shape, dtype, isa):
+def test_dense_in_blocks_and_slices(shape, dtype, isa):
     B, inputs, units = shape
     x, w, dy = normal((B, inputs), dtype), normal((inputs, units), dtype), normal((B, units), dtype)
     y = same_for_all_threads(lambda k: ops.dense_forward(x, w, threads=k))
