@@ -34,7 +34,7 @@ ROOMS = {
         "callbacks",
         "layers",
     },
-    "plan": {"graph", "lowering", "store", "program", "teams", "trainer"},
+    "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
     "models": {"models", "training", "fitting", "arrays", "progress", "summary"},
     "face": {"__init__", "__main__", "notes_models", "versions", "diagnostics", "saving"},
     "data": {"datasets"},
