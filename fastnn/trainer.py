@@ -160,8 +160,8 @@ class Trainer:
 
     def _core_sums(self):
         """Which of [loss, *metrics] the core sums up, in its order."""
-        penalty = any(n.kind == "activity" for n in self.nodes)
-        return ([0] if self.loss_row or penalty else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        loss = self.loss_row or any(n.kind == "activity" for n in self.nodes)
+        return ([0] if loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""

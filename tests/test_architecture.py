@@ -35,7 +35,7 @@ ROOMS = {
         "layers",
     },
     "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
-    "models": {"models", "training", "fitting", "arrays", "progress", "summary"},
+    "models": {"models", "training", "recalibration", "fitting", "arrays", "progress", "summary"},
     "face": {"__init__", "__main__", "notes_models", "versions", "diagnostics", "saving"},
     "data": {"datasets"},
 }

@@ -29,7 +29,8 @@ class PerFeature(Lowering):
         at = [self.at(lo, node, v) for v in vectors]
         lo.pl.emit(kernel, [lo.value(y), lo.value(x), *at, self.map(lo, node)], [y.size], s, split=split,
                    items=lo.panels(y.size),
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True), (("w", node), "r", False)])  # fmt: skip
+                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True),
+                           (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
     def emit_backward(self, lo, node, kernel, operands, s=(), access=()):

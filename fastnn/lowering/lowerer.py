@@ -219,7 +219,8 @@ class Lowerer:
         for i, penalty in enumerate(self.penalties):
             x = penalty.inputs[0]
             pl.emit("activity", [pl.keep(pl.partials[0]), self.value(x)], [x.size, int(alone and i == 0)],
-                    penalty.attrs["params"], split="samples", items=1, access=[(self.tensors[x], "r", False)])  # fmt: skip
+                    penalty.attrs["params"], split="samples", items=1,
+                    access=[(self.tensors[x], "r", False)])  # fmt: skip
 
     def python_loss_and_metrics(self):
         y, key, trainer = self.y, self.tensors[self.y], self.trainer
