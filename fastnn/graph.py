@@ -59,10 +59,10 @@ class Graph:
         return self._add("activation", [x], x.shape, {"row": row, "params": tuple(params)})
 
     def softmax(self, x):
-        return self._add("softmax", [x], x.shape, {"row": "softmax"})
+        return self._add("softmax", [x], x.shape, {"row": "softmax", "length": x.shape[-1]})
 
     def log_softmax(self, x):
-        return self._add("softmax", [x], x.shape, {"row": "log_softmax"})
+        return self._add("softmax", [x], x.shape, {"row": "log_softmax", "length": x.shape[-1]})
 
     def batch_norm(self, x, gamma, beta, mean, variance, momentum, epsilon, frozen=False):
         """Normalisation by the statistics of the batch while training; by the moving ones otherwise or if frozen."""
@@ -85,6 +85,33 @@ class Graph:
     def add(self, a, b):
         return self._add("add", [a, b], a.shape)
 
+    def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True):
+        """Each run of `length` features of a sample normalised by its own mean and variance."""
+        variables = {role: v for role, v in (("gamma", gamma), ("beta", beta)) if v is not None}
+        return self._add("layer_norm", [x], x.shape, {"length": length, "epsilon": epsilon}, variables, trainable)
+
+    def prelu(self, x, alpha, shape, trainable=True):
+        """x above 0, else ``alpha * x``; `alpha`, seen as an array of `shape`, is broadcast to a sample."""
+        return self._add("prelu", [x], x.shape, {"shape": tuple(shape)}, {"alpha": alpha}, trainable)
+
+    def normalize(self, x, mean, variance, shape, invert=False):
+        """``(x - mean) / sqrt(variance)``, or the inverse of that; broadcast as in `prelu`."""
+        attrs = {"shape": tuple(shape), "invert": bool(invert)}
+        return self._add("normalize", [x], x.shape, attrs, {"mean": mean, "variance": variance}, False)
+
+    def noise(self, x, row, params, seed_id):
+        """One of the kernels that draw a number for each element while training (src_c/loops/noise.inl.h)."""
+        return self._add("noise", [x], x.shape, {"row": row, "params": tuple(params), "id": seed_id})
+
+    def maxout(self, z, k):
+        """The largest of each `k` neighbouring features."""
+        return self._add("maxout", [z], (z.size // k,), {"k": k})
+
+    def activity(self, x, l1, l2):
+        """Adds ``(l1 sum|x| + l2 sum x^2) / batch`` to the loss; returns `x`."""
+        self._add("activity", [x], (), {"params": (l1, l2)})
+        return x
+
     def python(self, layer, x):
         """A layer in plain NumPy: ``layer.call(x, training)`` and ``layer.backward(dy)``."""
         shape = layer.compute_output_shape(x.shape)
@@ -100,6 +127,7 @@ class Graph:
 
 
 FUSES_ACTIVATION = ("dense", "batch_norm")
+SIDE_EFFECTS = ("activity",)  # of use although nobody reads the result
 
 
 def simplify(graph, x, y):
@@ -116,6 +144,7 @@ def simplify(graph, x, y):
         needed.add(tensor)
         if tensor.node is not None and tensor is not x:
             stack += tensor.node.inputs
+    needed.update(n.out for n in graph.nodes if n.kind in SIDE_EFFECTS and n.inputs[0] in needed)
     alias, nodes = {}, []
 
     def resolve(tensor):
@@ -126,6 +155,8 @@ def simplify(graph, x, y):
     for node in graph.nodes:
         if node.out not in needed:
             continue
+        if node.out is x and node.kind != "input":  # a piece that starts inside the graph
+            node = Node("input", [], x)
         inputs = [resolve(t) for t in node.inputs]
         if node.kind == "reshape":
             alias[node.out] = inputs[0]

@@ -65,6 +65,7 @@ class Planner:
         self.ops, self.parts, self.cuts = [], [], []
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
         self.kept = []  # arrays that operations point into
+        self.folds = []  # weights that are made from others before a run
         self.segment_start, self.segment_chunked = 0, 0
         self.segments = []
 
@@ -158,6 +159,16 @@ class Planner:
 
 class Program:
     """A planned and bound program: `core` runs it; `parts` are the pieces Python may run one by one."""
+
+    def refresh(self):
+        """Make the weights that stand for several layers again, if those have changed."""
+        planner = self.planner
+        if planner.folds and self.folded != planner.store.version:
+            for fold in planner.folds:
+                fold.refresh(planner.store)
+            self.folded = planner.store.version
+
+    folded = None
 
     def _panels(self, key, size):
         planner = self.planner

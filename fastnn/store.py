@@ -48,6 +48,7 @@ class Store:
         names = ["theta", "grad"] + [f"state{i}" for i in range(n_state)]
         self.flat = {n: aligned(end * self.dtype.itemsize, i).view(self.dtype) for i, n in enumerate(names)}
         self.n_state = n_state
+        self.version = 0  # goes up whenever theta changes
 
     def _lay_out(self, node, end):
         pw = self.panel
@@ -67,6 +68,10 @@ class Store:
                 end += panels * pw
         return end
 
+    def panels(self, variable):
+        """A view of the variable's unit panels (u, rows, PW) in theta; of a vector (u, 1, PW)."""
+        return self._panels(self.flat["theta"], self.places[variable])
+
     def _panels(self, flat, place):
         return flat[place.off : place.off + place.panels * place.rows * self.panel].reshape(
             place.panels, place.rows, self.panel
@@ -85,6 +90,7 @@ class Store:
     def put(self, flat, variable, value):
         place = self.places[variable]
         panels = self._panels(self.flat[flat], place)
+        self.version += 1
         padded = place.panels * self.panel
         if place.role == "kernel":
             wide = np.zeros((place.inputs, padded), self.dtype)

@@ -73,8 +73,10 @@ class Trainer:
         if loss is None or self.python_loss:
             return
         node = self.y.node
-        through = node.attrs["row"] if node.kind == "softmax" else node.act[0] if node.act else None
+        softmax = node.kind == "softmax" and node.attrs["length"] == self.y.size
+        through = node.attrs["row"] if softmax else node.act[0] if node.act else None
         self.loss_reads_pre = not loss.from_logits and loss.through is not None and loss.through == through
+        self.loss_reads_pre &= not self.consumers.get(self.y)  # a penalty on the result needs its own gradient
         row = loss.logits_row if loss.from_logits or self.loss_reads_pre else loss.row
         self.loss_row = ("loss:" + row, loss.params, loss.target)
 
@@ -143,6 +145,8 @@ class Trainer:
         if count <= 0:
             return 0, sums
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
+        self.store.version += training
+        program.refresh()
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
         if program.planner.separate:
             return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums)
@@ -156,7 +160,8 @@ class Trainer:
 
     def _core_sums(self):
         """Which of [loss, *metrics] the core sums up, in its order."""
-        return ([0] if self.loss_row else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        loss = self.loss_row or any(n.kind == "activity" for n in self.nodes)
+        return ([0] if loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""
@@ -217,6 +222,7 @@ class Trainer:
             batch = min(batch_size, n)
             program = self.program("predict", batch, _code(x))
             live = (_address(x), 0, 0, out.ctypes.data, 0, 0)
+            program.refresh()
             if program.planner.separate:
                 rates = np.zeros(-(-n // batch))
                 self._run_parts(program, x, None, None, None, 0, n, batch, rates, 0.0, False, live, [])
@@ -262,6 +268,7 @@ class Trainer:
 
     def _run_manual(self, stage, live, lr=0.0):
         program, n, _ = self._manual
+        self.store.version += 1
         current = None
         for name, lo, hi, call in program.parts:
             current = name if name != "python" else current

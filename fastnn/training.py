@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from . import arrays, fitting, losses, metrics, optimizers
+from . import arrays, fitting, losses, metrics, optimizers, recalibration
 from ._checks import integer, refuse_keywords
 from ._config import float_dtype
 from ._random import check_seed, next_seed
@@ -69,7 +69,7 @@ class Model(Layer):
     def leaves(self):
         """The layers, those of models among them instead of the models."""
         for layer in self.layers:
-            yield from layer.leaves() if isinstance(layer, Model) else (layer,)
+            yield from layer.leaves()
 
     # --- compile ---
 
@@ -223,6 +223,47 @@ class Model(Layer):
             arrays.check_finite(names[0], x)
             arrays.check_finite(names[1], y)
         return arrays.Data(x, y, w)
+
+    def recalibrate(self, x, batch_size=None):
+        """Give every `BatchNormalization` the exact mean and variance of its inputs over data.
+
+        After training, the moving averages lag behind the weights, and count a short last batch
+        like a whole one. This is one pass over `x` in inference mode: each layer gets the mean and
+        biased variance of all its inputs, the layers before it already recalibrated. Frozen layers
+        keep theirs.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape)
+            The training data, or a sample of it: the inputs of one layer for all of it are in
+            memory at a time.
+        batch_size : int, optional
+
+        Returns
+        -------
+        int
+            How many layers were recalibrated.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> layer = fastnn.layers.BatchNormalization(input_shape=(1,))
+        >>> model = fastnn.Sequential([layer])
+        >>> model.recalibrate(np.array([[1.0], [3.0]]))
+        1
+        >>> layer.moving_mean.numpy().tolist(), layer.moving_variance.numpy().tolist()
+        ([2.0], [1.0])
+        """
+        x = self._samples("x", x)
+        if not len(x):
+            raise ValueError("x: expected at least one sample, got none")
+        graph = Graph()
+        for position, layer in enumerate(self.leaves()):
+            layer.position = position
+        start = graph.input(self.in_shape)
+        self.emit(graph, start)
+        with self._lock:
+            return recalibration.run(graph, start, x, self.dtype, self.threads, _batch(batch_size))
 
     # --- many samples ---
 

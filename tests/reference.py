@@ -6,6 +6,8 @@
 (d) `Net` strings the functions together and trains on the batches it is given.
 """
 
+import math
+
 import numpy as np
 
 KERAS_EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [epsilon, 1 - epsilon]
@@ -157,6 +159,82 @@ def dropout_mask(batch, features, rate, seed=0, step=0, layer=0):
 def dropout(x, mask):
     """y = x · mask; the mask holds the factor 1/(1 − rate), so dx = dy · mask and inference is the identity."""
     return x * mask
+
+
+# --- layers that draw numbers while training ------------------------------------------------------
+
+
+def random_words(batch, features, seed=0, step=0, layer=0):
+    """(B, F) of uint32, the words that dropout compares with its rate (see `dropout_mask`)."""
+    sample = np.arange(batch)[:, None]
+    key = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+    words = philox4x32((np.arange(features), sample // 4, step & 0xFFFFFFFF, layer), key)
+    return words[sample, np.arange(features), sample % 4]
+
+
+def standard_normal(words):
+    """Φ⁻¹((word + 1/2) / 2³²), by bisection of erfc."""
+    erfc = np.vectorize(math.erfc)
+    u = (np.asarray(words, np.float64) + 0.5) / 2.0**32
+    tail, low, high = np.minimum(u, 1.0 - u), np.full(u.shape, 0.0), np.full(u.shape, 7.0)
+    for _ in range(54):
+        middle = (low + high) / 2.0
+        below = 0.5 * erfc(middle / math.sqrt(2.0)) > tail
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.where(u < 0.5, -low, low)
+
+
+def uniform(words):
+    """The upper 24 bits as a number in [0, 1)."""
+    return (np.asarray(words) >> 8) / 2.0**24
+
+
+def gaussian_noise(x, words, stddev):
+    """(y, dy/dx): x + σ z."""
+    return x + stddev * standard_normal(words), np.ones_like(x)
+
+
+def gaussian_dropout(x, words, rate):
+    """(y, dy/dx): x (1 + z √(rate / (1 − rate)))."""
+    factor = 1.0 + standard_normal(words) * np.sqrt(rate / (1.0 - rate))
+    return x * factor, factor
+
+
+def alpha_dropout(x, words, rate):
+    """(y, dy/dx): a x' + b, x' = −αλ where dropped; a = ((1−r)(1+r α²λ²))^−½, b = a αλ r."""
+    limit = SELU_ALPHA * SELU_SCALE
+    a = ((1.0 - rate) * (1.0 + rate * limit**2)) ** -0.5
+    keep = uniform(words) >= rate
+    return a * np.where(keep, x, -limit) + a * limit * rate, a * keep
+
+
+def rrelu(x, words, lower, upper):
+    """(y, dy/dx): x above 0, else x times a slope from [lower, upper)."""
+    slope = np.where(x > 0, 1.0, lower + (upper - lower) * uniform(words))
+    return x * slope, slope
+
+
+NOISES = {f.__name__: f for f in (gaussian_noise, gaussian_dropout, alpha_dropout, rrelu)}
+
+
+# --- layer normalisation, PReLU, maxout -----------------------------------------------------------
+
+
+def layer_norm(x, gamma, beta, axes=(-1,), epsilon=1e-3):
+    """γ (x − μ) / √(σ² + ε) + β, μ and σ² of each sample over `axes`."""
+    mean = x.mean(axis=axes, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
+    return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+
+
+def prelu(x, alpha):
+    """max(x, 0) + α min(x, 0)."""
+    return np.maximum(x, 0) + alpha * np.minimum(x, 0)
+
+
+def maxout(z, k):
+    """The largest of each k neighbours."""
+    return z.reshape(len(z), -1, k).max(axis=-1)
 
 
 # --- losses: (value of each sample (B,), its derivative by y_pred (B, K)) -------------------------

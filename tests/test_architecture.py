@@ -34,8 +34,8 @@ ROOMS = {
         "callbacks",
         "layers",
     },
-    "plan": {"graph", "lowering", "store", "program", "teams", "trainer"},
-    "models": {"models", "training", "fitting", "arrays", "progress", "summary"},
+    "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
+    "models": {"models", "training", "recalibration", "fitting", "arrays", "progress", "summary"},
     "face": {"__init__", "__main__", "notes_models", "versions", "diagnostics", "saving"},
     "data": {"datasets"},
 }

@@ -49,7 +49,7 @@ def test_imports_nothing_of_ours():
     tree = ast.parse(Path(ref.__file__).read_text())
     modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     modules |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    assert modules == {"numpy"}
+    assert modules == {"math", "numpy"}
 
 
 def test_every_name_has_a_case():
@@ -174,6 +174,26 @@ def test_dropout_mask():
         same = ref.dropout_mask(1001, 100, 0.3, **{**where, **other}) == mask
         assert same.mean() == pytest.approx(0.7**2 + 0.3**2, abs=0.01)
     assert (ref.dropout_mask(5, 3, 0.0) == 1).all()
+
+
+def test_standard_normal():
+    words = np.array([0, 1, 2**20, 2**31 - 1, 2**31, 3 * 2**30, 2**32 - 1], np.uint32)
+    close(ref.standard_normal(words), special.ndtri((words + 0.5) / 2.0**32), rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ref.NOISES)
+def test_noise_by_its_moments(name):
+    """Mean and deviation that the papers promise, and dy/dx by a difference."""
+    params = {"gaussian_noise": (0.3,), "rrelu": (0.1, 0.5)}.get(name, (0.2,))
+    words = ref.random_words(400, 500, seed=3)
+    x = np.random.default_rng(0).normal(size=words.shape)
+    y, slope = ref.NOISES[name](x, words, *params)
+    close((ref.NOISES[name](x + 1e-6 * np.sign(x), words, *params)[0] - y) / 1e-6 * np.sign(x), slope, 1e-6, 1e-6)
+    mean, std = {
+        "gaussian_noise": (0, np.sqrt(1.09)), "gaussian_dropout": (0, np.sqrt(1.25)), "alpha_dropout": (0, 1),
+        "rrelu": (0.7 / np.sqrt(2 * np.pi), np.sqrt((1 + 0.09 + 0.16 / 12) / 2 - 0.49 / (2 * np.pi))),
+    }[name]  # fmt: skip
+    assert y.mean() == pytest.approx(mean, abs=0.01) and y.std() == pytest.approx(std, abs=0.01)
 
 
 # --- clipping, optimizers, initializers -----------------------------------------------------------

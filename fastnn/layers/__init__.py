@@ -4,13 +4,20 @@
 
 from .._checks import Registry, module_attributes
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from .activity_regularization import ActivityRegularization
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .dense import Dense
 from .dropout import Dropout
 from .input import Input, InputLayer
+from .layer_normalization import LayerNormalization
+from .maxout import Maxout
+from .noise import AlphaDropout, GaussianDropout, GaussianNoise, RReLU
+from .normalization import Normalization
+from .prelu import PReLU
 from .rescaling import Rescaling
 from .reshape import Flatten, Reshape
+from .residual import Residual
 
 _classes = {
     n: v for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)

@@ -1,7 +1,7 @@
 """Activations as layers."""
 
 from .. import activations
-from .._checks import number, one_of
+from .._checks import integer, number
 from .base import Layer
 
 
@@ -48,6 +48,7 @@ class ReLU(_Fixed):
     ----------
     max_value : float, optional
     negative_slope, threshold : float
+        None of the three may be negative.
 
     References
     ----------
@@ -56,9 +57,13 @@ class ReLU(_Fixed):
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        self.max_value = None if max_value is None else number("max_value", max_value, 0)
+        self.negative_slope = number("negative_slope", negative_slope, 0)
+        self.threshold = number("threshold", threshold, 0)
         self.function = activations.get("relu").using(
-            max_value=max_value, negative_slope=negative_slope, threshold=threshold
+            max_value=self.max_value,
+            negative_slope=self.negative_slope,
+            threshold=self.threshold,
         )
 
 
@@ -108,15 +113,22 @@ class ELU(_Fixed):
 
 
 class Softmax(_Fixed):
-    """``exp(x) / sum(exp(x))`` over the features of a sample.
+    """``exp(x) / sum(exp(x))`` over the last axis of a sample.
 
     Parameters
     ----------
     axis : int
-        The last, which is the only one: -1 (or 1).
+        The last one: -1, or its number counted from the batch, 0.
     """
 
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)
-        self.axis = one_of("axis", axis, (-1, 1))
+        self.axis = integer("axis", axis)
         self.function = activations.get("softmax")
+
+    def build(self, input_shape):
+        if self.axis not in (-1, len(input_shape)):
+            raise ValueError(
+                f"axis: expected the last, -1 or {len(input_shape)}, for samples of shape"
+                f" {tuple(input_shape)}, got {self.axis}"
+            )

@@ -113,6 +113,10 @@ class Layer(Weighted):
             self.in_shape, self.built = input_shape, True
             self.out_shape = tuple(self.compute_output_shape(input_shape))
 
+    def leaves(self):
+        """The layers this one consists of: itself, unless it contains others."""
+        yield self
+
     @property
     def input_shape(self):
         """``(None, ...)``, None for the batch; None before the layer is built."""

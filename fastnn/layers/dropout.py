@@ -7,6 +7,13 @@ from .base import Layer
 OWN_SEED = 2**31  # streams below it belong to positions in a model, those above to seeds
 
 
+def random_stream(layer):
+    """The number of the layer's stream of random words: its place in the model, or from its seed."""
+    if layer.seed is None:
+        return layer.position
+    return OWN_SEED + check_seed("seed", layer.seed) % OWN_SEED
+
+
 class Dropout(Layer):
     """While training, each feature is 0 with probability `rate`, else divided by 1 − rate.
 
@@ -33,5 +40,4 @@ class Dropout(Layer):
     def emit(self, graph, x):
         if self.rate == 0:
             return x
-        stream = self.position if self.seed is None else OWN_SEED + self.seed % OWN_SEED
-        return graph.dropout(x, self.rate, stream)
+        return graph.dropout(x, self.rate, random_stream(self))

@@ -101,31 +101,44 @@ static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter,
     }
 }
 
+/* words[(k * PW) + lane] <- the word of feature f + k, 0 <= k < n, of each sample of panel p: counter (feature, sample
+ * of the batch / 4, step, layer), word sample % 4.  s0 is a multiple of 4.  Room for FNN_WORDS is needed, n at most
+ * FNN_WORD_COLS. */
+FNN_INLINE void FN(panel_words)(uint32_t *words, const fnn_run *run, ptrdiff_t layer, ptrdiff_t p, ptrdiff_t f,
+                                ptrdiff_t n, const V64 *keys)
+{
+    enum { QUADS = PW / 4 };
+    uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* feature and four samples of a lane, past those of the first lane */
+    for (int l = 0; l < FNN_LANES64; l++) df[l] = FNN_LANE_COUNTER(l) / QUADS, dq[l] = FNN_LANE_COUNTER(l) % QUADS;
+    const V64 c1 = *(V64U *)dq + (uint64_t)((run->s0 + p * PW) / 4);
+    const V64 c2 = (V64){0} + (uint32_t)run->step, c3 = (V64){0} + (uint32_t)layer;
+    for (ptrdiff_t k = 0; k < n; k += FNN_LANES64 / QUADS)
+        FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, c2, c3, keys);
+}
+#ifndef FNN_WORD_COLS
+#define FNN_WORD_COLS 64
+#define FNN_WORDS ((FNN_WORD_COLS + 1) * PW)
+#endif
+
 /* Inverted dropout: mask = 0 or 1 / (1 - rate), y = x * mask, and 0 where dropped whatever x is (so a dropped Inf
- * leaves no NaN).  Backward is `mul` by the mask.  Counter (feature, sample of the batch / 4, step, layer), key the
- * seed; sample % 4 picks the word, which keeps the element if it is at least rate * 2^32.  s0 is a multiple of 4.
+ * leaves no NaN).  Backward is `mul` by the mask.  An element is kept if its word (panel_words, key: the seed) is at
+ * least rate * 2^32.
  * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1 layer id   s: 0 rate   run: seed, step */
 static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    enum { QUADS = PW / 4, COLS = 64 };
     const ptrdiff_t F = op->n[0], end = r->f1 * PW < F ? r->f1 * PW : F;
     const double rate = op->s[0];
     const uint64_t least = (uint64_t)ceil(rate * 4294967296.0); /* word >= rate * 2^32 for an integer word */
     /* in 32 bits the comparison is word > least - 1, which at rate 0 has to be made up for */
     const uint32_t last = (uint32_t)(least - 1);
     const T keep = (T)(1 / (1 - rate)), drop = least ? 0 : keep;
-    uint32_t words[(COLS + 1) * PW] __attribute__((aligned(64)));
+    uint32_t words[FNN_WORDS] __attribute__((aligned(64)));
     V64 keys[20];
     FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));
-    uint64_t df[FNN_LANES64], dq[FNN_LANES64]; /* feature and four samples of a lane, past those of the first lane */
-    for (int l = 0; l < FNN_LANES64; l++) df[l] = FNN_LANE_COUNTER(l) / QUADS, dq[l] = FNN_LANE_COUNTER(l) % QUADS;
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
-        for (ptrdiff_t f = r->f0 * PW; f < end; f += COLS) {
-            const ptrdiff_t n = end - f < COLS ? end - f : COLS, at = (p * F + f) * PW;
-            const V64 c1 = *(V64U *)dq + (uint64_t)((run->s0 + p * PW) / 4);
-            const V64 c2 = (V64){0} + (uint32_t)run->step, c3 = (V64){0} + (uint32_t)op->n[1];
-            for (ptrdiff_t k = 0; k < n; k += FNN_LANES64 / QUADS)
-                FNN_CAT(philox_, FNN_ISA)(words + k * PW, *(V64U *)df + (uint64_t)(f + k), c1, c2, c3, keys);
+        for (ptrdiff_t f = r->f0 * PW; f < end; f += FNN_WORD_COLS) {
+            const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (p * F + f) * PW;
+            FN(panel_words)(words, run, op->n[1], p, f, n, keys);
             const T *x = (const T *)op->p[1] + at;
             T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
             for (ptrdiff_t i = 0; i < n * PW; i++) {

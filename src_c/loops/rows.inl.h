@@ -63,12 +63,12 @@ FNN_INLINE void FN(softmax_sums)(const T *x, ptrdiff_t K, V m[2], V sum[2], int 
     }
 }
 
-/* y_k = exp(x_k) / sum_j exp(x_j).   p: 0 y, 1 x (may be y)   n: 0 K */
+/* y_k = exp(x_k) / sum_j exp(x_j).   p: 0 y, 1 x (may be y)   n: 0 K, 1 runs of K, each by itself (0: one) */
 static void FN(softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;
-    const ptrdiff_t K = op->n[0];
-    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+    const ptrdiff_t K = op->n[0], groups = op->n[1] > 0 ? op->n[1] : 1;
+    for (ptrdiff_t p = r->p0 * groups; p < r->p1 * groups; p++) {
         T *y = (T *)op->p[0] + p * K * PW;
         V m[2], s[2];
         FN(softmax_sums)((const T *)op->p[1] + p * K * PW, K, m, s, 1, y);
@@ -78,12 +78,12 @@ static void FN(softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect
     }
 }
 
-/* y_k = (x_k - m) - log sum_j exp(x_j - m).   p: 0 y, 1 x (may be y)   n: 0 K */
+/* y_k = (x_k - m) - log sum_j exp(x_j - m).   p, n: as softmax_fwd */
 static void FN(log_softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;
-    const ptrdiff_t K = op->n[0];
-    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+    const ptrdiff_t K = op->n[0], groups = op->n[1] > 0 ? op->n[1] : 1;
+    for (ptrdiff_t p = r->p0 * groups; p < r->p1 * groups; p++) {
         T *y = (T *)op->p[0] + p * K * PW;
         const T *x = (const T *)op->p[1] + p * K * PW;
         V m[2], s[2];
@@ -97,8 +97,8 @@ static void FN(log_softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_
 /* dx_k = y_k (dy_k - sum_j y_j dy_j), or of log_softmax: dy_k - exp(y_k) sum_j dy_j */
 FNN_INLINE void FN(softmax_bwd_panels)(const fnn_op *op, const fnn_rect *r, int log)
 {
-    const ptrdiff_t K = op->n[0];
-    for (ptrdiff_t q = r->p0 * K * PW; q < r->p1 * K * PW; q += K * PW)
+    const ptrdiff_t K = op->n[0], panel = K * (op->n[1] > 0 ? op->n[1] : 1) * PW;
+    for (ptrdiff_t q = r->p0 * panel; q < r->p1 * panel; q += K * PW)
         for (int h = 0; h < PW; h += VW) {
             T *dx = (T *)op->p[0] + q + h;
             const T *dy = (const T *)op->p[1] + q + h, *y = (const T *)op->p[2] + q + h;
@@ -115,7 +115,7 @@ FNN_INLINE void FN(softmax_bwd_panels)(const fnn_op *op, const fnn_rect *r, int 
             }
         }
 }
-/* p: 0 dx, 1 dy (may be dx), 2 y   n: 0 K */
+/* p: 0 dx, 1 dy (may be dx), 2 y   n: as softmax_fwd */
 static void FN(softmax_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;

@@ -1,4 +1,4 @@
-"""How each kind of node becomes kernels: forward, gradient of its input, gradient of its parameters.
+"""The walk over a graph, and how its heaviest nodes become kernels: forward, gradient of input, of parameters.
 
 Gradients: ``grad[tensor]`` is the buffer of dL/d(tensor). Where the producer of a tensor has a fused activation, a
 consumer multiplies by its derivative in its own epilogue if it can (`epilogue`), else an operation of its own does.
@@ -6,8 +6,9 @@ consumer multiplies by its derivative in its own epilogue if it can (`epilogue`)
 
 import numpy as np
 
-from ._core import kernels
-from .store import aligned
+from .._core import kernels
+from ..folding import find_folds
+from ..store import aligned
 
 LOWERINGS = {}
 STATES = ("state0", "state1", "state2")
@@ -36,6 +37,9 @@ class Lowerer:
         self.split_of = {}  # tensor -> split of the operation that wrote it
         self.grads = {}  # tensor -> number of contributions so far
         self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
+        self.vectors = set()  # variables that no kernel updates on the spot, whatever `fused` says
+        self.penalties = [n for n in self.nodes if n.kind == "activity"]
+        self.folds, self.absorbed = find_folds(self) if planner.what in ("predict", "evaluate") else ({}, {})
         self.needs = self._needs_gradient()
 
     # -- helpers ----------------------------------------------------------------------------------------------
@@ -93,6 +97,16 @@ class Lowerer:
         self.multiplied.add(tensor)
         return self.act_operand(node), [("act_bwd", node.act[0])], node.act[1]
 
+    def slots(self, offset=0):
+        """Where an operation over some samples leaves its part of a gradient: parallel to theta, slot by slot."""
+        pl = self.pl
+        if not pl.chunked:
+            return pl.at("grad", offset)
+        if not hasattr(pl, "slot_memory"):
+            pl.slot_memory = aligned(pl.slots * pl.store.size * pl.itemsize).view(pl.dtype)
+            pl.kept.append(pl.slot_memory)
+        return ("address", pl.slot_memory.ctypes.data + offset * pl.itemsize)
+
     def contribute(self, tensor):
         """Where a consumer writes its part of the tensor's gradient, and what to call afterwards."""
         count = self.grads.get(tensor, 0)
@@ -141,6 +155,10 @@ class Lowerer:
             "train", "evaluate",
         ):  # fmt: skip
             return  # the loss works on the logits and gives the probabilities by the way
+        if node in self.absorbed:
+            if self.absorbed[node] == "before":  # the dense layer reads what this node would have read
+                self.tensors[node.out] = self.tensors[node.inputs[0]]
+            return
         LOWERINGS[node.kind].forward(self, node)
 
     def gather(self, tensor, base, key, code, split):
@@ -163,12 +181,13 @@ class Lowerer:
         if pl.separate:
             self.python_loss_and_metrics()
             pl.part("loss")
-        if not specs:
+        alone = not trainer.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
+        if not specs and not alone:
             return
         if any(target == "dense" for _, _, target in specs):
             self.gather(y, "y", "target", pl.y_code, "both")
         stride = 2 * -(-pl.batch // pl.panel)
-        pl.partials = np.zeros((len(specs), stride))
+        pl.partials = np.zeros((len(specs) + alone, stride))
         source, source_key, probabilities = self.value(y), self.tensors[y], None
         if trainer.loss_reads_pre:
             if node.kind == "softmax":
@@ -176,7 +195,7 @@ class Lowerer:
                 source, source_key, probabilities = self.value(logits), self.tensors[logits], self.value(y)
             else:
                 source = self.pre(node)
-        for i, (kernel, params, target) in enumerate(specs):
+        for i, (kernel, params, target) in enumerate(specs, int(alone)):
             partial = pl.keep(pl.partials[i])
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
             if kernel.startswith("metric:"):
@@ -197,6 +216,12 @@ class Lowerer:
             pl.emit(kernel, [dy, source, truth, weight, partial, probabilities], [size], params, split="samples",
                     items=1, access=access)  # fmt: skip
 
+        for i, penalty in enumerate(self.penalties):
+            x = penalty.inputs[0]
+            pl.emit("activity", [pl.keep(pl.partials[0]), self.value(x)], [x.size, int(alone and i == 0)],
+                    penalty.attrs["params"], split="samples", items=1,
+                    access=[(self.tensors[x], "r", False)])  # fmt: skip
+
     def python_loss_and_metrics(self):
         y, key, trainer = self.y, self.tensors[self.y], self.trainer
         if trainer.python_metrics:
@@ -216,7 +241,7 @@ class Lowerer:
             self.gather(self.y, "dy", self.gkey(self.y), pl.y_code, "both")
             self.grads[self.y] = 1
         for node in reversed(self.nodes):
-            if node.kind != "input" and self.grads.get(node.out):
+            if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
                 LOWERINGS[node.kind].backward(self, node)
         if pl.what == "manual":
             self.scatter(self.x, "dx", self.gkey(self.x))
@@ -228,13 +253,17 @@ class Lowerer:
         variables = trainer.trainable
         numbers = {v: i for i, v in enumerate(variables)}
         everything = [(("w", n), "w", False) for n in self.nodes if n.variables]
-        if pl.fused or not variables or trainer.optimizer_row is None:
+        if pl.fused:
+            variables = [v for v in variables if v in self.vectors]
+        if not variables or trainer.optimizer_row is None:
             return
         blocks = pl.store.blocks(variables, numbers)
         where, n_blocks = pl.keep(blocks), len(blocks)
         flat = dict(split="flat", items=n_blocks, reduces=True)
         if pl.chunked:
-            dense = [v for v in variables if pl.store.places[v].role != "vector"]
+            whole = {v for n in self.nodes if n.kind == "batch_norm" for v in n.variables.values()}
+            dense = [v for v in variables if v not in whole]
+            self.slots()
             if len(dense) == len(variables):
                 rows, count = where, n_blocks
             else:
@@ -272,10 +301,15 @@ class Dense(Lowering):
 
     def forward(self, lo, node):
         place, n = self.sizes(lo, node)
-        x, y = node.inputs[0], node.out
+        weights, last = lo.pl.at("theta", place.off), node
+        if node in lo.folds:
+            fold = lo.folds[node]
+            lo.pl.folds.append(fold)
+            weights, last, n = lo.pl.keep(fold.panels), fold.after or node, [place.inputs, place.units, fold.rows]
+        x, y = node.inputs[0], last.out
         split = lo.split_for(y)
-        fn, params = ([("act_fwd", node.act[0])], node.act[1]) if node.act else ([None], ())
-        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), lo.pl.at("theta", place.off), lo.pre(node)], n, params, fn,
+        fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], n, params, fn,
                    split=split, items=lo.panels(y.size),
                    access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True),
                            (("w", node), "r", False)])  # fmt: skip
@@ -299,10 +333,7 @@ class Dense(Lowering):
         states = [pl.at(s, place.off) for s in STATES] if pl.fused else [None] * 3
         grad = pl.at("grad", place.off)
         if pl.chunked:
-            if not hasattr(pl, "slot_memory"):
-                pl.slot_memory = aligned(pl.slots * pl.store.size * pl.itemsize).view(pl.dtype)
-            grad = ("address", pl.slot_memory.ctypes.data + place.off * pl.itemsize)
-            pl.kept.append(pl.slot_memory)
+            grad = lo.slots(place.off)
         elif pl.fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
             grad = None
         parts = max(1, -(-place.inputs // 96))  # FNN_IB
@@ -311,53 +342,6 @@ class Dense(Lowering):
                 items=place.panels * parts,
                 access=[(lo.tensors[x], "r", False), (lo.gkey(y), "r", False),
                         *([(("w", node), "w", True)] if pl.fused else [("grad", "w", False)])])  # fmt: skip
-
-
-@lowering("activation")
-class Activation(Lowering):
-    def operands(self, lo, node):
-        from_input = lo.rows[node.attrs["row"]]
-        tensor = node.inputs[0] if from_input else node.out
-        return lo.tensors[tensor], lo.value(tensor)
-
-    def forward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        split = lo.elementwise_split(lo.tensors[x])
-        lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], node.attrs["params"],
-                   [("act_fwd", node.attrs["row"])], split=split, items=lo.panels(y.size),
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
-
-    def backward(self, lo, node):
-        x = node.inputs[0]
-        if x not in lo.needs:
-            return
-        key, operand = self.operands(lo, node)
-        dy = lo.finished_gradient(node)
-        dx, dkey, done = lo.contribute(x)
-        lo.pl.emit("act_bwd", [dx, dy, operand], [x.size], node.attrs["params"], [("act_bwd", node.attrs["row"])],
-                   split=lo.split_for(x, True), items=lo.panels(x.size),
-                   access=[(dkey, "w", True), (lo.gkey(node.out), "r", True), (key, "r", True)])  # fmt: skip
-        done()
-
-
-@lowering("softmax")
-class Softmax(Lowering):
-    def forward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        lo.pl.emit(node.attrs["row"] + "_fwd", [lo.value(y), lo.value(x)], [y.size], split="samples", items=1,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", False)])  # fmt: skip
-
-    def backward(self, lo, node):
-        x = node.inputs[0]
-        if x not in lo.needs or lo.grads.get(x):  # a loss on the logits has been here
-            return
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit(node.attrs["row"] + "_bwd", [dx, lo.gradient(node.out), lo.value(node.out)], [x.size],
-                   split="samples", items=1,
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", False),
-                           (lo.tensors[node.out], "r", False)])  # fmt: skip
-        done()
 
 
 @lowering("batch_norm")
@@ -414,77 +398,6 @@ class BatchNorm(Lowering):
             pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), items=lo.panels(x.size),
                     access=access)  # fmt: skip
         done()
-
-
-@lowering("dropout")
-class Dropout(Lowering):
-    def forward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        key = lo.tensors[x]
-        if not lo.pl.training or node.attrs["rate"] == 0:
-            lo.tensors[y] = key  # nothing happens: the same buffer
-            return
-        mask = lo.tensors[y] + ".mask"
-        split = lo.elementwise_split(key)
-        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], [y.size, node.attrs["id"]],
-                   [node.attrs["rate"]], split=split, items=lo.panels(y.size),
-                   access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
-
-    def backward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        if x not in lo.needs:
-            return
-        dx, key, done = lo.contribute(x)
-        if node.attrs["rate"] == 0:
-            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", items=lo.panels(x.size),
-                       access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
-        else:
-            mask = lo.tensors[y] + ".mask"
-            lo.pl.emit("mul", [dx, lo.gradient(y), lo.pl.buffer(mask, y.size)], [x.size],
-                       split=lo.split_for(x, True), items=lo.panels(x.size),
-                       access=[(key, "w", True), (lo.gkey(y), "r", True), (mask, "r", True)])  # fmt: skip
-        done()
-
-
-@lowering("affine")
-class Affine(Lowering):
-    def forward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        split = lo.split_for(y)
-        lo.pl.emit("affine", [lo.value(y), lo.value(x)], [y.size], [node.attrs["scale"], node.attrs["offset"]],
-                   split=split, items=lo.panels(y.size),
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
-
-    def backward(self, lo, node):
-        x = node.inputs[0]
-        if x not in lo.needs:
-            return
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [node.attrs["scale"], 0.0],
-                   split=lo.split_for(x, True), items=lo.panels(x.size),
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
-        done()
-
-
-@lowering("add")
-class Add(Lowering):
-    def forward(self, lo, node):
-        a, b = node.inputs
-        lo.pl.emit("add", [lo.value(node.out), lo.value(a), lo.value(b)], [a.size], split="both",
-                   items=lo.panels(a.size),
-                   access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True),
-                           (lo.tensors[b], "r", True)])  # fmt: skip
-
-    def backward(self, lo, node):
-        for x in node.inputs:
-            if x not in lo.needs:
-                continue
-            dx, key, done = lo.contribute(x)
-            lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [1.0, 0.0], split="both",
-                       items=lo.panels(x.size), access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
-            done()
 
 
 @lowering("python")

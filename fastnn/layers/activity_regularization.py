@@ -1,0 +1,33 @@
+"""A penalty on what the layer below puts out."""
+
+from .._checks import number
+from .base import Layer
+
+
+class ActivityRegularization(Layer):
+    """Lets its input through and adds ``l1 * sum(|x|) + l2 * sum(x²)``, divided by the batch, to the loss.
+
+    The loss that `fit` and `evaluate` report contains it; sample weights do not apply to it. By
+    hand, `backward` adds its gradient to that of your loss.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        At least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = fastnn.layers.ActivityRegularization(l2=0.5, input_shape=(2,))
+    >>> model = fastnn.Sequential([layer])
+    >>> model.compile("sgd", "mse")
+    >>> model.evaluate(np.array([[1.0, 3.0]]), np.array([[1.0, 3.0]]), verbose=0)
+    5.0
+    """
+
+    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.l1, self.l2 = number("l1", l1, 0), number("l2", l2, 0)
+
+    def emit(self, graph, x):
+        return graph.activity(x, self.l1, self.l2) if self.l1 or self.l2 else x

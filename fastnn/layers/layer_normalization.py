@@ -1,0 +1,88 @@
+"""Layer normalisation."""
+
+from math import prod
+
+from .. import initializers
+from .._checks import integer, number
+from .base import Layer
+
+
+def positive_axes(name, axis, rank):
+    """Axes of an array of `rank` with its batch axis, from one or several possibly negative ones, in order."""
+    given = axis if isinstance(axis, (list, tuple)) else (axis,)
+    axes = sorted({integer(name, a) % rank if -rank <= a < rank else -1 for a in given})
+    if not axes or axes[0] < 1 or len(axes) != len(given):
+        raise ValueError(
+            f"{name}: expected different axes of a batch with {rank} axes, without 0, got {axis!r}"
+        )
+    return axes
+
+
+class LayerNormalization(Layer):
+    r"""Each sample by its own mean and variance: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
+
+    It does the same in training and inference, and for any batch, one sample included.
+
+    Parameters
+    ----------
+    axis : int or list of int
+        What the mean is over: the last axis, or the last few (``[1, 2]`` for samples of two axes).
+    epsilon : float
+        Added to the variance; above 0.
+    center, scale : bool
+        Whether there are β, γ.
+    beta_initializer, gamma_initializer : str, Initializer or function
+    **kwargs
+        `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
+
+    Attributes
+    ----------
+    gamma, beta : Variable
+        Of the shape of those axes; in this order in `get_weights`.
+
+    References
+    ----------
+    Ba, Kiros & Hinton 2016, eq. 4.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.layers.LayerNormalization(input_shape=(2,))])
+    >>> model.predict([[1.0, 3.0], [5.0, 5.0]], verbose=0).round(2).tolist()
+    [[-1.0, 1.0], [0.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else integer("axis", axis)
+        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
+        self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.gamma = self.beta = None
+
+    def build(self, input_shape):
+        rank = 1 + len(input_shape)
+        axes = positive_axes("axis", self.axis, rank)
+        if axes != list(range(axes[0], rank)):
+            raise ValueError(
+                f"axis: expected the last axes of a sample, such as -1, got {self.axis!r}"
+                f" for samples of shape {tuple(input_shape)}"
+            )
+        shape = tuple(input_shape[axes[0] - 1 :])
+        self.length = prod(shape)
+        if self.scale:
+            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+        if self.center:
+            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+
+    def emit(self, graph, x):
+        return graph.layer_norm(x, self.gamma, self.beta, self.length, self.epsilon, self.trainable)

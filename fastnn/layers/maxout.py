@@ -1,0 +1,79 @@
+"""Maxout: the largest of several linear pieces."""
+
+from .. import initializers
+from .._checks import integer
+from .base import Layer
+
+
+class Maxout(Layer):
+    """A dense layer whose units are each the largest of `k` linear pieces: a learned convex activation.
+
+    ``y[j] = max over i of (x @ kernel + bias)[j * k + i]``
+
+    Parameters
+    ----------
+    units : int
+        Size of the result, at least 1.
+    k : int
+        Pieces of a unit, at least 1. Two pieces, one of them all zero, are a ReLU.
+    use_bias : bool
+    kernel_initializer, bias_initializer : str, Initializer or function
+    **kwargs
+        `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
+
+    Attributes
+    ----------
+    kernel : Variable (inputs, units * k)
+    bias : Variable (units * k,) or None
+
+    Notes
+    -----
+    Where pieces are equal, the first of them gets the gradient.
+
+    References
+    ----------
+    Goodfellow, Warde-Farley, Mirza, Courville & Bengio 2013, eq. 1.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.layers.Maxout(3, k=4, input_shape=(2,))])
+    >>> model.output_shape, [w.shape for w in model.get_weights()]
+    ((None, 3), [(2, 12), (12,)])
+    """
+
+    def __init__(
+        self,
+        units,
+        k=2,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units, self.k = integer("units", units, minimum=1), integer("k", k, minimum=1)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel = self.bias = None
+
+    def build(self, input_shape):
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self.name}: expected a flat input (features,), got shape {input_shape};"
+                " put a Flatten layer before it"
+            )
+        pieces = self.units * self.k
+        shape = (*input_shape, pieces)
+        self.kernel = self.add_weight(
+            shape, self.kernel_initializer, name="kernel", layout="kernel"
+        )
+        if self.use_bias:
+            init = self.bias_initializer
+            self.bias = self.add_weight((pieces,), init, name="bias", layout="bias")
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def emit(self, graph, x):
+        return graph.maxout(graph.dense(x, self.kernel, self.bias, self.trainable), self.k)

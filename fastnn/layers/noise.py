@@ -1,0 +1,141 @@
+"""Layers that are random while training: noise, and an activation with a random slope."""
+
+from .._checks import number
+from .base import Layer
+from .dropout import random_stream
+
+
+class _Noise(Layer):
+    """A layer that draws a number for each element; which follows from seed, step and place alone, as for `Dropout`.
+
+    Subclasses set `row` and `params()`; the numbers come from Philox words, see src_c/loops/noise.inl.h."""
+
+    row = ""
+
+    def emit(self, graph, x):
+        return graph.noise(x, self.row, self.params(), random_stream(self))
+
+
+class GaussianNoise(_Noise):
+    """While training, adds normal noise of mean 0.
+
+    Parameters
+    ----------
+    stddev : float
+        At least 0.
+    seed : int, optional
+        A stream of its own, wherever the layer stands.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.layers.GaussianNoise(0.1, input_shape=(2,))])
+    >>> model.predict([[1.0, 2.0]], verbose=0).tolist()
+    [[1.0, 2.0]]
+    """
+
+    row = "gaussian_noise"
+
+    def __init__(self, stddev, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.stddev = number("stddev", stddev, 0)
+        self.seed = seed
+        random_stream(self)
+
+    def params(self):
+        return (self.stddev,)
+
+    def emit(self, graph, x):
+        return super().emit(graph, x) if self.stddev > 0 else x
+
+
+class GaussianDropout(_Noise):
+    """While training, multiplies by normal numbers of mean 1 and variance ``rate / (1 - rate)``, that of dropout.
+
+    Parameters
+    ----------
+    rate : float
+        At least 0, below 1.
+    seed : int, optional
+
+    References
+    ----------
+    Srivastava et al. 2014, section 10.
+    """
+
+    row = "gaussian_dropout"
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = number("rate", rate, 0, 1, open_high=True)
+        self.seed = seed
+        random_stream(self)
+
+    def params(self):
+        return (self.rate,)
+
+    def emit(self, graph, x):
+        return super().emit(graph, x) if self.rate > 0 else x
+
+
+class AlphaDropout(GaussianDropout):
+    """Dropout for SELU networks: it keeps mean 0 and variance 1.
+
+    While training, a feature becomes SELU's lower limit −1.7581 with probability `rate`; then
+    ``a * x + b`` restores mean and variance.
+
+    Parameters
+    ----------
+    rate : float
+        At least 0, below 1; works in steps of 2⁻²⁴.
+    noise_shape : None
+        Keras' argument; only its default is there: every element by itself.
+    seed : int, optional
+
+    References
+    ----------
+    Klambauer et al. 2017, section 2.
+    """
+
+    row = "alpha_dropout"
+
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(rate, seed, **kwargs)
+        if noise_shape is not None:
+            raise ValueError(f"noise_shape: expected None, got {noise_shape!r}")
+        self.noise_shape = None
+
+
+class RReLU(_Noise):
+    """Randomized leaky ReLU: x above 0, below it x times a slope.
+
+    While training, each element draws its slope from [lower, upper); otherwise the slope is the
+    mean, ``(lower + upper) / 2``.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Defaults as in PyTorch, 1/8 and 1/3; the paper divides by 3 to 8, which is the same range.
+    seed : int, optional
+
+    References
+    ----------
+    Xu, Wang, Chen & Li 2015.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.layers.RReLU(0.25, 0.75, input_shape=(2,))])
+    >>> model.predict([[-1.0, 2.0]], verbose=0).tolist()
+    [[-0.5, 2.0]]
+    """
+
+    row = "rrelu"
+
+    def __init__(self, lower=1 / 8, upper=1 / 3, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.lower = number("lower", lower)
+        self.upper = number("upper", upper, self.lower)
+        self.seed = seed
+        random_stream(self)
+
+    def params(self):
+        return self.lower, self.upper

@@ -1,0 +1,140 @@
+"""Normalization: features brought to mean 0 and deviation 1 by fixed numbers."""
+
+from math import prod
+
+import numpy as np
+
+from ..variables import Variable
+from .base import Layer
+from .layer_normalization import positive_axes
+
+ROWS = 8192  # of data looked at together
+
+
+class Normalization(Layer):
+    """``(x - mean) / sqrt(variance)``, with numbers that `adapt` takes from data, or that are given.
+
+    Parameters
+    ----------
+    axis : int, tuple of int or None
+        Axes that keep a mean and variance for each place; -1: each of the last axis' features its
+        own, None: one for everything.
+    mean, variance : float or array_like, optional
+        Instead of `adapt`; both or neither.
+    invert : bool
+        Undo it: ``mean + x * sqrt(variance)``.
+    **kwargs
+        `name`, `dtype`, `input_shape` (see `Layer`).
+
+    Attributes
+    ----------
+    mean, variance : Variable
+        Not trained. Part of `get_weights` unless they were given to the constructor. (Keras keeps an
+        unused third, `count`.)
+
+    Notes
+    -----
+    A feature that never changes has variance 0; it is divided by 1e-7, as in Keras.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = fastnn.layers.Normalization()
+    >>> layer.adapt(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    >>> fastnn.Sequential([layer]).predict(np.array([[3.0, 20.0]]), verbose=0).tolist()
+    [[1.0, 0.0]]
+    """
+
+    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        if (mean is None) != (variance is None):
+            raise ValueError(
+                f"mean, variance: expected both or neither, got {mean!r} and {variance!r}"
+            )
+        self.invert = bool(invert)
+        self.input_mean = None if mean is None else np.asarray(mean, np.float64)
+        self.input_variance = None if variance is None else np.asarray(variance, np.float64)
+        if variance is not None and (self.input_variance < 0).any():
+            raise ValueError(f"variance: expected no negative number, got {variance!r}")
+        self._mean = self._variance = None
+
+    @property
+    def mean(self):
+        return self.input_mean if self._mean is None else self._mean
+
+    @property
+    def variance(self):
+        return self.input_variance if self._variance is None else self._variance
+
+    def get_config(self):
+        config = super().get_config()
+        given = {"mean": self.input_mean, "variance": self.input_variance}
+        return config | {k: None if v is None else v.tolist() for k, v in given.items()}
+
+    def build(self, input_shape):
+        rank = 1 + len(input_shape)
+        self.kept = [] if self.axis in (None, []) else positive_axes("axis", self.axis, rank)
+        self.broadcast = tuple(n if i in self.kept else 1 for i, n in enumerate(input_shape, 1))
+        shape = tuple(n for i, n in enumerate(input_shape, 1) if i in self.kept)
+        if self.input_mean is None:
+            self._mean = self.add_weight(shape, "zeros", trainable=False, name="mean")
+            self._variance = self.add_weight(shape, "ones", trainable=False, name="variance")
+            return
+        for name, given in (("mean", self.input_mean), ("variance", self.input_variance)):
+            try:
+                value = np.broadcast_to(given, shape).astype(self.dtype or "float32")
+            except ValueError:
+                raise ValueError(
+                    f"{name}: expected the shape {shape} of the axes {self.axis}, got {given.shape}"
+                ) from None
+            setattr(self, f"_{name}", Variable(value, f"{self.name}/{name}", False))
+
+    def adapt(self, data):
+        """Take mean and variance from data, in place of what was there before.
+
+        Parameters
+        ----------
+        data : array_like (n, ...), or iterable of such batches
+            Statistics are exact, in float64 and two passes over an array; batches of an iterable
+            are merged in one.
+        """
+        if self.input_mean is not None:
+            raise ValueError("adapt: mean and variance were given to the constructor")
+        total, mean, squares = 0, 0.0, 0.0
+        for batch in _batches(data):
+            if not self.built:
+                self.ensure_built(batch.shape[1:])
+            if len(batch.shape) != 1 + len(self.in_shape) or batch.shape[1:] != self.in_shape:
+                raise ValueError(
+                    f"data: expected samples of shape {self.in_shape}, got {batch.shape[1:]}"
+                )
+            if not len(batch):
+                continue
+            away = tuple(i for i in range(batch.ndim) if i not in self.kept)
+            # Chan, Golub & LeVeque 1983, eq. 2.1: a batch about its own mean, then the means
+            own = batch.mean(axis=away, dtype=np.float64, keepdims=True)
+            about = ((batch - own) ** 2).sum(axis=away)
+            n = prod(batch.shape[i] for i in away)
+            step = own.reshape(self._mean.shape) - mean
+            squares = squares + about + step**2 * (total * n / (total + n))
+            total += n
+            mean = mean + step * (n / total)
+        if not total:
+            raise ValueError("data: expected at least one sample, got none")
+        self._mean.assign(mean)
+        self._variance.assign(squares / total)
+
+    def emit(self, graph, x):
+        return graph.normalize(x, self._mean, self._variance, self.broadcast, self.invert)
+
+
+def _batches(data):
+    """Pieces of an array, or the arrays of an iterable; of (x, y, ...) the first."""
+    if not hasattr(data, "shape") and (hasattr(data, "__next__") or not hasattr(data, "__len__")):
+        for batch in data:
+            yield np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+        return
+    array = data if hasattr(data, "shape") else np.asarray(data)
+    for at in range(0, len(array), ROWS):
+        yield np.asarray(array[at : at + ROWS])

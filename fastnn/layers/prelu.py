@@ -1,0 +1,57 @@
+"""PReLU: a leaky ReLU that learns its slopes."""
+
+from .. import initializers
+from .base import Layer
+from .layer_normalization import positive_axes
+
+
+class PReLU(Layer):
+    """x above 0, ``alpha * x`` below, with trained `alpha`.
+
+    Parameters
+    ----------
+    alpha_initializer : str, Initializer or function
+        Default: zeros, as in Keras. (The paper and PyTorch start at 0.25.)
+    shared_axes : int or list of int, optional
+        Axes, counted from 1, along which one slope serves all: ``[1]`` for flat samples is a single
+        slope. Default: each feature has its own. (PyTorch's default is a single one.)
+    **kwargs
+        `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
+
+    Attributes
+    ----------
+    alpha : Variable
+        Of the shape of a sample, 1 along shared axes.
+
+    Notes
+    -----
+    At x = 0 the derivative is that of the left side.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun 2015, eq. 1 and 3.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.layers.PReLU("ones", shared_axes=[1], input_shape=(3,))])
+    >>> [w.shape for w in model.get_weights()], model.predict([[-1.0, 0.0, 2.0]], verbose=0).tolist()
+    ([(1,)], [[-1.0, 0.0, 2.0]])
+    """
+
+    def __init__(self, alpha_initializer="zeros", shared_axes=None, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        if shared_axes is not None and not isinstance(shared_axes, (list, tuple)):
+            shared_axes = [shared_axes]
+        self.shared_axes = None if shared_axes is None else list(shared_axes)
+        self.alpha = None
+
+    def build(self, input_shape):
+        shape = list(input_shape)
+        if self.shared_axes:
+            for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
+                shape[axis - 1] = 1
+        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+
+    def emit(self, graph, x):
+        return graph.prelu(x, self.alpha, self.alpha.shape, self.trainable)

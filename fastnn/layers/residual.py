@@ -1,0 +1,109 @@
+"""Residual block: layers beside which the input passes by."""
+
+from .._config import is_description
+from .base import Layer
+
+
+class Residual(Layer):
+    """``y = x + F(x)``, F a stack of layers; or ``y = shortcut(x) + F(x)``.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        F. Its result must have the shape of the input, or that of the shortcut's result.
+    shortcut : Layer, optional
+        What the input goes through on its way past, where F changes its size: a `Dense` without an
+        activation.
+    **kwargs
+        `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
+
+    Raises
+    ------
+    ValueError
+        If the two shapes differ; the message shows both.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun 2016, eq. 1 and 2.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Dense, Residual
+    >>> block = Residual([Dense(8, "relu"), Dense(4)], input_shape=(4,))
+    >>> fastnn.Sequential([block]).output_shape
+    (None, 4)
+    """
+
+    def __init__(self, layers, shortcut=None, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
+            raise TypeError(f"layers: expected a list of layers, got {layers!r}")
+        self.layers = [_layer(f"layers[{i}]", layer) for i, layer in enumerate(layers)]
+        self.shortcut = None if shortcut is None else _layer("shortcut", shortcut)
+        if not self._trainable:
+            self.trainable = False
+
+    @property
+    def parts(self):
+        """Every layer inside."""
+        return self.layers + ([] if self.shortcut is None else [self.shortcut])
+
+    @property
+    def weights(self):
+        """All variables, layer by layer, each once; the shortcut's last."""
+        return list(dict.fromkeys(v for layer in self.parts for v in layer.weights))
+
+    @property
+    def trainable_weights(self):
+        """What gradient descent changes."""
+        return list(dict.fromkeys(v for layer in self.parts for v in layer.trainable_weights))
+
+    @property
+    def trainable(self):
+        """False freezes every layer inside; True thaws them."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        Layer.trainable.fset(self, value)
+        for layer in self.parts:
+            layer.trainable = value
+
+    def leaves(self):
+        """The layers inside, and inside of those."""
+        for layer in self.parts:
+            yield from layer.leaves()
+
+    def build(self, input_shape):
+        shape = passed = tuple(input_shape)
+        for layer in self.layers:
+            layer.ensure_built(shape, self.dtype)
+            shape = layer.out_shape
+        if self.shortcut is not None:
+            self.shortcut.ensure_built(input_shape, self.dtype)
+            passed = self.shortcut.out_shape
+        if shape != passed:
+            raise ValueError(
+                f"{self.name}: the layers give shape {shape}, what passes by has {passed};"
+                " expected the same shape (see `shortcut`)"
+            )
+
+    def compute_output_shape(self, input_shape):
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return tuple(input_shape)
+
+    def emit(self, graph, x):
+        y = x
+        for layer in self.layers:
+            y = layer.emit(graph, y)
+        return graph.add(x if self.shortcut is None else self.shortcut.emit(graph, x), y)
+
+
+def _layer(name, value):
+    from . import from_description  # the registry is made from this module too
+
+    value = from_description(value) if is_description(value) else value
+    if not isinstance(value, Layer):
+        raise TypeError(f"{name}: expected a layer, got {value!r} of type {type(value).__name__}")
+    return value

@@ -1,0 +1,79 @@
+"""What is random while training."""
+
+from .lowerer import Lowering, lowering
+
+
+@lowering("dropout")
+class Dropout(Lowering):
+    def forward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        key = lo.tensors[x]
+        if not lo.pl.training or node.attrs["rate"] == 0:
+            lo.tensors[y] = key  # nothing happens: the same buffer
+            return
+        mask = lo.tensors[y] + ".mask"
+        split = lo.elementwise_split(key)
+        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], [y.size, node.attrs["id"]],
+                   [node.attrs["rate"]], split=split, items=lo.panels(y.size),
+                   access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        if x not in lo.needs:
+            return
+        dx, key, done = lo.contribute(x)
+        if node.attrs["rate"] == 0:
+            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", items=lo.panels(x.size),
+                       access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
+        else:
+            mask = lo.tensors[y] + ".mask"
+            lo.pl.emit("mul", [dx, lo.gradient(y), lo.pl.buffer(mask, y.size)], [x.size],
+                       split=lo.split_for(x, True), items=lo.panels(x.size),
+                       access=[(key, "w", True), (lo.gkey(y), "r", True), (mask, "r", True)])  # fmt: skip
+        done()
+
+
+@lowering("noise")
+class Noise(Lowering):
+    """The kernels of src_c/loops/noise.inl.h: each leaves dy/dx behind, unless that is 1 everywhere."""
+
+    def mask(self, lo, node):
+        if node.attrs["row"] == "gaussian_noise":
+            return None, None
+        key = lo.tensors[node.out] + ".mask"
+        return key, lo.pl.buffer(key, node.out.size)
+
+    def forward(self, lo, node):
+        x, y, row, params = node.inputs[0], node.out, node.attrs["row"], node.attrs["params"]
+        key = lo.tensors[x]
+        training = lo.pl.training
+        if not training and row != "rrelu":
+            lo.tensors[y] = key  # nothing happens: the same buffer
+            return
+        split = lo.elementwise_split(key)
+        access = [(lo.tensors[y], "w", True), (key, "r", True)]
+        if training:
+            mask_key, mask = self.mask(lo, node)
+            access += [] if mask is None else [(mask_key, "w", True)]
+            lo.pl.emit(row, [lo.value(y), lo.value(x), mask], [y.size, node.attrs["id"]], params, split=split,
+                       items=lo.panels(y.size), access=access)  # fmt: skip
+        else:
+            lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], [sum(params) / 2], [("act_fwd", "leaky_relu")],
+                       split=split, items=lo.panels(y.size), access=access)  # fmt: skip
+        lo.split_of[lo.tensors[y]] = split
+
+    def backward(self, lo, node):
+        x, y = node.inputs[0], node.out
+        if x not in lo.needs:
+            return
+        dx, key, done = lo.contribute(x)
+        mask_key, mask = self.mask(lo, node)
+        access = [(key, "w", True), (lo.gkey(y), "r", True)]
+        where = {"split": lo.split_for(x, True), "items": lo.panels(x.size)}
+        if mask is None:
+            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], access=access, **where)
+        else:
+            access.append((mask_key, "r", True))
+            lo.pl.emit("mul", [dx, lo.gradient(y), mask], [x.size], access=access, **where)
+        done()

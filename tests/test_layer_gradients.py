@@ -1,0 +1,219 @@
+"""Every layer that computes something, while training: central differences, every target, any threads, float32."""
+
+import numpy as np
+import pytest
+import reference
+from engine_tools import digest, trainer_of
+
+import fastnn
+from fastnn import layers
+from fastnn._core import kernels
+
+# name -> layers under test, which stand between two dense layers
+BODIES = {
+    "softmax": lambda: [layers.Softmax()],
+    "softmax_groups": lambda: [layers.Reshape((2, -1)), layers.Softmax(), layers.Flatten()],
+    "log_softmax_groups": lambda: [layers.Reshape((2, -1)), layers.Activation("log_softmax"), layers.Flatten()],
+    "relu": lambda: [layers.ReLU(0.9, 0.2, 0.1)],
+    "elu": lambda: [layers.ELU(0.7)],
+    "leaky_relu": lambda: [layers.LeakyReLU(0.05)],
+    "batch_norm": lambda: [layers.BatchNormalization(momentum=0.5)],
+    "batch_norm_plain": lambda: [layers.BatchNormalization(center=False, scale=False)],
+    "dropout": lambda: [layers.Dropout(0.3)],
+    "gaussian_noise": lambda: [layers.GaussianNoise(0.3)],
+    "gaussian_dropout": lambda: [layers.GaussianDropout(0.3)],
+    "alpha_dropout": lambda: [layers.AlphaDropout(0.3, seed=5)],
+    "rrelu": lambda: [layers.RReLU(0.1, 0.6)],
+    "layer_norm": lambda: [layers.LayerNormalization()],
+    "layer_norm_plain": lambda: [layers.LayerNormalization(center=False, scale=False)],
+    "layer_norm_groups": lambda: [layers.Reshape((2, -1)), layers.LayerNormalization(), layers.Flatten()],
+    "prelu": lambda: [layers.PReLU("ones")],
+    "prelu_one": lambda: [layers.PReLU("ones", shared_axes=[1])],
+    "prelu_groups": lambda: [layers.Reshape((2, -1)), layers.PReLU("ones", shared_axes=[1]), layers.Flatten()],
+    "prelu_frozen": lambda: [layers.PReLU("ones", trainable=False)],
+    "maxout": lambda: [layers.Maxout(9, 3)],
+    "normalization": lambda: [layers.Normalization(mean=0.3, variance=4.0)],
+    "normalization_back": lambda: [layers.Normalization(mean=0.3, variance=4.0, invert=True)],
+    "residual": lambda: [layers.Residual([layers.Dense(7, "tanh"), layers.PReLU("ones"), layers.Dense(18)])],
+    "residual_shortcut": lambda: [layers.Residual([layers.Dense(7, "tanh")], layers.Dense(7, use_bias=False))],
+    "rescaling": lambda: [layers.Rescaling(0.5, 0.1)],
+}  # fmt: skip
+
+
+def model_of(name, dtype="float64", width=18, activation="tanh"):
+    fastnn.set_random_seed(4)
+    stack = [fastnn.Input((5,)), layers.Dense(width, activation), *BODIES[name](), layers.Dense(3)]
+    model = fastnn.Sequential(stack, dtype=dtype)
+    rng = np.random.default_rng(8)
+    model.set_weights([w + rng.uniform(0, 0.4, w.shape) for w in model.get_weights()])
+    model.compile(fastnn.Adam(0.01), "mse", seed=6)
+    return model
+
+
+def data(n, dtype="float64"):
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(n, 5)).astype(dtype), rng.normal(size=(n, 3)).astype(dtype)
+
+
+@pytest.mark.parametrize("isa", kernels.targets())
+@pytest.mark.parametrize("name", BODIES)
+def test_gradient_is_the_central_difference(name, isa):
+    model = model_of(name)
+    trainer = trainer_of(model, isa=isa)
+    x, dy = data(11)
+    trainer.forward(x, training=True)
+    dx, gradients = trainer.backward(dy), trainer.gradients()
+    frozen = [v for v in model.weights if v not in trainer.trainable]
+    start = [v.numpy() for v in frozen]
+
+    def value():
+        for variable, old in zip(frozen, start, strict=True):
+            variable.assign(old)
+        return float(np.sum(trainer.forward(x, training=True) * dy))
+
+    np.testing.assert_allclose(dx, reference.central_difference(value, x, 1e-5), rtol=1e-5, atol=1e-7)
+    for variable, gradient in zip(trainer.trainable, gradients, strict=True):
+        w = variable.numpy()
+
+        def of_weight(variable=variable, w=w):
+            variable.assign(w)
+            return value()
+
+        expected = reference.central_difference(of_weight, w, 1e-5)
+        variable.assign(w)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7, err_msg=variable.name)
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 14, 16, 18, 34])
+@pytest.mark.parametrize("name", ["layer_norm", "layer_norm_groups", "prelu", "prelu_groups", "prelu_one", "maxout"])
+def test_targets_agree_at_any_width_and_batch(name, width):
+    for n in (1, 7, 8, 9, 35):
+        x, dy = data(n)
+        found = []
+        for isa in kernels.targets():
+            trainer = trainer_of(model_of(name, width=width), isa=isa)
+            y = trainer.forward(x, training=True)
+            found.append([y, trainer.backward(dy), *trainer.gradients()])
+        for other in found[1:]:
+            for a, b in zip(found[0], other, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_float32_stays_near_float64(name):
+    found = []
+    for dtype in ("float32", "float64"):
+        model = model_of(name, dtype)
+        x, y = data(300, dtype)
+        trainer = trainer_of(model)
+        trainer.fit_block(x, y, None, None, 0, 300, 50, np.full(6, 0.01))
+        found.append((model.get_weights(), trainer.predict(x)))
+    for a, b in zip([*found[0][0], found[0][1]], [*found[1][0], found[1][1]], strict=True):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
+
+
+def kitchen(dtype, batch_norm):
+    """Everything in one network."""
+    fastnn.set_random_seed(4)
+    stack = [
+        fastnn.Input((5,)), layers.Normalization(mean=0.1, variance=2.0), layers.GaussianNoise(0.1), layers.Dense(36),
+        layers.LayerNormalization(), layers.PReLU("ones", shared_axes=[1]), layers.AlphaDropout(0.1), layers.Maxout(20),
+        layers.Residual([layers.Dense(11, "elu"), layers.GaussianDropout(0.1), layers.PReLU(), layers.Dense(20)]),
+        layers.RReLU(), layers.ActivityRegularization(0.01, 0.02), layers.Reshape((4, 5)), layers.LayerNormalization(),
+        layers.PReLU(shared_axes=[2]), layers.Flatten(), layers.Dense(3)]  # fmt: skip
+    if batch_norm:
+        stack.insert(6, layers.BatchNormalization())
+    return fastnn.Sequential(stack, dtype=dtype)
+
+
+@pytest.mark.parametrize("isa", kernels.targets())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("schedule", ["layers", "samples"])
+@pytest.mark.parametrize("clip", [{}, {"clipvalue": 0.05}, {"global_clipnorm": 0.5}], ids=str)
+def test_same_bits_for_any_number_of_threads(clip, schedule, batch_norm, dtype, isa):
+    found = []
+    for threads in (1, 2, 3, 8):
+        model = kitchen(dtype, batch_norm)
+        model.compile(fastnn.Adam(0.01, **clip), "mse", seed=6)
+        trainer = trainer_of(model, threads=threads, schedule=schedule, isa=isa)
+        x, y = data(700, dtype)
+        loss = [trainer.fit_block(x, y, None, None, 0, 700, 300, np.full(3, 0.01))[1] for _ in range(2)]
+        found.append((digest(trainer), loss, trainer.evaluate(x, y)[1], trainer.predict(x).tobytes()))
+    assert all(np.isfinite(found[0][1])) and found[1:] == found[:1] * 3
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("clip", [{}, {"clipvalue": 0.05}, {"global_clipnorm": 0.5}], ids=str)
+def test_schedules_agree(clip, batch_norm):
+    """Fused updates, gradients in slots, one step by hand: the same training."""
+    found = []
+    for schedule in ("layers", "samples", "by hand"):
+        model = kitchen("float64", batch_norm)
+        model.compile(fastnn.Adam(0.01, **clip), "mse", seed=6)
+        x, y = data(600)
+        if schedule == "by hand":
+            for at in (0, 300):
+                p = model.forward(x[at : at + 300], training=True)
+                model.backward(2 * (p - y[at : at + 300]) / p.size)
+                model.apply_gradients()
+        else:
+            trainer = trainer_of(model, schedule=schedule)
+            trainer.fit_block(x, y, None, None, 0, 600, 300, np.full(2, 0.01))
+        found.append(model.get_weights())
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+def test_nothing_is_allocated_after_the_first_step():
+    model = kitchen("float32", True)
+    model.compile("adam", "mse", seed=6)
+    trainer = trainer_of(model)
+    x, y = data(640, "float32")
+    run = lambda: trainer.fit_block(x, y, None, None, 0, 640, 32, np.full(20, 1e-3))  # noqa: E731
+    run()
+    program = next(iter(trainer._programs.values()))
+    before = len(trainer._programs), program.arena.ctypes.data, len(program.planner.kept)
+    run()
+    assert before == (len(trainer._programs), program.arena.ctypes.data, len(program.planner.kept))
+
+
+@pytest.mark.parametrize("isa", kernels.targets())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("layer", "row", "params"), [
+    (layers.GaussianNoise, "gaussian_noise", (0.3,)), (layers.GaussianDropout, "gaussian_dropout", (0.2,)),
+    (layers.AlphaDropout, "alpha_dropout", (0.2,)), (layers.RReLU, "rrelu", (0.1, 0.5)),
+])  # fmt: skip
+def test_noise_is_that_of_the_reference(layer, row, params, dtype, isa):
+    """The same words whatever the target, dtype and schedule; a stream for each place, step and seed."""
+    model = fastnn.Sequential([fastnn.Input((70,)), layers.Rescaling(1.0), layer(*params)], dtype=dtype)
+    model.compile("sgd", "mse", seed=2**40 + 9)
+    trainer = trainer_of(model, isa=isa)
+    trainer.step = 3
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(37, 70)).astype(dtype)
+    x[3:5, :9] = 0
+    words = reference.random_words(37, 70, 2**40 + 9, 3, 1)
+    y, slope = reference.NOISES[row](x.astype(np.float64), words, *params)
+    close = {"rtol": 1e-6, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}
+    np.testing.assert_allclose(trainer.forward(x, training=True), y, **close)
+    np.testing.assert_allclose(trainer.backward(np.ones_like(x)), slope, **close)
+
+
+def test_noise_has_a_stream_for_each_place_step_and_seed():
+    x = np.ones((8, 16))
+
+    def drawn(step=0, place=0, **options):
+        fill = [layers.Rescaling(1.0) for _ in range(place)]
+        model = fastnn.Sequential([fastnn.Input((16,)), *fill, layers.GaussianNoise(1.0, **options)])
+        model.compile("sgd", seed=1)
+        model.engine().step = step
+        return model.forward(x, training=True)
+
+    first = drawn()
+    assert (first == drawn()).all()
+    assert (drawn(seed=3) == drawn(seed=3, place=2)).all()
+    for other in (drawn(step=1), drawn(place=1), drawn(seed=3)):
+        assert (other == first).mean() < 0.01
