@@ -15,6 +15,7 @@ from ._config import Configurable, is_description
 ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
 ALIASES = {"alpha": "negative_slope"}  # Keras 2: Keras 3
+OTHER_NAMES = {"silu": ("swish",), "hard_silu": ("hard_swish",)}
 NO_DERIVATIVE = (
     "A function of your own has no derivative here: write a layer with call and backward."
 )
@@ -40,13 +41,14 @@ class ActivationFunction(Configurable):
         self.values = values or {}
         self.__doc__ = f"{name} of an array; parameters {defaults or 'none'}."
 
-    def __call__(self, x, **parameters):
+    def __call__(self, x, *values, **parameters):
         """f(x), of the same shape; float32 and float64 stay what they are.
 
         Parameters
         ----------
         x : array_like
-        **parameters : float
+        *values, **parameters : float
+            In the order of `defaults`, which is Keras', or by name.
 
         Returns
         -------
@@ -54,6 +56,14 @@ class ActivationFunction(Configurable):
         """
         from . import ops
 
+        if len(values) > len(self.defaults):
+            raise TypeError(
+                f"{self.__name__}: expected x and at most {len(self.defaults)} parameters, got {len(values)}"
+            )
+        for key, value in zip(self.defaults, values, strict=False):
+            if key in parameters:
+                raise TypeError(f"{self.__name__}: got two values for {key}")
+            parameters[key] = value
         function = self.using(**parameters) if parameters else self
         return getattr(ops, self.__name__)(x, **function.values)
 
@@ -68,6 +78,7 @@ class ActivationFunction(Configurable):
             if value is None:
                 values.pop(key, None)
                 continue
+            value = float(value) if isinstance(value, bool) else value
             values[key] = inf if value == inf else number(key, value)
         values = {k: v for k, v in values.items() if v != self.defaults[k]}
         return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)
@@ -121,7 +132,9 @@ def _functions():
 
 for _function in _functions():
     globals()[_function.__name__] = _function
-    _registry.add(_function, _function.__name__)
+    _others = OTHER_NAMES.get(_function.__name__, ())
+    globals().update(dict.fromkeys(_others, _function))
+    _registry.add(_function, _function.__name__, *_others)
 
 
 def get(identifier):

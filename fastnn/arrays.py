@@ -101,8 +101,8 @@ def _batch(shape):
     return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"
 
 
-def labels(name, value, classes):
-    """Class numbers 0 … classes − 1 as int32 (n,)."""
+def labels(name, value, classes, ignore=None):
+    """Class numbers 0 … classes − 1, or `ignore`, as int32 (n,)."""
     array = as_array(name, value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -119,7 +119,9 @@ def labels(name, value, classes):
         with np.errstate(invalid="ignore"):
             whole = np.trunc(array) == array
         _refuse(name, array, ~whole, "expected whole class numbers")
-    _refuse(name, array, (array < 0) | (array >= classes), f"expected classes 0 to {classes - 1}, as the model has"
+    bad = (array < 0) | (array >= classes)
+    bad = bad if ignore is None else bad & (array != ignore)
+    _refuse(name, array, bad, f"expected classes 0 to {classes - 1}, as the model has"
             f" {classes} outputs")  # fmt: skip
     return np.ascontiguousarray(array, np.int32)
 

@@ -141,7 +141,7 @@ def train_epoch(model, data, plan, hooks, progress):
         rates = rates[steps:]
         done, step = done + block[0], step + steps
         sums = [block[1], *block[2]]
-        logs = {k: v / done for k, v in zip(model.metrics_names, sums, strict=True)}
+        logs = model.means(done, *sums)
         if single:
             hooks.batch("train", "end", step - 1, logs)
         progress.update(done, logs)

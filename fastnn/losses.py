@@ -5,17 +5,28 @@ what is minimised; weights do not change the divisor, as in Keras. A loss of you
 in NumPy, see `PythonLoss`.
 """
 
+from math import inf
+
 import numpy as np
 
-from ._checks import Registry, module_attributes, number, one_of, refuse_keywords
+from ._checks import Registry, integer, module_attributes, number, one_of, refuse_keywords
 from ._config import CoreRow, is_description, snake_case
 from ._core.kernels import loss_rows
 
 _registry = Registry("loss")
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+REDUCTIONS = (*MEANS, "sum", "none")
 
 
 class Loss(CoreRow):
     """Base of the losses that run in the core.
+
+    Parameters
+    ----------
+    reduction : {"sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"}
+        What is minimised: the mean over the batch (the first two), the mean by weights, or the sum.
+        "none" is for calls of the object.
+    name : str, optional
 
     Attributes
     ----------
@@ -34,8 +45,53 @@ class Loss(CoreRow):
 
     def __init__(self, *, reduction="sum_over_batch_size", name=None, **kwargs):
         refuse_keywords(type(self), kwargs)
-        self.reduction = one_of("reduction", reduction, ("sum_over_batch_size",))
+        self.reduction = one_of("reduction", "none" if reduction is None else reduction, REDUCTIONS)
         self.name = name or snake_case(type(self).__name__)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss of arrays.
+
+        Parameters
+        ----------
+        y_true : array_like (..., K) or class numbers (...)
+        y_pred : array_like (..., K)
+        sample_weight : array_like (...), optional
+
+        Returns
+        -------
+        float or ndarray (...)
+            An array for the reduction "none".
+
+        Examples
+        --------
+        >>> fastnn.losses.MeanSquaredError()([[0.0, 1.0]], [[1.0, 1.0]])
+        0.5
+        """
+        values, valid = self._values(y_true, y_pred)
+        weight = np.ones(values.shape) if sample_weight is None else np.asarray(sample_weight)
+        weight = np.broadcast_to(weight.reshape(np.shape(weight)[: values.ndim]), values.shape) * valid
+        values = np.where(weight == 0, 0, values * weight)
+        if self.reduction == "none":
+            return values
+        divisor = {"sum": 1, "mean_with_sample_weight": weight.sum()}.get(self.reduction, valid.sum())
+        return float(values.sum() / divisor) if divisor else 0.0
+
+    def _values(self, y_true, y_pred):
+        """The loss of each row, and whether it counts."""
+        from . import ops
+
+        y_pred = np.asarray(y_pred)
+        y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
+        y_true = np.asarray(y_true)
+        if self.target == "labels":
+            y_true = y_true.astype(np.int64).reshape(y_pred.shape[:-1])
+            valid = y_true != getattr(self, "ignore_class", None)
+            y_true = np.where(valid, y_true, 0)
+        else:
+            y_true, valid = y_true.astype(y_pred.dtype).reshape(y_pred.shape), np.True_
+        row = self.logits_row if self.from_logits else self.row
+        values, _ = ops.loss(row, y_true, y_pred, **dict(zip(self.parameters, self.params, strict=True)))
+        return values, np.broadcast_to(valid, values.shape)
 
 
 class MeanSquaredError(Loss):
@@ -56,6 +112,103 @@ class MeanAbsoluteError(Loss):
 
     row = "mean_absolute_error"
     aliases = ("mae",)
+
+
+class MeanAbsolutePercentageError(Loss):
+    """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``. Short: ``"mape"``."""
+
+    row = "mean_absolute_percentage_error"
+    aliases = ("mape",)
+
+
+class MeanSquaredLogarithmicError(Loss):
+    """Mean of ``(log(1 + y_pred) - log(1 + y_true)) ** 2``, of numbers below 1e-7 as of that. Short: "msle"."""
+
+    row = "mean_squared_logarithmic_error"
+    aliases = ("msle",)
+
+
+class Huber(Loss):
+    """Mean of e² / 2 where |e| ≤ δ and of δ |e| − δ² / 2 elsewhere; e = y_pred − y_true.
+
+    Parameters
+    ----------
+    delta : float
+        Above 0.
+
+    References
+    ----------
+    Huber 1964.
+    """
+
+    row, aliases = "huber", ("huber_loss",)
+
+    def __init__(self, delta=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.delta = number("delta", delta, 0, open_low=True)
+
+
+class LogCosh(Loss):
+    """Mean of ``log(cosh(y_pred - y_true))``."""
+
+    row = "log_cosh"
+
+
+class Hinge(Loss):
+    """Mean of ``max(1 - y_true * y_pred, 0)``; targets are −1 or 1, and 0 counts as −1."""
+
+    row = "hinge"
+
+
+class SquaredHinge(Loss):
+    """Mean of ``max(1 - y_true * y_pred, 0) ** 2``; targets as for `Hinge`."""
+
+    row = "squared_hinge"
+
+
+class CategoricalHinge(Loss):
+    """``max(max((1 - y_true) * y_pred) - sum(y_true * y_pred) + 1, 0)`` over the outputs of a sample."""
+
+    row = "categorical_hinge"
+
+
+class Poisson(Loss):
+    """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
+
+    row = "poisson"
+
+
+class KLDivergence(Loss):
+    """``sum(y_true * log(y_true / y_pred))`` over the outputs, both cut to [1e-7, 1]. Short: "kld"."""
+
+    row = "kl_divergence"
+    aliases = ("kld", "kullback_leibler_divergence")
+
+
+class CosineSimilarity(Loss):
+    """Minus the cosine of the angle between `y_pred` and `y_true`: −1 if they point the same way."""
+
+    row = "cosine_similarity"
+
+
+class Quantile(Loss):
+    """Mean of ``max(q * e, (q - 1) * e)``, e = y_true − y_pred: its minimum is the q-quantile. Also "pinball".
+
+    Parameters
+    ----------
+    quantile : float
+        Between 0 and 1.
+
+    References
+    ----------
+    Koenker & Bassett 1978.
+    """
+
+    row, aliases = "quantile", ("pinball", "quantile_loss")
+
+    def __init__(self, quantile=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.quantile = number("quantile", quantile, 0, 1, open_low=True, open_high=True)
 
 
 class _Crossentropy(Loss):
@@ -81,6 +234,44 @@ class BinaryCrossentropy(_Crossentropy):
     aliases = ("bce",)
 
 
+class BinaryFocalCrossentropy(Loss):
+    r"""Binary cross-entropy times :math:`(1 - p_t)^\gamma`, :math:`p_t` the probability of what is the case.
+
+    Parameters
+    ----------
+    apply_class_balancing : bool
+        Multiply by `alpha` where the target is 1 and by 1 − alpha where it is 0.
+    alpha, gamma : float
+    from_logits : bool
+        As for `BinaryCrossentropy`.
+    label_smoothing : float
+
+    References
+    ----------
+    Lin et al. 2017.
+    """
+
+    row, logits_row, through = (
+        "binary_focal_crossentropy",
+        "binary_focal_crossentropy_logits",
+        "sigmoid",
+    )
+
+    def __init__(
+        self,
+        apply_class_balancing=False,
+        alpha=0.25,
+        gamma=2.0,
+        from_logits=False,
+        label_smoothing=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.apply_class_balancing, self.from_logits = bool(apply_class_balancing), bool(from_logits)
+        self.alpha, self.gamma = number("alpha", alpha, 0, 1), number("gamma", gamma, 0)
+        self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
+
+
 class CategoricalCrossentropy(_Crossentropy):
     r""":math:`-\sum_k t_k \log p_k`, for targets that are rows of probabilities (one-hot).
 
@@ -96,20 +287,45 @@ class CategoricalCrossentropy(_Crossentropy):
     row, logits_row, through = "crossentropy", "softmax_crossentropy", "softmax"
 
 
-class SparseCategoricalCrossentropy(Loss):
+class _Labels(Loss):
+    def __init__(self, ignore_class=None, **kwargs):
+        super().__init__(**kwargs)
+        self.ignore_class = None if ignore_class is None else integer("ignore_class", ignore_class)
+
+    @property
+    def params(self):
+        return (inf if self.ignore_class is None else float(self.ignore_class),)
+
+
+class SparseCategoricalCrossentropy(_Labels):
     r""":math:`-\log p_{label}`, for targets that are class numbers 0 … K − 1.
 
     Parameters
     ----------
     from_logits : bool
         As for `CategoricalCrossentropy`.
+    ignore_class : int, optional
+        Samples of this class count nothing, and a mean is over the others. Need not be 0 … K − 1.
     """
 
     row, logits_row, through = "sparse_crossentropy", "sparse_softmax_crossentropy", "softmax"
 
-    def __init__(self, from_logits=False, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, from_logits=False, ignore_class=None, **kwargs):
+        super().__init__(ignore_class, **kwargs)
         self.from_logits = bool(from_logits)
+
+
+class NLLLoss(_Labels):
+    """Minus the output at the class number: the cross-entropy after ``log_softmax``, exactly. Short: "nll".
+
+    Parameters
+    ----------
+    ignore_class : int, optional
+        As for `SparseCategoricalCrossentropy`.
+    """
+
+    row, logits_row, through = "nll", "sparse_softmax_crossentropy", "log_softmax"
+    aliases = ("nll", "negative_log_likelihood")
 
 
 class PythonLoss:
@@ -185,6 +401,8 @@ def get(identifier):
         return _registry.find(identifier["class_name"]).from_config(identifier["config"])
     if isinstance(identifier, type):
         return get(identifier())
+    if hasattr(identifier, "loss_class"):
+        return identifier.loss_class()
     if not callable(identifier):
         raise TypeError(
             f"loss: expected a name, a Loss or a function (y_true, y_pred), got {identifier!r}"
@@ -197,7 +415,21 @@ def names():
     return _registry.names()
 
 
+def _function(cls):
+    def function(y_true, y_pred, **kwargs):
+        return cls(reduction="none", **kwargs)(y_true, y_pred)
+
+    function.__doc__ = f"The loss of each row; arguments as of `{cls.__name__}`."
+    function.__name__ = function.__qualname__ = snake_case(cls.__name__)
+    function.loss_class = cls
+    return function
+
+
 _registry.add_classes(globals(), Loss)
 __all__ = ["Loss", "PythonLoss", "get", "names"]
 __all__.extend(names())
+for _name in names():
+    _made = _function(globals()[_name])
+    globals()[_made.__name__] = _made
+    __all__.append(_made.__name__)
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,19 +1,31 @@
 """What is measured beside the loss: metrics, under Keras' names.
 
-Each is a mean over the samples of an epoch and runs in the core. Any loss is a metric too, and so
+Each runs in the core: it leaves sums there, and its value is made of them here (`Metric.result`), for most the mean over
+the samples of an epoch. Any loss is a metric too, and so
 is a function in NumPy, ``function(y_true, y_pred)``, that returns one number for each sample (or
 for each output, or for the batch).
 """
 
+from math import inf
+
 import numpy as np
 
 from . import losses
-from ._checks import CAN_PASS_OBJECT, Registry, module_attributes, number, refuse_keywords, suggest
+from ._checks import (
+    CAN_PASS_OBJECT,
+    Registry,
+    integer,
+    module_attributes,
+    number,
+    one_of,
+    refuse_keywords,
+    suggest,
+)
 from ._config import CoreRow, is_description, snake_case
 from ._core.kernels import metric_rows
 
 _registry = Registry("metric")
-BY_SHAPE = ("accuracy", "acc")
+EPSILON = 1e-7
 
 
 class Metric(CoreRow):
@@ -29,6 +41,13 @@ class Metric(CoreRow):
     def for_core(self):
         """What the engine takes: ``(row, parameters, target)``, or a function."""
         return self.row, self.params, self.target
+
+    def check(self, n_outputs):
+        """ValueError if the metric makes no sense for a model of so many outputs."""
+
+    def result(self, sums, n):
+        """The metric of n samples from the sums of the core: a number, or (pairs, 2) of them."""
+        return float(sums) / max(n, 1)
 
 
 class BinaryAccuracy(Metric):
@@ -69,6 +88,397 @@ class MeanAbsoluteError(Metric):
     """Mean of ``|y_pred - y_true|``."""
 
     row, better, aliases = "mean_absolute_error", "down", ("mae",)
+
+
+class MeanAbsolutePercentageError(Metric):
+    """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``."""
+
+    row, better, aliases = "mean_absolute_percentage_error", "down", ("mape",)
+
+
+class MeanSquaredLogarithmicError(Metric):
+    """Mean of the square of the difference of ``log(1 + y)``."""
+
+    row, better, aliases = "mean_squared_logarithmic_error", "down", ("msle",)
+
+
+class RootMeanSquaredError(Metric):
+    """Square root of the mean of ``(y_pred - y_true) ** 2`` over all samples and outputs."""
+
+    row, better, aliases = "mean_squared_error", "down", ("rmse",)
+
+    def result(self, sums, n):
+        return float(np.sqrt(super().result(sums, n)))
+
+
+class LogCoshError(Metric):
+    """Mean of ``log(cosh(y_pred - y_true))``."""
+
+    row, better, aliases = "log_cosh", "down", ("logcosh",)
+
+    def __init__(self, name="logcosh", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+
+class Hinge(Metric):
+    """Mean of ``max(1 - y_true * y_pred, 0)``."""
+
+    row, better = "hinge", "down"
+
+
+class SquaredHinge(Metric):
+    """Mean of ``max(1 - y_true * y_pred, 0) ** 2``."""
+
+    row, better = "squared_hinge", "down"
+
+
+class CategoricalHinge(Metric):
+    """As the loss of this name."""
+
+    row, better = "categorical_hinge", "down"
+
+
+class Poisson(Metric):
+    """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
+
+    row, better = "poisson", "down"
+
+
+class KLDivergence(Metric):
+    """``sum(y_true * log(y_true / y_pred))`` over the outputs."""
+
+    row, better, aliases = "kl_divergence", "down", ("kld",)
+
+
+class CosineSimilarity(Metric):
+    """Cosine of the angle between `y_pred` and `y_true`: 1 if they point the same way."""
+
+    row = "cosine_similarity"
+
+    def result(self, sums, n):
+        return -super().result(sums, n)
+
+
+class _Crossentropy(Metric):
+    better = "down"
+
+    def __init__(self, name=None, from_logits=False, label_smoothing=0.0, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
+
+    def for_core(self):
+        return (self.logits_row if self.from_logits else self.row), self.params, self.target
+
+
+class BinaryCrossentropy(_Crossentropy):
+    """Mean of the binary cross-entropy of probabilities, or of logits.
+
+    Parameters
+    ----------
+    name : str, optional
+    from_logits : bool
+    label_smoothing : float
+    """
+
+    row, logits_row = "binary_crossentropy", "binary_crossentropy_logits"
+    aliases = ("bce",)
+
+
+class CategoricalCrossentropy(_Crossentropy):
+    """Mean of the cross-entropy of one-hot targets; parameters as of `BinaryCrossentropy`."""
+
+    row, logits_row = "crossentropy", "softmax_crossentropy"
+
+
+class SparseCategoricalCrossentropy(_Crossentropy):
+    """Mean of the cross-entropy of class numbers.
+
+    Parameters
+    ----------
+    name : str, optional
+    from_logits : bool
+    """
+
+    row, logits_row, params = "sparse_crossentropy", "sparse_softmax_crossentropy", (inf,)
+
+    def __init__(self, name=None, from_logits=False, **kwargs):
+        Metric.__init__(self, name=name, **kwargs)
+        self.from_logits = bool(from_logits)
+
+
+class Accuracy(Metric):
+    """Share of outputs that equal their targets; the *name* "accuracy" means the kind that fits the model."""
+
+    row = "equal_accuracy"
+
+
+class TopKCategoricalAccuracy(Metric):
+    """Share of samples where fewer than k outputs are larger than that of the one-hot target.
+
+    Parameters
+    ----------
+    k : int
+    name : str, optional
+    """
+
+    row = "top_k_accuracy"
+
+    def __init__(self, k=5, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.k = integer("k", k, 1)
+
+
+class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
+    """As `TopKCategoricalAccuracy`, of class numbers."""
+
+    row = "sparse_top_k_accuracy"
+
+
+class _Confusion(Metric):
+    """What is made of true and false positives and negatives.
+
+    Parameters
+    ----------
+    thresholds : float, optional
+        An output above it is a yes; default 0.5.
+    class_id : int, optional
+        Look at this output only.
+    """
+
+    row = "confusion"
+
+    def __init__(self, thresholds=None, class_id=None, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        if isinstance(thresholds, (list, tuple)):
+            if len(thresholds) != 1:
+                raise ValueError(
+                    f"thresholds: expected one number, got {thresholds}; a metric here is one number"
+                )
+            thresholds = thresholds[0]
+        self.thresholds = None if thresholds is None else number("thresholds", thresholds, 0, 1)
+        self.class_id = None if class_id is None else integer("class_id", class_id, 0)
+
+    @property
+    def params(self):
+        return (0.5 if self.thresholds is None else self.thresholds,)
+
+    def check(self, n_outputs):
+        if self.class_id is not None and self.class_id >= n_outputs:
+            raise ValueError(
+                f"class_id: expected 0 to {n_outputs - 1}, as the model has {n_outputs} outputs, got {self.class_id}"
+            )
+
+    def result(self, sums, n):
+        by_class = np.reshape(sums, (-1, 4))
+        counts = by_class.sum(axis=0) if self.class_id is None else by_class[self.class_id]
+        return float(self.value(*counts))
+
+
+class Precision(_Confusion):
+    """tp / (tp + fp): the share of yes that is right; 0 if there is no yes.
+
+    Parameters
+    ----------
+    thresholds : float, optional
+        An output above it is a yes; default 0.5.
+    class_id : int, optional
+        Look at this output only.
+    name : str, optional
+    """
+
+    def value(self, tp, fp, fn, tn):
+        return _ratio(tp, tp + fp)
+
+
+class Recall(_Confusion):
+    """tp / (tp + fn): the share of what is that was found; parameters as of `Precision`."""
+
+    def value(self, tp, fp, fn, tn):
+        return _ratio(tp, tp + fn)
+
+
+class _Count(_Confusion):
+    def __init__(self, thresholds=None, name=None, **kwargs):
+        super().__init__(thresholds, None, name, **kwargs)
+
+
+class TruePositives(_Count):
+    """Number of outputs above the threshold whose target is 1."""
+
+    def value(self, tp, fp, fn, tn):
+        return tp
+
+
+class FalsePositives(_Count):
+    """Number of outputs above the threshold whose target is 0."""
+
+    better = "down"
+
+    def value(self, tp, fp, fn, tn):
+        return fp
+
+
+class TrueNegatives(_Count):
+    """Number of outputs not above the threshold whose target is 0."""
+
+    def value(self, tp, fp, fn, tn):
+        return tn
+
+
+class FalseNegatives(_Count):
+    """Number of outputs not above the threshold whose target is 1."""
+
+    better = "down"
+
+    def value(self, tp, fp, fn, tn):
+        return fn
+
+
+class FBetaScore(Metric):
+    """(1 + β²) precision · recall / (β² precision + recall), of each class or of all together.
+
+    Parameters
+    ----------
+    average : {None, "micro", "macro", "weighted"}
+        All counts together; the mean over classes; that weighted by the classes' sizes. None is for
+        models with one output.
+    beta : float
+    threshold : float, optional
+        An output above it is a yes; default: the largest output of a sample is.
+    name : str, optional
+    """
+
+    row = "confusion"
+
+    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.average = one_of("average", average, (None, "micro", "macro", "weighted"))
+        self.beta = number("beta", beta, 0, open_low=True)
+        self.threshold = None if threshold is None else number("threshold", threshold, 0, 1)
+
+    @property
+    def params(self):
+        return (inf if self.threshold is None else self.threshold,)
+
+    def check(self, n_outputs):
+        if self.average is None and n_outputs > 1:
+            raise ValueError(
+                "average: None is one number for each class, and a metric here is one number; expected 'micro', 'macro'"
+                " or 'weighted'"
+            )
+
+    def result(self, sums, n):
+        tp, fp, fn, _ = np.reshape(sums, (-1, 4)).T
+        weights = tp + fn
+        if self.average == "micro":
+            tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
+        precision, recall = tp / (tp + fp + EPSILON), tp / (tp + fn + EPSILON)
+        square = self.beta**2
+        score = precision * recall / (square * precision + recall + EPSILON) * (1 + square)
+        if self.average == "weighted":
+            return float(np.sum(score * weights / (weights.sum() + EPSILON)))
+        return float(np.mean(score))
+
+
+class F1Score(FBetaScore):
+    """2 precision · recall / (precision + recall); parameters as of `FBetaScore`."""
+
+    def __init__(self, average=None, threshold=None, name="f1_score", **kwargs):
+        super().__init__(average, 1.0, threshold, name, **kwargs)
+
+
+class R2Score(Metric):
+    """1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
+
+    Parameters
+    ----------
+    class_aggregation : {"uniform_average", "variance_weighted_average"}
+        How outputs are put together.
+    name : str, optional
+    """
+
+    row = "squares"
+
+    def __init__(self, class_aggregation="uniform_average", name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        kinds = ("uniform_average", "variance_weighted_average")
+        self.class_aggregation = one_of("class_aggregation", class_aggregation, kinds)
+
+    def result(self, sums, n):
+        total, square, residual, count = np.reshape(sums, (-1, 4)).T
+        with np.errstate(all="ignore"):
+            spread = square - total * (total / count)
+            score = 1 - residual / spread
+        score = np.where(np.isinf(score), 0.0, score)
+        if self.class_aggregation == "uniform_average":
+            return float(np.mean(score))
+        return float(np.sum(spread * score) / np.sum(spread))
+
+
+class AUC(Metric):
+    """Area under a curve, from a histogram of the outputs, as Keras does it. All outputs count together.
+
+    Parameters
+    ----------
+    num_thresholds : int
+        At least 2; the error is of the order of 1 / this.
+    curve : {"ROC", "PR"}
+    summation_method : {"interpolation", "minoring", "majoring"}
+    name : str, optional
+    from_logits : bool
+        The outputs are logits; else they are in [0, 1].
+
+    References
+    ----------
+    Davis & Goadrich 2006, for the interpolation of precision and recall.
+    """
+
+    row = "histogram"
+
+    def __init__(
+        self,
+        num_thresholds=200,
+        curve="ROC",
+        summation_method="interpolation",
+        name=None,
+        from_logits=False,
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.num_thresholds = integer("num_thresholds", num_thresholds, 2)
+        self.curve = one_of("curve", curve, ("ROC", "PR"))
+        methods = ("interpolation", "minoring", "majoring")
+        self.summation_method = one_of("summation_method", summation_method, methods)
+        self.from_logits = bool(from_logits)
+
+    def result(self, sums, n):
+        tp, fp = np.cumsum(sums[::-1], axis=0)[::-1].T  # of each threshold
+        positives, negatives = tp[0], fp[0]
+        if self.curve == "PR" and self.summation_method == "interpolation":
+            found = tp + fp
+            step, hits = found[:-1] - found[1:], tp[:-1] - tp[1:]
+            slope = _ratio(hits, step)
+            start = tp[1:] - slope * found[1:]
+            both = (found[:-1] > 0) & (found[1:] > 0)
+            growth = np.where(both, _ratio(found[:-1], found[1:]), 1.0)
+            return float(np.sum(_ratio(slope * (hits + start * np.log(growth)), positives)))
+        recall = _ratio(tp, positives)
+        x, y = recall, _ratio(tp, tp + fp)
+        if self.curve == "ROC":
+            x, y = _ratio(fp, negatives), recall
+        heights = {
+            "interpolation": lambda: (y[:-1] + y[1:]) / 2,
+            "minoring": lambda: np.minimum(y[:-1], y[1:]),
+            "majoring": lambda: np.maximum(y[:-1], y[1:]),
+        }[self.summation_method]()
+        return float(np.sum((x[:-1] - x[1:]) * heights))
+
+
+def _ratio(a, b):
+    """a / b, and 0 where b is 0."""
+    with np.errstate(all="ignore"):
+        return np.where(np.equal(b, 0), 0.0, np.divide(a, b))
 
 
 class _LossMetric(Metric):
@@ -121,6 +531,8 @@ def get(identifier):
         return identifier
     if isinstance(identifier, losses.Loss):
         return _LossMetric(identifier)
+    if hasattr(identifier, "loss_class"):
+        return _LossMetric(identifier.loss_class())
     if isinstance(identifier, str):
         return _by_name(identifier)
     if is_description(identifier):
@@ -142,14 +554,14 @@ def _by_name(name):
     try:
         return _LossMetric(losses.get(name), name)
     except ValueError:
-        known = sorted({*names(), *losses.names(), "accuracy"})
+        known = sorted({*names(), *losses.names(), *BY_SHAPE})
         raise ValueError(
             f"unknown metric {name!r}.{suggest(name, known)} Known: {', '.join(known)}. {CAN_PASS_OBJECT}"
         ) from None
 
 
 def resolve(identifier, target, n_outputs):
-    """`get`, and for ``"accuracy"`` the kind that fits, by Keras' rule.
+    """`get`, and for ``"accuracy"`` and ``"crossentropy"`` the kind that fits, by Keras' rule.
 
     Parameters
     ----------
@@ -158,15 +570,20 @@ def resolve(identifier, target, n_outputs):
         Class numbers, or as many numbers as there are outputs.
     n_outputs : int
     """
-    if not isinstance(identifier, str) or identifier.lower() not in BY_SHAPE:
-        return get(identifier)
-    if n_outputs == 1:
-        return BinaryAccuracy(identifier)
-    return (
-        SparseCategoricalAccuracy(name=identifier)
-        if target == "labels"
-        else CategoricalAccuracy(name=identifier)
-    )
+    kinds = BY_SHAPE.get(identifier.lower()) if isinstance(identifier, str) else None
+    if kinds is None:
+        metric = get(identifier)
+        metric.check(n_outputs)
+        return metric
+    binary, sparse, dense = kinds
+    return (binary if n_outputs == 1 else sparse if target == "labels" else dense)(name=identifier)
+
+
+_ACCURACY = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
+_LOG_LOSS = (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy)
+# names that mean the metric which fits the model
+BY_SHAPE = {**dict.fromkeys(("accuracy", "acc"), _ACCURACY)}
+BY_SHAPE |= dict.fromkeys(("crossentropy", "ce", "log_loss"), _LOG_LOSS)
 
 
 def names():

@@ -90,6 +90,11 @@ class Optimizer(CoreRow):
         """Rates of the steps first … first + n − 1, float64."""
         return schedules.rates(self._rate, first, n)
 
+    def use_row(self, row):
+        """Run another row of the kernels than the class's: one with just the state that is needed."""
+        self.row = row
+        self.parameters = next(tuple(parameters) for name, parameters, _ in self.rows if name == row)
+
     def for_core(self):
         """What the engine takes: row, parameters, clipping."""
         return (
@@ -157,21 +162,307 @@ class Adam(Optimizer):
         At least 0, below 1.
     epsilon : float
         Beside √v before bias correction, as in Keras (PyTorch's is beside the corrected root).
+    amsgrad : bool
+        The largest v so far in place of v.
     **kwargs
         `clipnorm`, `clipvalue`, `global_clipnorm`, `name`, `lr` (see `Optimizer`).
 
     References
     ----------
-    Kingma & Ba 2015, algorithm 1 in the form at the end of its section 2.
+    Kingma & Ba 2015, algorithm 1 in the form at the end of its section 2; Reddi, Kale & Kumar 2018.
     """
 
     row = "adam"
 
+    def __init__(
+        self,
+        learning_rate=0.001,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+        amsgrad=False,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
+        self.beta_2 = number("beta_2", beta_2, 0, 1, open_high=True)
+        self.epsilon, self.amsgrad = number("epsilon", epsilon, 0), bool(amsgrad)
+        if self.amsgrad:
+            self.use_row("amsgrad")
+
+
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay: :math:`w \leftarrow w (1 - \eta \lambda)` before each step.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    weight_decay : float
+        λ.
+    beta_1, beta_2, epsilon, amsgrad, **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Loshchilov & Hutter 2019.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        weight_decay=0.004,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+        amsgrad=False,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **kwargs)
+        self.weight_decay = number("weight_decay", weight_decay, 0)
+
+    def for_core(self):
+        if self.weight_decay and "weight_decay" not in super().for_core()[2]:
+            raise NotImplementedError("AdamW: the update does not know weight_decay yet")
+        return super().for_core()
+
+
+class _Betas(Optimizer):
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
         self.beta_2 = number("beta_2", beta_2, 0, 1, open_high=True)
-        self.epsilon = number("epsilon", epsilon, 0)
+        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
+
+
+class Adamax(_Betas):
+    r"""Adam with the largest gradient, slowly forgotten, in place of the root of the mean square.
+
+    :math:`u \leftarrow \max(\beta_2 u, |g|),\; w \leftarrow w - \frac{\eta}{1-\beta_1^t} \frac{m}{u + \epsilon}`.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    beta_1, beta_2, epsilon : float
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Kingma & Ba 2015, algorithm 2.
+    """
+
+    row = "adamax"
+
+
+class Nadam(_Betas):
+    r"""Adam with Nesterov's momentum.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    beta_1, beta_2, epsilon : float
+        β₁ is warmed up as β₁ (1 − 0.96ᵗ / 2); ε is beside the corrected root, as in Keras.
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Dozat 2016, algorithm 2.
+    """
+
+    row = "nadam"
+
+
+class RMSprop(Optimizer):
+    r"""The gradient divided by the root of its mean square.
+
+    :math:`v \leftarrow \rho v + (1-\rho) g^2,\; w \leftarrow w - \eta \frac{g}{\sqrt{v + \epsilon}}`.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    rho, momentum, epsilon : float
+        ε is under the root, as in Keras (PyTorch's is beside it).
+    centered : bool
+        The variance of the gradient in place of its mean square.
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Tieleman & Hinton 2012; Graves 2013 for the centered form.
+    """
+
+    row = "rmsprop"
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        rho=0.9,
+        momentum=0.0,
+        epsilon=1e-7,
+        centered=False,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.rho = number("rho", rho, 0, 1, open_high=True)
+        self.momentum = number("momentum", momentum, 0, 1)
+        self.epsilon, self.centered = number("epsilon", epsilon, 0, open_low=True), bool(centered)
+        self.use_row("rmsprop" + "_centered" * self.centered + "_momentum" * (self.momentum > 0))
+
+
+class Adagrad(Optimizer):
+    r"""The gradient divided by the root of the sum of its squares.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    initial_accumulator_value, epsilon : float
+        What the sum starts from, and what is added to it under the root.
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Duchi, Hazan & Singer 2011.
+    """
+
+    row = "adagrad"
+
+    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        value = number("initial_accumulator_value", initial_accumulator_value, 0)
+        self.initial_accumulator_value = value
+        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
+
+
+class Adadelta(Optimizer):
+    r"""The gradient divided by the root of its mean square, times the root of the mean square of the steps.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+        1 is the method of the paper; 0.001 is Keras' default.
+    rho, epsilon : float
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Zeiler 2012.
+    """
+
+    row = "adadelta"
+
+    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.rho = number("rho", rho, 0, 1, open_high=True)
+        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
+
+
+class Lion(Optimizer):
+    r"""Steps of the learning rate, by the sign of a mean of momentum and gradient.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+        3 to 10 times smaller than Adam's.
+    beta_1, beta_2 : float
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Chen et al. 2023, algorithm 2.
+    """
+
+    row = "lion"
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = number("beta_1", beta_1, 0, 1, open_low=True)
+        self.beta_2 = number("beta_2", beta_2, 0, 1)
+
+
+class Rprop(Optimizer):
+    r"""Each weight has a step of its own, which grows while the gradient keeps its sign. For whole batches.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The first step.
+    eta_minus, eta_plus : float
+        Factors of a step after a change of sign, and without one.
+    min_step, max_step : float
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    Riedmiller & Braun 1993, as iRprop− of Igel & Hüsken 2000; names and defaults are PyTorch's.
+    """
+
+    row = "rprop"
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        eta_minus=0.5,
+        eta_plus=1.2,
+        min_step=1e-6,
+        max_step=50.0,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.eta_minus = number("eta_minus", eta_minus, 0, 1, open_low=True, open_high=True)
+        self.eta_plus = number("eta_plus", eta_plus, 1, open_low=True)
+        self.min_step = number("min_step", min_step, 0, open_low=True)
+        self.max_step = number("max_step", max_step, self.min_step)
+
+
+class Ftrl(Optimizer):
+    r"""Follow the regularized leader: L1 regularization that makes weights exactly 0.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    learning_rate_power : float
+        Not positive.
+    initial_accumulator_value : float
+    l1_regularization_strength, l2_regularization_strength : float
+    l2_shrinkage_regularization_strength, beta : float
+    **kwargs
+        As for `Adam`.
+
+    References
+    ----------
+    McMahan et al. 2013, algorithm 1.
+    """
+
+    row = "ftrl"
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        learning_rate_power=-0.5,
+        initial_accumulator_value=0.1,
+        l1_regularization_strength=0.0,
+        l2_regularization_strength=0.0,
+        l2_shrinkage_regularization_strength=0.0,
+        beta=0.0,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.learning_rate_power = number("learning_rate_power", learning_rate_power, None, 0)
+        strengths = {
+            "initial_accumulator_value": initial_accumulator_value,
+            "l1_regularization_strength": l1_regularization_strength,
+            "l2_regularization_strength": l2_regularization_strength,
+            "l2_shrinkage_regularization_strength": l2_shrinkage_regularization_strength,
+            "beta": beta,
+        }
+        for name, value in strengths.items():
+            setattr(self, name, number(name, value, 0))
 
 
 def get(identifier):

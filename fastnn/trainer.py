@@ -19,6 +19,10 @@ def _code(array):
     return (array.strides[0] if len(array) else array.dtype.itemsize, kernels.DATA_CODES[array.dtype.str])
 
 
+def _number_or_copy(sums):
+    return sums.copy() if sums.ndim else float(sums)
+
+
 def _address(array):
     return 0 if array is None else array.ctypes.data
 
@@ -64,12 +68,19 @@ class Trainer:
         self.metrics = list(metrics)
         self.metric_rows = [("metric:" + m[0], m[1], m[2]) for m in self.metrics if not callable(m)]
         self.python_metrics = [m for m in self.metrics if callable(m)]
+        # how many pairs of sums each row of loss and metrics is made of
+        self.core_loss = self.loss_row is not None or any(n.kind == "activity" for n in self.nodes)
+        self.pairs = [1] * self.core_loss
+        self.pairs += [kernels.metric_pairs(m[0], m[1], self.y.size) for m in self.metrics if not callable(m)]
         self._programs = {}
         self._manual = None
 
     def _set_loss(self, loss):
         self.loss, self.loss_row, self.loss_reads_pre = loss, None, False
-        self.python_loss = callable(loss)
+        self.python_loss = not hasattr(loss, "row") and callable(loss)
+        self.reduction = getattr(loss, "reduction", "sum_over_batch_size")
+        if self.reduction == "none":
+            raise ValueError(f"loss {loss.name}: reduction 'none' leaves nothing to minimise; expected a mean or 'sum'")
         if loss is None or self.python_loss:
             return
         node = self.y.node
@@ -151,17 +162,20 @@ class Trainer:
         if program.planner.separate:
             return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums)
         totals = np.zeros_like(program.core.totals)
-        places = self._core_sums()
-        totals[: len(places), 0] = [sums[i] for i in places]
+        for place, at in self._core_sums():
+            totals[at] = sums[place]
         done = self._steps(program, live, count, batch, index, first, lrs, deadline, totals)
-        for place, total in zip(places, totals[:, 0].tolist(), strict=False):  # totals has at least one row
-            sums[place] = total
+        for place, at in self._core_sums():
+            sums[place] = _number_or_copy(totals[at])
         return done, sums
 
     def _core_sums(self):
-        """Which of [loss, *metrics] the core sums up, in its order."""
-        loss = self.loss_row or any(n.kind == "activity" for n in self.nodes)
-        return ([0] if loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        """Which of [loss, *metrics] the core sums up, in its order, and where in its totals."""
+        places = ([0] if self.core_loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        row = 0
+        for place, pairs in zip(places, self.pairs, strict=True):
+            yield place, (row, 0) if pairs == 1 else slice(row, row + pairs)
+            row += pairs
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""
@@ -179,8 +193,8 @@ class Trainer:
                         first=lo, last=hi,
                     )  # fmt: skip
                     if name == "loss":
-                        for place, total in zip(self._core_sums(), program.core.totals[:, 0].tolist(), strict=False):
-                            sums[place] += total
+                        for place, at in self._core_sums():
+                            sums[place] = sums[place] + _number_or_copy(program.core.totals[at])
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
                 break

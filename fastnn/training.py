@@ -207,7 +207,8 @@ class Model(Layer):
         if hasattr(y, "__len__") and len(y) != n:
             arrays.same_length(n, **{names[1]: y})
         if self._kind == "labels":
-            y = arrays.labels(names[1], y, prod(self.out_shape))
+            ignored = getattr(self.loss, "ignore_class", None)
+            y = arrays.labels(names[1], y, prod(self.out_shape), ignored)
         elif self._kind == "dense":
             y = arrays.targets(names[1], y, self.out_shape, self.dtype)
         else:
@@ -396,15 +397,15 @@ class Model(Layer):
 
     def measure(self, data, batch_size, callbacks, progress=None):
         """`evaluate` of checked data: ``{name: mean}``."""
-        sums = np.zeros(1 + len(self.metrics))
+        sums = [0.0] * (1 + len(self.metrics))
         callbacks.call("on_test_begin")
         for part in self._parts(data, batch_size, callbacks, "test"):
             with self._lock:
                 _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
-            sums += [loss, *found]
+            sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
             if progress is not None:
                 progress.update(part.stop, {})
-        logs = dict(zip(self.metrics_names, (sums / max(data.n, 1)).tolist(), strict=True))
+        logs = self.means(data.n, *sums)
         callbacks.call("on_test_end", logs=logs)
         return logs
 
@@ -471,22 +472,24 @@ class Model(Layer):
                 data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
             )
             self.optimizer.iterations = engine.step
-        return _result(self._means(n, loss, found), return_dict)
+        return _result(self.means(n, loss, *found), return_dict)
 
     def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""
         self.need_compile("test_on_batch")
         data = self.data(x, y, sample_weight)
         with self._lock:
-            found = self.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
-        return _result(self._means(*found), return_dict)
+            n, loss, found = self.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
+        return _result(self.means(n, loss, *found), return_dict)
 
     def predict_on_batch(self, x):
         """`predict` of one batch."""
         return self.forward(x)
 
-    def _means(self, n, loss, found):
-        return {k: v / max(n, 1) for k, v in zip(self.metrics_names, (loss, *found), strict=True)}
+    def means(self, n, loss, *found):
+        """Loss and metrics of n samples by name, from what the engine has summed up."""
+        metrics = {m.name: m.result(v, n) for m, v in zip(self.metrics, found, strict=True)}
+        return {"loss": loss / max(n, 1), **metrics}
 
     # --- by hand ---
 
@@ -569,7 +572,7 @@ def metrics_list(asked):
     asked = [] if asked is None else asked
     asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
     for m in asked:
-        metrics.resolve(m, "dense", 1)
+        metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
     return asked
 
 

@@ -15,17 +15,24 @@ static const fnn_optimizer FNN_CAT(optimizers_, FNN_ISA)[] = {
     {0}};
 
 static const fnn_loss FNN_CAT(losses_, FNN_ISA)[] = {
-#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(loss_##name)},
+#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(loss_##name), 0},
     FNN_POINT_LOSSES(X)
 #undef X
-#define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name)},
+#define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name), 0},
     FNN_ROW_LOSSES(X)
 #undef X
     {0}};
 
 static const fnn_loss FNN_CAT(metrics_, FNN_ISA)[] = {
-#define X(name, params, target) {#name, params, target, FNN_BOTH(metric_##name)},
+#define X(name, params, target, pairs) {#name, params, target, FNN_BOTH(metric_##name), pairs},
+    FNN_WIDE_METRICS(X)
+#undef X
+#define X(name, params, target) {#name, params, target, FNN_BOTH(metric_##name), 0},
     FNN_METRICS(X)
+    FNN_ROW_LOSSES(X)
+#undef X
+#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(metric_##name), 0},
+    FNN_POINT_LOSSES(X)
 #undef X
     {0}};
 

@@ -64,6 +64,43 @@ def _elu_d(x, alpha=1.0):
     return np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0)))
 
 
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+def normal_cdf(x):
+    """Φ(x) = erfc(−x / √2) / 2."""
+    return 0.5 * _erfc(-np.asarray(x, np.float64) / np.sqrt(2.0))
+
+
+def softplus(x):
+    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _gelu(x, approximate=False):
+    if not approximate:
+        return x * normal_cdf(x)
+    x = np.maximum(x, -30)
+    return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * np.clip(x, -30, 30) ** 3)))
+
+
+def _gelu_d(x, approximate=False):
+    if not approximate:
+        return normal_cdf(x) + x * np.exp(-0.5 * x**2) / np.sqrt(2.0 * np.pi)
+    x, c = np.clip(x, -30, 30), np.sqrt(2.0 / np.pi)
+    t = np.tanh(c * (x + 0.044715 * x**3))
+    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t**2) * c * (1.0 + 3 * 0.044715 * x**2)
+
+
+def _mish_d(x):
+    t = np.tanh(softplus(x))
+    return t + x * (1.0 - t**2) * sigmoid(x)
+
+
+def _inside(x, low, high):
+    return np.where((x > low) & (x < high), 1.0, 0.0)
+
+
 # name -> (f, f'), both of the input x.  At a kink f' is the slope of the left side, as in Keras.
 ACTIVATIONS = {
     "linear": (lambda x: x, np.ones_like),
@@ -79,6 +116,49 @@ ACTIVATIONS = {
     ),
     "sigmoid": (sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
     "tanh": (np.tanh, lambda x: 1.0 / np.cosh(np.clip(x, -350, 350)) ** 2),
+    "relu6": (lambda x: np.clip(x, 0, 6), lambda x: _inside(x, 0, 6)),
+    "softplus": (softplus, sigmoid),
+    "softsign": (lambda x: x / (1.0 + np.abs(x)), lambda x: 1.0 / (1.0 + np.abs(x)) ** 2),
+    "hard_sigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: _inside(x, -3, 3) / 6),
+    "sparse_sigmoid": (lambda x: 0.5 * np.clip(x + 1, 0, 2), lambda x: 0.5 * _inside(x, -1, 1)),
+    "exponential": (np.exp, np.exp),
+    "silu": (
+        lambda x: x * sigmoid(x),
+        lambda x: sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
+    ),
+    "hard_silu": (
+        lambda x: np.maximum(x, -3) * (np.clip(x + 3, 0, 6) / 6),
+        lambda x: np.where(x > 3, 1.0, _inside(x, -3, 3) * (2 * np.clip(x, -3, 3) + 3) / 6),
+    ),
+    "gelu": (_gelu, _gelu_d),
+    "mish": (lambda x: x * np.tanh(softplus(x)), _mish_d),
+    "celu": (
+        lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha)),
+        lambda x, alpha=1.0: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0) / alpha)),
+    ),
+    "hard_tanh": (lambda x: np.clip(x, -1, 1), lambda x: _inside(x, -1, 1)),
+    "log_sigmoid": (lambda x: -softplus(-x), lambda x: sigmoid(-x)),
+    "tanh_shrink": (lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
+    "soft_shrink": (
+        lambda x, threshold=0.5: np.sign(x) * np.maximum(np.abs(x) - threshold, 0),
+        lambda x, threshold=0.5: np.where(np.abs(x) > threshold, 1.0, 0.0),
+    ),
+    "hard_shrink": (
+        lambda x, threshold=0.5: np.where(np.abs(x) > threshold, x, 0.0),
+        lambda x, threshold=0.5: np.where(np.abs(x) > threshold, 1.0, 0.0),
+    ),
+    "threshold": (
+        lambda x, threshold=0.0, default_value=0.0: np.where(x > threshold, x, default_value),
+        lambda x, threshold=0.0, default_value=0.0: np.where(x > threshold, 1.0, 0.0),
+    ),
+    "squareplus": (
+        lambda x, b=4.0: 0.5 * x + 0.5 * np.hypot(x, np.sqrt(b)),
+        lambda x, b=4.0: 0.5 * (1.0 + x / np.hypot(x, np.sqrt(b))),
+    ),
+    "sparse_plus": (
+        lambda x: np.where(x <= -1, 0.0, np.where(x >= 1, x, (np.clip(x, -1, 1) + 1) ** 2 / 4)),
+        lambda x: (np.clip(x, -1, 1) + 1) / 2,
+    ),
 }
 
 
@@ -289,6 +369,106 @@ def sparse_categorical_crossentropy(t, y, from_logits=False):
     return categorical_crossentropy(np.eye(y.shape[-1])[np.asarray(t, int).ravel()], y, from_logits)
 
 
+def mean_absolute_percentage_error(t, y):
+    """100 mean |t − y| / max(|t|, ε)."""
+    size = np.maximum(np.abs(t), KERAS_EPSILON)
+    return _pointwise(100 * np.abs(t - y) / size, 100 * np.sign(y - t) / size)
+
+
+def mean_squared_logarithmic_error(t, y):
+    """mean (log(1 + max(y, ε)) − log(1 + max(t, ε)))²."""
+    e = np.log1p(np.maximum(y, KERAS_EPSILON)) - np.log1p(np.maximum(t, KERAS_EPSILON))
+    return _pointwise(e**2, np.where(y < KERAS_EPSILON, 0.0, 2 * e / (1 + np.maximum(y, 0))))
+
+
+def log_cosh(t, y):
+    """mean log cosh(y − t)."""
+    return _pointwise(np.log(np.cosh(y - t)), np.tanh(y - t))
+
+
+def _signs(t):
+    return np.where(t == 0, -1.0, t)
+
+
+def hinge(t, y):
+    """mean max(1 − t y, 0); t = 0 means −1."""
+    t = _signs(t)
+    margin = np.maximum(1 - t * y, 0)
+    return _pointwise(margin, np.where(margin > 0, -t, 0.0))
+
+
+def squared_hinge(t, y):
+    """mean max(1 − t y, 0)²."""
+    t = _signs(t)
+    margin = np.maximum(1 - t * y, 0)
+    return _pointwise(margin**2, -2 * margin * t)
+
+
+def poisson(t, y):
+    """mean y − t log(y + ε)."""
+    return _pointwise(y - t * np.log(y + KERAS_EPSILON), 1 - t / (y + KERAS_EPSILON))
+
+
+def quantile(t, y, quantile=0.5):
+    """mean max(q e, (q − 1) e), e = t − y."""
+    e = t - y
+    slope = np.where(e > 0, -quantile, np.where(e < 0, 1 - quantile, 0.0))
+    return _pointwise(np.maximum(quantile * e, (quantile - 1) * e), slope)
+
+
+def binary_focal_crossentropy(t, y, apply_class_balancing=0, alpha=0.25, gamma=2.0, label_smoothing=0.0,
+                              from_logits=False):  # fmt: skip
+    """mean a (1 − p_t)^γ BCE; p_t = t p + (1 − t)(1 − p), a = α t + (1 − α)(1 − t) or 1."""
+    s = t * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    p = sigmoid(y) if from_logits else y
+    q = 1 - (s * p + (1 - s) * (1 - p))
+    a = alpha * s + (1 - alpha) * (1 - s) if apply_class_balancing else 1.0
+    bce = -s * np.log(p) - (1 - s) * np.log1p(-p)
+    dq = 1 - 2 * s
+    slope = gamma * q ** (gamma - 1) * dq * bce + q**gamma * (p - s) / (p * (1 - p))
+    return _pointwise(a * q**gamma * bce, a * slope * (p * (1 - p) if from_logits else 1.0))
+
+
+def kl_divergence(t, y):
+    """Σ t log(t / y), both clipped to [ε, 1]."""
+    t, p = np.clip(t, KERAS_EPSILON, 1), np.clip(y, KERAS_EPSILON, 1)
+    return (t * np.log(t / p)).sum(axis=-1), np.where(p == y, -t / p, 0.0)
+
+
+def categorical_hinge(t, y):
+    """max(max (1 − t) y − Σ t y + 1, 0)."""
+    other = (1 - t) * y
+    margin = other.max(axis=-1) - (t * y).sum(axis=-1) + 1
+    first = np.arange(y.shape[-1]) == other.argmax(axis=-1)[..., None]
+    return np.maximum(margin, 0), np.where(margin[..., None] > 0, first * (1 - t) - t, 0.0)
+
+
+def cosine_similarity(t, y):
+    """−Σ t y / (‖t‖ ‖y‖), a norm below ε as ε."""
+    norms = [np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), KERAS_EPSILON) for a in (t, y)]
+    u, v = t / norms[0], y / norms[1]
+    c = (u * v).sum(axis=-1, keepdims=True)
+    return -c[..., 0], -(u - c * v) / norms[1]
+
+
+def negative_log_likelihood(t, y, ignore_class=None):
+    """−y_t for class numbers t; 0 for the class that is ignored."""
+    t = np.asarray(t, int).ravel()
+    hot = np.eye(y.shape[-1])[t] * (t != ignore_class)[:, None]
+    return -(hot * y).sum(axis=-1), -hot
+
+
+def ignoring(function):
+    """A loss of class numbers, 0 where the number is that to ignore."""
+
+    def loss(t, y, ignore_class=None, **options):
+        value, slope = function(t, y, **options)
+        counts = np.asarray(t).ravel() != ignore_class
+        return value * counts, slope * counts[:, None]
+
+    return loss
+
+
 LOSSES = {
     f.__name__: f
     for f in (
@@ -298,11 +478,50 @@ LOSSES = {
         binary_crossentropy,
         categorical_crossentropy,
         sparse_categorical_crossentropy,
+        mean_absolute_percentage_error,
+        mean_squared_logarithmic_error,
+        log_cosh,
+        hinge,
+        squared_hinge,
+        poisson,
+        quantile,
+        binary_focal_crossentropy,
+        kl_divergence,
+        categorical_hinge,
+        cosine_similarity,
     )
 }
 
 
 # --- metrics: one number per sample, the metric is their mean -------------------------------------
+
+
+def top_k(t, y, k=5):
+    """1 where the output of class t is among the k largest."""
+    picked = np.take_along_axis(y, np.asarray(t, int).reshape(-1, 1), axis=-1)
+    return ((y > picked).sum(axis=-1) < k) * 1.0
+
+
+def confusion(t, y, threshold=0.5):
+    """[[Σ t yes, Σ (1 − t) yes], [Σ t no, Σ (1 − t) no]] of each output: (2 K, 2)."""
+    yes = y > threshold if threshold != np.inf else (y >= y.max(axis=-1, keepdims=True)) & (np.abs(y) > 1e-9)
+    sums = [[(a * b).sum(axis=0) for b in (t, 1 - t)] for a in (yes, ~yes)]
+    return np.moveaxis(np.array(sums), 2, 0).reshape(-1, 2)
+
+
+def squares(t, y):
+    """[[Σ t, Σ t²], [Σ (t − y)², n]] of each output: (2 K, 2)."""
+    sums = [[t.sum(axis=0), (t**2).sum(axis=0)], [((t - y) ** 2).sum(axis=0), np.full(t.shape[1], len(t))]]
+    return np.moveaxis(np.array(sums), 2, 0).reshape(-1, 2)
+
+
+def histogram(t, y, num_thresholds=200, from_logits=False):
+    """Number of positives and negatives of all outputs in each of the buckets (j, j + 1] / (n − 1)."""
+    n = int(num_thresholds)
+    y = sigmoid(y) if from_logits else y
+    at = np.maximum(np.ceil(np.clip(y, 0, 1) * (n - 1)) - 1, 0).astype(int).ravel()
+    return np.stack([np.bincount(at, wanted.ravel(), minlength=n) for wanted in (t != 0, t == 0)], 1)
+
 
 METRICS = {
     "mean_squared_error": lambda t, y: mean_squared_error(t, y)[0],
@@ -332,6 +551,8 @@ def clip_gradients(grads, clipvalue=None, clipnorm=None, global_clipnorm=None):
 class SGD:
     """v ← μ v − η g;  w ← w + v, with Nesterov w ← w + μ v − η g;  without momentum w ← w − η g."""
 
+    states = 2
+
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **clip):
         self.rate, self.momentum, self.nesterov, self.clip = learning_rate, momentum, nesterov, clip
         self.steps, self.state = 0, None
@@ -339,12 +560,12 @@ class SGD:
     def apply(self, weights, grads):
         """One step in place; state goes by position in the list.  A rate may be a function of the step (0, 1, …)."""
         if self.state is None:
-            self.state = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+            self.state = [tuple(np.zeros_like(w) for _ in range(self.states)) for w in weights]
         rate = self.rate(self.steps) if callable(self.rate) else self.rate
         self.steps += 1
         grads = clip_gradients(grads, **self.clip)
         for w, g, state in zip(weights, grads, self.state, strict=True):
-            w += self.change(g, rate, *state)
+            w += self.change(g, rate, *state, *([w] if isinstance(self, Ftrl) else []))
 
     def change(self, g, rate, velocity, _):
         velocity[...] = self.momentum * velocity - rate * g
@@ -366,6 +587,135 @@ class Adam(SGD):
         v += (g**2 - v) * (1.0 - self.beta_2)
         alpha = rate * np.sqrt(1.0 - self.beta_2**self.steps) / (1.0 - self.beta_1**self.steps)
         return -alpha * m / (np.sqrt(v) + self.epsilon)
+
+
+class AMSGrad(Adam):
+    """Adam with the largest v so far (Reddi, Kale & Kumar 2018)."""
+
+    states = 3
+
+    def change(self, g, rate, m, v, largest):
+        m += (g - m) * (1.0 - self.beta_1)
+        v += (g**2 - v) * (1.0 - self.beta_2)
+        largest[...] = np.maximum(largest, v)
+        alpha = rate * np.sqrt(1.0 - self.beta_2**self.steps) / (1.0 - self.beta_1**self.steps)
+        return -alpha * m / (np.sqrt(largest) + self.epsilon)
+
+
+class Adamax(Adam):
+    """u ← max(β₂ u, |g|), w ← w − η / (1 − β₁ᵗ) m / (u + ε)."""
+
+    def change(self, g, rate, m, u):
+        m += (g - m) * (1.0 - self.beta_1)
+        u[...] = np.maximum(self.beta_2 * u, np.abs(g))
+        return -rate * m / ((1.0 - self.beta_1**self.steps) * (u + self.epsilon))
+
+
+class Nadam(Adam):
+    """Dozat 2016 with Keras' momentum schedule μₜ = β₁ (1 − 0.96ᵗ / 2)."""
+
+    def change(self, g, rate, m, v):
+        t = self.steps
+        mu = [self.beta_1 * (1.0 - 0.5 * 0.96**i) for i in range(1, t + 2)]
+        now, ahead = np.prod(mu[:-1]), np.prod(mu)
+        m += (g - m) * (1.0 - self.beta_1)
+        v += (g**2 - v) * (1.0 - self.beta_2)
+        mean = mu[-1] * m / (1.0 - ahead) + (1.0 - mu[-2]) * g / (1.0 - now)
+        return -rate * mean / (np.sqrt(v / (1.0 - self.beta_2**t)) + self.epsilon)
+
+
+class RMSprop(SGD):
+    """v ← ρ v + (1−ρ) g², step = η g / √(v [− a²] + ε), a ← ρ a + (1−ρ) g; m ← μ m + step, w ← w − m."""
+
+    states = 3
+
+    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **clip):
+        super().__init__(learning_rate, momentum, **clip)
+        self.rho, self.epsilon, self.centered = rho, epsilon, centered
+
+    def change(self, g, rate, v, a, m):
+        v[...] = self.rho * v + (1 - self.rho) * g**2
+        a[...] = self.rho * a + (1 - self.rho) * g
+        spread = v - a**2 if self.centered else v
+        m[...] = self.momentum * m + rate * g / np.sqrt(spread + self.epsilon)
+        return -m
+
+
+class Adagrad(SGD):
+    """a ← a + g², w ← w − η g / √(a + ε)."""
+
+    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **clip):
+        super().__init__(learning_rate, **clip)
+        self.initial, self.epsilon = initial_accumulator_value, epsilon
+
+    def change(self, g, rate, a, _):
+        a += g**2 + self.initial * (self.steps == 1)
+        return -rate * g / np.sqrt(a + self.epsilon)
+
+
+class Adadelta(SGD):
+    """Zeiler 2012, algorithm 1, times η."""
+
+    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **clip):
+        super().__init__(learning_rate, **clip)
+        self.rho, self.epsilon = rho, epsilon
+
+    def change(self, g, rate, a, b):
+        a[...] = self.rho * a + (1 - self.rho) * g**2
+        d = -np.sqrt(b + self.epsilon) / np.sqrt(a + self.epsilon) * g
+        b[...] = self.rho * b + (1 - self.rho) * d**2
+        return rate * d
+
+
+class Lion(SGD):
+    """w ← w − η sign(β₁ m + (1−β₁) g), m ← β₂ m + (1−β₂) g."""
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **clip):
+        super().__init__(learning_rate, **clip)
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+    def change(self, g, rate, m, _):
+        step = -rate * np.sign(self.beta_1 * m + (1 - self.beta_1) * g)
+        m[...] = self.beta_2 * m + (1 - self.beta_2) * g
+        return step
+
+
+class Rprop(SGD):
+    """iRprop− (Igel & Hüsken 2000), the first step η."""
+
+    def __init__(self, learning_rate=0.01, eta_minus=0.5, eta_plus=1.2, min_step=1e-6, max_step=50.0, **clip):
+        super().__init__(learning_rate, **clip)
+        self.etas, self.limits = (eta_minus, eta_plus), (min_step, max_step)
+
+    def change(self, g, rate, before, step):
+        if self.steps == 1:
+            step[...] = rate
+        turn = np.sign(g * before)
+        factor = np.where(turn > 0, self.etas[1], np.where(turn < 0, self.etas[0], 1.0))
+        step[...] = np.clip(step * factor, *self.limits)
+        before[...] = np.where(turn < 0, 0.0, g)
+        return -np.sign(before) * step
+
+
+class Ftrl(SGD):
+    """McMahan et al. 2013, algorithm 1, as in Keras."""
+
+    def __init__(self, learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1,
+                 l1_regularization_strength=0.0, l2_regularization_strength=0.0,
+                 l2_shrinkage_regularization_strength=0.0, beta=0.0, **clip):  # fmt: skip
+        super().__init__(learning_rate, **clip)
+        self.power, self.initial, self.beta = -learning_rate_power, initial_accumulator_value, beta
+        self.l1, self.l2 = l1_regularization_strength, l2_regularization_strength
+        self.shrinkage = l2_shrinkage_regularization_strength
+
+    def change(self, g, rate, a, z, w):
+        if self.steps == 1:
+            a += self.initial
+        more = a + g**2
+        z += g + 2 * self.shrinkage * w - (more**self.power - a**self.power) / rate * w
+        a[...] = more
+        quadratic = more**self.power / rate + 2 * (self.l2 + self.beta / (2 * rate))
+        return (np.clip(z, -self.l1, self.l1) - z) / quadratic - w
 
 
 # --- initializers ---------------------------------------------------------------------------------

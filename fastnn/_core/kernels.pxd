@@ -13,6 +13,7 @@ cdef extern from "fnn.h" nogil:
         FNN_BLOCK_IS_KERNEL
         FNN_TARGET_LABELS
         FNN_TARGET_DENSE
+        FNN_PAIRS_PARAM
 
     ctypedef struct fnn_run:
         ptrdiff_t n
@@ -74,6 +75,7 @@ cdef extern from "fnn.h" nogil:
         const char *params
         int target
         fnn_kernel run[2]
+        int pairs
 
     ctypedef struct fnn_named:
         const char *name
@@ -98,4 +100,5 @@ cdef const fnn_table *table_of(isa) except NULL
 cdef const fnn_activation *find_activation(const fnn_table *t, name) except NULL
 cdef const fnn_optimizer *find_optimizer(const fnn_table *t, name) except NULL
 cdef fnn_any find_function(const fnn_table *t, name, int f64) except NULL
+cdef ptrdiff_t pairs_of(const fnn_loss *row, const double *s, ptrdiff_t outputs) noexcept nogil
 cdef fnn_kernel find_kernel(const fnn_table *t, name, int f64) except NULL

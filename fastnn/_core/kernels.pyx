@@ -154,6 +154,26 @@ def metric_rows():
     return _loss_rows(ACTIVE.metrics)
 
 
+cdef ptrdiff_t pairs_of(const fnn_loss *row, const double *s, ptrdiff_t outputs) noexcept nogil:
+    """Pairs of sums that a loss or metric leaves in its partials."""
+    if row.pairs == FNN_PAIRS_PARAM:
+        return <ptrdiff_t>s[0]
+    return 1 if row.pairs == 0 else row.pairs * outputs
+
+
+def metric_pairs(name, params, outputs):
+    """Pairs of sums that the metric `name` is made of: 1, and it is their quotient, or more."""
+    cdef const fnn_loss *row = ACTIVE.metrics
+    cdef double s[8]
+    for i, value in enumerate(params):
+        s[i] = value
+    while row.name != NULL:
+        if row.name.decode() == name:
+            return pairs_of(row, s, outputs)
+        row += 1
+    raise KeyError(f"no metric row {name!r}")
+
+
 def call_function(str name, x, isa=None):
     """``math_<name>`` of a contiguous float array, on any instruction set: the door of the accuracy tests.
 

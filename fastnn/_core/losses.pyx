@@ -4,6 +4,8 @@ from libc.string cimport strcmp
 
 from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
+import numpy as np
+
 from . cimport kernels as k
 from . cimport rows
 
@@ -55,6 +57,33 @@ cdef int loss_forward_backward(const void *row, int f64, double *total, void *ea
     return status
 
 
+cdef int wide_metric(const void *row, int f64, double[:, ::1] sums, const void *y_pred, const void *target,
+                     const double *s, ptrdiff_t B, ptrdiff_t K, ptrdiff_t stride_pred, ptrdiff_t stride_target,
+                     int threads) noexcept nogil:
+    """A metric of several pairs of sums; `sums` come as zeros."""
+    cdef ptrdiff_t panels = rows.ceil_div(B, rows.panel_width(f64)), j, p
+    cdef double *partial = <double *>rows.lines(<size_t>(panels * 2 * sums.shape[0]) * sizeof(double))
+    cdef rows.Job job
+    cdef int status, i
+    if partial == NULL:
+        return -1
+    rows.start(&job, NULL, f64, 1)
+    job.op.run = (<const k.fnn_loss *>row).run[f64]
+    job.op.n[0], job.op.n[1], job.op.p[0] = K, 2 * panels, partial
+    for i in range(k.FNN_MAX_S):
+        job.op.s[i] = s[i]
+    job.sides = 2
+    job.side[0] = rows.Side(<const char *>y_pred, NULL, K, stride_pred, 0, 1, -1)
+    job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, 2, -1)
+    status = rows.run_rows(&job, B, threads)
+    for j in range(sums.shape[0] if status == 0 else 0):
+        for p in range(panels):   # in the order of the rows, whoever computed them
+            sums[j, 0] += partial[2 * (j * panels + p)]
+            sums[j, 1] += partial[2 * (j * panels + p) + 1]
+    free(partial)
+    return status
+
+
 # ---- for fastnn.ops, which has checked everything ------------------------------------------------------------
 
 
@@ -63,7 +92,8 @@ cdef const void *data(array) noexcept:
 
 
 def run(str name, bint metric, each, dy, ndarray y_pred, ndarray target, weight, values, threads):
-    """each (B,) and dy (B, K), or None both for a metric.  Returns the sum over the rows."""
+    """each (B,) and dy (B, K), or None both for a metric.  Returns the sum over the rows; of a metric that is made of
+    more than one, (pairs, 2) sums."""
     text = name.encode()
     cdef const void *row = loss_row(text, metric)
     if row == NULL:
@@ -79,6 +109,14 @@ def run(str name, bint metric, each, dy, ndarray y_pred, ndarray target, weight,
     cdef const void *pt = PyArray_DATA(target)
     cdef const void *pw = data(weight)
     rows.read_scalars(s, values)
+    cdef ptrdiff_t pairs = k.pairs_of(<const k.fnn_loss *>row, s, K)
+    cdef double[:, ::1] sums
+    if (<const k.fnn_loss *>row).pairs != 0:
+        sums = result = np.zeros((pairs, 2))
+        with nogil:
+            status = wide_metric(row, f64, sums, pp, pt, s, B, K, stride_pred, stride_target, team)
+        rows.done(status)
+        return result
     with nogil:
         status = loss_forward_backward(row, f64, total, pe, pdy, pp, pt, pw, s, B, K, stride_dy, stride_pred,
                                        stride_target, team)

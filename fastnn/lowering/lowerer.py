@@ -4,6 +4,8 @@ Gradients: ``grad[tensor]`` is the buffer of dL/d(tensor). Where the producer of
 consumer multiplies by its derivative in its own epilogue if it can (`epilogue`), else an operation of its own does.
 """
 
+from math import inf
+
 import numpy as np
 
 from .._core import kernels
@@ -138,6 +140,8 @@ class Lowerer:
     def run(self):
         pl = self.pl
         pl.part("forward")
+        if pl.what in ("train", "evaluate"):
+            self.loss_factor()
         self.gather(self.x, "x", self.tensors[self.x], pl.x_code, self.split_for(self.x))
         for node in self.nodes:
             if node.kind != "input":
@@ -150,11 +154,30 @@ class Lowerer:
             self.backward()
             self.update()
 
+    def loss_factor(self):
+        """What makes a mean over the batch one over valid samples or by weights: known before the chunks start."""
+        pl, trainer = self.pl, self.trainer
+        self.factor = None
+        if trainer.loss_row is None or trainer.reduction in ("sum", "none"):
+            return
+        _, params, target = trainer.loss_row
+        ignores = target == "labels" and params[0] != inf
+        weighted = pl.weighted and trainer.reduction == "mean_with_sample_weight"
+        if not (ignores or weighted):
+            return
+        self.factor = pl.keep(np.zeros(1))
+        labels, weights = ("y", 0) if ignores else None, ("weight", 0) if weighted else None
+        pl.emit("loss_factor", [self.factor, labels, weights], [], params[:1] if ignores else [inf], split="one",
+                items=1, access=[("factor", "w", False)], reduces=True)  # fmt: skip
+
+    def loss_gives(self, node):
+        """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
+        by_loss = self.trainer.loss_reads_pre and self.pl.what in ("train", "evaluate")
+        return by_loss and node.out is self.y and node.kind == "softmax" and node.attrs["row"] == "softmax"
+
     def forward(self, node):
-        if node.kind == "softmax" and node.out is self.y and self.trainer.loss_reads_pre and self.pl.what in (
-            "train", "evaluate",
-        ):  # fmt: skip
-            return  # the loss works on the logits and gives the probabilities by the way
+        if self.loss_gives(node):
+            return
         if node in self.absorbed:
             if self.absorbed[node] == "before":  # the dense layer reads what this node would have read
                 self.tensors[node.out] = self.tensors[node.inputs[0]]
@@ -186,20 +209,22 @@ class Lowerer:
             return
         if any(target == "dense" for _, _, target in specs):
             self.gather(y, "y", "target", pl.y_code, "both")
-        stride = 2 * -(-pl.batch // pl.panel)
-        pl.partials = np.zeros((len(specs) + alone, stride))
+        stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
+        pl.partials = np.zeros((sum(trainer.pairs), stride))
         source, source_key, probabilities = self.value(y), self.tensors[y], None
         if trainer.loss_reads_pre:
             if node.kind == "softmax":
                 logits = node.inputs[0]
-                source, source_key, probabilities = self.value(logits), self.tensors[logits], self.value(y)
+                source, source_key = self.value(logits), self.tensors[logits]
+                probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
             else:
                 source = self.pre(node)
-        for i, (kernel, params, target) in enumerate(specs, int(alone)):
-            partial = pl.keep(pl.partials[i])
+        for pairs, (kernel, params, target) in zip(trainer.pairs[alone:], specs, strict=True):
+            partial = pl.keep(pl.partials[row])
+            row += pairs
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
             if kernel.startswith("metric:"):
-                pl.emit(kernel, [partial, self.value(y), truth], [size], params, split="samples", items=1,
+                pl.emit(kernel, [partial, self.value(y), truth], [size, stride], params, split="samples", items=1,
                         access=[(self.tensors[y], "r", False), ("target", "r", False)])  # fmt: skip
                 continue
             dy, access = None, [(source_key, "r", False), ("target", "r", False)]
@@ -213,8 +238,10 @@ class Lowerer:
             if probabilities is not None:
                 access.append((self.tensors[y], "w", True))
             weight = ("weight", 0) if pl.weighted else None
-            pl.emit(kernel, [dy, source, truth, weight, partial, probabilities], [size], params, split="samples",
-                    items=1, access=access)  # fmt: skip
+            access.append(("factor", "r", False))
+            p = [dy, source, truth, weight, partial, probabilities, None, self.factor]
+            pl.emit(kernel, p, [size, int(trainer.reduction == "sum")], params, split="samples", items=1,
+                    access=access)  # fmt: skip
 
         for i, penalty in enumerate(self.penalties):
             x = penalty.inputs[0]

@@ -124,7 +124,7 @@ def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=
 
 
 def metric(name, y_true, y_pred, threads=None, **params):
-    """Metric by name: the mean over the rows.
+    """Metric by name: the mean over the rows, or the sums it is made of.
 
     Parameters
     ----------
@@ -137,7 +137,8 @@ def metric(name, y_true, y_pred, threads=None, **params):
 
     Returns
     -------
-    float
+    float or ndarray (pairs, 2)
+        The mean. Of ``confusion``, ``squares`` and ``histogram``, which are no means, sums over the rows.
 
     Raises
     ------
@@ -158,7 +159,15 @@ def metric(name, y_true, y_pred, threads=None, **params):
     rows = a.matrix(y_pred)
     if len(rows) == 0:
         raise ValueError(f"y_pred: expected at least one row, got shape {y_pred.shape}")
-    return core.run(name, True, None, None, rows, y_true, None, values, threads) / len(rows)
+    if name == "histogram":
+        _buckets(values[0])
+    result = core.run(name, True, None, None, rows, y_true, None, values, threads)
+    return result if np.ndim(result) else result / len(rows)
+
+
+def _buckets(n):
+    if not (2 <= n <= 1 << 20 and n == int(n)):
+        raise ValueError(f"num_thresholds: expected an integer from 2 to 2**20, got {n:g}")
 
 
 def _loss_function(name, defaults, target):

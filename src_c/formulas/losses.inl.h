@@ -1,13 +1,27 @@
 /* Pointwise losses: one row, the value and its derivative by y_pred.  loops/rows.inl.h takes the mean over the
- * features of a sample, as Keras does, and the weighted sum over samples.  A NaN in y_pred or y_true comes through.
+ * features of a sample, as Keras does, or the sum (FNN_SUM_LOSSES), and the weighted sum over samples.  A NaN in
+ * y_pred or y_true comes through.  At a kink the derivative is 0.
  *
  * X(name, "parameters=defaults") */
 #ifndef FNN_POINT_LOSSES
-#define FNN_POINT_LOSSES(X)                          \
+#define FNN_MEAN_LOSSES(X)                           \
     X(mean_squared_error, "")                        \
     X(mean_absolute_error, "")                       \
     X(binary_crossentropy, "label_smoothing=0.0")    \
-    X(binary_crossentropy_logits, "label_smoothing=0.0")
+    X(binary_crossentropy_logits, "label_smoothing=0.0") \
+    X(mean_absolute_percentage_error, "")            \
+    X(mean_squared_logarithmic_error, "")            \
+    X(huber, "delta=1.0")                            \
+    X(log_cosh, "")                                  \
+    X(hinge, "")                                     \
+    X(squared_hinge, "")                             \
+    X(poisson, "")                                   \
+    X(quantile, "quantile=0.5")                      \
+    X(binary_focal_crossentropy, "apply_class_balancing=0,alpha=0.25,gamma=2.0,label_smoothing=0.0") \
+    X(binary_focal_crossentropy_logits, "apply_class_balancing=0,alpha=0.25,gamma=2.0,label_smoothing=0.0")
+#define FNN_SUM_LOSSES(X)                            \
+    X(kl_divergence, "")
+#define FNN_POINT_LOSSES(X) FNN_MEAN_LOSSES(X) FNN_SUM_LOSSES(X)
 #define FNN_LOSS_EPS 1e-7 /* Keras' backend.epsilon(): probabilities are clipped to [eps, 1 - eps] */
 #endif
 
@@ -47,4 +61,138 @@ FNN_INLINE V FN(loss_binary_crossentropy_logits_f)(V x, V t, const V *s)
 FNN_INLINE V FN(loss_binary_crossentropy_logits_b)(V x, V t, const V *s)
 {
     return FN(vsigmoid)(x) - FN(smooth_binary)(t, s);
+}
+
+/* 100 |t - p| / max(|t|, eps) */
+FNN_INLINE V FN(loss_mean_absolute_percentage_error_f)(V p, V t, const V *s)
+{
+    (void)s;
+    return v_abs(t - p) / v_max(v_set1((T)FNN_LOSS_EPS), v_abs(t)) * 100;
+}
+FNN_INLINE V FN(loss_mean_absolute_percentage_error_b)(V p, V t, const V *s)
+{
+    return FN(loss_mean_absolute_error_b)(p, t, s) / v_max(v_set1((T)FNN_LOSS_EPS), v_abs(t)) * 100;
+}
+
+/* (log(1 + max(p, eps)) - log(1 + max(t, eps)))^2 */
+FNN_INLINE V FN(log_ratio)(V p, V t)
+{
+    const V lo = v_set1((T)FNN_LOSS_EPS);
+    return FN(vlog1p)(v_max(lo, p)) - FN(vlog1p)(v_max(lo, t));
+}
+FNN_INLINE V FN(loss_mean_squared_logarithmic_error_f)(V p, V t, const V *s)
+{
+    (void)s;
+    const V d = FN(log_ratio)(p, t);
+    return d * d;
+}
+FNN_INLINE V FN(loss_mean_squared_logarithmic_error_b)(V p, V t, const V *s)
+{
+    (void)s;
+    return v_sel(p < (T)FNN_LOSS_EPS, (V){0}, 2 * FN(log_ratio)(p, t) / (1 + p));
+}
+
+/* e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2 (Huber 1964) */
+FNN_INLINE V FN(loss_huber_f)(V p, V t, const V *s)
+{
+    const V a = v_abs(p - t);
+    return v_sel(a > s[0], s[0] * (a - (T)0.5 * s[0]), (T)0.5 * a * a);
+}
+FNN_INLINE V FN(loss_huber_b)(V p, V t, const V *s) { return v_min(s[0], v_max(-s[0], p - t)); }
+
+/* log cosh e, for small e as -log(1 - tanh(e)^2) / 2, which does not cancel */
+FNN_INLINE V FN(loss_log_cosh_f)(V p, V t, const V *s)
+{
+    (void)s;
+    const V a = v_abs(p - t), y = FN(vtanh)(a);
+    const V far = a + FN(vlog1p)(FN(vexp)(-2 * a)) - (T)0.69314718055994530942;
+    return v_sel(a < 1, (T)-0.5 * FN(vlog1p)(-y * y), far);
+}
+FNN_INLINE V FN(loss_log_cosh_b)(V p, V t, const V *s) { (void)s; return FN(vtanh)(p - t); }
+
+/* max(1 - t p, 0); a target of 0 counts as -1.  (Keras does that if every target of the batch is 0 or 1.) */
+FNN_INLINE V FN(hinge_margin)(V p, V t) { return v_max(v_set1(0), 1 - v_sel(t == 0, v_set1(-1), t) * p); }
+FNN_INLINE V FN(loss_hinge_f)(V p, V t, const V *s) { (void)s; return FN(hinge_margin)(p, t); }
+FNN_INLINE V FN(loss_hinge_b)(V p, V t, const V *s)
+{
+    (void)s;
+    const V margin = FN(hinge_margin)(p, t);
+    return v_sel(margin > 0, v_sel(t == 0, v_set1(1), -t), margin);
+}
+FNN_INLINE V FN(loss_squared_hinge_f)(V p, V t, const V *s)
+{
+    (void)s;
+    const V margin = FN(hinge_margin)(p, t);
+    return margin * margin;
+}
+FNN_INLINE V FN(loss_squared_hinge_b)(V p, V t, const V *s)
+{
+    (void)s;
+    return 2 * FN(hinge_margin)(p, t) * v_sel(t == 0, v_set1(1), -t);
+}
+
+/* p - t log(p + eps) */
+FNN_INLINE V FN(loss_poisson_f)(V p, V t, const V *s)
+{
+    (void)s;
+    return p - t * FN(vlog)(p + (T)FNN_LOSS_EPS);
+}
+FNN_INLINE V FN(loss_poisson_b)(V p, V t, const V *s) { (void)s; return 1 - t / (p + (T)FNN_LOSS_EPS); }
+
+/* q e for e = t - p > 0, else (q - 1) e (Koenker & Bassett 1978) */
+FNN_INLINE V FN(loss_quantile_f)(V p, V t, const V *s)
+{
+    const V e = t - p;
+    return v_sel(e > 0, s[0], s[0] - 1) * e;
+}
+FNN_INLINE V FN(loss_quantile_b)(V p, V t, const V *s)
+{
+    const V e = t - p;
+    return v_sel(e > 0, -s[0], v_sel(e < 0, 1 - s[0], e));
+}
+
+/* a q^gamma times binary cross-entropy, q = 1 - p where t = 1 and p where t = 0 (Lin et al. 2017);
+ * with class balancing a = alpha t + (1 - alpha) (1 - t), else 1.  s: 0 balance, 1 alpha, 2 gamma, 3 smoothing */
+FNN_INLINE V FN(focal_power)(V q, V gamma) { return v_sel(gamma == 0, v_set1(1), FN(vexp)(gamma * FN(vlog)(q))); }
+FNN_INLINE V FN(focal_balance)(V t, const V *s)
+{
+    return v_sel(s[0] != 0, t * s[1] + (1 - t) * (1 - s[1]), v_set1(1));
+}
+FNN_INLINE V FN(loss_binary_focal_crossentropy_f)(V p, V t, const V *s)
+{
+    const V y = FN(smooth_binary)(t, s + 3), q = y * (1 - p) + (1 - y) * p;
+    return FN(focal_balance)(y, s) * FN(focal_power)(q, s[2]) * FN(loss_binary_crossentropy_f)(p, t, s + 3);
+}
+FNN_INLINE V FN(loss_binary_focal_crossentropy_b)(V p, V t, const V *s)
+{
+    const V y = FN(smooth_binary)(t, s + 3), q = y * (1 - p) + (1 - y) * p;
+    const V slope = s[2] * FN(focal_power)(q, s[2] - 1) * (1 - y - y) * FN(loss_binary_crossentropy_f)(p, t, s + 3);
+    return FN(focal_balance)(y, s) *
+           v_fma(FN(focal_power)(q, s[2]), FN(loss_binary_crossentropy_b)(p, t, s + 3), slope);
+}
+FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_f)(V x, V t, const V *s)
+{
+    const V y = FN(smooth_binary)(t, s + 3), q = y * FN(vsigmoid)(-x) + (1 - y) * FN(vsigmoid)(x);
+    return FN(focal_balance)(y, s) * FN(focal_power)(q, s[2]) * FN(loss_binary_crossentropy_logits_f)(x, t, s + 3);
+}
+FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_b)(V x, V t, const V *s)
+{
+    const V p = FN(vsigmoid)(x), n = FN(vsigmoid)(-x), y = FN(smooth_binary)(t, s + 3), q = y * n + (1 - y) * p;
+    const V slope = s[2] * FN(focal_power)(q, s[2] - 1) * (1 - y - y) * p * n;
+    return FN(focal_balance)(y, s) *
+           (FN(focal_power)(q, s[2]) * (p - y) + slope * FN(loss_binary_crossentropy_logits_f)(x, t, s + 3));
+}
+
+/* t log(t / p), both clipped to [eps, 1] */
+FNN_INLINE V FN(clip_share)(V x) { return v_min(v_set1(1), v_max(v_set1((T)FNN_LOSS_EPS), x)); }
+FNN_INLINE V FN(loss_kl_divergence_f)(V p, V t, const V *s)
+{
+    (void)s;
+    t = FN(clip_share)(t);
+    return t * FN(vlog)(t / FN(clip_share)(p));
+}
+FNN_INLINE V FN(loss_kl_divergence_b)(V p, V t, const V *s)
+{
+    (void)s;
+    return v_sel((p < (T)FNN_LOSS_EPS) | (p > 1), (V){0}, -FN(clip_share)(t) / p);
 }

@@ -43,9 +43,9 @@ FNN_INLINE V FN(vpoly)(V x, const T *c, const int n)
 }
 
 /* ---- exponentials ---------------------------------------------------------------------------------------- */
-/* x = n ln 2 + r, |r| <= ln(2)/2: returns exp(r) - 1 - r, and n + 2 EXP_BIAS at the place of the exponent, where it
- * takes one bit more than an exponent has: callers halve it or subtract from it to get a power of two. */
-FNN_INLINE V FN(vexp_reduce)(V x, V *r, UV *e)
+/* x + lo = n ln 2 + r, |r| <= ln(2)/2: returns exp(r) - 1 - r, and n + 2 EXP_BIAS at the place of the exponent,
+ * where it takes one bit more than an exponent has: callers halve it or subtract from it to get a power of two. */
+FNN_INLINE V FN(vexp_reduce)(V x, V lo, V *r, UV *e)
 {
 #if IS_F32
     static const T c[] = {0.49999997f, 0.166665435f, 0.0416672118f, 0.00836659595f, 0.0013881817f};
@@ -59,20 +59,22 @@ FNN_INLINE V FN(vexp_reduce)(V x, V *r, UV *e)
     V t = v_fma(x, v_set1((T)1.44269504088896340736), v_set1(round));
     V n = t - round;
     *e = (UV)t << MANT_BITS;
-    *r = v_fma(n, v_set1(-LN2_LO), v_fma(n, v_set1(-LN2_HI), x));
+    *r = v_fma(n, v_set1(-LN2_LO), v_fma(n, v_set1(-LN2_HI), x)) + lo;
     return *r * *r * v_poly(*r, c);
 }
 
-/* exp of an x whose result is neither far below the subnormals nor far above the largest number */
-FNN_INLINE V FN(vexp_bounded)(V x)
+/* exp(x + lo), |lo| at most some ulp of x, of an x whose result is neither far below the subnormals nor far above the
+ * largest number */
+FNN_INLINE V FN(vexp_sum)(V x, V lo)
 {
     V r, q;
     UV e, half;
-    q = FN(vexp_reduce)(x, &r, &e);
+    q = FN(vexp_reduce)(x, lo, &r, &e);
     /* 2^n as a product of two: n may be too small or too large for one exponent field */
     half = (e >> 1) & v_setu(~(((TI)1 << MANT_BITS) - 1));
     return (1 + (r + q)) * (V)half * (V)(e - half);
 }
+FNN_INLINE V FN(vexp_bounded)(V x) { return FN(vexp_sum)(x, v_set1((T)-0.0)); } /* adding -0.0 costs nothing */
 #define EXP_LOW v_set1((T)(IS_F32 ? -104.5 : -746.5)) /* exp(EXP_LOW) rounds to 0, exp(EXP_HIGH) to infinity */
 #define EXP_HIGH v_set1((T)(IS_F32 ? 89 : 710))
 
@@ -83,7 +85,7 @@ FNN_INLINE V FN(vexpm1)(V x)
 {
     V r, q, h, k, hi, lo, y;
     UV e;
-    q = FN(vexp_reduce)(v_min(EXP_HIGH, v_max(v_set1((T)(IS_F32 ? -18 : -38)), x)), &r, &e);
+    q = FN(vexp_reduce)(v_min(EXP_HIGH, v_max(v_set1((T)(IS_F32 ? -18 : -38)), x)), v_set1((T)-0.0), &r, &e);
     h = (V)(e - v_setu((TI)(EXP_BIAS + 1) << MANT_BITS));
     k = h - (T)0.5;
     hi = k + h * r;
@@ -121,6 +123,35 @@ FNN_INLINE V FN(vsigmoid)(V x)
 {
     V e = FN(vexp_bounded)(v_max(EXP_LOW, -v_abs(x)));
     return v_sel(x < 0, e, v_set1(1)) / (1 + e);
+}
+
+/* ---- the normal distribution ----------------------------------------------------------------------------- */
+/* Q(a) = 1 - Phi(a) = erfc(a / sqrt 2) / 2 as a product: *e = exp(-a^2/2), returned is Q(a) / *e.
+ * 0 <= a <= NORMAL_FAR, where Q(a) a is below every float.  The quotient times 1 + a is a polynomial in
+ * (a - 4) / (a + 4) (Shepherd & Laframboise 1981); the square goes into the exponential in two parts (Dekker 1971),
+ * or its rounding error would come out a^2 times as large. */
+#define NORMAL_FAR v_set1((T)(IS_F32 ? 14.6 : 39))
+FNN_INLINE V FN(vnormal_tail)(V a, V *e)
+{
+#if IS_F32
+    static const T c[] = {
+        0.4720532f, -0.09670347f, 0.01399961f, 0.028599989f, -0.03219746f, 0.017939996f,
+        -0.0050035543f, -0.00030251048f, 0.00069203455f, -6.2729356e-05f, -7.255785e-05f};
+#else
+    static const T c[] = {
+        0.47205320650984467, -0.09670347732652544, 0.013999634724429945, 0.028600364053511816,
+        -0.03219783742833523, 0.017936097480879654, -0.005002378585592395,
+        -0.00028562311476767923, 0.0006948970424197793, -9.443012830223604e-05,
+        -8.785276441903661e-05, 2.1249504490331806e-05, 1.3625085531076016e-05,
+        -3.430811430734164e-06, -2.607988870219395e-06, 4.0257840297623313e-07,
+        5.432292897334665e-07, 2.248191459221684e-09, -1.012389737104872e-07,
+        -1.8517951237265233e-08, 1.1479571738307538e-08, 4.24506846753307e-09,
+        1.4667101033791731e-10};
+#endif
+    const V high = (V)((UV)a & v_setu(~(((TI)1 << (MANT_BITS + 2) / 2) - 1))), low = a - high, square = a * a;
+    const V rest = ((high * high - square) + 2 * high * low) + low * low;
+    *e = FN(vexp_sum)(v_max(EXP_LOW, (T)-0.5 * square), (T)-0.5 * rest);
+    return v_poly((a - 4) / (a + 4), c) / (1 + a);
 }
 
 /* ---- logarithms ------------------------------------------------------------------------------------------ */

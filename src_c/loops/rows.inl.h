@@ -11,29 +11,36 @@
  *              3 sample weights, T of the data, or NULL = 1, 4 double partial[][2] at s0/PW + p: sum of
  *              weight * loss and number of samples, 5 where softmax_* leave the probabilities, or NULL (may be y_pred),
  *              6 T of each sample at s0 + b: its weight * loss, or NULL
- *           n: 0 K features   s: parameters of the row
+ *              7 double factor of every weight (loss_factor), or NULL = 1
+ *              n: 0 K features, 1 nonzero: the gradient is that of the sum over the batch, not of the mean
+ *           s: parameters of the row
  *           dy = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample
  * Metrics   p: 0 double partial[][2] {sum, number of samples}, 1 y_pred panels, 2 target   n: 0 K   s: parameters
- * A label that is no class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */
+ * Wide metrics: pair j of their sums is at partial + j * n[1] doubles.
+ * A sample whose label is ignore_class adds nothing to a loss.  Any other label that is no
+ * class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */
 #ifndef FNN_ROW_LOSSES
-#define FNN_ROW_KERNELS(X) X(softmax_fwd) X(softmax_bwd) X(log_softmax_fwd) X(log_softmax_bwd)
+#define FNN_ROW_KERNELS(X) X(softmax_fwd) X(softmax_bwd) X(log_softmax_fwd) X(log_softmax_bwd) X(loss_factor)
 #define FNN_ROW_LOSSES(X)                                                        \
-    X(sparse_softmax_crossentropy, "", FNN_TARGET_LABELS)                        \
+    X(sparse_softmax_crossentropy, "ignore_class=inf", FNN_TARGET_LABELS)        \
     X(softmax_crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)             \
-    X(sparse_crossentropy, "", FNN_TARGET_LABELS)                                \
-    X(crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)
-/* every loss is a metric too */
-#define FNN_LOSS_METRICS(X)                                                      \
-    X(mean_squared_error, "", FNN_TARGET_DENSE)                                  \
-    X(mean_absolute_error, "", FNN_TARGET_DENSE)                                 \
-    X(binary_crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)              \
-    X(binary_crossentropy_logits, "label_smoothing=0.0", FNN_TARGET_DENSE)       \
-    FNN_ROW_LOSSES(X)
+    X(sparse_crossentropy, "ignore_class=inf", FNN_TARGET_LABELS)                \
+    X(crossentropy, "label_smoothing=0.0", FNN_TARGET_DENSE)                     \
+    X(nll, "ignore_class=inf", FNN_TARGET_LABELS)                                \
+    X(categorical_hinge, "", FNN_TARGET_DENSE)                                   \
+    X(cosine_similarity, "", FNN_TARGET_DENSE)
 #define FNN_METRICS(X)                                                           \
     X(sparse_accuracy, "", FNN_TARGET_LABELS)                                    \
     X(categorical_accuracy, "", FNN_TARGET_DENSE)                                \
     X(binary_accuracy, "threshold=0.5", FNN_TARGET_DENSE)                        \
-    FNN_LOSS_METRICS(X)
+    X(equal_accuracy, "", FNN_TARGET_DENSE)                                      \
+    X(sparse_top_k_accuracy, "k=5", FNN_TARGET_LABELS)                           \
+    X(top_k_accuracy, "k=5", FNN_TARGET_DENSE)
+/* X(name, params, target, pairs of sums: of each output, or FNN_PAIRS_PARAM) */
+#define FNN_WIDE_METRICS(X)                                                      \
+    X(confusion, "threshold=0.5", FNN_TARGET_DENSE, 2)                           \
+    X(squares, "", FNN_TARGET_DENSE, 2)                                          \
+    X(histogram, "num_thresholds=200,from_logits=0", FNN_TARGET_DENSE, FNN_PAIRS_PARAM)
 enum {
 #define X(name, params) FNN_POINT_##name,
     FNN_POINT_LOSSES(X)
@@ -143,6 +150,7 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     FN(panel_t) s;
     const ptrdiff_t left = run->n - p * PW;
     const T *weight = op->p[3];
+    const double factor = (op->p[7] ? *(const double *)op->p[7] : 1) * (op->n[1] ? (double)run->batch : 1);
     const double inv = 1 / ((double)run->batch * divisor);
     s.lanes = left < PW ? left : PW;
     s.partial = (double *)op->p[4] + 2 * (run->s0 / PW + p);
@@ -151,7 +159,9 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     for (ptrdiff_t i = 0; i < s.lanes; i++) {
         const ptrdiff_t row = FN(data_row)(run, p * PW + i);
         s.weight[i] = weight ? weight[row] : 1;
+        if (op->p[7] || op->n[1]) s.weight[i] = (T)((double)s.weight[i] * factor);
         if (labels) s.label[i] = ((const int32_t *)op->p[2])[row];
+        if (labels && (double)s.label[i] == op->s[0]) s.label[i] = 0, s.weight[i] = 0;
         if (labels && (s.label[i] < 0 || s.label[i] >= op->n[0])) s.label[i] = -1, s.weight[i] = (T)NAN;
         s.scale[i] = (T)((double)s.weight[i] * inv);
     }
@@ -163,7 +173,7 @@ FNN_INLINE void FN(panel_close)(const FN(panel_t) *s, const double *loss)
 {
     double sum = 0;
     for (ptrdiff_t i = 0; i < s->lanes; i++) {
-        const double term = (double)s->weight[i] * loss[i];
+        const double term = s->weight[i] == 0 ? 0 : (double)s->weight[i] * loss[i];
         if (s->each) s->each[i] = (T)term;
         sum += term;
     }
@@ -174,6 +184,21 @@ FNN_INLINE void FN(panel_close)(const FN(panel_t) *s, const double *loss)
 FNN_INLINE void FN(add_lanes)(double *acc, V v)
 {
     for (int i = 0; i < VW; i++) acc[i] += (double)v[i];
+}
+
+/* What turns the mean over a batch into one over its valid samples, or by their weights: batch / sum of those.
+ * p: 0 double result, 1 labels or NULL, 2 sample weights or NULL (1 each)   s: 0 ignore_class   One item. */
+static void FN(loss_factor)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const int32_t *label = op->p[1];
+    const T *weight = op->p[2];
+    double sum = 0;
+    (void)r;
+    for (ptrdiff_t i = 0; i < run->n; i++) {
+        const ptrdiff_t row = FN(data_row)(run, i);
+        if (!label || (double)label[row] != op->s[0]) sum += weight ? (double)weight[row] : 1;
+    }
+    *(double *)op->p[0] = sum == 0 ? 0 : (double)run->n / sum;
 }
 
 /* ---- pointwise losses: mean over the features --------------------------------------------------------- */
@@ -197,13 +222,24 @@ FNN_INLINE V FN(point_b)(int id, V y_pred, V y_true, const V *s)
     return y_pred;
 }
 
+FNN_INLINE double FN(point_divisor)(int id, double K)
+{
+    switch (id) {
+#define X(name, params) case FNN_POINT_##name: return 1;
+    FNN_SUM_LOSSES(X)
+#undef X
+    }
+    return K;
+}
+
 FNN_INLINE void FN(point_loss)(int id, const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0];
     V par[FNN_MAX_S];
     for (int i = 0; i < FNN_MAX_S; i++) par[i] = v_set1((T)op->s[i]);
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, (double)K);
+        const double divisor = FN(point_divisor)(id, (double)K);
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, divisor);
         const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
@@ -216,7 +252,7 @@ FNN_INLINE void FN(point_loss)(int id, const fnn_op *op, const fnn_run *run, con
                 FN(add_lanes)(acc, FN(point_f)(id, a, b, par));
                 if (dy) v_store(dy + k * PW, v_sel(in, FN(point_b)(id, a, b, par) * scale, (V){0}));
             }
-            for (int i = 0; i < VW; i++) loss[h + i] = acc[i] / (double)K;
+            for (int i = 0; i < VW; i++) loss[h + i] = acc[i] / divisor;
         }
         FN(panel_close)(&s, loss);
     }
@@ -384,6 +420,102 @@ static void FN(loss_crossentropy)(const fnn_op *op, const fnn_run *run, const fn
     }
 }
 
+/* ---- other losses over all outputs of a sample ---------------------------------------------------------- */
+
+/* -y_label: of log-probabilities the cross-entropy */
+static void FN(loss_nll)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
+        const T *y = (const T *)op->p[1] + p * K * PW;
+        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL;
+        double loss[PW];
+        for (ptrdiff_t i = 0; i < s.lanes; i++) loss[i] = s.label[i] < 0 ? NAN : -(double)y[s.label[i] * PW + i];
+        FN(panel_close)(&s, loss);
+        if (!dy) continue;
+        memset(dy, 0, (size_t)(K * PW) * sizeof(T));
+        for (ptrdiff_t i = 0; i < s.lanes; i++) {
+            if (s.label[i] >= 0) dy[s.label[i] * PW + i] = -s.scale[i];
+            else for (ptrdiff_t k = 0; k < K; k++) dy[k * PW + i] = (T)NAN;
+        }
+    }
+}
+
+/* max(max_k (1 - t_k) y_k - sum_k t_k y_k + 1, 0); of several largest the first has the derivative */
+static void FN(loss_categorical_hinge)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
+            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            double pos[VW] = {0};
+            V most = (1 - v_load(t)) * v_load(y), live;
+            VI at = {0};
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V a = v_load(y + k * PW), b = v_load(t + k * PW), other = (1 - b) * a;
+                const VI better = ~(other <= most) & (most == most);
+                FN(add_lanes)(pos, a * b);
+                most = v_sel(better, other, most);
+                at = (at & ~better) | (v_set1i((TI)k) & better);
+            }
+            for (int i = 0; i < VW; i++) {
+                const double margin = (double)most[i] - pos[i] + 1;
+                loss[h + i] = margin < 0 ? 0 : margin;
+                live[i] = (T)(margin > 0 ? 1 : margin < 0 ? 0 : margin); /* NaN stays */
+            }
+            const V scale = live * v_loadu(s.scale + h);
+            for (ptrdiff_t k = 0; dy && k < K; k++) {
+                const V b = v_load(t + k * PW);
+                const V g = (v_sel(at == v_set1i((TI)k), 1 - b, (V){0}) - b) * scale;
+                v_store(dy + k * PW, v_sel(v_firstn(s.lanes - h), g, (V){0}));
+            }
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+
+/* c = -sum_k u_k v_k, u = t / |t|, v = y / |y|, where a norm below eps counts as eps;
+ * dy_k = -(u_k - v_k sum_j u_j v_j) / |y| */
+static void FN(loss_cosine_similarity)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
+            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            double yy[VW] = {0}, tt[VW] = {0}, yt[VW] = {0};
+            V by_t, by_y;
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V a = v_load(y + k * PW), b = v_load(t + k * PW);
+                for (int i = 0; i < VW; i++) {
+                    yy[i] += (double)a[i] * (double)a[i];
+                    tt[i] += (double)b[i] * (double)b[i];
+                    yt[i] += (double)a[i] * (double)b[i];
+                }
+            }
+            for (int i = 0; i < VW; i++) {
+                const double ny = sqrt(yy[i]), nt = sqrt(tt[i]), least = FNN_LOSS_EPS;
+                const double iy = 1 / (ny < least ? least : ny), it = 1 / (nt < least ? least : nt);
+                const double scale = (double)s.scale[h + i] * iy;
+                loss[h + i] = -yt[i] * iy * it;
+                by_t[i] = (T)(-it * scale);
+                by_y[i] = (T)(ny < least ? 0 : -loss[h + i] * iy * scale);
+            }
+            for (ptrdiff_t k = 0; dy && k < K; k++) {
+                const V g = v_load(t + k * PW) * by_t + v_load(y + k * PW) * by_y;
+                v_store(dy + k * PW, v_sel(v_firstn(s.lanes - h), g, (V){0}));
+            }
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+
 /* ---- metrics ------------------------------------------------------------------------------------------- */
 
 /* Index of the largest feature of each lane as np.argmax finds it: the first of equals, and the first NaN of all. */
@@ -447,13 +579,137 @@ static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, con
     }
 }
 
-/* A loss as a metric: unweighted, no gradient. */
-#define X(name, params, target)                                                                  \
+/* share of the outputs that equal their targets */
+static void FN(metric_equal_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        ptrdiff_t hits = 0;
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (ptrdiff_t i = 0; i < lanes; i++) hits += y[k * PW + i] == t[k * PW + i];
+        partial[0] = (double)hits / (double)K, partial[1] = (double)lanes;
+    }
+}
+
+/* whether fewer than k outputs are larger than that of the class, which must be a number */
+FNN_INLINE void FN(top_k)(const fnn_op *op, const fnn_run *run, const fnn_rect *r, int labels)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const T *y = (const T *)op->p[1] + p * K * PW;
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        ptrdiff_t hits = 0;
+        for (int h = 0; h < PW; h += VW) {
+            const VI want = labels ? (VI){0} : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
+            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
+                const int32_t *label = op->p[2];
+                const ptrdiff_t c = labels ? (ptrdiff_t)label[FN(data_row)(run, p * PW + h + i)] : (ptrdiff_t)want[i];
+                ptrdiff_t above = 0;
+                if (c < 0 || c >= K) continue;
+                for (ptrdiff_t k = 0; k < K; k++) above += !(y[k * PW + h + i] <= y[c * PW + h + i]);
+                hits += (double)above < op->s[0];
+            }
+        }
+        partial[0] = (double)hits, partial[1] = (double)lanes;
+    }
+}
+static void FN(metric_top_k_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(top_k)(op, run, r, 0);
+}
+static void FN(metric_sparse_top_k_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(top_k)(op, run, r, 1);
+}
+
+/* Of output k, yes = (y_pred > threshold), or the largest output if threshold = inf:
+ * pair 2 k: {sum of t yes, of (1 - t) yes}, pair 2 k + 1: {of t no, of (1 - t) no} */
+static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    const int by_largest = op->s[0] > 1e300;
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        T limit[PW];
+        for (ptrdiff_t i = 0; i < lanes; i++) limit[i] = by_largest ? y[i] : (T)op->s[0];
+        for (ptrdiff_t k = 1; by_largest && k < K; k++)
+            for (ptrdiff_t i = 0; i < lanes; i++)
+                if (y[k * PW + i] > limit[i]) limit[i] = y[k * PW + i];
+        for (ptrdiff_t k = 0; k < K; k++) {
+            double sum[2][2] = {{0}};
+            for (ptrdiff_t i = 0; i < lanes; i++) {
+                const T v = y[k * PW + i];
+                const int yes = by_largest ? v >= limit[i] && (v > (T)1e-9 || v < (T)-1e-9) : v > limit[i];
+                sum[!yes][0] += (double)t[k * PW + i];
+                sum[!yes][1] += 1 - (double)t[k * PW + i];
+            }
+            for (int j = 0; j < 2; j++) memcpy(partial + (2 * k + j) * op->n[1], sum[j], sizeof(sum[j]));
+        }
+    }
+}
+
+/* Of output k, pair 2 k: {sum of t, of t^2}, pair 2 k + 1: {of (t - y_pred)^2, number of samples} */
+static void FN(metric_squares)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        for (ptrdiff_t k = 0; k < K; k++) {
+            double *out = partial + 2 * k * op->n[1], *more = out + op->n[1], sum[3] = {0};
+            for (ptrdiff_t i = 0; i < lanes; i++) {
+                const double b = (double)t[k * PW + i], e = b - (double)y[k * PW + i];
+                sum[0] += b, sum[1] += b * b, sum[2] += e * e;
+            }
+            out[0] = sum[0], out[1] = sum[1], more[0] = sum[2], more[1] = (double)lanes;
+        }
+    }
+}
+
+/* Bucket j = max(ceil(y (n - 1)) - 1, 0) of y_pred (or its sigmoid) cut to [0, 1], all outputs together:
+ * pair j: number of {t != 0, t = 0}.  A NaN makes the first bucket NaN.   s: 0 n, 1 from_logits */
+static void FN(metric_histogram)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t K = op->n[0], buckets = (ptrdiff_t)op->s[0];
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        for (ptrdiff_t j = 0; j < buckets; j++) partial[j * op->n[1]] = partial[j * op->n[1] + 1] = 0;
+        for (ptrdiff_t k = 0; k < K; k++)
+            for (int h = 0; h < PW; h += VW) {
+                const ptrdiff_t q = (p * K + k) * PW + h;
+                V y = v_load((const T *)op->p[1] + q);
+                if (op->s[1] != 0) y = FN(vsigmoid)(y);
+                y = v_min(v_set1(1), v_max(v_set1(0), y)) * (T)(buckets - 1);
+                for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
+                    const double up = ceil((double)y[i]) - 1;
+                    const ptrdiff_t j = up > 0 ? (ptrdiff_t)up : 0;
+                    partial[j * op->n[1] + (((const T *)op->p[2])[q + i] == 0)] += up == up ? 1 : NAN;
+                }
+            }
+    }
+}
+
+/* Every loss as a metric: unweighted, no gradient. */
+#define FNN_AS_METRIC(name)                                                                      \
     static void FN(metric_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)       \
     {                                                                                            \
         fnn_op loss = *op;                                                                       \
-        loss.p[0] = loss.p[3] = loss.p[5] = loss.p[6] = NULL, loss.p[4] = op->p[0];                          \
+        loss.p[0] = loss.p[3] = loss.p[5] = loss.p[6] = loss.p[7] = NULL, loss.p[4] = op->p[0];  \
+        loss.n[1] = 0;                                                                           \
         FN(loss_##name)(&loss, run, r);                                                          \
     }
-FNN_LOSS_METRICS(X)
+#define X(name, params) FNN_AS_METRIC(name)
+FNN_POINT_LOSSES(X)
 #undef X
+#define X(name, params, target) FNN_AS_METRIC(name)
+FNN_ROW_LOSSES(X)
+#undef X
+#undef FNN_AS_METRIC
