@@ -193,8 +193,8 @@ class Trainer:
                         first=lo, last=hi,
                     )  # fmt: skip
                     if name == "loss":
-                        for place, at in self._core_sums():
-                            sums[place] = sums[place] + _number_or_copy(program.core.totals[at])
+                        for place, where in self._core_sums():
+                            sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
                 break
