@@ -1,7 +1,7 @@
 """The models of the study notes, by name; `python -m fastnn --model` builds them."""
 
 from ._checks import Registry
-from .layers import Activation, BatchNormalization, Dense, Flatten
+from .layers import Activation, BatchNormalization, Dense, Flatten, PReLU
 from .models import Sequential
 
 _registry = Registry("model", "")
@@ -63,6 +63,15 @@ def _selu_100(model, classes):
     """100 hidden layers that normalise themselves; wants standardised inputs."""
     for units in (300, *[100] * 99):
         model.add(Dense(units, activation="selu", kernel_initializer="lecun_normal"))
+    model.add(Dense(classes, activation="softmax"))
+
+
+@_named("prelu")
+def _prelu(model, classes):
+    """A learned slope for each unit."""
+    for units in (300, 100):
+        model.add(Dense(units, kernel_initializer="he_normal"))
+        model.add(PReLU())
     model.add(Dense(classes, activation="softmax"))
 
 

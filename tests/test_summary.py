@@ -9,6 +9,7 @@ from fastnn.models import Sequential
 NOTES = {  # trained, not trained: by hand from the notes' tables
     "bn-elu": (268978, 2368),
     "bn-before": (268978 - 400, 2368),
+    "prelu": (267010, 0),
     "selu-100": (1256410, 0),
     "relu": (235500 + 30100 + 1010, 0),
     "best": (784 * 300 + 600 + 300 * 100 + 200 + 1010, 800),
