@@ -190,7 +190,8 @@ model_B_on_A.compile(loss="binary_crossentropy", optimizer=optimizer,
                      metrics=["accuracy"])
 history = model_B_on_A.fit(X_train_B, y_train_B, epochs=16,  # note: X_Train_B
                            validation_data=(X_valid_B, y_valid_B), verbose=0)
-print(f"shirt or sandal, on top of model A: test accuracy {model_B_on_A.evaluate(X_test_B, y_test_B, verbose=0)[1]:.4f}")
+accuracy = model_B_on_A.evaluate(X_test_B, y_test_B, verbose=0)[1]
+print(f"shirt or sandal, on top of model A: test accuracy {accuracy:.4f}")
 
 # The layers are shared: fine-tuning changed model A, the clone was spared.
 assert not all((a == b).all() for a, b in zip(model_A.get_weights(), model_A_clone.get_weights(), strict=True))
