@@ -11,7 +11,7 @@ from math import prod, sqrt
 import numpy as np
 
 from ._checks import Registry, integer, module_attributes, number, one_of
-from ._config import Configurable, float_dtype, is_description
+from ._config import Configurable, float_dtype, is_description, snake_case
 from ._random import check_seed, generator
 
 # Standard deviation of a standard normal cut at two: what a truncated draw must be divided by.
@@ -207,6 +207,72 @@ class VarianceScaling(_Random):
         return sigma / TRUNCATED_STDDEV * standard_truncated_normal(shape, rng)
 
 
+class Orthogonal(_Random):
+    """A matrix whose shorter side is orthonormal: the Q of a normal matrix, signs made uniform.
+
+    Parameters
+    ----------
+    gain : float
+        Factor on the whole matrix.
+    seed : int, optional
+
+    Raises
+    ------
+    ValueError
+        When called for a shape of fewer than two axes. All axes but the last count as rows.
+
+    References
+    ----------
+    Saxe, McClelland & Ganguli 2014, section 3; Mezzadri 2007 for the signs.
+
+    Examples
+    --------
+    >>> w = fastnn.initializers.Orthogonal(seed=1)((5, 3), "float64")
+    >>> bool(abs(w.T @ w - np.eye(3)).max() < 1e-14)
+    True
+    """
+
+    aliases = ("OrthogonalInitializer",)
+
+    def __init__(self, gain=1.0, seed=None):
+        super().__init__(seed)
+        self.gain = number("gain", gain)
+
+    def draw(self, shape):
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal: expected a shape of two axes or more, got {shape}")
+        rows, columns = prod(shape[:-1]), shape[-1]
+        tall = generator(self.seed).standard_normal((max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(tall)
+        q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+class Identity(Initializer):
+    """Ones on the diagonal of a matrix, zeros beside it.
+
+    Parameters
+    ----------
+    gain : float
+        What stands on the diagonal.
+
+    Raises
+    ------
+    ValueError
+        When called for a shape that is not a matrix.
+    """
+
+    aliases = ("IdentityInitializer",)
+
+    def __init__(self, gain=1.0):
+        self.gain = number("gain", gain)
+
+    def draw(self, shape):
+        if len(shape) != 2:
+            raise ValueError(f"Identity: expected a shape of two axes, got {shape}")
+        return self.gain * np.eye(*shape)
+
+
 def compute_fans(shape):
     """``(fan_in, fan_out)``: of a matrix its rows and columns, of a vector its length twice.
 
@@ -294,6 +360,7 @@ def names():
 
 
 _registry.add_classes(globals(), Initializer)
+globals().update({snake_case(_name): globals()[_name] for _name in names()})  # as Keras has both
 __all__ = ["Initializer", "get", "names"]
-__all__.extend(names())
+__all__.extend([*names(), *map(snake_case, names())])
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -65,6 +65,31 @@ def test_plain_laws():
     assert abs(w).max() <= 1 and w.std() == pytest.approx(0.5 * 0.8796, rel=0.01)
 
 
+@pytest.mark.parametrize("shape", [(40, 40), (60, 20), (20, 60), (5, 6, 20)])
+def test_orthogonal(shape):
+    w = initializers.Orthogonal(2.0, seed=3)(shape, "float64").reshape(-1, shape[-1])
+    gram = w.T @ w if w.shape[0] >= w.shape[1] else w @ w.T
+    np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-13)
+
+
+def test_orthogonal_is_uniform_on_the_sphere():
+    """The first entry of a random unit vector of three dimensions is uniform in [-1, 1] (Archimedes)."""
+    first = [initializers.Orthogonal(seed=i)((3, 3), "float64")[0, 0] for i in range(2000)]
+    assert stats.kstest(first, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+def test_identity():
+    np.testing.assert_array_equal(initializers.Identity(0.5)((2, 3)), [[0.5, 0, 0], [0, 0.5, 0]])
+    for name, shape in (("Identity", (3,)), ("Identity", (2, 2, 2)), ("Orthogonal", (3,))):
+        with pytest.raises(ValueError, match=f"{name}: expected a shape of two axes.*got"):
+            initializers.get(name)(shape)
+
+
+def test_keras_lower_case_names():
+    assert initializers.he_normal is initializers.HeNormal and initializers.get("OrthogonalInitializer")
+    assert initializers.variance_scaling is initializers.VarianceScaling and initializers.zeros()((1,)) == 0
+
+
 def test_dtype_and_shape():
     for dtype in ("float32", "float64"):
         w = initializers.HeNormal()((3, 0, 2), dtype)
@@ -101,7 +126,7 @@ def test_names_in_any_case(name):
 
 
 def test_every_name_is_found_and_described():
-    assert len(initializers.names()) >= 13
+    assert len(initializers.names()) == 15
     for name in initializers.names():
         init = initializers.get(name)
         again = initializers.get(init.describe())
