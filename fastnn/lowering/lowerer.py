@@ -313,6 +313,8 @@ class Lowerer:
 
 
 class Lowering:
+    """How one kind of node becomes operations; registered by the decorator `lowering`."""
+
     def forward(self, lo, node):
         raise NotImplementedError(node.kind)
 
