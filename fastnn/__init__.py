@@ -16,6 +16,7 @@ _MODULES = (
     "models",
     "ops",
     "optimizers",
+    "saving",
 )
 _NAMES = {
     "Adam": "optimizers",

@@ -219,5 +219,12 @@ def clone_model(model):
     return type(model).from_config(config)
 
 
-__all__ = ["Sequential", "clone_model"]
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+def _find(name):
+    from . import saving  # which reads files into models
+
+    return getattr(saving, name)
+
+
+layer_classes.register(Sequential, "Sequential")
+__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+__getattr__, __dir__ = module_attributes(__name__, __all__, _find)

@@ -111,7 +111,7 @@ class Optimizer(CoreRow):
 
 def _checked_rate(rate):
     if is_description(rate):
-        rate = getattr(schedules, rate["class_name"]).from_config(rate["config"])
+        rate = schedules.from_description(rate)
     return rate if callable(rate) else number("learning_rate", rate, 0)
 
 

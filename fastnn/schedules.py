@@ -9,7 +9,7 @@ from math import pi
 
 import numpy as np
 
-from ._checks import integer, number, one_of
+from ._checks import integer, number, one_of, suggest
 from ._config import Configurable
 
 
@@ -74,6 +74,21 @@ def rates(schedule, first, n):
         step = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"schedule: the rate of step {first + step} is {values[step]}")
     return values
+
+
+def from_description(description):
+    """The schedule for ``{"class_name": ..., "config": ...}``; ValueError for an unknown name."""
+    known = {
+        n: v
+        for n, v in globals().items()
+        if isinstance(v, type) and issubclass(v, LearningRateSchedule) and n[0] != "_"
+    }
+    name = description["class_name"]
+    if name not in known:
+        raise ValueError(
+            f"unknown schedule {name!r}.{suggest(name, known)} Known: {', '.join(sorted(known))}"
+        )
+    return known[name].from_config(description["config"])
 
 
 class Constant(_Vectorized):

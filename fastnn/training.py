@@ -21,13 +21,16 @@ from .graph import Graph
 from .layers.base import Layer
 from .layers.weighted import changes, note_change
 from .progress import Progress
+from .saving.methods import Saved
 from .trainer import Trainer
 
 INFERENCE_BATCH = 1024  # of evaluate and predict, if none is asked for; results do not depend on it
 FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is answered
 
+OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen")  # attributes of a model that no copy takes along
 
-class Model(Layer):
+
+class Model(Saved, Layer):
     """Base of the models: a layer that can be compiled, trained and asked.
 
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
@@ -39,6 +42,24 @@ class Model(Layer):
         self.stop_training, self.compiled = False, False
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self._metrics_asked, self._metrics, self._kind = [], None, None
+        self._new_to_the_process()
+
+    # --- copies (copy.deepcopy, pickle): all that a file of `save` has, and the history ---
+
+    def __getstate__(self):
+        with self._lock:
+            state = {k: v for k, v in self.__dict__.items() if k not in OF_THE_PROCESS}
+            state["engine"] = None if self._trainer is None else self._trainer.get_state()
+        return state
+
+    def __setstate__(self, state):
+        engine = state.pop("engine")
+        self.__dict__.update(state)
+        self._new_to_the_process()
+        if engine is not None:
+            self.engine().set_state(engine)
+
+    def _new_to_the_process(self):
         self._trainer = self._planned = None
         self._seen = -1
         self._lock = threading.RLock()

@@ -1,7 +1,11 @@
 """A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
 
+from contextvars import ContextVar
+
 import numpy as np
 
+# While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
+blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
 
 
@@ -57,6 +61,13 @@ class Variable:
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
         self._value[...] = value
+        self._store = None
+
+    def __getstate__(self):
+        return self.numpy(), self.name, self.trainable, self.layout
+
+    def __setstate__(self, state):
+        self._value, self.name, self.trainable, self.layout = state
         self._store = None
 
     def __array__(self, dtype=None, copy=None):

@@ -35,8 +35,9 @@ ROOMS = {
         "layers",
     },
     "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
-    "models": {"models", "training", "recalibration", "fitting", "arrays", "progress", "summary"},
-    "face": {"__init__", "__main__", "notes_models", "versions", "diagnostics", "saving"},
+    "models": {"models", "training", "recalibration", "fitting", "arrays", "progress", "summary", "saving",
+               "diagnostics"},
+    "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},
 }
 BELOW = {

@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 - every layer that is imported here is public
 
-from .._checks import Registry, module_attributes
+from .._checks import Registry, module_attributes, plain_name
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .activity_regularization import ActivityRegularization
 from .base import Layer
@@ -29,6 +29,16 @@ __getattr__, __dir__ = module_attributes(__name__, __all__)
 _registry = Registry("layer", "A layer of your own is passed as a class or an object.")
 for _name, _class in _classes.items():
     _registry.add(_class, _name)
+
+
+def register(cls, name):
+    """Make a class known by its name; for the models, which are layers too."""
+    _registry.add(cls, name)
+
+
+def known(name):
+    """Whether there is a layer of the library called `name`."""
+    return plain_name(name) in _registry._found
 
 
 def from_description(description):

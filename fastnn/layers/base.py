@@ -5,7 +5,7 @@ import numpy as np
 from .. import initializers
 from .._checks import refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
-from ..variables import Variable
+from ..variables import Variable, blank
 from .weighted import Weighted
 
 OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "train_on_batch"}
@@ -93,7 +93,8 @@ class Layer(Weighted):
                    name="weight", layout="vector"):  # fmt: skip
         """A new `Variable`; `layout` ("kernel", "bias", "vector") is how the kernels keep it."""
         shape, dtype = tuple(shape), float_dtype(dtype or self.dtype)
-        value = np.asarray(initializers.get(initializer)(shape, dtype=dtype), dtype)
+        make = blank.get() or initializers.get(initializer)
+        value = np.asarray(make(shape, dtype=dtype), dtype)
         if value.shape != shape:
             raise ValueError(f"initializer of {name}: expected shape {shape}, got {value.shape}")
         self._weights.append(Variable(value, f"{self.name}/{name}", bool(trainable), layout))

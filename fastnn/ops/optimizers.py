@@ -88,8 +88,8 @@ def _step_function(name, defaults, states):
     >>> import numpy as np
     >>> from fastnn import ops
     >>> w = np.ones(3)
-    >>> ops.{name}_step(w, [np.zeros(3) for _ in range({len(states)})], np.zeros(3), lr=0.1)
-    array([1., 1., 1.])
+    >>> ops.{name}_step(w, [np.zeros(3) for _ in range({len(states)})], np.ones(3), lr=0.1) is w
+    True
     """
     return function
 

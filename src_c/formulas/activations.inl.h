@@ -232,4 +232,4 @@ FNN_INLINE V FN(act_sparse_plus_f)(V x, FNN_NOS)
     const V h = (T)0.5 * x + (T)0.5;
     return v_sel(x <= -1, v_set1(0), v_sel(x >= 1, x, h * h));
 }
-FNN_INLINE V FN(act_sparse_plus_b)(V y, FNN_NOS) { return v_min(v_set1(1), v_sqrt(y)); }
+FNN_INLINE V FN(act_sparse_plus_b)(V y, FNN_NOS) { return v_min(v_set1(1), v_sqrt(v_max(v_set1(0), y))); }

@@ -1,0 +1,21 @@
+"""Models in files: one file of fastnn's own, in the safetensors format, under any name."""
+
+from importlib import import_module
+
+from .._checks import module_attributes
+
+_PLACES = {
+    "FormatError": "container",
+    "load_model": "model",
+    "load_weights": "model",
+    "save_model": "model",
+    "save_weights": "model",
+}
+
+
+def _find(name):
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+__all__ = ["FormatError", "load_model", "load_weights", "save_model", "save_weights"]
+__getattr__, __dir__ = module_attributes(__name__, __all__, _find)

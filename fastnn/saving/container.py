@@ -1,0 +1,238 @@
+"""The container: safetensors, one text of ours in its metadata, and a checksum over everything.
+
+(a) Layout: 8 bytes, the length N of the header; N bytes of JSON: for every tensor its type, shape
+    and place, and under ``__metadata__`` strings of ours; then the tensors, without gaps.
+(b) Nothing in the header is believed before it is checked against the size of the file: so nothing
+    is allocated that is larger than the file, and the tensors cover the rest of it exactly.
+(c) ``sha256`` in the metadata is of the whole file with zeros in its own place. It finds accidents;
+    the checks of (b) and of the configuration are what stands against files made in bad faith.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+
+import numpy as np
+
+from . import atomic, foreign
+
+MAX_HEADER = 2**24
+FORMAT, VERSION = "fastnn", 1
+DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
+CODES = {v: k for k, v in DTYPES.items()}
+BLANK = "0" * 64
+MAX_DIMENSIONS = 32
+
+
+class FormatError(ValueError):
+    """A file that is no model of ours, is damaged, or names what fastnn does not know.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     try:
+    ...         fastnn.models.load_model(file.name)
+    ...     except fastnn.saving.FormatError as error:
+    ...         print(str(error).split(": ", 1)[1])
+    the file is empty. fastnn reads only models that it saved itself, with model.save or model.save_weights.
+    """
+
+
+# --- writing ---
+
+
+def write(path, config, tensors):
+    """Write a text and named arrays, all or nothing.
+
+    Parameters
+    ----------
+    path : str or path-like
+    config : str
+    tensors : dict of ndarray
+    """
+    arrays = {n: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for n, a in tensors.items()}
+    entries, at = {}, 0
+    for name, array in arrays.items():
+        entries[name] = {
+            "dtype": CODES[array.dtype.newbyteorder("<").str],
+            "shape": list(np.shape(tensors[name])),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+
+    def header(digest):
+        own = {"format": FORMAT, "version": str(VERSION), "config": config, "sha256": digest}
+        text = json.dumps({"__metadata__": own, **entries}, separators=(",", ":"), allow_nan=False)
+        return text.encode() + b" " * (-len(text) % 8)
+
+    blank = header(BLANK)
+    if len(blank) > MAX_HEADER:
+        raise ValueError(f"the model's configuration is too long for a file: {len(blank)} bytes")
+    chunks = [memoryview(a.reshape(-1)).cast("B") for a in arrays.values() if a.size]
+    digest = _digest(blank, chunks)
+    atomic.replace(path, [len(blank).to_bytes(8, "little"), header(digest), *chunks])
+
+
+def _digest(header, chunks):
+    sha = hashlib.sha256(header)
+    for chunk in chunks:
+        sha.update(chunk)
+    return sha.hexdigest()
+
+
+# --- reading ---
+
+
+def read(path):
+    """The text and the arrays of a file.
+
+    Returns
+    -------
+    str, dict of ndarray
+
+    Raises
+    ------
+    FormatError
+        For anything that is not exactly what `write` writes.
+    OSError
+        If there is no such file, or it cannot be read.
+    """
+    # Not to wait for the writer of a pipe: it is refused below.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise FormatError(foreign.folder(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise FormatError("expected a file, got a pipe, socket or device")
+        return _read(file, found.st_size)
+
+
+def _fill(file, view):
+    view, at = memoryview(view).cast("B"), 0
+    while at < len(view):
+        try:
+            n = file.readinto(view[at:])
+        except OSError as error:
+            if error.errno == errno.EINTR:
+                continue
+            raise
+        if not n:
+            raise FormatError("the file ended while it was read: somebody is writing to it")
+        at += n
+
+
+def _read(file, size):
+    head = bytearray(min(size, foreign.LOOK_AT))
+    _fill(file, head)
+    length = int.from_bytes(head[:8], "little")
+    if len(head) < 10 or head[8:9] != b"{" or foreign.HDF5 in bytes(head[:8]):
+        raise FormatError(foreign.recognise(bytes(head), size))
+    if length > min(size - 8, MAX_HEADER):
+        raise FormatError(
+            f"cut off or damaged: its header should have {length} bytes; the file has {size}, and"
+            f" {MAX_HEADER} is the most for a header"
+        )
+    raw = bytearray(length)
+    file.seek(8)
+    _fill(file, raw)
+    raw = bytes(raw)
+    metadata, places = parse_header(raw, size - 8 - length)
+    arrays, chunks = {}, []
+    for name, dtype, shape in places:
+        arrays[name] = np.empty(shape, dtype)
+        if arrays[name].size:
+            chunks.append(memoryview(arrays[name].reshape(-1)).cast("B"))
+            _fill(file, chunks[-1])
+    digest = metadata["sha256"].encode()
+    if raw.count(digest) != 1 or len(digest) != 64:
+        raise FormatError("damaged: no checksum where there should be one")
+    if _digest(raw.replace(digest, BLANK.encode()), chunks).encode() != digest:
+        raise FormatError("damaged, or changed by another program: the checksum is wrong")
+    native = {n: a.astype(a.dtype.newbyteorder("="), copy=False) for n, a in arrays.items()}
+    return metadata["config"], native
+
+
+def parse_header(raw, data_size):
+    """Check a header against the size of what follows it.
+
+    Returns
+    -------
+    dict of str
+        The metadata: "format", "version", "config", "sha256".
+    list of (name, dtype, shape)
+        In the order in which the tensors lie in the file, without gaps.
+    """
+    header = parse_json(raw)
+    if not isinstance(header, dict):
+        raise FormatError("damaged: expected an object in the header")
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise FormatError(
+            f"this is a safetensors file, but not one of fastnn's. {foreign.TEXT}."
+            " safetensors.numpy.load_file reads its arrays; set_weights takes them"
+        )
+    if not isinstance(metadata.get("version"), str) or not metadata["version"].isdecimal():
+        raise FormatError("damaged: no version")
+    if metadata["version"] != str(VERSION):
+        raise FormatError(
+            f"written in version {metadata['version'][:20]} of the format, this fastnn knows {VERSION}: update it"
+        )
+    if set(metadata) != {"format", "version", "config", "sha256"}:
+        raise FormatError("damaged: expected other metadata")
+    if not all(isinstance(v, str) for v in metadata.values()):
+        raise FormatError("damaged: expected text in the metadata")
+    places = sorted((_place(n, e) for n, e in header.items()), key=lambda p: (p[0], p[1]))
+    end = 0
+    for begin, stop, name, _, _ in places:
+        if begin != end:
+            raise FormatError(f"damaged: a gap or an overlap before tensor {name!r}")
+        end = stop
+    if end != data_size:
+        raise FormatError(f"cut off or damaged: expected {end} bytes of tensors, got {data_size}")
+    return metadata, [(name, dtype, shape) for _, _, name, dtype, shape in places]
+
+
+def _place(name, entry):
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise FormatError(f"damaged: tensor {name!r} has no type, shape and place")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
+        raise FormatError(f"tensor {name!r}: expected a type among {', '.join(DTYPES)}")
+    for what, numbers in (("shape", shape), ("data_offsets", offsets)):
+        whole = isinstance(numbers, list) and all(type(n) is int and 0 <= n for n in numbers)
+        if not whole or len(numbers) > MAX_DIMENSIONS or any(n >= 2**62 for n in numbers):
+            raise FormatError(f"damaged: {what} of tensor {name!r}")
+    dtype = np.dtype(DTYPES[entry["dtype"]])
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    # NumPy multiplies the other dimensions even if one is 0.
+    if np.prod([max(n, 1) for n in shape], dtype=object) >= 2**60:
+        raise FormatError(f"damaged: shape of tensor {name!r}")
+    if len(offsets) != 2 or offsets[1] - offsets[0] != size:
+        raise FormatError(f"damaged: shape and place of tensor {name!r} do not fit")
+    return offsets[0], offsets[1], name, dtype, tuple(shape)
+
+
+def parse_json(text):
+    """Strict JSON: no NaN, no key twice; FormatError instead of whatever goes wrong."""
+    try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"damaged: {error}") from None
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _refuse(name):
+    raise ValueError(f"{name} is not JSON")

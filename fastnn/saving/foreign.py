@@ -1,0 +1,62 @@
+"""What a file is that is not ours, from its first bytes."""
+
+import os
+
+LOOK_AT = 2056  # HDF5 may start at 0, 512, 1024, 2048, …
+HDF5 = b"\x89HDF\r\n\x1a\n"
+TEXT = "fastnn reads only models that it saved itself, with model.save or model.save_weights"
+KERAS = "get_weights() in Keras and set_weights() here carry the weights over"
+
+BEGINNINGS = [  # longer ones first
+    (b"\x93NUMPY", "a NumPy array file (.npy)", "load it with numpy.load and use set_weights"),
+    (b"\x89PNG", "a PNG picture", None),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it first"),
+    (b"BZh", "compressed with bzip2", "unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz", "unpack it first"),
+    (b"\x78\x9c", "compressed with zlib (a joblib pickle, perhaps)", None),
+]
+
+
+def recognise(head, size):
+    """A sentence for the first bytes of a file of `size` bytes."""
+    return f"{_what(head, size)}. {TEXT}."
+
+
+def _what(head, size):
+    if not size:
+        return "the file is empty"
+    for at in (0, 512, 1024, 2048):
+        if head[at : at + 8] == HDF5:
+            return f"this is an HDF5 file, as Keras 2 wrote them (.h5); {KERAS}"
+    if head[:2] == b"PK" and head[2:4] in (b"\x03\x04", b"\x05\x06"):
+        return _zip(head)
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "this is a pickle, which can run any code when it is loaded; it was not opened"
+    for start, what, advice in BEGINNINGS:
+        if head.startswith(start):
+            return f"this is {what}" + (f"; {advice}" if advice else "")
+    if head[4:8] == b"TFL3":
+        return "this is a TensorFlow Lite model"
+    if head.lstrip()[:1] in (b"{", b"["):
+        return "this is JSON text (a model's configuration?) without weights"
+    if head[:1] == b"\x08" and (b"onnx" in head or b"pytorch" in head or b"\x12" in head[:4]):
+        return "this looks like an ONNX model"
+    return f"not a model file: {size} bytes that begin with {head[:8]!r}"
+
+
+def _zip(head):
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if name.endswith(b".npy"):
+        return "this is a zip file of NumPy arrays (.npz); use numpy.load and set_weights"
+    if b"/" in name and (name.endswith((b"data.pkl", b".format_version")) or b"/data/" in name):
+        return "this is a zip file with a pickle, as PyTorch writes them; it was not opened"
+    if name in (b"metadata.json", b"config.json", b"model.weights.h5"):
+        return f"this is a zip file, as Keras 3 writes them (.keras); {KERAS}"
+    return f"this is a zip file; if Keras 3 wrote it (.keras), {KERAS}"
+
+
+def folder(path):
+    """A sentence for a folder."""
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        return f"this is a folder with a TensorFlow SavedModel; {KERAS}. {TEXT}."
+    return f"this is a folder. {TEXT}."

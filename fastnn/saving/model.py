@@ -1,0 +1,359 @@
+"""Whole models and weights in files.
+
+(a) What is saved is taken under the model's lock, so at the boundary of a step; it is written
+    after the lock has been given back.
+(b) Reading, weights are made without initializers, zeros of a total size that the file bounds; then
+    the file's are put in by name. No seed of the process is used up.
+(c) The optimizer's state is whatever `Trainer.get_state` says: numbers, and arrays by variable. So
+    a new optimizer is saved without a line here.
+"""
+
+import os
+from contextlib import contextmanager
+
+import numpy as np
+
+from .. import layers, losses, metrics, models, optimizers, variables
+from .._config import is_description
+from . import configuration
+from .container import FormatError, parse_json, read, write
+
+FORMATS = ("model", "weights")
+
+
+def save_model(model, filepath, overwrite=True, include_optimizer=True):
+    """`model.save`.
+
+    Parameters
+    ----------
+    model : Sequential
+    filepath : str or path-like
+    overwrite : bool
+        False: FileExistsError if there is such a file.
+    include_optimizer : bool
+        Also how it was compiled, the optimizer's state and what an exact resume needs.
+    """
+    _may_write(filepath, overwrite)
+    with model._lock:
+        config, tensors = _described(model)
+        config["compile"] = None
+        if model.compiled and include_optimizer:
+            config["compile"] = _compiled(model)
+            config["state"] = _take_state(model, tensors)
+    _write(filepath, config, tensors)
+
+
+def save_weights(model, filepath, overwrite=True):
+    """`model.save_weights`."""
+    _may_write(filepath, overwrite)
+    with model._lock:
+        names, tensors = _take_weights(model)
+    _write(filepath, {"kind": "weights", "weights": names}, tensors)
+
+
+def _may_write(path, overwrite):
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{os.fspath(path)!r} exists, and overwrite is False")
+
+
+def _write(path, config, tensors):
+    import json
+
+    text = json.dumps(config, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    write(path, text, tensors)
+
+
+def _described(model):
+    leaves = list(model.leaves())
+    for i, layer in enumerate(leaves):
+        if any(layer is other for other in leaves[:i]):
+            raise ValueError(
+                f"save: {layer.name!r} is in the model twice; a file would make two layers of it"
+            )
+    names, tensors = _take_weights(model)
+    config = {
+        "kind": "model",
+        "model": configuration.encode(model, model.name),
+        "trainable": model._trainable,
+        "weights": names,
+    }
+    return config, tensors
+
+
+def _names(model):
+    """A name for each of the model's weights, no two the same."""
+    names, used = [], set()
+    for variable in model.weights:
+        name, i = variable.name, 1
+        while name in used:
+            name, i = f"{variable.name}#{i}", i + 1
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def _take_weights(model):
+    names, found = _names(model), model.weights
+    tensors = {f"weights/{n}": v.numpy() for n, v in zip(names, found, strict=True)}
+    return [[n, v.trainable] for n, v in zip(names, found, strict=True)], tensors
+
+
+def _compiled(model):
+    loss = model.loss
+    if isinstance(loss, losses.PythonLoss):
+        loss = {"$function": configuration.function_name(loss.function, "loss")}
+    return {
+        "optimizer": configuration.encode(model.optimizer, "optimizer"),
+        "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
+        "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
+        "seed": model.seed,
+        "epochs_done": model.epochs_done,
+    }
+
+
+def _metric(metric, where):
+    if isinstance(metric, type):
+        metric = metric()
+    if isinstance(metric, metrics.PythonMetric):
+        metric = metric.function
+    kind = "loss" if isinstance(metric, losses.Loss) else "metric"
+    return [kind, configuration.encode(metric, where)]
+
+
+def _take_state(model, tensors):
+    """``{key: number or {weight: how many arrays}}``; the arrays go to `tensors`."""
+    if model._trainer is None or not model.built:
+        return None
+    state, config = model.engine().get_state(), {}
+    names = dict(zip(model.weights, _names(model), strict=True))
+    for key, value in state.items():
+        if not isinstance(value, dict):
+            config[key] = configuration.encode(value, f"state {key}")
+            continue
+        config[key] = {}
+        for variable, arrays in value.items():
+            if variable in names and variable.trainable:
+                config[key][names[variable]] = len(arrays)
+                for i, array in enumerate(arrays):
+                    tensors[f"state/{key}/{i}/{names[variable]}"] = array
+    return config
+
+
+# --- reading ---
+
+
+def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
+    """The model of a file that `model.save` wrote, under whatever name.
+
+    Loading runs no code from the file and opens no other: layers, initializers and so on are found
+    by name among fastnn's own and `custom_objects`.
+
+    Parameters
+    ----------
+    filepath : str or path-like
+    custom_objects : dict, optional
+        Names to the classes and functions of your own that the model uses.
+    compile : bool
+        Also compile it as it was, with the optimizer's state: `fit` goes on exactly where it
+        stopped.
+    safe_mode : bool
+        Always True; for Keras' sake.
+
+    Returns
+    -------
+    Sequential
+
+    Raises
+    ------
+    FormatError
+        If the file is none of ours (it says what it is), is damaged, or needs `custom_objects`. It
+        is a ValueError.
+    OSError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastnn.layers import Dense
+    >>> model = fastnn.Sequential([Dense(2, input_shape=(3,))])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.fastnn")
+    ...     model.save(path)
+    ...     again = fastnn.models.load_model(path)
+    >>> again.output_shape
+    (None, 2)
+    """
+    if safe_mode is not True:
+        raise ValueError(f"safe_mode: expected True, as no file runs code here, got {safe_mode!r}")
+    custom = configuration.check_custom(custom_objects)
+    with _explained(filepath):
+        config, tensors = _contents(filepath)
+        if config["kind"] != "model":
+            raise FormatError(
+                "it has weights only: make the model in code and call model.load_weights"
+            )
+        model = _revived(config, tensors, custom)
+        if compile and config["compile"] is not None:
+            _compile(model, config, tensors, custom)
+    return model
+
+
+@contextmanager
+def _explained(path):
+    """Whatever goes wrong inside is a FormatError that names the file."""
+    name = os.fspath(path)
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from error.__cause__
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise FormatError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def _contents(path):
+    text, tensors = read(path)
+    config = parse_json(text)
+    if not isinstance(config, dict) or config.get("kind") not in FORMATS:
+        raise FormatError("damaged: the configuration")
+    named = config["weights"]
+    if len({name for name, _ in named}) != len(named) or not all(
+        isinstance(name, str) and isinstance(trainable, bool) for name, trainable in named
+    ):
+        raise FormatError("damaged: the list of weights")
+    for name, _ in named:
+        if f"weights/{name}" not in tensors:
+            raise FormatError(f"damaged: no weights {name!r}")
+    return config, tensors
+
+
+def _revived(config, tensors, custom):
+    left = sum(a.nbytes for n, a in tensors.items() if n.startswith("weights/"))
+
+    def blank(shape, dtype):
+        nonlocal left
+        size = np.dtype(dtype).itemsize
+        for n in shape:
+            size *= n
+        left -= size
+        if left < 0:
+            raise FormatError(f"its layers need more weights than it has: {shape}")
+        return np.zeros(shape, dtype)
+
+    token = variables.blank.set(blank)
+    try:
+        found = configuration.decode(config["model"], custom)
+        model = found if not is_description(found) else _described_layer(found, custom)
+    finally:
+        variables.blank.reset(token)
+    if not isinstance(model, models.Model):
+        raise FormatError(f"expected a model, got {type(model).__name__}")
+    own = dict(zip(_names(model), model.weights, strict=True))
+    if set(own) != {name for name, _ in config["weights"]}:
+        raise FormatError("its layers and its weights do not fit")
+    for name, trainable in config["weights"]:
+        array, variable = tensors[f"weights/{name}"], own[name]
+        if (array.shape, array.dtype) != (variable.shape, variable.dtype):
+            raise FormatError(
+                f"weights {name!r}: expected {variable.dtype} of shape {variable.shape}, got"
+                f" {array.dtype} of shape {array.shape}"
+            )
+        variable.assign(array)
+        variable.trainable = trainable
+    model._trainable = bool(config["trainable"])
+    return model
+
+
+def _described_layer(description, custom):
+    for name in _class_names(description):
+        if not layers.known(name):
+            raise configuration.unknown("layer", name, custom)
+    return layers.from_description(description)
+
+
+def _class_names(description):
+    """Classes of the layers: of a model, and of the models among its layers."""
+    yield description["class_name"]
+    for part in description["config"].get("layers", ()):
+        if is_description(part):
+            yield from _class_names(part)
+
+
+def _compile(model, config, tensors, custom):
+    how = config["compile"]
+    asked = []
+    for kind, metric in how["metrics"]:
+        metric = configuration.decode(metric, custom)
+        asked.append((losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric)
+    model.compile(
+        optimizers.get(configuration.decode(how["optimizer"], custom)),
+        configuration.decode(how["loss"], custom),
+        asked,
+        seed=how["seed"],
+    )
+    model.epochs_done = _count("epochs_done", how["epochs_done"])
+    if config["state"] is None:
+        return
+    own, state = dict(zip(_names(model), model.weights, strict=True)), {}
+    engine = model.engine()
+    expected = engine.get_state()
+    if set(expected) != set(config["state"]):
+        raise FormatError("its optimizer has another state than this fastnn's")
+    for key, value in config["state"].items():
+        if isinstance(expected[key], dict) != isinstance(value, dict):
+            raise FormatError(f"damaged: state {key}")
+        if not isinstance(value, dict):
+            value = configuration.decode(value, {})
+            state[key] = _count(key, value) if isinstance(expected[key], int) else value
+            continue
+        state[key] = {}
+        for name, n in value.items():
+            arrays = [tensors[f"state/{key}/{i}/{name}"] for i in range(_count(key, n, 64))]
+            before = expected[key][own[name]]
+            if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in before]:
+                raise FormatError(f"state {key} of {name!r} does not fit the weights")
+            state[key][own[name]] = arrays
+    engine.set_state(state)
+    model.optimizer.iterations = engine.step
+
+
+def _count(name, value, most=2**53):
+    if type(value) is not int or not 0 <= value <= most:
+        raise FormatError(f"damaged: {name} is {value!r}")
+    return value
+
+
+def load_weights(model, filepath, skip_mismatch=False, by_name=False):
+    """`model.load_weights`."""
+    with _explained(filepath):
+        config, tensors = _contents(filepath)
+    names = [name for name, _ in config["weights"]]
+    arrays = {name: tensors[f"weights/{name}"] for name in names}
+    own = _names(model)
+    if not model.built:
+        raise ValueError(
+            f"load_weights: {model.name} is not built yet: give the model an input shape, or call build"
+        )
+    if not by_name and len(own) != len(names):
+        raise ValueError(
+            f"{os.fspath(filepath)}: expected {len(own)} weights, {[v.shape for v in model.weights]},"
+            f" got {len(names)}, {[a.shape for a in arrays.values()]}"
+        )
+    pairs = list(zip(own if by_name else names, model.weights, strict=True))
+    taken = []
+    for name, variable in pairs:
+        if name in arrays and arrays[name].shape == variable.shape:
+            taken.append((variable, arrays[name]))
+        elif name in arrays and not skip_mismatch:
+            raise ValueError(
+                f"{os.fspath(filepath)}: expected weights of shape {variable.shape} for {variable.name}, got"
+                f" {arrays[name].shape} ({name})"
+            )
+    if by_name and not taken and not skip_mismatch:
+        raise ValueError(
+            f"{os.fspath(filepath)}: no weights of a name in the model; it has {', '.join(names)}"
+        )
+    with model._lock:
+        for variable, array in taken:
+            variable.assign(array)
