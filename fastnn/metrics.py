@@ -1,7 +1,7 @@
 """What is measured beside the loss: metrics, under Keras' names.
 
-Each runs in the core: it leaves sums there, and its value is made of them here (`Metric.result`), for most the mean over
-the samples of an epoch. Any loss is a metric too, and so
+Each runs in the core: it leaves sums there, and its value is made of them here (`Metric.result`), for most the mean
+over the samples of an epoch. Any loss is a metric too, and so
 is a function in NumPy, ``function(y_true, y_pred)``, that returns one number for each sample (or
 for each output, or for the batch).
 """

@@ -226,5 +226,5 @@ def _find(name):
 
 
 layer_classes.register(Sequential, "Sequential")
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["Sequential", "clone_model", "load_model", "save_model"]  # noqa: F822 - two are found when asked for
 __getattr__, __dir__ = module_attributes(__name__, __all__, _find)

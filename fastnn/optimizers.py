@@ -86,6 +86,11 @@ class Optimizer(CoreRow):
 
     lr = learning_rate
 
+    @property
+    def schedule(self):
+        """What decides the rate at every step; None if the rate is a number."""
+        return self._rate if callable(self._rate) else None
+
     def rates(self, first, n):
         """Rates of the steps first … first + n − 1, float64."""
         return schedules.rates(self._rate, first, n)

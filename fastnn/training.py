@@ -21,6 +21,7 @@ from .graph import Graph
 from .layers.base import Layer
 from .layers.weighted import changes, note_change
 from .progress import Progress
+from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .trainer import Trainer
 
@@ -30,7 +31,7 @@ FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is an
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen")  # attributes of a model that no copy takes along
 
 
-class Model(Saved, Layer):
+class Model(Saved, RateFinding, Layer):
     """Base of the models: a layer that can be compiled, trained and asked.
 
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.

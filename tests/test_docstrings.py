@@ -1,4 +1,4 @@
-"""Every example in a docstring, in the README and in docs/ runs and gives what it says; everything public is described."""
+"""Every example in a docstring, in the README and in docs/ runs and gives what it says; all of it is described."""
 
 import doctest
 import importlib

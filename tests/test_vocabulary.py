@@ -337,7 +337,8 @@ def test_names_of_activations():
     assert activations.swish is activations.silu
     assert activations.relu([-1.0, 3.0], 0.5, 2.0).tolist() == [-0.5, 2.0]
     assert activations.gelu([1.0], approximate=True)[0] == pytest.approx(0.841192, abs=1e-6)
-    assert layers.Dense(2, activation=activations.gelu.using(approximate=True)).activation.values == {"approximate": 1.0}
+    chosen = layers.Dense(2, activation=activations.gelu.using(approximate=True)).activation
+    assert chosen.values == {"approximate": 1.0}
     with pytest.raises(TypeError, match="two values for alpha"):
         activations.elu([1.0], 0.5, alpha=1.0)
     with pytest.raises(TypeError, match="at most 1 parameters, got 2"):

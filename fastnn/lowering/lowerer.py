@@ -17,6 +17,7 @@ STATES = ("state0", "state1", "state2")
 
 
 def lowering(kind):
+    """Decorator: the class says how nodes of a kind become operations."""
     return lambda cls: LOWERINGS.setdefault(kind, cls())
 
 

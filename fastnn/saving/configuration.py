@@ -109,7 +109,8 @@ def _tagged(tag, value, custom):
 def unknown(kind, name, custom):
     """FormatError for a name that only `custom_objects` could have."""
     return FormatError(
-        f"it needs the {kind} {name!r}, which is not fastnn's: pass custom_objects={{{name!r}: ...}}.{suggest(name, custom)}"
+        f"it needs the {kind} {name!r}, which is not fastnn's: pass custom_objects={{{name!r}: ...}}."
+        f"{suggest(name, custom)}"
     )
 
 

@@ -102,13 +102,16 @@ def read(path):
     """
     # Not to wait for the writer of a pipe: it is refused below.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             raise FormatError(foreign.folder(path))
         if not stat.S_ISREG(found.st_mode):
             raise FormatError("expected a file, got a pipe, socket or device")
-        return _read(file, found.st_size)
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            return _read(file, found.st_size)
+    finally:
+        os.close(descriptor)
 
 
 def _fill(file, view):

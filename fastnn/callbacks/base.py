@@ -4,11 +4,7 @@ Hooks for single batches cost a return to Python for each batch, so they are cal
 callback overrides them; without, many steps run in one call of the core.
 """
 
-from math import inf
-
-import numpy as np
-
-from ._checks import module_attributes, one_of, refuse_keywords, suggest
+from .._checks import refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
 
@@ -155,96 +151,6 @@ class History(Callback):
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
 
 
-class EarlyStopping(Callback):
-    """Stop when a number has not improved for `patience` epochs. NaN is never an improvement.
-
-    Parameters
-    ----------
-    monitor : str
-        A key of the logs.
-    min_delta : float
-        The least change that is an improvement.
-    patience : int
-    verbose : int
-        1 prints when it stops.
-    mode : {"auto", "min", "max"}
-        "auto": loss and errors should fall, accuracies rise.
-    baseline : float, optional
-        Epochs only count as improvements if they are better than this.
-    restore_best_weights : bool
-        At the end, take back the weights of the best epoch.
-    start_from_epoch : int
-        Earlier epochs are not looked at.
-
-    Raises
-    ------
-    ValueError
-        When nothing of the name is in the logs, or "auto" cannot know the direction.
-    """
-
-    def __init__(
-        self,
-        monitor="val_loss",
-        min_delta=0,
-        patience=0,
-        verbose=0,
-        mode="auto",
-        baseline=None,
-        restore_best_weights=False,
-        start_from_epoch=0,
-    ):
-        super().__init__()
-        self.monitor, self.min_delta, self.patience = monitor, abs(min_delta), patience
-        self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
-        self.baseline, self.restore_best_weights = baseline, restore_best_weights
-        self.start_from_epoch = start_from_epoch
-        self.stopped_epoch, self.best_weights = 0, None
-
-    def on_train_begin(self, logs=None):
-        self.rising = self._rises()
-        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
-        self.best, self.best_weights = (-inf if self.rising else inf), None
-
-    def _rises(self):
-        if self.mode != "auto":
-            return self.mode == "max"
-        name = self.monitor.removeprefix("val_")
-        better = {m.name: m.better for m in getattr(self.model, "metrics", ())}.get(name)
-        if name != "loss" and better is None:
-            raise ValueError(
-                f"monitor: cannot know whether {self.monitor!r} should rise or fall; pass mode='max' or mode='min'"
-            )
-        return better == "up" and name != "loss"
-
-    def improved(self, value, best):
-        """Whether `value` is better than `best` by more than min_delta; never if it is NaN."""
-        # Every comparison with NaN is false, and `best` starts at an infinity: so none gets in.
-        return value - self.min_delta > best if self.rising else value + self.min_delta < best
-
-    def on_epoch_end(self, epoch, logs=None):
-        value = monitored(self.monitor, logs, self.params)
-        if value is None or epoch < self.start_from_epoch:
-            return
-        self.wait += 1
-        if self.improved(value, self.best):
-            self.best, self.best_epoch = value, epoch
-            if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
-            if self.baseline is None or self.improved(value, self.baseline):
-                self.wait = 0
-        elif self.wait >= self.patience and epoch > 0:
-            self.stopped_epoch = epoch
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        if self.stopped_epoch and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
-        if self.best_weights is not None:
-            if self.verbose:
-                print(f"Restoring the weights of epoch {self.best_epoch + 1}")
-            self.model.set_weights(self.best_weights)
-
-
 def monitored(name, logs, params):
     """The monitored number; None in an epoch without it; ValueError if it never comes."""
     logs = logs or {}
@@ -254,41 +160,6 @@ def monitored(name, logs, params):
             f"monitor: nothing called {name!r} in the logs.{suggest(name, logs)}{hint} There are: {', '.join(logs)}"
         )
     return logs.get(name)
-
-
-class LearningRateScheduler(Callback):
-    """Set the learning rate at the start of every epoch, and log it.
-
-    Parameters
-    ----------
-    schedule : callable
-        ``schedule(epoch, learning_rate)`` or ``schedule(epoch)`` returns the new rate.
-    verbose : int
-
-    Examples
-    --------
-    >>> callback = LearningRateScheduler(lambda epoch, rate: rate * 0.9)
-    """
-
-    def __init__(self, schedule, verbose=0):
-        super().__init__()
-        self.schedule, self.verbose = schedule, verbose
-
-    def on_epoch_begin(self, epoch, logs=None):
-        optimizer = self.model.optimizer
-        try:
-            rate = self.schedule(epoch, optimizer.learning_rate)
-        except TypeError:  # as in Keras: a function of the epoch alone
-            rate = self.schedule(epoch)
-        if not isinstance(rate, (float, int, np.floating)) or isinstance(rate, bool):
-            raise TypeError(f"schedule: expected it to return a float, got {rate!r}")
-        optimizer.learning_rate = float(rate)
-        if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {rate:g}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
 class LambdaCallback(Callback):
@@ -324,8 +195,14 @@ class LambdaCallback(Callback):
                 setattr(self, name, function)
 
 
-__all__ = ["CallbackList"]
-__all__.extend(
-    n for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Callback)
-)
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+def rises(mode, monitor, model):
+    """Whether a larger monitored number is a better one; ValueError if "auto" cannot know."""
+    if mode != "auto":
+        return mode == "max"
+    name = monitor.removeprefix("val_")
+    better = {m.name: m.better for m in getattr(model, "metrics", ())}.get(name)
+    if name != "loss" and better is None:
+        raise ValueError(
+            f"monitor: cannot know whether {monitor!r} should rise or fall; pass mode='max' or mode='min'"
+        )
+    return better == "up" and name != "loss"

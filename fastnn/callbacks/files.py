@@ -1,0 +1,154 @@
+"""Callbacks that write files."""
+
+import csv
+import os
+from math import inf
+
+from .._checks import integer, one_of
+from .base import Callback, monitored, rises
+
+
+class ModelCheckpoint(Callback):
+    """Save the model after every epoch, or when it is the best so far, or every so many batches.
+
+    A file is replaced at once or not at all, see `Model.save`: what is on disk is always whole.
+
+    Parameters
+    ----------
+    filepath : str or path-like
+        May have ``{epoch}`` (from 1) and the names of the logs, such as
+        ``"weights-{epoch:02d}-{val_loss:.3f}"``. The suffix does not matter.
+    monitor : str
+        A key of the logs.
+    verbose : int
+    save_best_only : bool
+        Only when the monitored number has improved. NaN is never an improvement.
+    save_weights_only : bool
+        With `Model.save_weights`; otherwise the whole model, optimizer included, with which
+        training goes on exactly where it was.
+    mode : {"auto", "min", "max"}
+    save_freq : "epoch" or int
+        An int: after so many batches, counted over all epochs.
+    initial_value_threshold : float, optional
+        Only what is better than this is an improvement.
+
+    Raises
+    ------
+    ValueError
+        For a name in `filepath` or `monitor` that is not in the logs.
+
+    Examples
+    --------
+    >>> callback = ModelCheckpoint("best.fastnn", monitor="val_accuracy", save_best_only=True)
+    """
+
+    def __init__(
+        self,
+        filepath,
+        monitor="val_loss",
+        verbose=0,
+        save_best_only=False,
+        save_weights_only=False,
+        mode="auto",
+        save_freq="epoch",
+        initial_value_threshold=None,
+    ):
+        super().__init__()
+        self.filepath, self.monitor, self.verbose = os.fspath(filepath), monitor, verbose
+        self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
+        self.mode = one_of("mode", mode, ("auto", "min", "max"))
+        self.save_freq = save_freq
+        if save_freq != "epoch":
+            self.save_freq = integer("save_freq ('epoch', or a number of batches)", save_freq, minimum=1)
+            self.on_train_batch_end = self._on_batch  # else batches would be entered for nothing
+        self.initial_value_threshold = self.best = initial_value_threshold
+        self._batches = 0
+
+    def on_train_begin(self, logs=None):
+        self.epoch = 0
+        if self.save_best_only:
+            self.rising = rises(self.mode, self.monitor, self.model)
+            if self.best is None:
+                self.best = -inf if self.rising else inf
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def _on_batch(self, batch, logs=None):
+        self._batches += 1
+        if self._batches % self.save_freq == 0:
+            self._save({**(logs or {}), "batch": batch + 1}, wait=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.save_freq == "epoch":
+            self._save(logs or {})
+
+    def _save(self, logs, wait=False):
+        """`wait`: a number of the validation may come later in the epoch."""
+        if self.save_best_only:
+            if wait and self.monitor not in logs:
+                return
+            value = monitored(self.monitor, logs, self.params)
+            if value is None or not (value > self.best if self.rising else value < self.best):
+                return
+            self.best = value
+        path = self._path(logs)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        if self.verbose:
+            print(f"Epoch {self.epoch + 1}: saved to {path}")
+
+    def _path(self, logs):
+        try:
+            return self.filepath.format(epoch=self.epoch + 1, **logs)
+        except KeyError as error:
+            raise ValueError(
+                f"filepath: nothing called {error} in the logs. There are: epoch, {', '.join(logs)}"
+            ) from None
+
+
+class CSVLogger(Callback):
+    """A line of comma-separated values for each epoch.
+
+    Parameters
+    ----------
+    filename : str or path-like
+    separator : str
+    append : bool
+        Go on at the end of an existing file, without a second head line.
+    """
+
+    def __init__(self, filename, separator=",", append=False):
+        super().__init__()
+        self.filename, self.separator, self.append = os.fspath(filename), separator, bool(append)
+        self._file = self._names = None
+
+    def on_train_begin(self, logs=None):
+        has_head = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        if has_head:
+            with open(self.filename, newline="") as file:
+                self._names = next(csv.reader(file, delimiter=self.separator))
+        elif not self.append:
+            self._names = None
+        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - over many hooks
+        self._headed = has_head
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch, **(logs or {})}
+        if self._names is None:
+            # what `fit` will report, so that numbers of a later validation have their column
+            self._names = list(dict.fromkeys([*row, *self.params.get("metrics", ())]))
+        writer = csv.DictWriter(
+            self._file, self._names, restval="NA", extrasaction="ignore", delimiter=self.separator
+        )
+        if not self._headed:
+            writer.writeheader()
+            self._headed = True
+        writer.writerow(row)
+        self._file.flush()
+
+    def on_train_end(self, logs=None):
+        self._file.close()
+        self._file = None

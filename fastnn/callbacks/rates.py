@@ -1,0 +1,228 @@
+"""Callbacks that change the learning rate."""
+
+from math import inf
+
+import numpy as np
+
+from .._checks import integer, number, one_of
+from .base import Callback, monitored, rises
+
+
+def need_a_number(optimizer, who):
+    """TypeError if the rate follows a schedule: two masters would write it."""
+    if optimizer.schedule is not None:
+        raise TypeError(
+            f"{who}: the optimizer's learning_rate is a schedule, which sets it at every step; expected a number"
+        )
+
+
+class LearningRateScheduler(Callback):
+    """Set the learning rate at the start of every epoch, and log it.
+
+    Parameters
+    ----------
+    schedule : callable
+        ``schedule(epoch, learning_rate)`` or ``schedule(epoch)`` returns the new rate.
+    verbose : int
+
+    Examples
+    --------
+    >>> callback = LearningRateScheduler(lambda epoch, rate: rate * 0.9)
+    """
+
+    def __init__(self, schedule, verbose=0):
+        super().__init__()
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        try:
+            rate = self.schedule(epoch, optimizer.learning_rate)
+        except TypeError:  # as in Keras: a function of the epoch alone
+            rate = self.schedule(epoch)
+        if not isinstance(rate, (float, int, np.floating)) or isinstance(rate, bool):
+            raise TypeError(f"schedule: expected it to return a float, got {rate!r}")
+        optimizer.learning_rate = float(rate)
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: learning rate {rate:g}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = self.model.optimizer.learning_rate
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiply the learning rate by `factor` when a number has not improved for `patience` epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        A key of the logs.
+    factor : float
+        Below 1.
+    patience : int
+    verbose : int
+    mode : {"auto", "min", "max"}
+    min_delta : float
+        The least change that is an improvement.
+    cooldown : int
+        Epochs after a reduction in which none is counted.
+    min_lr : float
+        No reduction goes below it.
+
+    Raises
+    ------
+    TypeError
+        When training begins with a schedule as learning rate.
+    ValueError
+        As for `EarlyStopping`. NaN is never an improvement.
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        factor=0.1,
+        patience=10,
+        verbose=0,
+        mode="auto",
+        min_delta=1e-4,
+        cooldown=0,
+        min_lr=0.0,
+    ):
+        super().__init__()
+        self.factor = number("factor", factor, 0, 1, open_high=True)
+        self.monitor, self.patience = monitor, integer("patience", patience, minimum=0)
+        self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
+        self.min_delta = number("min_delta", min_delta, 0)
+        self.cooldown = integer("cooldown", cooldown, minimum=0)
+        self.min_lr = number("min_lr", min_lr, 0)
+
+    def on_train_begin(self, logs=None):
+        need_a_number(self.model.optimizer, "ReduceLROnPlateau")
+        self.rising = rises(self.mode, self.monitor, self.model)
+        self.best = -inf if self.rising else inf
+        self.wait = self.cooldown_counter = 0
+
+    def improved(self, value):
+        """Whether `value` is better than the best so far by more than min_delta."""
+        if self.rising:
+            return value > self.best + self.min_delta
+        return value < self.best - self.min_delta
+
+    def on_epoch_end(self, epoch, logs=None):
+        value, optimizer = monitored(self.monitor, logs, self.params), self.model.optimizer
+        if logs is not None:
+            logs["learning_rate"] = optimizer.learning_rate
+        if value is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.improved(value):
+            self.best, self.wait = value, 0
+        elif not self.cooldown_counter > 0:
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch, optimizer)
+
+    def _reduce(self, epoch, optimizer):
+        old = optimizer.learning_rate
+        if old > self.min_lr:
+            optimizer.learning_rate = max(old * self.factor, self.min_lr)
+            if self.verbose:
+                print(f"Epoch {epoch + 1}: learning rate {optimizer.learning_rate:g}")
+            self.cooldown_counter, self.wait = self.cooldown, 0
+
+
+class LearningRateFinder(Callback):
+    """Raise the rate from tiny to huge and look where the loss falls fastest; `Model.find_learning_rate` runs it.
+
+    At step i of n the rate is ``min_lr * (max_lr / min_lr) ** (i / (n - 1))``. It stops when the
+    smoothed loss is `divergence` times the least so far, or not finite. At the end, weights and
+    rate are as they were.
+
+    Parameters
+    ----------
+    min_lr, max_lr : float
+    steps : int
+    smoothing : float
+        Weight of the past in the running mean of the loss (corrected for its start, as in Adam).
+    divergence : float
+
+    Attributes
+    ----------
+    learning_rates, losses : list of float
+        Rates, and the smoothed loss at each.
+    suggestion : float
+        A tenth of the rate at which the smoothed loss was least: there it still fell. (Its steepest
+        descent, another common rule, is lost in the noise of small batches.) None before.
+
+    References
+    ----------
+    Smith 2017, section 3.3; the stopping rule and the smoothing are those of Gugger's "How do you
+    find a good learning rate", 2018.
+    """
+
+    def __init__(self, min_lr=1e-7, max_lr=10.0, steps=100, smoothing=0.95, divergence=4.0):
+        super().__init__()
+        self.min_lr = number("min_lr", min_lr, 0, open_low=True)
+        self.max_lr = number("max_lr", max_lr, self.min_lr, open_low=True)
+        self.steps = integer("steps", steps, minimum=2)
+        self.smoothing = number("smoothing", smoothing, 0, 1, open_high=True)
+        self.divergence = number("divergence", divergence, 1, open_low=True)
+        self.learning_rates, self.losses, self.suggestion = [], [], None
+
+    def on_train_begin(self, logs=None):
+        need_a_number(self.model.optimizer, "LearningRateFinder")
+        self.learning_rates, self.losses, self.suggestion = [], [], None
+        self._mean, self._seen, self._sum, self._before = 0.0, 0, 0.0, self.model.optimizer.learning_rate
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._seen, self._sum = 0, 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        i = len(self.losses)
+        rate = self.min_lr * (self.max_lr / self.min_lr) ** (i / (self.steps - 1))
+        self.model.optimizer.learning_rate = rate
+
+    def on_train_batch_end(self, batch, logs=None):
+        # the logs have the mean over the epoch so far: this batch's is what it adds (the last may be shorter)
+        total = logs["loss"] * (batch + 1)
+        loss, self._sum = total - self._sum, total
+        i = len(self.losses) + 1
+        self._mean = self.smoothing * self._mean + (1 - self.smoothing) * loss
+        smooth = self._mean / (1 - self.smoothing**i)
+        if not np.isfinite(smooth) or (self.losses and smooth > self.divergence * abs(min(self.losses))):
+            self.model.stop_training = True
+            return
+        self.learning_rates.append(self.model.optimizer.learning_rate)
+        self.losses.append(smooth)
+        if len(self.losses) >= self.steps:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.model.optimizer.learning_rate = self._before
+        if self.losses:
+            self.suggestion = self.learning_rates[int(np.argmin(self.losses))] / 10
+
+    def plot(self, axes=None):
+        """Loss by rate, the suggestion marked.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        if axes is None:
+            from matplotlib.figure import Figure
+
+            axes = Figure(layout="constrained").subplots()
+        axes.semilogx(self.learning_rates, self.losses)
+        if self.suggestion is not None:
+            axes.axvline(self.suggestion, color="C1", linestyle="--", label=f"{self.suggestion:.2g}")
+            axes.legend()
+        axes.set(xlabel="learning rate", ylabel="loss")
+        return axes

@@ -1,0 +1,98 @@
+"""Callbacks that end a training."""
+
+from math import inf, isfinite
+
+from .._checks import one_of
+from .base import Callback, monitored, rises
+
+
+class EarlyStopping(Callback):
+    """Stop when a number has not improved for `patience` epochs. NaN is never an improvement.
+
+    Parameters
+    ----------
+    monitor : str
+        A key of the logs.
+    min_delta : float
+        The least change that is an improvement.
+    patience : int
+    verbose : int
+        1 prints when it stops.
+    mode : {"auto", "min", "max"}
+        "auto": loss and errors should fall, accuracies rise.
+    baseline : float, optional
+        Epochs only count as improvements if they are better than this.
+    restore_best_weights : bool
+        At the end, take back the weights of the best epoch.
+    start_from_epoch : int
+        Earlier epochs are not looked at.
+
+    Raises
+    ------
+    ValueError
+        When nothing of the name is in the logs, or "auto" cannot know the direction.
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        min_delta=0,
+        patience=0,
+        verbose=0,
+        mode="auto",
+        baseline=None,
+        restore_best_weights=False,
+        start_from_epoch=0,
+    ):
+        super().__init__()
+        self.monitor, self.min_delta, self.patience = monitor, abs(min_delta), patience
+        self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
+        self.baseline, self.restore_best_weights = baseline, restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.stopped_epoch, self.best_weights = 0, None
+
+    def on_train_begin(self, logs=None):
+        self.rising = rises(self.mode, self.monitor, self.model)
+        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
+        self.best, self.best_weights = (-inf if self.rising else inf), None
+
+    def improved(self, value, best):
+        """Whether `value` is better than `best` by more than min_delta; never if it is NaN."""
+        # Every comparison with NaN is false, and `best` starts at an infinity: so none gets in.
+        return value - self.min_delta > best if self.rising else value + self.min_delta < best
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = monitored(self.monitor, logs, self.params)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        self.wait += 1
+        if self.improved(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self.improved(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.stopped_epoch and self.verbose:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.best_weights is not None:
+            if self.verbose:
+                print(f"Restoring the weights of epoch {self.best_epoch + 1}")
+            self.model.set_weights(self.best_weights)
+
+
+class TerminateOnNaN(Callback):
+    """Stop as soon as the loss is NaN or infinite.
+
+    Asked after every batch, as in Keras, so it costs a return to Python for each.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss")
+        if loss is not None and not isfinite(loss):
+            print(f"Batch {batch}: the loss is {loss}, training ends")
+            self.model.stop_training = True

@@ -1,0 +1,66 @@
+"""The learning-rate range test of a model."""
+
+from math import ceil
+
+from ._checks import integer
+from .callbacks import LearningRateFinder
+
+
+class RateFinding:
+    """Mixed into `Model`."""
+
+    def find_learning_rate(
+        self, x, y, *, min_lr=1e-7, max_lr=10.0, steps=100, batch_size=32, sample_weight=None, **kwargs
+    ):
+        """Train with a rate that rises from tiny to huge, and look where the loss falls fastest.
+
+        Afterwards weights, optimizer, shuffling and history are as before.
+
+        Parameters
+        ----------
+        x, y, sample_weight, batch_size
+            As for `fit`.
+        min_lr, max_lr : float
+        steps : int
+            Batches, at most.
+        **kwargs
+            `smoothing` and `divergence` of `callbacks.LearningRateFinder`.
+
+        Returns
+        -------
+        callbacks.LearningRateFinder
+            With `learning_rates`, `losses`, `suggestion` and `plot()`.
+
+        Raises
+        ------
+        TypeError
+            If the learning rate is a schedule.
+
+        Examples
+        --------
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd", "mse", seed=0)
+        >>> x = np.random.default_rng(0).normal(size=(640, 2))
+        >>> found = model.find_learning_rate(x, x.sum(axis=1))
+        >>> 1e-3 < found.suggestion < 1
+        True
+        """
+        self.need_compile("find_learning_rate")
+        batch_size = integer("batch_size", batch_size, minimum=1)
+        finder = LearningRateFinder(min_lr, max_lr, steps, **kwargs)
+        with self._lock:
+            if not self.built:
+                self._samples("x", x)
+            before, weights = self.engine().get_state(), self.get_weights()
+            done, history = self.epochs_done, self.history
+            try:
+                self.fit(
+                    x, y, batch_size, epochs=ceil(steps / ceil(len(x) / batch_size)), verbose=0,
+                    callbacks=[finder], sample_weight=sample_weight,
+                )  # fmt: skip
+            finally:
+                self.set_weights(weights)
+                self.engine().set_state(before)
+                self.optimizer.iterations = self.engine().step
+                self.epochs_done, self.history = done, history
+        return finder
