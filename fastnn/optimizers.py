@@ -3,6 +3,8 @@
 An optimizer object says which row of the kernels to run; the pass over all weights is the core's.
 """
 
+import numpy as np
+
 from . import schedules
 from ._checks import Registry, module_attributes, number, refuse_keywords
 from ._config import Configurable, CoreRow, is_description
@@ -73,7 +75,7 @@ class Optimizer(CoreRow):
         TypeError
             When a number is set where a schedule decides.
         """
-        return float(self.rates(self.iterations, 1)[0]) if callable(self._rate) else self._rate
+        return float(schedules.rates(self._rate, self.iterations, 1)[0]) if callable(self._rate) else self._rate
 
     @learning_rate.setter
     def learning_rate(self, value):
@@ -92,8 +94,13 @@ class Optimizer(CoreRow):
         return self._rate if callable(self._rate) else None
 
     def rates(self, first, n):
-        """Rates of the steps first … first + n − 1, float64."""
-        return schedules.rates(self._rate, first, n)
+        """Rates of the steps first … first + n − 1, float64 (n,); with the schedule's momenta (n, 2)."""
+        rates, momenta = schedules.rates(self._rate, first, n), schedules.momenta(self._rate, first, n)
+        if momenta is None:
+            return rates
+        if not {"momentum", "beta_1"} & set(self.parameters):
+            raise ValueError(f"{self.name}: the schedule changes the momentum, and this optimizer has none")
+        return np.column_stack([rates, momenta])
 
     def use_row(self, row):
         """Run another row of the kernels than the class's: one with just the state that is needed."""

@@ -10,7 +10,7 @@ from math import pi
 import numpy as np
 
 from ._checks import integer, number, one_of, suggest
-from ._config import Configurable
+from ._config import Configurable, is_description
 
 
 class LearningRateSchedule(Configurable):
@@ -29,6 +29,26 @@ class LearningRateSchedule(Configurable):
 
     def __call__(self, step):
         raise NotImplementedError(f"{type(self).__name__} must write __call__(step)")
+
+    def plot(self, steps, axes=None):
+        """Draw the rates of the first `steps` steps.
+
+        Parameters
+        ----------
+        steps : int
+        axes : matplotlib Axes, optional
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        if axes is None:
+            from matplotlib.figure import Figure
+
+            axes = Figure(figsize=(6, 3), layout="constrained").subplots()
+        axes.plot(np.arange(steps), rates(self, 0, steps))
+        axes.set(xlabel="step", ylabel="learning rate")
+        return axes
 
 
 class _Vectorized(LearningRateSchedule):
@@ -74,6 +94,13 @@ def rates(schedule, first, n):
         step = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"schedule: the rate of step {first + step} is {values[step]}")
     return values
+
+
+def momenta(schedule, first, n):
+    """Momenta of steps first … first + n − 1, float64 (n,); None if the schedule leaves the momentum alone."""
+    if getattr(schedule, "base_momentum", None) is None:
+        return None
+    return np.asarray(schedule.momentum(np.arange(first, first + n)), np.float64)
 
 
 def from_description(description):
@@ -225,6 +252,208 @@ class CosineDecay(_Vectorized):
         return np.where(step < warm, start + (top - start) * step / max(warm, 1), decayed)
 
 
+class InverseTimeDecay(_Vectorized):
+    r"""The rate divided by a number that grows linearly.
+
+    :math:`\eta_0 / (1 + decay\_rate \cdot step / decay\_steps)`; with `staircase` the quotient is cut to a
+    whole number.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+    decay_steps : float
+    decay_rate : float
+    staircase : bool
+    name : str
+    """
+
+    def __init__(
+        self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"
+    ):
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
+        self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
+        self.decay_rate = number("decay_rate", decay_rate, 0)
+        self.staircase, self.name = bool(staircase), name
+
+    def rate(self, step):
+        part = step / self.decay_steps
+        return self.initial_learning_rate / (1 + self.decay_rate * (np.floor(part) if self.staircase else part))
+
+
+class PolynomialDecay(_Vectorized):
+    r"""From the initial rate to the end rate in `decay_steps` steps.
+
+    :math:`(\eta_0 - \eta_1) (1 - step / decay\_steps)^{power} + \eta_1`, and η₁ from there on.
+    With `cycle`, `decay_steps` is replaced by its first multiple that is not below the step, so that the rate jumps up
+    again and again.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+    decay_steps : float
+    end_learning_rate : float
+        η₁.
+    power : float
+        1: a straight line.
+    cycle : bool
+    name : str
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        end_learning_rate=0.0001,
+        power=1.0,
+        cycle=False,
+        name="PolynomialDecay",
+    ):
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
+        self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
+        self.end_learning_rate = number("end_learning_rate", end_learning_rate, 0)
+        self.power, self.cycle, self.name = number("power", power, 0), bool(cycle), name
+
+    def rate(self, step):
+        steps = self.decay_steps
+        if self.cycle:
+            steps = steps * np.maximum(np.ceil(step / steps), 1)
+        part = np.minimum(step / steps, 1)
+        first, last = self.initial_learning_rate, self.end_learning_rate
+        return (first - last) * (1 - part) ** self.power + last
+
+
+class CosineDecayRestarts(_Vectorized):
+    """Half a cosine from the initial rate down to `alpha` times it, again and again, each time longer and lower.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+    first_decay_steps : float
+        Length of the first period.
+    t_mul : float
+        Each period is so many times as long as the one before; at least 1.
+    m_mul : float
+        Each starts at so many times the rate of the one before.
+    alpha : float
+        The least rate, as a fraction of the initial one.
+    name : str
+
+    References
+    ----------
+    Loshchilov & Hutter 2017, eq. 5.
+
+    Examples
+    --------
+    >>> schedule = CosineDecayRestarts(1.0, 10, t_mul=2.0)
+    >>> schedule([0, 5, 10, 20, 30]).round(6).tolist()
+    [1.0, 0.5, 1.0, 0.5, 1.0]
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        first_decay_steps,
+        t_mul=2.0,
+        m_mul=1.0,
+        alpha=0.0,
+        name="SGDRDecay",
+    ):
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
+        self.first_decay_steps = number("first_decay_steps", first_decay_steps, 0, open_low=True)
+        self.t_mul, self.m_mul = number("t_mul", t_mul, 1), number("m_mul", m_mul, 0)
+        self.alpha, self.name = number("alpha", alpha, 0), name
+
+    def rate(self, step):
+        part, ratio = step / self.first_decay_steps, self.t_mul
+        if ratio == 1:
+            period = np.floor(part)
+            within = part - period
+        else:
+            # A sum of powers: 1 + r + ... + r^(k-1).  The logarithm may be off by one ulp just at a restart.
+            def begin(k):
+                return (ratio**k - 1) / (ratio - 1)
+
+            period = np.floor(np.log1p(part * (ratio - 1)) / np.log(ratio))
+            period = np.where(part >= begin(period + 1), period + 1, period)
+            period = np.where(part < begin(period), period - 1, period)
+            within = (part - begin(period)) / ratio**period
+        cosine = 0.5 * self.m_mul**period * (1 + np.cos(pi * within))
+        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+
+
+class StepDecay(_Vectorized):
+    """The rate multiplied by `factor` after every `every` steps, or epochs of `steps_per_epoch` steps.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+    factor : float
+    every : int
+        Steps, or epochs.
+    steps_per_epoch : int
+        1: `every` counts steps.
+
+    Examples
+    --------
+    The note's: 0.1, halved every 50 epochs of 20 steps.
+
+    >>> schedule = StepDecay(0.1, 0.5, 50, steps_per_epoch=20)
+    >>> schedule(np.array([0, 49, 50, 100, 150]) * 20).tolist()
+    [0.1, 0.1, 0.05, 0.025, 0.0125]
+    """
+
+    def __init__(self, initial_learning_rate, factor, every, steps_per_epoch=1):
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
+        self.factor = number("factor", factor, 0)
+        self.every = integer("every", every, 1)
+        self.steps_per_epoch = integer("steps_per_epoch", steps_per_epoch, 1)
+
+    def rate(self, step):
+        return self.initial_learning_rate * self.factor ** (step // (self.every * self.steps_per_epoch))
+
+
+class WarmUp(LearningRateSchedule):
+    """Another schedule, or a number, after a linear rise from `start` to its first value.
+
+    Step `warmup_steps` is the other schedule's step 0.
+
+    Parameters
+    ----------
+    schedule : float or schedule
+    warmup_steps : int
+    start : float
+        The rate of step 0.
+
+    References
+    ----------
+    Goyal et al. 2017, section 2.2, "gradual warmup".
+
+    Examples
+    --------
+    >>> schedule = WarmUp(StepDecay(0.4, 0.5, 10), warmup_steps=4)
+    >>> [schedule(step) for step in (0, 1, 4, 13, 14)]
+    [0.0, 0.1, 0.4, 0.4, 0.2]
+    """
+
+    vectorized = True
+
+    def __init__(self, schedule, warmup_steps, start=0.0):
+        self.schedule = from_description(schedule) if is_description(schedule) else schedule
+        if not callable(self.schedule):
+            self.schedule = Constant(self.schedule)
+        self.warmup_steps = integer("warmup_steps", warmup_steps, 0)
+        self.start = number("start", start, 0)
+
+    def __call__(self, step):
+        steps = np.atleast_1d(np.asarray(step, np.int64))
+        later = steps >= self.warmup_steps
+        values = np.empty(len(steps))
+        values[later] = [rates(self.schedule, int(s) - self.warmup_steps, 1)[0] for s in steps[later]]
+        top = rates(self.schedule, 0, 1)[0]
+        values[~later] = self.start + (top - self.start) * steps[~later] / max(self.warmup_steps, 1)
+        return values if np.ndim(step) else float(values[0])
+
+
 class OneCycle(_Vectorized):
     """From max_lr / div_factor up to max_lr, then down to max_lr / div_factor / final_div_factor.
 
@@ -239,6 +468,10 @@ class OneCycle(_Vectorized):
     div_factor, final_div_factor : float
     three_phase : bool
         Come down to the initial rate as one went up, and only then to the final one.
+    base_momentum, max_momentum : float, optional
+        Both or none: the optimizer's momentum (β₁ of Adam and its kin) goes down from `max_momentum`
+        to `base_momentum` while the rate rises, and back. (PyTorch does so unless told not to, with
+        0.85 and 0.95.)
 
     References
     ----------
@@ -260,6 +493,8 @@ class OneCycle(_Vectorized):
         div_factor=25.0,
         final_div_factor=1e4,
         three_phase=False,
+        base_momentum=None,
+        max_momentum=None,
     ):
         self.max_lr = number("max_lr", max_lr, 0)
         self.total_steps = integer("total_steps", total_steps, 1)
@@ -268,11 +503,21 @@ class OneCycle(_Vectorized):
         self.div_factor = number("div_factor", div_factor, 0, open_low=True)
         self.final_div_factor = number("final_div_factor", final_div_factor, 0, open_low=True)
         self.three_phase = bool(three_phase)
+        if (base_momentum is None) != (max_momentum is None):
+            raise ValueError("base_momentum, max_momentum: expected both or none")
+        self.base_momentum, self.max_momentum = base_momentum, max_momentum
 
     def rate(self, step):
         first, top = self.max_lr / self.div_factor, self.max_lr
+        return self._through(step, first, top, first / self.final_div_factor)
+
+    def momentum(self, step):
+        """The momentum at an array of steps."""
+        return self._through(step, self.max_momentum, self.base_momentum, self.max_momentum)
+
+    def _through(self, step, first, top, last):
         up, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
-        knots, values = [0, up, end], [first, top, first / self.final_div_factor]
+        knots, values = [0, up, end], [first, top, last]
         if self.three_phase:
             knots[2:2], values[2:2] = [2 * up], [first]
         result = np.full(np.shape(step), values[0])

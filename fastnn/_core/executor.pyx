@@ -13,9 +13,12 @@ import numpy as np
 from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from . cimport kernels as k
 from .threads cimport fnn_team_size
+
+from .kernels import optimizer_rows
 
 cdef extern from "sync.h" nogil:
     ctypedef struct fnn_barrier:
@@ -36,6 +39,7 @@ cdef enum Chunked:
     PRIVATE = 1       # a thread's activations hold one chunk at a time and stay in its cache
     SHARED = 2        # activations hold the batch, because a reduction over it stands between two chunked segments
 
+MOMENTA = ("momentum", "beta_1")  # what a schedule may change beside the rate
 SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
 SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
 
@@ -63,12 +67,14 @@ cdef struct Job:
     ptrdiff_t partial_stride
     const int64_t *index
     int64_t row0
-    const double *lrs
+    const double *lrs        # of each step the learning rate and, if hypers is 2, the momentum
+    ptrdiff_t hypers
     uint64_t step0
     uint64_t seed
     double deadline
     k.fnn_prep prep
-    const double *prep_s
+    const double *prep_s     # the optimizer's parameters
+    int momentum_at          # which of them is the momentum, -1: none
     const Plan *plan
     const Segment *segments
     k.fnn_op *ops
@@ -179,6 +185,7 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels) noexcept nogil
 cdef void work(Job *job, int tid, int team) noexcept nogil:
     cdef k.fnn_run run
     cdef double hyper[8]
+    cdef double params[8]
     cdef const Segment *seg
     cdef k.fnn_op *ops = job.ops + <ptrdiff_t>tid * job.n_ops
     cdef ptrdiff_t step, panels
@@ -189,6 +196,8 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     run.index = NULL
     run.hyper = hyper
     run.scratch = job.scratch[tid]
+    if job.prep != NULL:
+        memcpy(params, job.prep_s, sizeof(params))
     for step in range(job.steps):
         run.n = run.batch = min(job.batch, job.count - step * job.batch)
         run.step = job.step0 + <uint64_t>step
@@ -196,7 +205,9 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
         if job.index != NULL:
             run.index = job.index + step * job.batch
         if job.prep != NULL:
-            job.prep(hyper, job.lrs[step], run.step + 1, job.prep_s)
+            if job.hypers == 2:
+                params[job.momentum_at] = job.lrs[2 * step + 1]
+            job.prep(hyper, job.lrs[job.hypers * step], run.step + 1, params)
         panels = ceil_div(run.n, job.panel)
         for j in range(job.first_segment, job.last_segment):
             seg = &job.segments[j]
@@ -310,6 +321,8 @@ cdef class Executor:
             for j, scalar in enumerate(params):
                 self.prep_s[j] = scalar
             self.job.prep_s = self.prep_s
+            names = next(list(names) for name, names, _ in optimizer_rows() if name == row)
+            self.job.momentum_at = next((names.index(n) for n in MOMENTA if n in names), -1)
 
     def __dealloc__(self):
         free(self.ops)
@@ -318,11 +331,12 @@ cdef class Executor:
         free(self.scratch)
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
-            const double[::1] lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,
+            lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,
             int first=0, int last=-1, double[:, ::1] totals=None, double[:, :, ::1] step_totals=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
-        live: addresses of the bases named at construction.  seconds: stop at the first step boundary after so long
+        live: addresses of the bases named at construction.  lrs: learning rates (steps,), or with the momentum of each
+        step beside them (steps, 2).  seconds: stop at the first step boundary after so long
         (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is cut leaves no
         trace in them (default: the attribute `totals`, from zero).  `step_totals` gets those of each step."""
         cdef Job *job = &self.job
@@ -330,6 +344,7 @@ cdef class Executor:
         cdef ptrdiff_t steps = ceil_div(count, batch) if count > 0 else 0
         cdef int i, j, c, which, team = max(1, min(threads, self.n_copies))
         cdef ptrdiff_t offset
+        cdef const double[:, ::1] hypers
         if totals is None:
             totals = self.totals
             totals[:, :] = 0
@@ -337,8 +352,13 @@ cdef class Executor:
             raise ValueError("totals: wrong shape")
         if index is not None and index.shape[0] < count:
             raise ValueError(f"index: expected at least {count} entries, got {index.shape[0]}")
-        if job.prep != NULL and (lrs is None or lrs.shape[0] < steps):
+        if lrs is not None:
+            lrs = np.ascontiguousarray(lrs, np.float64)
+            hypers = lrs.reshape(len(lrs), -1)
+        if job.prep != NULL and (lrs is None or hypers.shape[0] < steps or hypers.shape[1] not in (1, 2)):
             raise ValueError(f"lrs: expected {steps} learning rates")
+        if lrs is not None and hypers.shape[1] == 2 and job.momentum_at < 0:
+            raise ValueError("lrs: a momentum for an optimizer that has none")
         if step_totals is not None and (step_totals.shape[0] < steps or step_totals.shape[1] != job.n_partials
                                         or step_totals.shape[2] != 2):
             raise ValueError("step_totals: wrong shape")
@@ -349,7 +369,8 @@ cdef class Executor:
         job.totals = &totals[0, 0]
         job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
         job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]
-        job.lrs = NULL if lrs is None or steps == 0 else <double *>&lrs[0]
+        job.lrs = NULL if lrs is None or steps == 0 else <double *>&hypers[0, 0]
+        job.hypers = 1 if lrs is None else hypers.shape[1]
         job.row0, job.count, job.batch, job.steps = row0, count, batch, steps
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.n_segments if last < 0 else last
