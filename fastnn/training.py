@@ -508,6 +508,53 @@ class Model(Saved, RateFinding, Layer):
         """`predict` of one batch."""
         return self.forward(x)
 
+    def check_gradients(
+        self, x, y, sample_weight=None, eps=None, per_layer_entries=None, tolerance=None
+    ):
+        """Compare the gradients of training with differences of the loss, weight by weight.
+
+        The model is copied first, in float64; weights, optimizer, moving averages and random
+        numbers of this one stay as they are. The loss is that of one training step on the whole of
+        `x`: batch statistics, dropout with the masks of the next step, penalties and sample weights
+        included; clipping, decay of the optimizer and constraints, which are no part of a gradient,
+        left out.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array_like
+            One batch, as for `fit`; a few samples will do.
+        eps : float, optional
+            As for `fastnn.check_gradient`.
+        per_layer_entries : int, optional
+            At most so many entries of each weight array are compared, a fixed choice at random.
+            Default: 64. Each costs two training steps.
+        tolerance : float, optional
+
+        Returns
+        -------
+        diagnostics.GradientCheck
+            With the worst entry of each weight array; print it for a table.
+
+        Raises
+        ------
+        ValueError
+            If there is no loss, or a layer of your own draws random numbers anew at each call.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(3, "tanh", input_shape=(2,))])
+        >>> model.compile("adam", "mse")
+        >>> model.check_gradients(np.ones((4, 2)), np.zeros((4, 3))).passed
+        True
+        """
+        from .diagnostics.gradient_check import check_model
+
+        self.need_compile("check_gradients")
+        self._samples("x", x)  # builds the model
+        with self._lock:
+            return check_model(self, x, y, sample_weight, eps, per_layer_entries, tolerance)
+
     def means(self, n, loss, *found):
         """Loss and metrics of n samples by name, from what the engine has summed up."""
         metrics = {m.name: m.result(v, n) for m, v in zip(self.metrics, found, strict=True)}

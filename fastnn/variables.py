@@ -63,6 +63,11 @@ class Variable:
         self._value[...] = value
         self._store = None
 
+    def cast(self, dtype):
+        """Keep the values in another dtype from now on."""
+        self._value = self.numpy().astype(dtype)
+        self._store = None
+
     def __getstate__(self):
         return self.numpy(), self.name, self.trainable, self.layout
 

@@ -1,0 +1,90 @@
+"""A model as a function of its weights: loss and gradient of one batch as training computes them.
+
+(a) The model is copied, in float64; the one that was given is only read.
+(b) The gradient is what a step of gradient descent does: weights before minus weights after, by the learning rate.
+    So it is the very path of training that is checked, penalties on weights and fused updates included. The rate is
+    a large power of two, then the subtraction costs no digits.
+(c) Noise follows from seed, step and place. Every evaluation is at the same step and from the same moving averages.
+"""
+
+import copy
+from contextlib import contextmanager
+
+import numpy as np
+
+from .. import optimizers
+
+RATE = 2.0**20
+
+
+class Probe:
+    """The loss of the next training step of `model` on a batch."""
+
+    def __init__(self, model, x, y, sample_weight):
+        self.model, self.step = float64_copy(model)
+        if self.model.loss is None:
+            raise ValueError(
+                "check_gradients: the model has no loss; expected compile(optimizer, loss) before"
+            )
+        self.data = self.model.data(x, y, sample_weight)
+        if not self.data.n:
+            raise ValueError("x: expected at least one row, got none")
+        self.engine = self.model.engine()
+        self.variables = self.engine.trainable
+        if not self.variables:
+            raise ValueError("check_gradients: the model has no trainable weights")
+        self.others = [(v, v.numpy()) for v in self.model.weights if v not in self.variables]
+        first, second = self.loss(), self.loss()
+        if first != second and first == first:
+            raise ValueError(
+                f"check_gradients: expected the same loss at the same weights, got {first!r} and then {second!r};"
+                " does a layer or a loss of your own draw random numbers?"
+            )
+
+    def loss(self, rate=0.0):
+        """The loss of the batch; the weights go down its slope by `rate`."""
+        for variable, value in self.others:
+            variable.assign(value)
+        data, self.engine.step = self.data, self.step
+        _, total, _ = self.engine.fit_block(
+            data.x, data.y, data.w, None, 0, data.n, data.n, np.full(1, rate)
+        )
+        return float(total) / data.n
+
+    def gradients(self):
+        """Of the loss, by each of the variables."""
+        before = [v.numpy() for v in self.variables]
+        self.loss(RATE)
+        after = [v.numpy() for v in self.variables]
+        for variable, value in zip(self.variables, before, strict=True):
+            variable.assign(value)
+        return [(b - a) / RATE for b, a in zip(before, after, strict=True)]
+
+    @contextmanager
+    def moving(self, variable, index):
+        """``(loss as a function of one entry, where it is)``."""
+        start = variable.numpy()
+        moved = start.copy()
+
+        def value(t):
+            moved[index] = t
+            variable.assign(moved)
+            return self.loss()
+
+        yield value, start[index]
+        variable.assign(start)
+
+
+def float64_copy(model):
+    """A copy that shares nothing with `model`, to be trained by plain gradient descent; and the step it is at."""
+    twin = copy.deepcopy(model)
+    step = 0 if twin._trainer is None else twin._trainer.step
+    for variable in twin.weights:
+        variable.cast(np.float64)
+        if getattr(variable, "constraint", None) is not None:
+            variable.constraint = None
+    for layer in [twin, *twin.leaves()]:
+        layer.dtype = "float64"
+    twin.optimizer = optimizers.SGD(1.0)  # no clipping, no decay, no averages: only the gradient
+    twin._trainer = twin._planned = None
+    return twin, step
