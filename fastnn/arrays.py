@@ -36,6 +36,11 @@ def as_array(name, value):
         array = value
     elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
         raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
+    elif hasattr(value, "toarray"):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(value).__name__}; use {name}.toarray(), or a generator"
+            " of batches made dense one by one"
+        )
     elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
         array = np.from_dlpack(value)
     else:

@@ -13,6 +13,7 @@ from math import ceil, floor
 
 from ._checks import integer, number
 from ._random import permutation
+from .batches import Batches, Feed, is_batches, order_of
 from .callbacks import CallbackList, History
 from .progress import Progress, verbosity
 
@@ -23,7 +24,7 @@ class Plan:
     """The checked numbers of a call of `fit`."""
 
     def __init__(self, batch_size, *, epochs, initial_epoch, shuffle, steps_per_epoch, validation_batch_size,
-                 validation_freq):  # fmt: skip
+                 validation_freq, validation_steps):  # fmt: skip
         if not isinstance(shuffle, bool):
             raise TypeError(f"shuffle: expected True or False, got {shuffle!r}")
         self.batch_size, self.shuffle = batch_size, shuffle
@@ -32,6 +33,7 @@ class Plan:
             None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
         )
         self.validation_batch_size = validation_batch_size
+        self.validation_steps = None if validation_steps is None else integer("validation_steps", validation_steps, 1)
         if hasattr(validation_freq, "__iter__"):
             self.validation_freq = {integer("validation_freq", e, 1) for e in validation_freq}
         else:
@@ -48,6 +50,12 @@ class Plan:
             )
         return min(n, self.steps_per_epoch * self.batch_size)
 
+    def steps(self, data):
+        """Batches of an epoch; None if nobody knows."""
+        if isinstance(data, Feed):
+            return len(data.batches) or None
+        return ceil(self.samples(data.n) / self.batch_size)
+
     def validates(self, epoch):
         """Whether an epoch (0, 1, …) ends with validation."""
         if isinstance(self.validation_freq, set):
@@ -55,23 +63,12 @@ class Plan:
         return (epoch + 1) % self.validation_freq == 0
 
 
-def split(model, data, fraction, given, check_finite):
-    """``(training data, validation data or None)``."""
-    if not data.n:
-        raise ValueError("x: expected at least one row, got none")
-    if given is not None:
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise TypeError(
-                f"validation_data: expected (x, y) or (x, y, sample_weight), got {type(given).__name__}"
-            )
-        names = [f"validation_data[{i}]" for i in range(3)]
-        x, y, w = *given, *[None] * (3 - len(given))
-        held_out = model.data(x, y, w, None, check_finite, names)
-        if not held_out.n:
-            raise ValueError("validation_data[0]: expected at least one row, got none")
-        return data, held_out
+def split(data, fraction):
+    """``(training data, validation data or None)``: the last part of the rows is for validation."""
     if not number("validation_split", fraction, 0, 1, open_high=True):
         return data, None
+    if isinstance(data, Feed):
+        raise ValueError("validation_split: batches cannot be split; expected validation_data beside x")
     at = floor(data.n * (1 - fraction))
     if not 0 < at < data.n:
         raise ValueError(
@@ -80,36 +77,55 @@ def split(model, data, fraction, given, check_finite):
     return data.part(0, at), data.part(at, data.n)
 
 
-def run(model, train, held_out, plan, callbacks, verbose):
+def held_out(model, given, steps, check_finite):
+    """The checked `validation_data`."""
+    if is_batches(given):
+        return Feed(model, Batches("validation_data", given, steps), None, check_finite)
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(
+            f"validation_data: expected (x, y) or (x, y, sample_weight), or batches, got {type(given).__name__}"
+        )
+    names = [f"validation_data[{i}]" for i in range(3)]
+    x, y, w = *given, *[None] * (3 - len(given))
+    data = model.data(x, y, w, None, check_finite, names)
+    if not data.n:
+        raise ValueError("validation_data[0]: expected at least one row, got none")
+    return data
+
+
+def run(model, train, validation, plan, callbacks, verbose):
     """Train as planned; returns the History."""
     history, progress = History(), Progress(verbose)
     callbacks = [] if callbacks is None else callbacks
     callbacks = [callbacks] if not hasattr(callbacks, "__iter__") else list(callbacks)
     names = model.metrics_names
-    names = names + [f"val_{n}" for n in names] if held_out is not None else names
+    names = names + [f"val_{n}" for n in names] if validation is not None else names
     params = {
         "epochs": plan.epochs,
-        "steps": ceil(plan.samples(train.n) / plan.batch_size),
+        "steps": plan.steps(train),
         "metrics": names,
     }
     hooks = CallbackList([*callbacks, history], model, {**params, "verbose": verbosity(verbose)})
     model.history, model.stop_training = history, False
-    logs = {}
+    logs, batches = {}, isinstance(train, Feed)
+    one_epoch = train_batches if batches else train_epoch
     try:
         hooks.call("on_train_begin")
         for epoch in range(plan.initial_epoch, plan.epochs):
-            progress.start(f"Epoch {epoch + 1}/{plan.epochs}", plan.samples(train.n))
+            progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if batches else plan.samples(train.n))
             hooks.call("on_epoch_begin", epoch)
             began = time.perf_counter()
-            logs = train_epoch(model, train, plan, hooks, progress)
+            logs = one_epoch(model, train, plan, hooks, progress)
+            if batches and not train.n:
+                break  # a generator that had ended: there is no such epoch
             seconds = time.perf_counter() - began
-            if held_out is not None and plan.validates(epoch):
-                found = model.measure(held_out, plan.validation_batch_size, hooks)
+            if validation is not None and plan.validates(epoch):
+                found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
                 logs.update({f"val_{name}": value for name, value in found.items()})
             model.epochs_done += 1
-            progress.finish(logs, seconds)
+            progress.finish(logs, seconds, train.n if batches else None)
             hooks.call("on_epoch_end", epoch, logs=logs)
-            if model.stop_training:
+            if model.stop_training or (batches and train.batches.exhausted and epoch + 1 < plan.epochs):
                 break
         hooks.call("on_train_end", logs=logs)
     finally:
@@ -146,6 +162,31 @@ def train_epoch(model, data, plan, hooks, progress):
             hooks.batch("train", "end", step - 1, logs)
         progress.update(done, logs)
     return logs
+
+
+def train_batches(model, feed, plan, hooks, progress):
+    """One epoch of batches that come one by one; returns the means."""
+    single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
+    for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
+        with model._lock:
+            engine = model.engine()
+            if single:
+                hooks.batch("train", "begin", i)
+            rates = model.optimizer.rates(engine.step, 1)
+            with InterruptLater():
+                _, loss, found = engine.fit_block(
+                    data.x, data.y, data.w, None, 0, data.n, feed.largest, rates, 0.0, sums
+                )
+                model.optimizer.iterations = engine.step
+        sums = [loss, *found]
+        if single or progress.live:
+            logs = model.means(feed.n, *sums)
+        if single:
+            hooks.batch("train", "end", i, logs)
+        progress.update(feed.n, logs)
+        if model.stop_training:
+            break
+    return model.means(feed.n, *sums) if feed.n else {}
 
 
 class InterruptLater:

@@ -32,7 +32,7 @@ class Progress:
         self.shown = 0  # width of the live line
 
     def start(self, title, total):
-        """Begin a line: of an epoch, of an evaluation."""
+        """Begin a line: of an epoch, of an evaluation; `total` is None where nobody knows it."""
         self.title, self.total = title, total
         self.began = self.last = time.perf_counter()
 
@@ -42,23 +42,23 @@ class Progress:
             return
         self.last = time.perf_counter()
         seconds = self.last - self.began
-        bar = "=" * (BAR * done // max(self.total, 1))
         rate = done / max(seconds, 1e-9)
-        left = (self.total - done) / max(rate, 1e-9)
-        parts = [
-            f"[{bar:.<{BAR}}] {done}/{self.total}",
-            *_texts(logs),
-            f"{left:.0f}s left",
-            f"{rate:,.0f}/s",
-        ]
+        parts = [*_texts(logs), f"{rate:,.0f}/s"]
+        if self.total is None:
+            parts.insert(0, str(done))
+        else:
+            bar = "=" * (BAR * done // max(self.total, 1))
+            left = (self.total - done) / max(rate, 1e-9)
+            parts.insert(0, f"[{bar:.<{BAR}}] {done}/{self.total}")
+            parts.insert(-1, f"{left:.0f}s left")
         self._rewrite(f"{self.title} - {' - '.join(parts)}")
 
-    def finish(self, logs, seconds=None):
-        """End the line with what came out; the rate is that of `seconds` (default: all)."""
+    def finish(self, logs, seconds=None, done=None):
+        """End the line with what came out: the rate is that of `done` samples (all) in `seconds` (all)."""
         if self.out is None:
             return
         now = time.perf_counter() - self.began
-        rate = f"{self.total / max(seconds or now, 1e-9):,.0f}/s"
+        rate = f"{(done or self.total or 0) / max(seconds or now, 1e-9):,.0f}/s"
         self.clear()
         print(
             " - ".join([self.title, _duration(now), *_texts(logs), rate]), file=self.out, flush=True

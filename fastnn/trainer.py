@@ -292,7 +292,7 @@ class Trainer:
                 self._call(program, call, None, None, None, n, True, None)
             elif hi > lo:
                 program.core.run(
-                    live, n, n, lrs=np.full(1, float(lr)), step0=self.step, seed=self.seed,
+                    live, n, n, lrs=np.reshape(lr, (1, -1)), step0=self.step, seed=self.seed,
                     threads=program.team.now(), first=lo, last=hi,
                 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from . import arrays, fitting, losses, metrics, optimizers, recalibration
+from . import arrays, batches, fitting, losses, metrics, optimizers, recalibration
 from ._checks import integer, refuse_keywords
 from ._config import float_dtype
 from ._random import check_seed, next_seed
@@ -207,8 +207,9 @@ class Model(Saved, RateFinding, Layer):
             self._trainer.set_state(before.get_state())
 
     def _samples(self, name, x):
+        x = arrays.as_array(name, x)
         if not self.built:
-            self.build(np.shape(x)[1:])
+            self.build(x.shape[1:])
         return arrays.samples(name, x, self.in_shape, self.dtype)
 
     def data(
@@ -305,6 +306,7 @@ class Model(Saved, RateFinding, Layer):
         sample_weight=None,
         initial_epoch=0,
         steps_per_epoch=None,
+        validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
         *,
@@ -315,12 +317,15 @@ class Model(Saved, RateFinding, Layer):
 
         Parameters
         ----------
-        x : array_like (n, *input_shape)
-            Any number type; read where it lies if its rows are contiguous, copied once otherwise.
+        x : array_like (n, *input_shape), or batches
+            Any number type; read where it lies if its rows are contiguous, copied once otherwise. So
+            a memory map may be larger than memory. Batches: a generator, an iterable or a data set
+            of Keras' kind (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
+            or tensors of any library; one epoch is one pass, or `steps_per_epoch` batches.
         y : array_like
-            Class numbers (n,) or numbers (n, *output_shape), as the loss needs.
+            Class numbers (n,) or numbers (n, *output_shape), as the loss needs. None for batches.
         batch_size : int
-            Default 32; the last batch of an epoch may be smaller.
+            Default 32; the last batch of an epoch may be smaller. None for batches.
         epochs, initial_epoch : int
             Trains epochs initial_epoch … epochs − 1.
         verbose : {"auto", 0, 1, 2}
@@ -329,17 +334,21 @@ class Model(Saved, RateFinding, Layer):
         callbacks : list of Callback, optional
         validation_split : float
             This last part of the data, before shuffling, is for validation.
-        validation_data : (x, y) or (x, y, sample_weight), optional
+        validation_data : (x, y) or (x, y, sample_weight) or batches, optional
             Wins over `validation_split`.
         shuffle : bool
-            A new order every epoch, which follows from the seed alone.
+            A new order every epoch, which follows from the seed alone; of a data set of batches that
+            of the batches. What can only be iterated keeps its order.
         class_weight : dict, optional
             Class number to weight; 1 for a class not named.
         sample_weight : array_like (n,), optional
             Multiplies the loss of each sample; the mean is over the number of samples. With
             `class_weight`, both.
         steps_per_epoch : int, optional
-            Use only so many batches of each epoch's order.
+            Use only so many batches of each epoch's order. Batches that are iterated go on where the
+            last epoch stopped; an endless generator needs it.
+        validation_steps : int, optional
+            Use only so many batches of the validation data.
         validation_batch_size : int, optional
         validation_freq : int or list of int
             Validate every so many epochs, or after these (counted from 1).
@@ -364,11 +373,20 @@ class Model(Saved, RateFinding, Layer):
             raise ValueError(
                 "fit: this model was compiled without a loss; use forward, backward and apply_gradients"
             )
+        if batches.is_batches(x):
+            batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
+            steps = None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
+            train = batches.Feed(self, batches.Batches("x", x, steps), class_weight, check_finite)
+            train.prepare()
+        else:
+            train = self.data(x, y, sample_weight, class_weight, check_finite)
+            if not train.n:
+                raise ValueError("x: expected at least one row, got none")
         batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
-        train = self.data(x, y, sample_weight, class_weight, check_finite)
-        train, held_out = fitting.split(
-            self, train, validation_split, validation_data, check_finite
-        )
+        if validation_data is None:
+            train, validation = fitting.split(train, validation_split)
+        else:
+            validation = fitting.held_out(self, validation_data, validation_steps, check_finite)
         plan = fitting.Plan(
             batch_size,
             epochs=integer("epochs", epochs, 0),
@@ -377,8 +395,9 @@ class Model(Saved, RateFinding, Layer):
             steps_per_epoch=steps_per_epoch,
             validation_batch_size=_batch(validation_batch_size, "validation_batch_size"),
             validation_freq=validation_freq,
+            validation_steps=validation_steps,
         )
-        return fitting.run(self, train, held_out, plan, callbacks, verbose)
+        return fitting.run(self, train, validation, plan, callbacks, verbose)
 
     def evaluate(
         self,
@@ -387,6 +406,7 @@ class Model(Saved, RateFinding, Layer):
         batch_size=None,
         verbose="auto",
         sample_weight=None,
+        steps=None,
         callbacks=None,
         return_dict=False,
         **kwargs,
@@ -395,9 +415,11 @@ class Model(Saved, RateFinding, Layer):
 
         Parameters
         ----------
-        x, y, sample_weight : array_like
+        x, y, sample_weight : array_like, or batches
             As for `fit`.
         batch_size : int, optional
+        steps : int, optional
+            Use only the first so many batches.
         verbose : {"auto", 0, 1, 2}
         callbacks : list of Callback, optional
         return_dict : bool
@@ -411,23 +433,33 @@ class Model(Saved, RateFinding, Layer):
         refuse_keywords(self.evaluate.__func__, kwargs)
         self.need_compile("evaluate")
         progress = Progress(verbose)
-        data = self.data(x, y, sample_weight)
-        progress.start("Evaluation", data.n)
-        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, self), progress)
-        progress.finish(logs)
+        if batches.is_batches(x):
+            batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
+            data = batches.Feed(self, batches.Batches("x", x, steps))
+            data.prepare()
+        else:
+            data = self.data(x, y, sample_weight)
+        progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
+        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, self), progress, steps)
+        progress.finish(logs, done=data.n)
         return _result(logs, return_dict)
 
-    def measure(self, data, batch_size, callbacks, progress=None):
+    def measure(self, data, batch_size, callbacks, progress=None, steps=None):
         """`evaluate` of checked data: ``{name: mean}``."""
-        sums = [0.0] * (1 + len(self.metrics))
+        sums, done = [0.0] * (1 + len(self.metrics)), 0
         callbacks.call("on_test_begin")
-        for part in self._parts(data, batch_size, callbacks, "test"):
+        if isinstance(data, batches.Feed):
+            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test")
+        else:
+            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test")
+        for part in pieces:
             with self._lock:
                 _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
             sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
+            done += part.n
             if progress is not None:
-                progress.update(part.stop, {})
-        logs = self.means(data.n, *sums)
+                progress.update(done, {})
+        logs = self.means(done, *sums)
         callbacks.call("on_test_end", logs=logs)
         return logs
 
@@ -445,13 +477,16 @@ class Model(Saved, RateFinding, Layer):
             if single:
                 callbacks.batch(stage, "end", i)
 
-    def predict(self, x, batch_size=None, verbose="auto", callbacks=None, **kwargs):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **kwargs):
         """The model's results for data, in inference mode.
 
         Parameters
         ----------
-        x : array_like (n, *input_shape)
+        x : array_like (n, *input_shape), or batches
+            Of batches (x, y, …) the x.
         batch_size : int, optional
+        steps : int, optional
+            Use only the first so many batches.
         verbose : {"auto", 0, 1, 2}
             A live line on a terminal unless 0; nothing elsewhere.
         callbacks : list of Callback, optional
@@ -462,8 +497,11 @@ class Model(Saved, RateFinding, Layer):
         """
         refuse_keywords(self.predict.__func__, kwargs)
         progress, callbacks = Progress(verbose), CallbackList(callbacks, self)
-        data = arrays.Data(self._samples("x", x))
+        if batches.is_batches(x):
+            batches.none_but_x("x", {"batch_size": batch_size})
+            return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
         batch_size = _batch(batch_size)
+        data = _first(arrays.Data(self._samples("x", x)), steps, batch_size)
         out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
         progress.start("Prediction", data.n)
         callbacks.call("on_predict_begin")
@@ -474,6 +512,22 @@ class Model(Saved, RateFinding, Layer):
         callbacks.call("on_predict_end")
         progress.clear()
         return out.reshape(data.n, *self.out_shape)
+
+    def _predict_batches(self, source, progress, callbacks):
+        progress.start("Prediction", None)
+        callbacks.call("on_predict_begin")
+        found, done = [], 0
+        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict")):
+            x = self._samples(f"x, batch {i}", batches.parts("x", batch)[0])
+            out = np.empty((len(x), prod(self.out_shape)), float_dtype(self.dtype))
+            with self._lock:
+                self.engine().predict(x, INFERENCE_BATCH, out)
+            found.append(out)
+            done += len(x)
+            progress.update(done, {})
+        callbacks.call("on_predict_end")
+        progress.clear()
+        return np.concatenate(found).reshape(done, *self.out_shape)
 
     # --- one batch ---
 
@@ -632,7 +686,7 @@ class Model(Saved, RateFinding, Layer):
             engine = self.engine()
             if gradients is not None:
                 engine.set_gradients(gradients)
-            engine.apply_gradients(float(self.optimizer.rates(engine.step, 1)[0]))
+            engine.apply_gradients(self.optimizer.rates(engine.step, 1))
             self.optimizer.iterations = engine.step
 
 
@@ -643,6 +697,11 @@ def metrics_list(asked):
     for m in asked:
         metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
     return asked
+
+
+def _first(data, steps, batch_size):
+    """The first `steps` batches of data, as views."""
+    return data if steps is None else data.part(0, min(data.n, integer("steps", steps, 1) * batch_size))
 
 
 def _batch(size, name="batch_size"):

@@ -36,8 +36,8 @@ ROOMS = {
         "layers",
     },
     "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
-    "models": {"models", "training", "recalibration", "fitting", "arrays", "summary", "saving", "diagnostics",
-               "rate_finding"},
+    "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
+               "diagnostics", "rate_finding"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},
 }

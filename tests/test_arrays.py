@@ -137,7 +137,7 @@ FIT = [  # arguments, exception, words of the message
     ((X.astype(str), Y), TypeError, "x: expected numbers, got an array of dtype"),
     ((X + 1j, Y), TypeError, "x: expected numbers.*complex"),
     (("abc", Y), TypeError, "x: expected an array, got 'abc'"),
-    ((iter(X), Y), TypeError, "x: expected an array"),
+    ((iter(X), Y), ValueError, "y: expected None, because x yields batches"),
     ((X[:0], Y[:0]), ValueError, "x: expected at least one row"),
 ]  # fmt: skip
 

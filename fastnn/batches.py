@@ -1,0 +1,208 @@
+"""Data that comes batch by batch: generators, data sets of Keras' kind, loaders.
+
+(a) Anything that yields ``(x, y)`` or ``(x, y, sample_weight)``, tensors of any library among them. Each batch is
+    checked like an array given to `fit`.
+(b) An object with ``__len__`` and ``__getitem__`` (Keras' PyDataset) is asked for its batches by number, in a new order
+    every epoch if `fit` shuffles; its `on_epoch_end` is called. One that can only be iterated is iterated anew
+    for each epoch. A generator is gone through once.
+(c) With a number of steps for an epoch, the next epoch of training goes on where the last one stopped, and begins
+    the data again when they end. Validation always begins at the beginning.
+(d) A batch runs in the program of the largest batch so far, as a last short batch of an array does: so batches
+    give the same bits as the array they were cut from.
+"""
+
+import warnings
+from itertools import chain
+
+import numpy as np
+
+from ._random import permutation
+
+
+def is_batches(x):
+    """Whether `x` is no array, and nothing an array can be made of, but yields batches."""
+    if hasattr(x, "__next__"):
+        return True
+    known = (np.ndarray, list, tuple, str, bytes, dict, set)
+    if isinstance(x, known) or any(hasattr(x, n) for n in ("__array__", "__dlpack__", "toarray")):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+class Batches:
+    """A source of batches, epoch by epoch.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for errors.
+    source : iterable or data set
+    steps : int, optional
+        Batches of an epoch; None: all there are.
+    """
+
+    def __init__(self, name, source, steps=None):
+        self.name, self.source, self.steps = name, source, steps
+        self.once = hasattr(source, "__next__")
+        self.numbered = hasattr(source, "__getitem__") and hasattr(source, "__len__") and not self.once
+        self._left = iter(source) if self.once else None
+        self.exhausted = False
+
+    def __len__(self):
+        """Batches of an epoch; 0 if that is not known."""
+        if self.steps is not None:
+            return self.steps
+        if hasattr(self.source, "__len__"):
+            try:
+                return len(self.source)
+            except TypeError:  # a loader over a stream has the method and no length
+                return 0
+        return 0
+
+    def epoch(self, order=None, anew=False):
+        """The batches of an epoch.
+
+        Parameters
+        ----------
+        order : callable, optional
+            From a number of batches to their order.
+        anew : bool
+            Begin at the beginning, wherever the last epoch stopped (not of a generator).
+        """
+        n = 0
+        if anew and not self.once:
+            self._left = None
+        while self.steps is None or n < self.steps:
+            if self._left is None:
+                self._left = self._begin(order)
+            batch = next(self._left, None)
+            if batch is None:
+                if self.once:
+                    self._run_out(n)
+                    return
+                self._left = None
+                if self.steps is None:
+                    break
+                if not n and not self._any:
+                    raise ValueError(f"{self.name}: expected batches, got none")
+                continue
+            n += 1
+            self._any = True
+            yield batch
+        if not n:
+            raise ValueError(f"{self.name}: expected at least one batch, got none")
+        finish = getattr(self.source, "on_epoch_end", None)
+        if callable(finish):
+            finish()
+
+    _any = False
+
+    def first(self):
+        """The first batch, which will come again."""
+        if self.numbered:
+            if not len(self.source):
+                raise ValueError(f"{self.name}: expected at least one batch, got none")
+            return self.source[0]
+        if self._left is None:
+            self._left = self._begin(None)
+        batch = next(self._left, None)
+        if batch is None:
+            raise ValueError(f"{self.name}: expected at least one batch, got none")
+        self._left = chain([batch], self._left)
+        return batch
+
+    def _run_out(self, n):
+        self.exhausted = True
+        if self.steps is not None:
+            warnings.warn(
+                f"{self.name}: expected {self.steps} batches, the generator ended after {n}; nothing more is done",
+                stacklevel=2,
+            )
+
+    def _begin(self, order):
+        if not self.numbered:
+            return iter(self.source)
+        n = len(self.source)
+        return (self.source[int(i)] for i in (range(n) if order is None else order(n)))
+
+
+def parts(name, batch):
+    """``(x, y, sample_weight)`` of what a source yields, None for what is missing.
+
+    A list is either that, as loaders of PyTorch yield it, or rows of numbers.
+    """
+    if isinstance(batch, tuple) or (isinstance(batch, list) and all(hasattr(a, "__array__") for a in batch)):
+        if not 1 <= len(batch) <= 3:
+            raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got {len(batch)} parts")
+        return (*batch, None, None)[:3]
+    return batch, None, None
+
+
+def order_of(model, shuffle):
+    """How the batches of an epoch are ordered: by the model's seed and the epoch, as rows are."""
+    if not shuffle:
+        return None
+    return lambda n: permutation(model.seed, model.epochs_done, n)
+
+
+class Feed:
+    """Checked batches for the engine, and the size of the largest so far.
+
+    Parameters
+    ----------
+    model : Model
+    batches : Batches
+    class_weight : dict, optional
+    check_finite : bool
+    """
+
+    def __init__(self, model, batches, class_weight=None, check_finite=False):
+        self.model, self.batches, self.class_weight = model, batches, class_weight
+        self.check_finite, self.largest, self.seen = check_finite, 1, 0
+
+    @property
+    def n(self):
+        """Samples of the epoch at hand, so far."""
+        return self.seen
+
+    def prepare(self):
+        """Look at the first batch: it builds the model and tells what kind of targets there are."""
+        self._checked(self.batches.first(), 0)
+
+    def epoch(self, order=None, anew=False):
+        """Each batch as `arrays.Data`."""
+        self.seen = 0
+        for i, batch in enumerate(self.batches.epoch(order, anew)):
+            data = self._checked(batch, i)
+            self.largest = max(self.largest, data.n)
+            self.seen += data.n
+            yield data
+
+    def _checked(self, batch, i):
+        name = self.batches.name
+        x, y, w = parts(name, batch)
+        if y is None:
+            raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got x alone")
+        names = [f"{name}, batch {i}, {part}" for part in ("x", "y", "sample_weight")]
+        data = self.model.data(x, y, w, self.class_weight, self.check_finite, names)
+        if not data.n:
+            raise ValueError(f"{names[0]}: expected at least one row, got none")
+        return data
+
+
+def numbered(source, callbacks, stage):
+    """The batches of a source, with the hooks for each ("test", "predict") if anybody wants them."""
+    single = callbacks.per_batch(stage)
+    for i, batch in enumerate(source):
+        if single:
+            callbacks.batch(stage, "begin", i)
+        yield batch
+        if single:
+            callbacks.batch(stage, "end", i)
+
+
+def none_but_x(name, given):
+    """ValueError for arguments that make no sense beside batches."""
+    for argument, value in given.items():
+        if value is not None:
+            raise ValueError(f"{argument}: expected None, because {name} yields batches with all that belongs to them")
