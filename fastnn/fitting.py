@@ -111,6 +111,9 @@ def run(model, train, held_out, plan, callbacks, verbose):
             hooks.call("on_epoch_end", epoch, logs=logs)
             if model.stop_training:
                 break
+        if plan.epochs > plan.initial_epoch:
+            with model._lock:
+                model.engine().finalize()
         hooks.call("on_train_end", logs=logs)
     finally:
         progress.clear()
