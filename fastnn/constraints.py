@@ -160,21 +160,21 @@ def get(identifier):
     ValueError
         For an unknown name; the message lists the known ones.
     TypeError
-        For a function: constraints run in the kernels, which have those of the classes here.
+        For a function or class of your own: constraints run in the kernels, which have those of the classes here.
 
     Examples
     --------
     >>> fastnn.constraints.get("max_norm").max_value
     2.0
     """
-    if identifier is None or isinstance(identifier, Constraint):
+    if identifier is None or type(identifier) in KNOWN:
         return identifier
     if isinstance(identifier, str):
         return _registry.find(identifier)()
     if is_description(identifier):
         return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type) and issubclass(identifier, Constraint):
-        return get(identifier())
+    if identifier in KNOWN:
+        return identifier()
     raise TypeError(
         f"constraint: expected a name, MaxNorm, NonNeg, UnitNorm or MinMaxNorm, got {identifier!r}"
     )
@@ -185,8 +185,9 @@ def names():
     return _registry.names()
 
 
+KNOWN = (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
-_registry.add_classes({c.__name__: c for c in (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)}, Constraint)
+_registry.add_classes({c.__name__: c for c in KNOWN}, Constraint)
 __all__ = ["Constraint", "get", "names", "max_norm", "non_neg", "unit_norm", "min_max_norm"]
 __all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

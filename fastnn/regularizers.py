@@ -163,22 +163,22 @@ def get(identifier):
     ValueError
         For an unknown name; the message lists the known ones.
     TypeError
-        For a function: the kernels need a gradient, which only the classes here have.
+        For a function or class of your own: the kernels need a gradient, which only the classes here have.
 
     Examples
     --------
     >>> fastnn.regularizers.get("l2").l2
     0.01
     """
-    if identifier is None or isinstance(identifier, Regularizer):
+    if identifier is None or type(identifier) in KNOWN:
         return identifier
     if isinstance(identifier, str):
         found = _registry.find(identifier)
         return found(**getattr(found, "by_name", {}))
     if is_description(identifier):
         return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type) and issubclass(identifier, Regularizer):
-        return get(identifier())
+    if identifier in KNOWN:
+        return identifier()
     raise TypeError(
         f"regularizer: expected a name, L1, L2, L1L2 or OrthogonalRegularizer, got {identifier!r}"
     )
@@ -197,10 +197,10 @@ def names():
     return _registry.names()
 
 
+KNOWN = (L1, L2, L1L2, OrthogonalRegularizer)
 l1, l2, l1_l2 = L1, L2, L1L2
 orthogonal_regularizer = OrthogonalRegularizer
-_registry.add_classes({"L1": L1, "L2": L2, "L1L2": L1L2}, Regularizer)
-_registry.add(OrthogonalRegularizer, "OrthogonalRegularizer", "orthogonal")
+_registry.add_classes({c.__name__: c for c in KNOWN}, Regularizer)
 __all__ = ["Regularizer", "get", "names", "l1", "l2", "l1_l2", "orthogonal_regularizer"]
 __all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)
