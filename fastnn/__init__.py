@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "activations",
     "callbacks",
+    "constraints",
     "datasets",
     "diagnostics",
     "initializers",
@@ -17,6 +18,7 @@ _MODULES = (
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "saving",
 )
 _NAMES = {

@@ -127,6 +127,9 @@ def run(model, train, validation, plan, callbacks, verbose):
             hooks.call("on_epoch_end", epoch, logs=logs)
             if model.stop_training or (batches and train.batches.exhausted and epoch + 1 < plan.epochs):
                 break
+        if plan.epochs > plan.initial_epoch:
+            with model._lock:
+                model.engine().finalize()
         hooks.call("on_train_end", logs=logs)
     finally:
         progress.clear()

@@ -23,6 +23,8 @@ class Sequential(Model):
     trainable : bool
     name : str, optional
     dtype : {"float32", "float64"}, optional
+    weight_decay : float, optional
+        As in `compile`.
 
     Raises
     ------
@@ -39,10 +41,12 @@ class Sequential(Model):
     7850
     """
 
-    def __init__(self, layers=None, trainable=True, name=None, dtype=None, **kwargs):
+    def __init__(
+        self, layers=None, trainable=True, name=None, dtype=None, *, weight_decay=None, **kwargs
+    ):
         refuse_keywords(type(self), kwargs)
         self._layers = []
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, weight_decay=weight_decay)
         layers = [] if layers is None else layers
         if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
             raise TypeError(f"layers: expected a list of layers, got {layers!r}")
@@ -134,7 +138,7 @@ class Sequential(Model):
 
     def emit(self, graph, x):
         for layer in self._layers:
-            x = layer.emit(graph, x)
+            x = layer.declare(graph, x)
         return x
 
     def get_layer(self, name=None, index=None):
@@ -180,6 +184,7 @@ class Sequential(Model):
             "layers": layers,
             "input_shape": self.in_shape,
             "dtype": self.dtype,
+            "weight_decay": self.weight_decay,
         }
 
     @classmethod
@@ -188,7 +193,8 @@ class Sequential(Model):
         parts = [
             layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]
         ]
-        model = cls(parts, name=config["name"], dtype=config["dtype"])
+        decay = config.get("weight_decay")
+        model = cls(parts, name=config["name"], dtype=config["dtype"], weight_decay=decay)
         if config.get("input_shape") and not model.built:
             model.build(config["input_shape"])
         return model

@@ -3,10 +3,12 @@
 An optimizer object says which row of the kernels to run; the pass over all weights is the core's.
 """
 
+import re
+
 import numpy as np
 
 from . import schedules
-from ._checks import Registry, module_attributes, number, refuse_keywords
+from ._checks import Registry, integer, module_attributes, number, refuse_keywords
 from ._config import Configurable, CoreRow, is_description
 from ._core.kernels import optimizer_rows
 
@@ -15,13 +17,16 @@ CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
 class Optimizer(CoreRow):
-    """Base of the optimizers.
+    r"""Base of the optimizers.
 
     Parameters
     ----------
     learning_rate : float or schedule
         A number, a `fastnn.optimizers.schedules.LearningRateSchedule` or a function of the step.
         Keras 2's name `lr` works too.
+    weight_decay : float, optional
+        λ of decoupled decay: :math:`w \leftarrow w - \eta \lambda w` before each step, of biases
+        too unless `exclude_from_weight_decay` says otherwise.
     clipnorm : float, optional
         Scales the gradient of each weight so that its norm is at most this. Keeps its direction.
     clipvalue : float, optional
@@ -29,6 +34,19 @@ class Optimizer(CoreRow):
     global_clipnorm : float, optional
         Scales all gradients together so that their common norm is at most this. Only one of the
         three.
+    use_ema : bool
+        Keep an average of the weights, :math:`a \leftarrow \mu a + (1 - \mu) w` after each step;
+        `fit` ends with the weights replaced by it.
+    ema_momentum : float
+        μ, 0 to 1.
+    ema_overwrite_frequency : int, optional
+        Replace the weights by their average every so many updates, too.
+    loss_scale_factor : float, optional
+        Accepted because Keras has it, and without effect: it keeps small gradients of 16-bit
+        training from vanishing, and gradients here have at least 32 bits.
+    gradient_accumulation_steps : int, optional
+        At least 2: that many batches make one update, with the mean of their gradients. Schedules
+        count batches, as in Keras.
     name : str, optional
 
     Raises
@@ -40,14 +58,23 @@ class Optimizer(CoreRow):
     """
 
     rows = optimizer_rows()
+    _iterations = 0
+    _not_decayed = frozenset(), None  # ids of variables, pattern of names
+    _planned = False
 
     def __init__(
         self,
         learning_rate,
         *,
+        weight_decay=None,
         clipnorm=None,
         clipvalue=None,
         global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
         name=None,
         **kwargs,
     ):
@@ -63,8 +90,28 @@ class Optimizer(CoreRow):
             )
         for n, value in given.items():
             setattr(self, n, number(n, value, 0, open_low=True))
+        self.weight_decay = _optional("weight_decay", weight_decay, number, 0)
+        self.use_ema = bool(use_ema)
+        self.ema_momentum = number("ema_momentum", ema_momentum, 0, 1)
+        self.ema_overwrite_frequency = _optional(
+            "ema_overwrite_frequency", ema_overwrite_frequency, integer, 1
+        )
+        self.loss_scale_factor = _optional(
+            "loss_scale_factor", loss_scale_factor, number, 0, open_low=True
+        )
+        self.gradient_accumulation_steps = _optional(
+            "gradient_accumulation_steps", gradient_accumulation_steps, integer, 2
+        )
         self.name = name or type(self).__name__
-        self.iterations = 0
+
+    @property
+    def iterations(self):
+        """Updates of the weights so far; set, the number of batches."""
+        return self._iterations // (self.gradient_accumulation_steps or 1)
+
+    @iterations.setter
+    def iterations(self, batches):
+        self._iterations = batches
 
     @property
     def learning_rate(self):
@@ -75,7 +122,9 @@ class Optimizer(CoreRow):
         TypeError
             When a number is set where a schedule decides.
         """
-        return float(schedules.rates(self._rate, self.iterations, 1)[0]) if callable(self._rate) else self._rate
+        if not callable(self._rate):
+            return self._rate
+        return float(schedules.rates(self._rate, self._iterations, 1)[0])
 
     @learning_rate.setter
     def learning_rate(self, value):
@@ -107,18 +156,57 @@ class Optimizer(CoreRow):
         self.row = row
         self.parameters = next(tuple(parameters) for name, parameters, _ in self.rows if name == row)
 
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Say which weights `weight_decay` leaves alone; before the first step.
+
+        Parameters
+        ----------
+        var_list : list of Variable, optional
+        var_names : list of str, optional
+            Every weight in whose own name ("kernel", "bias", "gamma", …) one of these occurs.
+
+        Raises
+        ------
+        ValueError
+            When the optimizer is at work already.
+
+        Examples
+        --------
+        >>> optimizer = fastnn.optimizers.AdamW()
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        """
+        if self._planned:
+            raise ValueError("exclude_from_weight_decay: expected a call before the first step")
+        names = [var_names] if isinstance(var_names, str) else var_names
+        pattern = re.compile("|".join(names)) if names else None
+        self._not_decayed = frozenset(map(id, var_list or ())), pattern
+
+    def decay_of(self, variable):
+        """λ of one variable."""
+        ids, pattern = self._not_decayed
+        left_alone = id(variable) in ids
+        left_alone |= pattern is not None and bool(pattern.search(variable.name.split("/")[-1]))
+        return 0.0 if left_alone else self.weight_decay or 0.0
+
     def for_core(self):
-        """What the engine takes: row, parameters, clipping."""
-        return (
-            self.row,
-            self.params,
-            {n: getattr(self, n) for n in CLIPS if getattr(self, n) is not None},
-        )
+        """What the engine takes: row, parameters, and what is done around the row by name."""
+        self._planned = True
+        names = [*CLIPS, "gradient_accumulation_steps"]
+        if self.use_ema:
+            names += ["ema_momentum", "ema_overwrite_frequency"]
+        around = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        if self.weight_decay:
+            around["decay_of"] = self.decay_of
+        return self.row, self.params, around
 
     def get_config(self):
         """The constructor's arguments, as plain Python values."""
         rate = self._rate.describe() if isinstance(self._rate, Configurable) else self._rate
         return {**super().get_config(), "learning_rate": rate}
+
+
+def _optional(name, value, check, *args, **kwargs):
+    return None if value is None else check(name, value, *args, **kwargs)
 
 
 def _checked_rate(rate):
@@ -141,7 +229,8 @@ class SGD(Optimizer):
         μ, 0 to 1.
     nesterov : bool
     **kwargs
-        `clipnorm`, `clipvalue`, `global_clipnorm`, `name`, `lr` (see `Optimizer`).
+        `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `name`, `lr` and
+        more (see `Optimizer`).
 
     References
     ----------
@@ -177,7 +266,8 @@ class Adam(Optimizer):
     amsgrad : bool
         The largest v so far in place of v.
     **kwargs
-        `clipnorm`, `clipvalue`, `global_clipnorm`, `name`, `lr` (see `Optimizer`).
+        `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `name`, `lr` and
+        more (see `Optimizer`).
 
     References
     ----------
@@ -229,13 +319,10 @@ class AdamW(Adam):
         amsgrad=False,
         **kwargs,
     ):
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **kwargs)
-        self.weight_decay = number("weight_decay", weight_decay, 0)
-
-    def for_core(self):
-        if self.weight_decay and "weight_decay" not in super().for_core()[2]:
-            raise NotImplementedError("AdamW: the update does not know weight_decay yet")
-        return super().for_core()
+        weight_decay = number("weight_decay", weight_decay, 0)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
+        )
 
 
 class _Betas(Optimizer):

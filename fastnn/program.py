@@ -60,11 +60,14 @@ class Planner:
         self.slots = min(SLOTS, -(-batch // self.chunk)) if self.chunked else 1
         self.capacity = -(-(self.chunk if self.private else batch) // self.panel)  # sample panels of a buffer
         self.clips = trainer.clips
+        self.accumulate = self.clips.get("gradient_accumulation_steps") or 1
         by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
+        self.fused &= self.accumulate == 1
         self.ops, self.parts, self.cuts = [], [], []
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
         self.kept = []  # arrays that operations point into
+        self.penalties = []  # (address, count) of the parts of penalties on weights
         self.folds = []  # weights that are made from others before a run
         self.segment_start, self.segment_chunked = 0, 0
         self.segments = []
@@ -150,7 +153,7 @@ class Planner:
         program.core = executor.Executor(
             trainer.isa, self.dtype, self.ops, self.segments, bases, LIVE, where, trainer.optimizer_row,
             self.panel, self.chunk, self.slots, [a.ctypes.data for a in scratch],
-            (arenas, scratch, self.kept, self.store),
+            (arenas, scratch, self.kept, self.store), self.penalties, self.accumulate,
         )  # fmt: skip
         program.arena, program.places = arenas[0], self.arena
         program.planner = self

@@ -37,7 +37,19 @@ class Place:
 
 
 class Store:
-    def __init__(self, graph, dtype, isa, n_state):
+    """
+    Parameters
+    ----------
+    graph : Graph
+    dtype : {"float32", "float64"}
+    isa : str or None
+    n_state : int
+        State vectors of the optimizer.
+    more : tuple of str
+        Names of further vectors that last from step to step: "average", "accumulated".
+    """
+
+    def __init__(self, graph, dtype, isa, n_state, more=()):
         self.dtype = np.dtype(dtype)
         self.panel = 2 * kernels.vector_bytes(isa) // self.dtype.itemsize
         self.places = {}
@@ -45,9 +57,11 @@ class Store:
         for node in graph.nodes:
             end = self._lay_out(node, end)
         self.size = end
-        names = ["theta", "grad"] + [f"state{i}" for i in range(n_state)]
+        self.lasting = [*(f"state{i}" for i in range(n_state)), *more]
+        names = ["theta", "grad", *self.lasting]
         self.flat = {n: aligned(end * self.dtype.itemsize, i).view(self.dtype) for i, n in enumerate(names)}
         self.n_state = n_state
+        self.averaged = set()  # variables that the average has met
         self.version = 0  # goes up whenever theta changes
 
     def _lay_out(self, node, end):
@@ -132,11 +146,32 @@ class Store:
         return np.array(rows, BLOCK_DTYPE)
 
     def get_state(self):
-        """Optimizer state, row-major: ``{variable: [array, ...]}``."""
-        return {v: [self.get(f"state{i}", v) for i in range(self.n_state)] for v in self.places}
+        """Optimizer state, row-major: ``{variable: [array, ...]}``, vectors as in `lasting`."""
+        if "average" in self.flat:
+            self.acquire()
+            self.start_averages()
+        return {v: [self.get(name, v) for name in self.lasting] for v in self.places}
 
     def set_state(self, state):
         for variable, arrays in state.items():
             if variable in self.places:
-                for i, array in enumerate(arrays[: self.n_state]):
-                    self.put(f"state{i}", variable, array)
+                for name, array in zip(self.lasting, arrays, strict=False):
+                    self.put(name, variable, array)
+                if len(arrays) == len(self.lasting):
+                    self.averaged.add(variable)
+
+    def start_averages(self):
+        """The average of a variable that is new to it starts from its value."""
+        for variable in self.places:
+            if variable not in self.averaged:
+                self.put("average", variable, self.get("theta", variable))
+                self.averaged.add(variable)
+
+    def offsets(self, variable):
+        """Where the elements of a variable lie in theta: int64 in its shape."""
+        place, at = self.places[variable], np.arange(variable.size)
+        if place.role == "vector":
+            return (place.off + at).reshape(variable.shape)
+        row, unit = np.divmod(at, place.units) if place.role == "kernel" else (place.inputs, at)
+        at = place.off + (unit // self.panel * place.rows + row) * self.panel + unit % self.panel
+        return at.reshape(variable.shape)

@@ -38,7 +38,9 @@ class Trainer:
     dtype : {"float32", "float64"}
     loss : None, LossSpec or callable
         A callable gets (y_true, y_pred) and returns (value of each sample, gradient of it in y_pred).
-    optimizer : None or (row, parameters, {"clipvalue": ..., "clipnorm": ..., "global_clipnorm": ...})
+    optimizer : None or (row, parameters, {...})
+        What is done around the row: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
+        "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
     metrics : list of (row, parameters, "labels" | "dense") or callable (y_true, y_pred) -> value of each sample
     seed : int
         Key of dropout and other noise.
@@ -48,10 +50,13 @@ class Trainer:
         None: chosen from the sizes.
     isa : str, optional
         Instruction set; default: that of the process.
+    weight_decay : float
+        λ of the penalty λ / 2 sum w² on every weight matrix.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
-                 schedule=None, isa=None):  # fmt: skip
+                 schedule=None, isa=None, weight_decay=0.0):  # fmt: skip
+        self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
         self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
         self.trainable = graph.trainable_variables()
@@ -61,7 +66,9 @@ class Trainer:
             row, params, self.clips = optimizer
             self.optimizer_row = (row, tuple(params))
             n_state = next(len(state) for name, _, state in kernels.optimizer_rows() if name == row)
-        self.store = Store(graph, dtype, isa, n_state)
+        more = ["average"] if "ema_momentum" in self.clips else []
+        more += ["accumulated"] if self.clips.get("gradient_accumulation_steps") else []
+        self.store = Store(graph, dtype, isa, n_state, tuple(more))
         self.dtype = self.store.dtype
         self.step = 0
         self._set_loss(loss)
@@ -90,6 +97,30 @@ class Trainer:
         self.loss_reads_pre &= not self.consumers.get(self.y)  # a penalty on the result needs its own gradient
         row = loss.logits_row if loss.from_logits or self.loss_reads_pre else loss.row
         self.loss_row = ("loss:" + row, loss.params, loss.target)
+
+    # -- penalties on weights ---------------------------------------------------------------------------------
+    def rule(self, variable):
+        """(l1, l2, decay): its gradient gets l1 sign(w) + l2 w, its value a decay before the step."""
+        penalty, decay_of = variable.regularizer, self.clips.get("decay_of")
+        l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, 2 * penalty.l2)
+        if variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel":
+            l2 += self.weight_decay
+        return l1, l2, decay_of(variable) if decay_of else 0.0
+
+    def penalty(self):
+        """What the trained weights add to the loss of each sample, as they are now."""
+        total = 0.0
+        for variable in self.trainable:
+            l1, l2, _ = self.rule(variable)
+            rule, w = variable.regularizer, None
+            if rule is not None or l1 or l2:
+                w = self.store.get("theta", variable)
+            if rule is not None:
+                total += rule(w)
+                l2 -= 2 * rule.l2
+            if l2:
+                total += l2 / 2 * float(np.sum(np.square(w, dtype=np.float64)))
+        return total
 
     # -- programs and threads ---------------------------------------------------------------------------------
     @property
@@ -139,6 +170,7 @@ class Trainer:
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
         the sums go on from those of an earlier block, `carry`, as if there had been one block."""
         self.store.acquire()
+        self._start_averages()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         self.step += -(-done // batch_size)
@@ -167,6 +199,8 @@ class Trainer:
         done = self._steps(program, live, count, batch, index, first, lrs, deadline, totals)
         for place, at in self._core_sums():
             sums[place] = _number_or_copy(totals[at])
+        if not training:
+            sums[0] += self.penalty() * done
         return done, sums
 
     def _core_sums(self):
@@ -183,6 +217,8 @@ class Trainer:
         while done < count:
             n, at = min(batch, count - done), first + done
             rows = slice(at, at + n) if index is None else index[at : at + n]
+            if sums:
+                sums[0] += self.penalty() * n
             for name, lo, hi, call in program.parts:
                 if call is not None:
                     self._call(program, call, y, w, rows, n, training, sums)
@@ -283,6 +319,7 @@ class Trainer:
     def _run_manual(self, stage, live, lr=0.0):
         program, n, _ = self._manual
         self.store.version += 1
+        self._start_averages()
         current = None
         for name, lo, hi, call in program.parts:
             current = name if name != "python" else current
@@ -295,6 +332,18 @@ class Trainer:
                     live, n, n, lrs=np.reshape(lr, (1, -1)), step0=self.step, seed=self.seed,
                     threads=program.team.now(), first=lo, last=hi,
                 )  # fmt: skip
+
+    # -- averages of weights ----------------------------------------------------------------------------------
+    def _start_averages(self):
+        if "average" in self.store.flat:
+            self.store.start_averages()
+
+    def finalize(self):
+        """Replace the trained weights by their averages, if the optimizer keeps such."""
+        if "average" in self.store.flat and self.step:
+            self.store.acquire()
+            for variable in self.trainable:
+                self.store.put("theta", variable, self.store.get("average", variable))
 
     # -- optimizer state --------------------------------------------------------------------------------------
     def get_state(self):

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from . import arrays, batches, fitting, losses, metrics, optimizers, recalibration
-from ._checks import integer, refuse_keywords
+from ._checks import integer, number, refuse_keywords
 from ._config import float_dtype
 from ._random import check_seed, next_seed
 from .callbacks import CallbackList
@@ -37,8 +37,9 @@ class Model(Saved, RateFinding, Layer):
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, *, weight_decay=None, **kwargs):
         super().__init__(**kwargs)
+        self.weight_decay = _weight_decay(weight_decay)
         self.optimizer = self.loss = self.history = None
         self.stop_training, self.compiled = False, False
         self.seed, self.threads, self.epochs_done = 0, None, 0
@@ -96,7 +97,15 @@ class Model(Saved, RateFinding, Layer):
     # --- compile ---
 
     def compile(
-        self, optimizer="rmsprop", loss=None, metrics=None, *, seed=None, threads=None, **kwargs
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        metrics=None,
+        *,
+        weight_decay=None,
+        seed=None,
+        threads=None,
+        **kwargs,
     ):
         """Say how to train.
 
@@ -109,6 +118,11 @@ class Model(Saved, RateFinding, Layer):
         metrics : list of str, Metric or function, optional
             ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true,
             y_pred)`` returns one number a sample.
+        weight_decay : float, optional
+            λ of a penalty of λ / 2 times the sum of squares of all weight matrices that are
+            trained, and of no bias: the textbook's factor of one half, which Keras'
+            `regularizers.L2` has not. (An optimizer's `weight_decay` is another thing: it is no
+            part of the loss.) Default: what the model was made with, or 0.
         seed : int, optional
             Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
         threads : int, optional
@@ -121,6 +135,7 @@ class Model(Saved, RateFinding, Layer):
         """
         refuse_keywords(self.compile.__func__, kwargs)
         asked = metrics_list(metrics)
+        decay = self.weight_decay if weight_decay is None else _weight_decay(weight_decay)
         loss, chosen = losses.get(loss), optimizers.get(optimizer)
         threads = None if threads is None else integer("threads", threads, minimum=1)
         seed = next_seed() if seed is None else check_seed("seed", seed)
@@ -128,6 +143,7 @@ class Model(Saved, RateFinding, Layer):
             self._trainer = None  # a new optimizer starts without state
         self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
         self._metrics = self._kind = self._planned = None
+        self.weight_decay = decay
         self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
 
     @property
@@ -202,6 +218,7 @@ class Model(Saved, RateFinding, Layer):
             found = self._metrics or []
             what = {"loss": self.loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
+            what["weight_decay"] = self.weight_decay
         self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
         if before is not None:
             self._trainer.set_state(before.get_state())
@@ -702,6 +719,10 @@ def metrics_list(asked):
 def _first(data, steps, batch_size):
     """The first `steps` batches of data, as views."""
     return data if steps is None else data.part(0, min(data.n, integer("steps", steps, 1) * batch_size))
+
+
+def _weight_decay(value):
+    return 0.0 if value is None else number("weight_decay", value, 0)
 
 
 def _batch(size, name="batch_size"):

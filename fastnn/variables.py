@@ -24,17 +24,23 @@ class Variable:
     layout : {"vector", "kernel", "bias"}
         How a store keeps it: "kernel" is a matrix (inputs, units) in unit panels, "bias" the bias of such a kernel,
         "vector" anything else, flat.
+    regularizer : fastnn.regularizers.Regularizer, optional
+        Part of the loss of whoever trains it.
+    constraint : fastnn.constraints.Constraint, optional
+        Applied after each step.
     """
 
-    __slots__ = ("_value", "name", "trainable", "layout", "_store", "__weakref__")
+    __slots__ = ("_value", "name", "trainable", "layout", "regularizer", "constraint", "_store",
+                 "__weakref__")  # fmt: skip
 
-    def __init__(self, value, name, trainable=True, layout="vector"):
+    def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
         if layout not in LAYOUTS:
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
         self._value = np.array(value, order="C")
         self.name = name
         self.trainable = trainable
         self.layout = layout
+        self.regularizer, self.constraint = regularizer, constraint
         self._store = None  # the store with newer values than _value, if any
 
     @property

@@ -6,6 +6,8 @@
 #include "formulas/losses.inl.h"
 #include "loops/map.inl.h"
 #include "loops/flat.inl.h"
+#include "loops/rules.inl.h"
+#include "loops/orthogonal.inl.h"
 #include "loops/data.inl.h"
 #include "loops/random.inl.h"
 #include "loops/rows.inl.h"

@@ -36,6 +36,7 @@ typedef struct fnn_run {
     ptrdiff_t slot;         /* gradient slot of the chunk (sample-parallel schedule), else 0 */
     int accumulate;         /* the slot already holds the gradient of an earlier chunk */
     void *scratch;          /* private to the thread: FNN_SCRATCH_BYTES, 64-byte aligned */
+    double rate;            /* learning rate of this step */
 } fnn_run;
 
 typedef struct fnn_rect {
@@ -65,6 +66,13 @@ typedef struct fnn_block {
 } fnn_block;
 #define FNN_BLOCK_LEN 1024 /* no block is longer */
 enum { FNN_BLOCK_IS_KERNEL = 1 };
+
+/* What a variable gets besides the optimizer (loops/rules.inl.h): its gradient l1 sign(w) + l2 w, its weights, before
+ * the step, w - rate decay w.  values: where each item puts its part of the penalty l1 sum |w| + l2 / 2 sum w^2. */
+typedef struct fnn_rule {
+    double l1, l2, decay;
+    double *values;
+} fnn_rule;
 
 /* --- formula loops: contiguous, `n` elements, any alignment of a T, in place allowed ------------------- */
 /* y = f(x) */

@@ -24,6 +24,8 @@ static inline ptrdiff_t fnn_cut(ptrdiff_t n, ptrdiff_t parts, ptrdiff_t i, ptrdi
     return at < n ? at : n;
 }
 static inline ptrdiff_t fnn_parts(ptrdiff_t n, ptrdiff_t most) { return n > most ? (n + most - 1) / most : 1; }
+/* whether a step is the last of `every` (0, 1: each one is) */
+static inline int fnn_due(uint64_t step, ptrdiff_t every) { return every <= 1 || (step + 1) % (uint64_t)every == 0; }
 static inline ptrdiff_t fnn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 #define SFX f32

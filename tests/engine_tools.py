@@ -18,6 +18,7 @@ def trainer_of(model, **choices):
         "loss": model.loss,
         "optimizer": model.optimizer.for_core(),
         "seed": model.seed,
+        "weight_decay": model.weight_decay,
     }
     return Trainer(graph, x, y, **(settings | choices))
 

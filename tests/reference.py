@@ -545,26 +545,101 @@ def clip_gradients(grads, clipvalue=None, clipnorm=None, global_clipnorm=None):
     return [np.clip(g, -clipvalue, clipvalue) for g in grads] if clipvalue else list(grads)
 
 
+# --- penalties on weights and constraints ---------------------------------------------------------
+
+
+def l1_l2(w, l1=0.0, l2=0.0):
+    """(l1 Σ|w| + l2 Σw², l1 sign(w) + 2 l2 w)."""
+    return l1 * np.abs(w).sum() + l2 * (w**2).sum(), l1 * np.sign(w) + 2.0 * l2 * w
+
+
+def orthogonal_penalty(w, factor=0.01, mode="rows"):
+    """f / pairs Σ_{i<j} |r̂ᵢ·r̂ⱼ| over rows (or columns) of length 1, and its gradient."""
+    if mode == "columns":
+        value, gradient = orthogonal_penalty(w.T, factor)
+        return value, gradient.T
+    n, norm = len(w), np.linalg.norm(w, axis=1, keepdims=True)
+    cut = norm <= KERAS_EPSILON
+    norm = np.maximum(norm, KERAS_EPSILON)
+    r = w / norm
+    products = r @ r.T - np.diag(np.sum(r * r, axis=1))
+    np.fill_diagonal(products, 0.0)
+    dr = factor / (n * (n - 1) / 2.0) * (np.sign(products) @ r)
+    value = factor * 0.5 * np.abs(products).sum() / (n * (n - 1) / 2.0)
+    return value, (dr - np.where(cut, 0.0, r * np.sum(r * dr, axis=1, keepdims=True))) / norm
+
+
+def non_neg(w):
+    return np.maximum(w, 0.0)
+
+
+def min_max_norm(w, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+    """w (rate clip(n, min, max) + (1 − rate) n) / (ε + n), n the norms over `axis`."""
+    n = np.sqrt(np.sum(w**2, axis=axis, keepdims=True))
+    return w * (rate * np.clip(n, min_value, max_value) + (1.0 - rate) * n) / (KERAS_EPSILON + n)
+
+
+def max_norm(w, max_value=2.0, axis=0):
+    return min_max_norm(w, 0.0, max_value, 1.0, axis)
+
+
+def unit_norm(w, axis=0):
+    return w / (KERAS_EPSILON + np.sqrt(np.sum(w**2, axis=axis, keepdims=True)))
+
+
 # --- optimizers -----------------------------------------------------------------------------------
 
 
 class SGD:
-    """v ← μ v − η g;  w ← w + v, with Nesterov w ← w + μ v − η g;  without momentum w ← w − η g."""
+    """v ← μ v − η g;  w ← w + v, with Nesterov w ← w + μ v − η g;  without momentum w ← w − η g.
+
+    Options of every optimizer: the three clips; weight_decay λ (w ← w − η λ w before the step; not for the positions
+    in `not_decayed`); gradient_accumulation_steps k (the mean gradient of k batches makes an update);
+    ema_momentum μ (a ← μ a + (1 − μ) w, a = w in the first update; `ema_overwrite_frequency`: then w ← a).
+    """
 
     states = 2
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **clip):
-        self.rate, self.momentum, self.nesterov, self.clip = learning_rate, momentum, nesterov, clip
-        self.steps, self.state = 0, None
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **options):
+        self.rate, self.momentum, self.nesterov = learning_rate, momentum, nesterov
+        self.weight_decay = options.pop("weight_decay", None) or 0.0
+        self.not_decayed = options.pop("not_decayed", ())
+        self.every = options.pop("gradient_accumulation_steps", None) or 1
+        self.ema = options.pop("ema_momentum", None)
+        self.overwrite = options.pop("ema_overwrite_frequency", None)
+        self.clip = options
+        self.batches, self.steps, self.state = 0, 0, None
 
-    def apply(self, weights, grads):
+    def apply(self, weights, grads, constraints=None):
         """One step in place; state goes by position in the list.  A rate may be a function of the step (0, 1, …)."""
         if self.state is None:
             self.state = [tuple(np.zeros_like(w) for _ in range(self.states)) for w in weights]
-        rate = self.rate(self.steps) if callable(self.rate) else self.rate
+            self.sums = [np.zeros_like(w) for w in weights]
+            self.averages = [np.zeros_like(w) for w in weights]
+        rate = self.rate(self.batches) if callable(self.rate) else self.rate
+        updates = self.batches // self.every
+        self.batches += 1
+        for total, g in zip(self.sums, grads, strict=True):
+            total += g
+        if self.batches % self.every == 0:
+            self.update(weights, [total / self.every for total in self.sums], rate)
+            self.sums = [np.zeros_like(w) for w in weights]
+        if self.ema is not None:
+            for a, w in zip(self.averages, weights, strict=True):
+                m = self.ema if updates else 0.0
+                a[...] = m * a + (1.0 - m) * w
+                if self.overwrite and (updates + 1) % self.overwrite == 0:
+                    w[...] = a
+        for w, constraint in zip(weights, constraints or [None] * len(weights), strict=True):
+            if constraint is not None:
+                w[...] = constraint(w)
+
+    def update(self, weights, grads, rate):
         self.steps += 1
         grads = clip_gradients(grads, **self.clip)
-        for w, g, state in zip(weights, grads, self.state, strict=True):
+        for i, (w, g, state) in enumerate(zip(weights, grads, self.state, strict=True)):
+            if i not in self.not_decayed:
+                w -= w * self.weight_decay * rate
             w += self.change(g, rate, *state, *([w] if isinstance(self, Ftrl) else []))
 
     def change(self, g, rate, velocity, _):
@@ -743,12 +818,15 @@ class Net:
         ("dense", {"activation": "relu" or ("elu", {"alpha": 1.0}), "use_bias": True, "l2": 0.0})   kernel, bias
         ("batch_norm", {"momentum": 0.99, "epsilon": 1e-3, "center": True, "scale": True})  gamma, beta, mean, var
         ("activation", {"name": "selu", ...parameters}), ("dropout", {"rate": 0.5, "id": 0}), ("flatten", {})
-    each may say "trainable": False: its weights stay, and a batch_norm then uses its moving averages.
+    each may say "trainable": False: its weights stay, and a batch_norm then uses its moving averages; and
+    "penalties", "constraints": lists as long as its weights of None or functions, w -> (value, gradient) and w -> w.
+    weight_decay: λ / 2 ΣW² over the dense kernels that are trained.
     weights: arrays (copied to float64); loss: a name of LOSSES, or (name, options); optimizer: SGD(...), Adam(...).
     A last softmax under a cross-entropy of probabilities trains through the logits: no clip at ε acts.
     """
 
-    def __init__(self, layers, weights, loss="mean_squared_error", optimizer=None, seed=0):
+    def __init__(self, layers, weights, loss="mean_squared_error", optimizer=None, seed=0, weight_decay=0.0):
+        self.weight_decay = weight_decay
         name, options = (loss, {}) if isinstance(loss, str) else loss
         self.weights = [np.array(w, np.float64) for w in weights]
         self.optimizer, self.seed, self.steps = optimizer, seed, 0
@@ -821,7 +899,7 @@ class Net:
             if kind == "dense":
                 dy, dw, db = dense_backward(x, own[0], dy)
                 if trainable:
-                    self.grads[at] = [dw + 2.0 * spec.get("l2", 0.0) * own[0], db][: len(own)]
+                    self.grads[at] = [dw, db][: len(own)]
             elif kind == "activation":
                 dy = activation_backward(x=x, dy=dy, **spec)
             elif kind == "flatten":
@@ -841,10 +919,28 @@ class Net:
 
     def penalty(self):
         """Σ λ ΣW² over the kernels (Keras' L2(λ): gradient 2 λ W)."""
-        dense_layers = ((spec, at) for kind, spec, at in self.layers if kind == "dense")
-        return sum(
-            spec.get("l2", 0.0) * np.sum(self.weights[at][0] ** 2) for spec, at in dense_layers
-        )
+        return sum(value for _, value, _ in self.penalties())
+
+    def penalties(self):
+        """(position, value, gradient) of each penalty on a weight that is trained."""
+        for kind, spec, at in self.layers:
+            if not spec.get("trainable", True):
+                continue
+            rules = list(spec.get("penalties", ()))
+            for i, rule in enumerate(rules):
+                if rule is not None:
+                    yield (at.start + i, *rule(self.weights[at.start + i]))
+            if kind == "dense":
+                w = self.weights[at.start]
+                yield (at.start, *l1_l2(w, l2=spec.get("l2", 0.0) + self.weight_decay / 2.0))
+
+    def constraints(self):
+        """The constraint of each weight, or None."""
+        found = [None] * len(self.weights)
+        for _, spec, at in self.layers:
+            for i, rule in enumerate(spec.get("constraints", ())):
+                found[at.start + i] = rule
+        return found
 
     def loss_and_grads(self, x, y, sample_weight=None, training=True):
         """Loss = Σ w loss / B + penalty, and the list of gradients aligned with `weights`."""
@@ -857,6 +953,8 @@ class Net:
         w = np.ones(len(value)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         w = w / len(value)
         self.backward(w[:, None] * slope, skip_last=self.fused)
+        for i, _, gradient in self.penalties():
+            self.grads[i] = self.grads[i] + gradient
         return np.sum(w * value) + self.penalty(), self.grads
 
     def train(self, batches):
@@ -864,7 +962,8 @@ class Net:
         losses = []
         for batch in batches:
             loss, grads = self.loss_and_grads(*batch)
-            live = [(w, g) for w, g in zip(self.weights, grads, strict=True) if g is not None]
+            rules = self.constraints()
+            live = [r for r in zip(self.weights, grads, rules, strict=True) if r[1] is not None]
             self.optimizer.apply(*zip(*live, strict=True))
             self.steps += 1
             losses.append(loss)

@@ -53,6 +53,10 @@ cdef struct Segment:
     int lo
     int hi
 
+cdef struct Values:
+    const double *first    # parts of one penalty on weights
+    ptrdiff_t count
+
 cdef struct Job:
     int n_ops
     int n_partials
@@ -80,6 +84,9 @@ cdef struct Job:
     k.fnn_op *ops
     void **scratch
     const double *partials
+    const Values *penalties  # what is added to the loss of every sample
+    int n_penalties
+    ptrdiff_t accumulate     # steps that make one update of the weights
     double *totals
     double *step_totals      # NULL, or per step and partial {sum, weight}
     fnn_barrier *barrier
@@ -160,18 +167,23 @@ cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg
     run.s0, run.n, run.slot, run.accumulate = 0, n, 0, 0
 
 
-cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels) noexcept nogil:
+cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels, ptrdiff_t n) noexcept nogil:
     """First thread: add up the partial sums in the order of the samples; decide whether to go on."""
     cdef int i
     cdef ptrdiff_t p
-    cdef double a, b
+    cdef double a, b, penalty = 0
     cdef const double *row
+    for i in range(job.n_penalties):
+        for p in range(job.penalties[i].count):
+            penalty += job.penalties[i].first[p]
     for i in range(job.n_partials):
         a = b = 0
         row = job.partials + i * job.partial_stride
         for p in range(panels):
             a += row[2 * p]
             b += row[2 * p + 1]
+        if i == 0:
+            a += penalty * <double>n
         job.totals[2 * i] += a
         job.totals[2 * i + 1] += b
         if job.step_totals != NULL:
@@ -195,6 +207,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     run.seed = job.seed
     run.index = NULL
     run.hyper = hyper
+    run.rate = 0
     run.scratch = job.scratch[tid]
     if job.prep != NULL:
         memcpy(params, job.prep_s, sizeof(params))
@@ -207,7 +220,8 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
         if job.prep != NULL:
             if job.hypers == 2:
                 params[job.momentum_at] = job.lrs[2 * step + 1]
-            job.prep(hyper, job.lrs[job.hypers * step], run.step + 1, params)
+            run.rate = job.lrs[job.hypers * step]
+            job.prep(hyper, run.rate, run.step // <uint64_t>job.accumulate + 1, params)
         panels = ceil_div(run.n, job.panel)
         for j in range(job.first_segment, job.last_segment):
             seg = &job.segments[j]
@@ -222,7 +236,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
                     layered(&ops[i], &job.plan[i], &run, panels, tid, team)
         fnn_barrier_wait(job.barrier, team)
         if tid == 0:
-            finish_step(job, step, panels)
+            finish_step(job, step, panels, run.n)
         fnn_barrier_wait(job.barrier, team)
         if job.stop:
             break
@@ -243,11 +257,16 @@ cdef class Executor:
     live : tuple of names of bases that come with each call
     partials : (address, count, stride in doubles) of the partial sums of losses and metrics
     optimizer : (row name, parameters) or None
+    penalties : list of (address, count)
+        Parts of penalties on weights, in double: their sum is added to the loss of every sample.
+    accumulate : int
+        Steps that make one update of the weights.
     """
     cdef k.fnn_op *ops
     cdef Plan *plan
     cdef Segment *segments
     cdef void **scratch
+    cdef Values *penalties
     cdef fnn_barrier barrier
     cdef Job job
     cdef int n_copies, n_segments
@@ -258,7 +277,8 @@ cdef class Executor:
     cdef readonly tuple live
 
     def __cinit__(self, isa, dtype, list ops, list segments, list bases, tuple live, partials, optimizer,
-                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep):
+                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep,
+                  list penalties=[], ptrdiff_t accumulate=1):
         cdef const k.fnn_table *table = k.table_of(isa)
         cdef int f64 = np.dtype(dtype) == np.float64, i, j, c
         cdef k.fnn_op *op
@@ -269,7 +289,9 @@ cdef class Executor:
         self.plan = <Plan *>calloc(len(ops) + 1, sizeof(Plan))
         self.segments = <Segment *>calloc(len(segments) + 1, sizeof(Segment))
         self.scratch = <void **>calloc(self.n_copies + 1, sizeof(void *))
-        if self.ops == NULL or self.plan == NULL or self.segments == NULL or self.scratch == NULL:
+        self.penalties = <Values *>calloc(len(penalties) + 1, sizeof(Values))
+        if (self.ops == NULL or self.plan == NULL or self.segments == NULL or self.scratch == NULL
+                or self.penalties == NULL):
             raise MemoryError("program")
         for c in range(self.n_copies):
             address = scratch[c]
@@ -312,6 +334,9 @@ cdef class Executor:
         self.job.panel, self.job.chunk, self.job.slots = panel, chunk, slots
         address, self.job.n_partials, self.job.partial_stride = partials
         self.job.partials = <const double *>address
+        for i, (address, count) in enumerate(penalties):
+            self.penalties[i].first, self.penalties[i].count = <const double *>address, count
+        self.job.penalties, self.job.n_penalties, self.job.accumulate = self.penalties, len(penalties), accumulate
         self.totals = np.zeros((max(1, self.job.n_partials), 2))
         self.job.plan, self.job.segments, self.job.ops = self.plan, self.segments, self.ops
         self.job.scratch, self.job.barrier = self.scratch, &self.barrier
@@ -329,6 +354,7 @@ cdef class Executor:
         free(self.plan)
         free(self.segments)
         free(self.scratch)
+        free(self.penalties)
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,

@@ -27,6 +27,7 @@ cdef extern from "fnn.h" nogil:
         ptrdiff_t slot
         int accumulate
         void *scratch
+        double rate
 
     ctypedef struct fnn_rect:
         ptrdiff_t f0

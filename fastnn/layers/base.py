@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import initializers
+from .. import constraints, initializers, regularizers
 from .._checks import refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
 from ..variables import Variable, blank
@@ -25,6 +25,8 @@ class Layer(Weighted):
     trainable : bool
     dtype : {"float32", "float64"}, optional
         Default: the model's.
+    activity_regularizer : str or Regularizer, optional
+        A penalty on what the layer puts out, divided by the batch, as `ActivityRegularization`.
     input_shape : tuple of int, optional
         Builds a Sequential model at once. Keras 2's `input_dim`, `batch_input_shape` work too.
 
@@ -41,7 +43,8 @@ class Layer(Weighted):
     ...         return dy * self.factor.numpy()
     """
 
-    def __init__(self, *, name=None, trainable=True, dtype=None, input_shape=None, **kwargs):
+    def __init__(self, *, name=None, trainable=True, dtype=None, input_shape=None,
+                 activity_regularizer=None, **kwargs):  # fmt: skip
         self.built, self._weights, self._trainable = False, [], bool(trainable)
         if "batch_input_shape" in kwargs:
             input_shape = kwargs.pop("batch_input_shape")[1:]
@@ -51,6 +54,9 @@ class Layer(Weighted):
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.dtype = None if dtype is None else float_dtype(dtype)
         self.given_shape = None if input_shape is None else shape_of("input_shape", input_shape)
+        self.activity_regularizer = regularizers.activity(
+            "activity_regularizer", activity_regularizer
+        )
         self.in_shape = self.out_shape = None
         self.position = 0  # in the model that is being planned: the stream of a random layer
         self.grads = []  # of a NumPy layer: like trainable_weights, or {variable: array}
@@ -69,6 +75,13 @@ class Layer(Weighted):
                 f"{type(self).__name__} must write call(x, training) and backward(dy), or emit"
             )
         return graph.python(self, x)
+
+    def declare(self, graph, x):
+        """`emit`, and the penalty on its result: what models call."""
+        y, penalty = self.emit(graph, x), self.activity_regularizer
+        if penalty is None or not (penalty.l1 or penalty.l2):
+            return y
+        return graph.activity(y, penalty.l1, penalty.l2)
 
     def call(self, x, training):
         """The result for a batch ``(B, *input_shape)``."""
@@ -90,14 +103,19 @@ class Layer(Weighted):
         return list(zip(self.trainable_weights, self.grads, strict=True))
 
     def add_weight(self, shape=(), initializer="glorot_uniform", dtype=None, trainable=True, *,
-                   name="weight", layout="vector"):  # fmt: skip
+                   name="weight", layout="vector", regularizer=None, constraint=None):  # fmt: skip
         """A new `Variable`; `layout` ("kernel", "bias", "vector") is how the kernels keep it."""
         shape, dtype = tuple(shape), float_dtype(dtype or self.dtype)
         make = blank.get() or initializers.get(initializer)
         value = np.asarray(make(shape, dtype=dtype), dtype)
         if value.shape != shape:
             raise ValueError(f"initializer of {name}: expected shape {shape}, got {value.shape}")
-        self._weights.append(Variable(value, f"{self.name}/{name}", bool(trainable), layout))
+        rules = regularizers.get(regularizer), constraints.get(constraint)
+        for kind, rule in zip(("regularizer", "constraint"), rules, strict=True):
+            if rule is not None:
+                rule.check(f"{kind} of {self.name}/{name}", shape)
+        path = f"{self.name}/{name}"
+        self._weights.append(Variable(value, path, bool(trainable), layout, *rules))
         return self._weights[-1]
 
     def ensure_built(self, input_shape, dtype=None):

@@ -1,6 +1,6 @@
 """Batch normalisation."""
 
-from .. import initializers
+from .. import constraints, initializers, regularizers
 from .._checks import number, one_of
 from .base import Layer
 
@@ -24,6 +24,8 @@ class BatchNormalization(Layer):
         Whether there are β, γ.
     beta_initializer, gamma_initializer : str, Initializer or function
     moving_mean_initializer, moving_variance_initializer : str, Initializer or function
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+    beta_constraint, gamma_constraint : str or Constraint, optional
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -56,6 +58,10 @@ class BatchNormalization(Layer):
         gamma_initializer="ones",
         moving_mean_initializer="zeros",
         moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,6 +71,10 @@ class BatchNormalization(Layer):
         self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
@@ -76,9 +86,21 @@ class BatchNormalization(Layer):
                 " put a Flatten layer before it"
             )
         if self.scale:
-            self.gamma = self.add_weight(input_shape, self.gamma_initializer, name="gamma")
+            self.gamma = self.add_weight(
+                input_shape,
+                self.gamma_initializer,
+                name="gamma",
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
         if self.center:
-            self.beta = self.add_weight(input_shape, self.beta_initializer, name="beta")
+            self.beta = self.add_weight(
+                input_shape,
+                self.beta_initializer,
+                name="beta",
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
         for name in ("moving_mean", "moving_variance"):
             init = getattr(self, f"{name}_initializer")
             setattr(self, name, self.add_weight(input_shape, init, trainable=False, name=name))

@@ -1,6 +1,6 @@
 """Maxout: the largest of several linear pieces."""
 
-from .. import initializers
+from .. import constraints, initializers, regularizers
 from .._checks import integer
 from .base import Layer
 
@@ -18,6 +18,10 @@ class Maxout(Layer):
         Pieces of a unit, at least 1. Two pieces, one of them all zero, are a ReLU.
     use_bias : bool
     kernel_initializer, bias_initializer : str, Initializer or function
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
+        Penalties on the weights and on the result (`fastnn.regularizers`).
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What is done to the weights after each step (`fastnn.constraints`).
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -48,13 +52,22 @@ class Maxout(Layer):
         use_bias=True,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units, self.k = integer("units", units, minimum=1), integer("k", k, minimum=1)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.kernel = self.bias = None
 
     def build(self, input_shape):
@@ -66,11 +79,22 @@ class Maxout(Layer):
         pieces = self.units * self.k
         shape = (*input_shape, pieces)
         self.kernel = self.add_weight(
-            shape, self.kernel_initializer, name="kernel", layout="kernel"
+            shape,
+            self.kernel_initializer,
+            name="kernel",
+            layout="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
-            init = self.bias_initializer
-            self.bias = self.add_weight((pieces,), init, name="bias", layout="bias")
+            self.bias = self.add_weight(
+                (pieces,),
+                self.bias_initializer,
+                name="bias",
+                layout="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -1,6 +1,6 @@
 """PReLU: a leaky ReLU that learns its slopes."""
 
-from .. import initializers
+from .. import constraints, initializers, regularizers
 from .base import Layer
 from .layer_normalization import positive_axes
 
@@ -12,6 +12,8 @@ class PReLU(Layer):
     ----------
     alpha_initializer : str, Initializer or function
         Default: zeros, as in Keras. (The paper and PyTorch start at 0.25.)
+    alpha_regularizer : str or Regularizer, optional
+    alpha_constraint : str or Constraint, optional
     shared_axes : int or list of int, optional
         Axes, counted from 1, along which one slope serves all: ``[1]`` for flat samples is a single
         slope. Default: each feature has its own. (PyTorch's default is a single one.)
@@ -38,9 +40,18 @@ class PReLU(Layer):
     ([(1,)], [[-1.0, 0.0, 2.0]])
     """
 
-    def __init__(self, alpha_initializer="zeros", shared_axes=None, **kwargs):
+    def __init__(
+        self,
+        alpha_initializer="zeros",
+        alpha_regularizer=None,
+        alpha_constraint=None,
+        shared_axes=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
         if shared_axes is not None and not isinstance(shared_axes, (list, tuple)):
             shared_axes = [shared_axes]
         self.shared_axes = None if shared_axes is None else list(shared_axes)
@@ -51,7 +62,13 @@ class PReLU(Layer):
         if self.shared_axes:
             for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
                 shape[axis - 1] = 1
-        self.alpha = self.add_weight(shape, self.alpha_initializer, name="alpha")
+        self.alpha = self.add_weight(
+            shape,
+            self.alpha_initializer,
+            name="alpha",
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
 
     def emit(self, graph, x):
         return graph.prelu(x, self.alpha, self.alpha.shape, self.trainable)

@@ -96,8 +96,8 @@ class Residual(Layer):
     def emit(self, graph, x):
         y = x
         for layer in self.layers:
-            y = layer.emit(graph, y)
-        return graph.add(x if self.shortcut is None else self.shortcut.emit(graph, x), y)
+            y = layer.declare(graph, y)
+        return graph.add(x if self.shortcut is None else self.shortcut.declare(graph, x), y)
 
 
 def _layer(name, value):

@@ -11,9 +11,9 @@ import numpy as np
 from .._core import kernels
 from ..folding import find_folds
 from ..store import aligned
+from .update import STATES, Update
 
 LOWERINGS = {}
-STATES = ("state0", "state1", "state2")
 
 
 def lowering(kind):
@@ -44,6 +44,7 @@ class Lowerer:
         self.penalties = [n for n in self.nodes if n.kind == "activity"]
         self.folds, self.absorbed = find_folds(self) if planner.what in ("predict", "evaluate") else ({}, {})
         self.needs = self._needs_gradient()
+        self.update = Update(self)
 
     # -- helpers ----------------------------------------------------------------------------------------------
     def panels(self, size):
@@ -153,7 +154,7 @@ class Lowerer:
             self.loss_and_metrics()
         if pl.training:
             self.backward()
-            self.update()
+            self.update.emit()
 
     def loss_factor(self):
         """What makes a mean over the batch one over valid samples or by weights: known before the chunks start."""
@@ -274,44 +275,6 @@ class Lowerer:
         if pl.what == "manual":
             self.scatter(self.x, "dx", self.gkey(self.x))
 
-    def update(self):
-        """Slots, norms and the optimizer, for every parameter that was not updated on the tile."""
-        pl, trainer = self.pl, self.trainer
-        pl.part("update")
-        variables = trainer.trainable
-        numbers = {v: i for i, v in enumerate(variables)}
-        everything = [(("w", n), "w", False) for n in self.nodes if n.variables]
-        if pl.fused:
-            variables = [v for v in variables if v in self.vectors]
-        if not variables or trainer.optimizer_row is None:
-            return
-        blocks = pl.store.blocks(variables, numbers)
-        where, n_blocks = pl.keep(blocks), len(blocks)
-        flat = dict(split="flat", items=n_blocks, reduces=True)
-        if pl.chunked:
-            whole = {v for n in self.nodes if n.kind == "batch_norm" for v in n.variables.values()}
-            dense = [v for v in variables if v not in whole]
-            self.slots()
-            if len(dense) == len(variables):
-                rows, count = where, n_blocks
-            else:
-                only = pl.store.blocks(dense, numbers)
-                rows, count = pl.keep(only), len(only)
-            pl.emit("reduce_slots", [rows, pl.at("grad"), pl.keep(pl.slot_memory)], [pl.slots, pl.store.size, pl.chunk],
-                    split="flat", items=count, reduces=True, access=[("grad", "w", count == n_blocks)])  # fmt: skip
-        scale = None
-        norms = [float(pl.clips.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
-        if any(norms):
-            partial, factors = np.zeros(n_blocks), np.zeros(len(variables))
-            at, scale = pl.keep(partial), pl.keep(factors)
-            pl.emit("norm_partials", [where, pl.at("grad"), at],
-                    access=[("grad", "r", True), ("norms", "w", True)], **flat)  # fmt: skip
-            pl.emit("clip_finish", [where, at, scale], [n_blocks, len(variables)], norms, split="one", items=1,
-                    access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
-        pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [],
-                [float(pl.clips.get("clipvalue") or 0)], [("update", trainer.optimizer_row[0])],
-                access=[("grad", "r", True), ("scale", "r", False), *everything], **flat)  # fmt: skip
-
 
 class Lowering:
     """How one kind of node becomes operations; registered by the decorator `lowering`."""
@@ -359,19 +322,20 @@ class Dense(Lowering):
             done()
         if not node.trainable:
             return
-        fn = [("update", lo.trainer.optimizer_row[0])] if pl.fused else [None]
-        states = [pl.at(s, place.off) for s in STATES] if pl.fused else [None] * 3
+        fused = lo.update.fuses(node)
+        fn = [("update", lo.trainer.optimizer_row[0])] if fused else [None]
+        states = [pl.at(s, place.off) for s in STATES] if fused else [None] * 3
         grad = pl.at("grad", place.off)
         if pl.chunked:
             grad = lo.slots(place.off)
-        elif pl.fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
+        elif fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
             grad = None
-        parts = max(1, -(-place.inputs // 96))  # FNN_IB
-        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad], [*n, pl.store.size],
-                [float(pl.clips.get("clipvalue") or 0) if pl.fused else 0.0], fn, split="features",
-                items=place.panels * parts,
+        items = place.panels * max(1, -(-place.inputs // 96))  # FNN_IB
+        rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
+        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad, rules], [*n, pl.store.size],
+                [float(pl.clips.get("clipvalue") or 0) if fused else 0.0], fn, split="features", items=items,
                 access=[(lo.tensors[x], "r", False), (lo.gkey(y), "r", False),
-                        *([(("w", node), "w", True)] if pl.fused else [("grad", "w", False)])])  # fmt: skip
+                        *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip
 
 
 @lowering("batch_norm")
@@ -417,9 +381,11 @@ class BatchNorm(Lowering):
         if node.trainable:
             fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
             n = [x.size, off["gamma"], off["beta"], 1]
+            items = lo.panels(x.size)
+            rules = lo.update.rules_of(map(node.variables.get, ("gamma", "beta")), items) if pl.fused else None
             pl.emit("bn_bwd", [dx, dy, lo.value(x), pl.at("theta"), *map(pl.at, STATES), pl.at("grad"),
-                               pl.keep(self.saved(lo, node, 0)), pl.keep(self.saved(lo, node, 1)), operand], n, s, fn,
-                    split="features", items=lo.panels(x.size), reduces=True,
+                               pl.keep(self.saved(lo, node, 0)), pl.keep(self.saved(lo, node, 1)), operand, rules],
+                    n, s, fn, split="features", items=items, reduces=True,
                     access=[*access, (("w", node), "w", True),
                             *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
         else:

@@ -112,10 +112,18 @@ static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i
     }
 }
 
+/* The rules of kernel and bias on a tile whose first `kernel` of `len` elements are the kernel's. */
+static void FN(tile_rules)(const fnn_rule *rules, T *g, T *w, ptrdiff_t kernel, ptrdiff_t len, ptrdiff_t item,
+                           double rate)
+{
+    FN(apply_rule)(rules, g, w, kernel, rate, FNN_RULE_ALL, item);
+    FN(apply_rule)(rules + 1, g + kernel, w + kernel, len - kernel, rate, FNN_RULE_ALL, item);
+}
+
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, u * parts + block of inputs; there are (unit panels) * fnn_parts(inputs, FNN_IB).
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
- *    has at most FNN_NB samples)
+ *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none)
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -126,6 +134,7 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
     const fnn_update update = (fnn_update)op->fn[0];
+    const fnn_rule *rules = op->p[7];
     const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB);
     T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
 
@@ -140,6 +149,8 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                 T *to = g ? g + at : tmp;
                 FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, nb > 0 || run->accumulate);
                 if (update && nb == blocks - 1) {
+                    if (rules)
+                        FN(tile_rules)(rules, to, w + at, (fnn_min(i1, I) - i0) * PW, len, u * parts + part, run->rate);
                     if (op->s[0] > 0) FN(clip_value)(to, to, len, op->s[0]);
                     update(w + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, s2 ? s2 + at : NULL, to, len, run->hyper);
                 }

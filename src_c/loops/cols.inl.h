@@ -110,7 +110,7 @@ static void FN(bn_infer)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 /* With xh = (x - mean) * rstd:  dbeta = sum dy,  dgamma = sum dy xh,
  * dx = gamma rstd (dy - dbeta/n - xh dgamma/n), then times act'(t) of the activation that made x.
  * p: 0 dx (NULL: not wanted), 1 dy, 2 x, 3 theta, 4..6 optimizer state, 7 gradients (same offsets as theta),
- *    8 mean, 9 rstd, 10 t
+ *    8 mean, 9 rstd, 10 t, 11 fnn_rule[2] of gamma and beta, with update (NULL: none)
  * n: 0 features, 1 offset of gamma in theta (-1: none), 2 of beta, 3 1: they are trained
  * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)   s: 0..3 of the activation, 6 clipvalue */
 static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -160,6 +160,9 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             const ptrdiff_t at = op->n[v] + r->f0 * PW, len = (r->f1 - r->f0) * PW;
             T *s[3];
             for (int i = 0; i < 3; i++) s[i] = op->p[4 + i] ? (T *)op->p[4 + i] + at : NULL;
+            for (ptrdiff_t f = r->f0; op->p[11] && f < r->f1; f++)
+                FN(apply_rule)((const fnn_rule *)op->p[11] + v - 1, grad + op->n[v] + f * PW, theta + op->n[v] + f * PW,
+                               PW, run->rate, FNN_RULE_ALL, f);
             if (op->s[6] > 0) FN(clip_value)(grad + at, grad + at, len, op->s[6]);
             update(theta + at, s[0], s[1], s[2], grad + at, len, run->hyper);
         }

@@ -162,12 +162,13 @@ static void FN(clip_finish)(const fnn_op *op, const fnn_run *run, const fnn_rect
 
 /* theta, states <- one step with clip(G * scale[variable]).  G itself is left as it is.
  * p: 0 blocks, 1 theta, 2 3 4 states (NULL: none), 5 G, 6 double scale[variable] or NULL   fn: 0 fnn_update
- * s: 0 clipvalue (0: off)   run: hyper */
+ * n: 0 steps that make one update (0, 1: each)   s: 0 clipvalue (0: off)   run: hyper */
 static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     T *const w = op->p[1], *const s0 = op->p[2], *const s1 = op->p[3], *const s2 = op->p[4];
     const double *scale = op->p[6];
     const T clip = (T)op->s[0];
+    if (!fnn_due(run->step, op->n[0])) return;
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
         const fnn_block b = ((const fnn_block *)op->p[0])[f];
         const T *g = (const T *)op->p[5] + b.off;

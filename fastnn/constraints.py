@@ -1,0 +1,193 @@
+"""Constraints on weights, under Keras' names: what is done to them after every step.
+
+A layer takes them as ``kernel_constraint=`` and the like. They act after the optimizer and after
+averaging, in the core; a frozen layer is left alone.
+"""
+
+import numpy as np
+
+from ._checks import Registry, integer, module_attributes, number
+from ._config import Configurable, is_description
+
+_registry = Registry("constraint")
+EPSILON = 1e-7  # keras.config.epsilon(), added to a norm that is divided by
+
+
+class Constraint(Configurable):
+    r"""Base of the constraints.
+
+    All but `NonNeg` scale weights of norm n by
+    :math:`(rate \cdot clip(n, low, high) + (1 - rate) n) / (\epsilon + n)`.
+    """
+
+    axis = None
+    numbers = None  # (low, high, rate), or None: no norms
+
+    def __call__(self, w):
+        """The array as the constraint leaves it.
+
+        Parameters
+        ----------
+        w : array_like
+
+        Returns
+        -------
+        ndarray
+        """
+        w = np.asarray(w)
+        low, high, rate = self.numbers
+        n = np.sqrt(np.sum(np.square(w), axis=self.axes(w.ndim), keepdims=True))
+        return w * ((rate * np.clip(n, low, high) + (1 - rate) * n) / (EPSILON + n))
+
+    def axes(self, rank):
+        """The axes of a norm, positive and in order."""
+        given = self.axis if isinstance(self.axis, (list, tuple)) else (self.axis,)
+        axes = sorted({a % rank if -rank <= a < rank else -1 for a in given})
+        if not axes or axes[0] < 0 or len(axes) != len(given):
+            raise ValueError(
+                f"axis of {type(self).__name__}: expected different axes of weights with {rank}"
+                f" axes, got {self.axis!r}"
+            )
+        return tuple(axes)
+
+    def check(self, name, shape):
+        """ValueError if weights of a shape have not the axes for it."""
+        if self.numbers is not None:
+            try:
+                self.axes(len(shape))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}; its shape is {tuple(shape)}") from None
+
+
+def _axis(axis):
+    if isinstance(axis, (list, tuple)):
+        return [integer(f"axis[{i}]", a) for i, a in enumerate(axis)]
+    return integer("axis", axis)
+
+
+class MaxNorm(Constraint):
+    """Norms of at most `max_value`: those of the incoming weights of each unit, for a dense kernel.
+
+    Parameters
+    ----------
+    max_value : float
+        At least 0.
+    axis : int or list of int
+        What a norm is over: 0, the inputs of a kernel (inputs, units).
+
+    References
+    ----------
+    Srivastava et al. 2014, section 5.1, beside dropout.
+
+    Examples
+    --------
+    >>> fastnn.constraints.MaxNorm(1.0)([[3.0, 0.5], [4.0, 0.0]]).round(4).tolist()
+    [[0.6, 0.5], [0.8, 0.0]]
+    """
+
+    def __init__(self, max_value=2, axis=0):
+        self.max_value, self.axis = number("max_value", max_value, 0), _axis(axis)
+        self.numbers = (0.0, self.max_value, 1.0)
+
+
+class NonNeg(Constraint):
+    """Negative weights become 0.
+
+    Examples
+    --------
+    >>> fastnn.constraints.NonNeg()([-1.0, 2.0]).tolist()
+    [0.0, 2.0]
+    """
+
+    def __call__(self, w):
+        return np.maximum(w, 0)
+
+
+class UnitNorm(Constraint):
+    """Norms of 1.
+
+    Parameters
+    ----------
+    axis : int or list of int
+        What a norm is over: 0, the inputs of a kernel (inputs, units).
+
+    Examples
+    --------
+    >>> fastnn.constraints.UnitNorm()([3.0, 4.0]).round(4).tolist()
+    [0.6, 0.8]
+    """
+
+    numbers = (1.0, 1.0, 1.0)
+
+    def __init__(self, axis=0):
+        self.axis = _axis(axis)
+
+
+class MinMaxNorm(Constraint):
+    """Norms from `min_value` to `max_value`.
+
+    Parameters
+    ----------
+    min_value, max_value : float
+        At least 0; the first not above the second.
+    rate : float
+        How far a norm outside moves towards the nearer bound at each step: 1 is all the way.
+    axis : int or list of int
+        What a norm is over: 0, the inputs of a kernel (inputs, units).
+
+    Examples
+    --------
+    >>> fastnn.constraints.MinMaxNorm(0.0, 1.0, rate=0.5)([0.0, 3.0]).round(4).tolist()
+    [0.0, 2.0]
+    """
+
+    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+        self.min_value = number("min_value", min_value, 0)
+        self.max_value = number("max_value", max_value, self.min_value)
+        self.rate, self.axis = number("rate", rate, 0, 1), _axis(axis)
+        self.numbers = (self.min_value, self.max_value, self.rate)
+
+
+def get(identifier):
+    """The constraint for a name in any case, a description, an object, a class or None.
+
+    Returns
+    -------
+    Constraint or None
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For a function or class of your own: constraints run in the kernels, which have those of the classes here.
+
+    Examples
+    --------
+    >>> fastnn.constraints.get("max_norm").max_value
+    2.0
+    """
+    if identifier is None or type(identifier) in KNOWN:
+        return identifier
+    if isinstance(identifier, str):
+        return _registry.find(identifier)()
+    if is_description(identifier):
+        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
+    if identifier in KNOWN:
+        return identifier()
+    raise TypeError(
+        f"constraint: expected a name, MaxNorm, NonNeg, UnitNorm or MinMaxNorm, got {identifier!r}"
+    )
+
+
+def names():
+    """Names of the constraints, as classes; any case is found."""
+    return _registry.names()
+
+
+KNOWN = (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
+max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
+_registry.add_classes({c.__name__: c for c in KNOWN}, Constraint)
+__all__ = ["Constraint", "get", "names", "max_norm", "non_neg", "unit_norm", "min_max_norm"]
+__all__.extend(names())
+__getattr__, __dir__ = module_attributes(__name__, __all__)

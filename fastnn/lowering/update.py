@@ -1,0 +1,168 @@
+"""From gradients to new weights: what is not done on the tile by the kernel that makes the gradient.
+
+(a) A penalty L1 or L2 and decoupled decay are numbers of a variable (fnn_rule). Where the optimizer is fused into the
+    kernel of the gradient, that kernel applies them; for all other variables the operation `rules` does.
+(b) In a manual program the penalty belongs to the backward pass, so that `gradients` are those of the whole loss, and
+    decay to the update.
+(c) Order, as in Keras: penalty, accumulation, clipping, decay, step, average, constraint.
+"""
+
+import numpy as np
+
+from ..regularizers import EPSILON, OrthogonalRegularizer
+from ..store import aligned
+
+STATES = ("state0", "state1", "state2")
+RULE = np.dtype([("l1", "f8"), ("l2", "f8"), ("decay", "f8"), ("values", np.uintp)])  # fnn_rule
+PENALTY, DECAY = 1, 2  # FNN_RULE_*
+
+
+class Update:
+    """Emits the part of a program behind the gradients, and hands rules to the kernels that fuse it."""
+
+    def __init__(self, lowerer):
+        self.lo, self.pl, self.trainer = lowerer, lowerer.pl, lowerer.trainer
+        self.variables = self.trainer.trainable
+        self.rules = {v: self.trainer.rule(v) for v in self.variables} if self.pl.training else {}
+        self.orthogonal = [v for v in self.rules if isinstance(v.regularizer, OrthogonalRegularizer)]
+
+    def fuses(self, node):
+        """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`."""
+        if self.pl.fused and any(v in self.orthogonal for v in node.variables.values()):
+            self.lo.vectors.update(v for v in node.variables.values() if v in self.rules)
+            return False
+        return self.pl.fused
+
+    def rules_of(self, variables, items):
+        """For a kernel that fuses the optimizer: its fnn_rule array (None: not needed)."""
+        rows = [self.rules.get(v, (0.0, 0.0, 0.0)) for v in variables]
+        if not any(map(any, rows)):
+            return None
+        array = np.zeros(len(rows), RULE)
+        for i, (l1, l2, decay) in enumerate(rows):
+            values = self.values(items) if l1 or l2 else 0
+            array[i] = l1, l2, decay, values
+        return self.pl.keep(array)
+
+    def values(self, items):
+        """The address of so many parts of a penalty, which the executor will add to the loss."""
+        parts = np.zeros(items)
+        self.pl.kept.append(parts)
+        if not self.pl.separate:  # there the trainer computes penalties, once a step
+            self.pl.penalties.append((parts.ctypes.data, items))
+        return parts.ctypes.data
+
+    def blocks(self, variables):
+        """``(where, number)`` of the runs of theta that hold the variables."""
+        numbers = {v: i for i, v in enumerate(self.variables)}
+        found = self.pl.store.blocks(variables, numbers)
+        return self.pl.keep(found), len(found)
+
+    def weights(self, mode):
+        return [(("w", n), mode, False) for n in self.lo.nodes if n.variables]
+
+    # -- operations -------------------------------------------------------------------------------------------
+    def emit(self):
+        pl, trainer = self.pl, self.trainer
+        left = [v for v in self.variables if v in self.lo.vectors] if pl.fused else self.variables
+        manual = pl.what == "manual"
+        if left and pl.chunked:
+            self.reduce_slots(left)
+        if left:
+            self.emit_rules(left, PENALTY if manual else PENALTY | DECAY)
+        pl.part("update")
+        if trainer.optimizer_row is None:
+            return
+        if left:
+            self.step(left, manual)
+        if "average" in pl.store.flat:
+            where, items = self.blocks(self.variables)
+            clips = pl.clips
+            pl.emit("average", [where, pl.at("theta"), pl.at("average")],
+                    [clips.get("ema_overwrite_frequency") or 0, pl.accumulate], [clips["ema_momentum"]],
+                    split="flat", items=items, reduces=True,
+                    access=[("average", "w", True), *self.weights("w")])  # fmt: skip
+        for variable in self.variables:
+            if variable.constraint is not None:
+                self.constrain(variable, variable.constraint)
+
+    def reduce_slots(self, variables):
+        pl = self.pl
+        whole = {v for n in self.lo.nodes if n.kind == "batch_norm" for v in n.variables.values()}
+        self.lo.slots()
+        where, items = self.blocks([v for v in variables if v not in whole])
+        pl.emit("reduce_slots", [where, pl.at("grad"), pl.keep(pl.slot_memory)], [pl.slots, pl.store.size, pl.chunk],
+                split="flat", items=items, reduces=True, access=[("grad", "w", not whole)])  # fmt: skip
+
+    def emit_rules(self, variables, what):
+        """Penalty or decay, or both, for variables whose gradients are in memory."""
+        pl, rows = self.pl, [self.rules[v] for v in self.variables]
+        if what & PENALTY:
+            for variable in variables:
+                if variable in self.orthogonal:
+                    self.penalise_angles(variable)
+        active = [(l1 or l2) and what & PENALTY or decay and what & DECAY for l1, l2, decay in rows]
+        if not any(on and v in variables for v, on in zip(self.variables, active, strict=True)):
+            return
+        array = np.array([(*row, 0) for row in rows], RULE)
+        where, items = self.blocks(variables)
+        values = ("address", self.values(items)) if what & PENALTY else None
+        pl.emit("rules", [where, pl.at("theta"), pl.at("grad"), pl.keep(array), values], [what, pl.accumulate],
+                split="flat", items=items, reduces=True,
+                access=[("grad", "w", True), *self.weights("w" if what & DECAY else "r")])  # fmt: skip
+
+    def step(self, variables, manual):
+        """Accumulation, clipping and the optimizer."""
+        pl = self.pl
+        where, items = self.blocks(variables)
+        flat = dict(split="flat", items=items, reduces=True)
+        if manual:
+            self.emit_rules(variables, DECAY)
+        if pl.accumulate > 1:
+            pl.emit("accumulate", [where, pl.at("grad"), pl.at("accumulated")], [pl.accumulate],
+                    access=[("grad", "w", True)], **flat)  # fmt: skip
+        scale = None
+        norms = [float(pl.clips.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
+        if any(norms):
+            partial, factors = np.zeros(items), np.zeros(len(variables))
+            at, scale = pl.keep(partial), pl.keep(factors)
+            pl.emit("norm_partials", [where, pl.at("grad"), at],
+                    access=[("grad", "r", True), ("norms", "w", True)], **flat)  # fmt: skip
+            pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one", items=1,
+                    access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
+        pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [pl.accumulate],
+                [float(pl.clips.get("clipvalue") or 0)], [("update", self.trainer.optimizer_row[0])],
+                access=[("grad", "r", True), ("scale", "r", False), *self.weights("w")], **flat)  # fmt: skip
+
+    def penalise_angles(self, variable):
+        """The orthogonal penalty: its rows or columns side by side in memory of their own, then each with each."""
+        pl, rule, place = self.pl, variable.regularizer, self.pl.store.places[variable]
+        by_column = rule.mode == "columns"
+        length, count = variable.shape if by_column else variable.shape[::-1]
+        stride = -(-length // pl.panel) * pl.panel
+        memory = [aligned(size * pl.itemsize, i) for i, size in enumerate((count * stride, count, count * stride))]
+        unit, inverse, sums = (pl.keep(m) for m in memory)
+        sizes, key = [length, stride, place.rows, int(by_column), count], ("angles", variable)
+        pl.emit("orthogonal_load", [pl.at("theta", place.off), unit, inverse], sizes, [EPSILON], split="flat",
+                items=count, reduces=True, access=[(key, "w", True), *self.weights("r")])  # fmt: skip
+        pl.emit("orthogonal_add",
+                [pl.at("grad", place.off), unit, inverse, sums, ("address", self.values(count))], sizes,
+                [EPSILON, rule.factor * 2 / (count * (count - 1))], split="flat", items=count, reduces=True,
+                access=[(key, "r", False), ("grad", "w", False)])  # fmt: skip
+
+    def constrain(self, variable, rule):
+        pl, place = self.pl, self.pl.store.places[variable]
+        flat = dict(split="flat", reduces=True, access=self.weights("w"))
+        numbers = [*(rule.numbers or (0.0, 0.0, 0.0)), EPSILON, float(rule.numbers is None)]
+        axes = None if rule.numbers is None else rule.axes(len(variable.shape))
+        if axes is None or place.role == "kernel" and axes == (0,):
+            first = place.off + (place.inputs * pl.panel if place.role == "bias" else 0)
+            rows = place.inputs if place.role == "kernel" else 1
+            pl.emit("constrain_units", [pl.at("theta", first)], [place.rows, rows], numbers, items=place.panels,
+                    **flat)  # fmt: skip
+            return
+        members = np.moveaxis(pl.store.offsets(variable), axes, range(-len(axes), 0))
+        size = int(np.prod([variable.shape[a] for a in axes]))
+        members = np.ascontiguousarray(members.reshape(-1, size), np.int64)
+        pl.emit("constrain_groups", [pl.at("theta"), pl.keep(members)], [size], numbers, items=len(members),
+                **flat)  # fmt: skip

@@ -1,0 +1,206 @@
+"""Penalties on weights, under Keras' names and with Keras' factors.
+
+A layer takes them as ``kernel_regularizer=`` and the like. The value of the penalty is part of the
+loss that `fit` and `evaluate` report, its gradient part of the gradient, before any clipping. A
+frozen layer has neither, as in Keras. ``Model.compile(weight_decay=...)`` is the other convention,
+half of λ times the sum of squares over all weight matrices.
+"""
+
+import numpy as np
+
+from ._checks import Registry, module_attributes, number, one_of
+from ._config import Configurable, is_description
+
+_registry = Registry("regularizer")
+EPSILON = 1e-7  # keras.config.epsilon(): the least norm that a row is divided by
+
+
+class Regularizer(Configurable):
+    """Base of the penalties on weights.
+
+    Attributes
+    ----------
+    l1, l2 : float
+        The kernels' gradient is ``l1 * sign(w) + 2 * l2 * w``.
+    """
+
+    l1 = l2 = 0.0
+
+    def __call__(self, w):
+        """The penalty on an array.
+
+        Parameters
+        ----------
+        w : array_like
+
+        Returns
+        -------
+        float
+        """
+        w, value = np.asarray(w), 0.0
+        if self.l1:
+            value += self.l1 * float(np.sum(np.abs(w), dtype=np.float64))
+        if self.l2:
+            value += self.l2 * float(np.sum(np.square(w, dtype=np.float64)))
+        return value
+
+    def check(self, name, shape):
+        """ValueError if weights of a shape cannot have this penalty."""
+
+
+class L1(Regularizer):
+    """``l1 * sum(|w|)``: makes weights small and many of them zero, or nearly so.
+
+    Parameters
+    ----------
+    l1 : float
+        At least 0.
+
+    Examples
+    --------
+    >>> fastnn.regularizers.L1(0.5)([1.0, -3.0])
+    2.0
+    """
+
+    def __init__(self, l1=0.01):
+        self.l1 = number("l1", 0.01 if l1 is None else l1, 0)
+
+
+class L2(Regularizer):
+    """``l2 * sum(w²)``, whose gradient is ``2 * l2 * w``: no factor of one half, as in Keras.
+
+    Parameters
+    ----------
+    l2 : float
+        At least 0. PyTorch's ``weight_decay=λ`` is ``L2(λ / 2)``.
+
+    Examples
+    --------
+    >>> fastnn.regularizers.L2(0.5)([1.0, -3.0])
+    5.0
+    """
+
+    def __init__(self, l2=0.01):
+        self.l2 = number("l2", 0.01 if l2 is None else l2, 0)
+
+
+class L1L2(Regularizer):
+    """``l1 * sum(|w|) + l2 * sum(w²)``.
+
+    The name ``"l1_l2"`` in place of an object means 0.01 for both, as Keras documents it.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        At least 0.
+
+    Examples
+    --------
+    >>> fastnn.regularizers.L1L2(l1=0.5, l2=0.5)([1.0, -3.0])
+    7.0
+    """
+
+    by_name = {"l1": 0.01, "l2": 0.01}
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1 = number("l1", 0.0 if l1 is None else l1, 0)
+        self.l2 = number("l2", 0.0 if l2 is None else l2, 0)
+
+
+class OrthogonalRegularizer(Regularizer):
+    r"""Pulls the rows or columns of a matrix towards right angles.
+
+    :math:`factor \cdot \frac{2}{n (n - 1)} \sum_{i<j} |\hat r_i \cdot \hat r_j|`, with
+    :math:`\hat r_i` the rows of unit length.
+
+    Parameters
+    ----------
+    factor : float
+        At least 0.
+    mode : {"rows", "columns"}
+
+    Notes
+    -----
+    A step compares each row with each other one: much more work than the layer itself for a small
+    batch, and a layer with it leaves the fused update.
+
+    Examples
+    --------
+    >>> penalty = fastnn.regularizers.OrthogonalRegularizer(0.5)
+    >>> penalty([[2.0, 0.0], [0.0, 3.0]]), penalty([[2.0, 0.0], [3.0, 0.0]])
+    (0.0, 0.5)
+    """
+
+    def __init__(self, factor=0.01, mode="rows"):
+        self.factor = number("factor", factor, 0)
+        self.mode = one_of("mode", mode, ("rows", "columns"))
+
+    def __call__(self, w):
+        w = np.asarray(w, np.float64)
+        self.check("w", w.shape)
+        rows = w if self.mode == "rows" else w.T
+        rows = rows / np.maximum(np.sqrt(np.sum(rows**2, axis=1, keepdims=True)), EPSILON)
+        sizes, n = np.abs(rows @ rows.T), len(rows)
+        return float(self.factor * (np.sum(sizes) - np.trace(sizes)) / (n * (n - 1)))
+
+    def check(self, name, shape):
+        if len(shape) != 2 or shape[self.mode == "columns"] < 2:
+            raise ValueError(
+                f"{name}: expected a matrix of at least two {self.mode} for"
+                f" OrthogonalRegularizer, got shape {tuple(shape)}"
+            )
+
+
+def get(identifier):
+    """The regularizer for a name in any case, a description, an object, a class or None.
+
+    Returns
+    -------
+    Regularizer or None
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For a function or class of your own: the kernels need a gradient, which only the classes here have.
+
+    Examples
+    --------
+    >>> fastnn.regularizers.get("l2").l2
+    0.01
+    """
+    if identifier is None or type(identifier) in KNOWN:
+        return identifier
+    if isinstance(identifier, str):
+        found = _registry.find(identifier)
+        return found(**getattr(found, "by_name", {}))
+    if is_description(identifier):
+        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
+    if identifier in KNOWN:
+        return identifier()
+    raise TypeError(
+        f"regularizer: expected a name, L1, L2, L1L2 or OrthogonalRegularizer, got {identifier!r}"
+    )
+
+
+def activity(name, identifier):
+    """`get` for ``activity_regularizer=``; ValueError for one that is not a sum over elements."""
+    found = get(identifier)
+    if isinstance(found, OrthogonalRegularizer):
+        raise ValueError(f"{name}: expected L1, L2 or L1L2 for what a layer puts out, got {found}")
+    return found
+
+
+def names():
+    """Names of the regularizers, as classes; any case is found."""
+    return _registry.names()
+
+
+KNOWN = (L1, L2, L1L2, OrthogonalRegularizer)
+l1, l2, l1_l2 = L1, L2, L1L2
+orthogonal_regularizer = OrthogonalRegularizer
+_registry.add_classes({c.__name__: c for c in KNOWN}, Regularizer)
+__all__ = ["Regularizer", "get", "names", "l1", "l2", "l1_l2", "orthogonal_regularizer"]
+__all__.extend(names())
+__getattr__, __dir__ = module_attributes(__name__, __all__)
