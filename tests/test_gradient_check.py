@@ -7,7 +7,6 @@ from test_layer_gradients import BODIES, model_of
 import fastnn
 from fastnn import layers
 
-
 LOSSES = [
     "MeanSquaredError",
     "Huber",
