@@ -107,6 +107,7 @@ def recipe(seed, can=frozenset()):
     layers += out
     if optimizer["name"] == "Lion":
         layers = [layer for layer in layers if layer[0] != "BatchNormalization"]
+    layers = _without_constants(layers)
     options = {"reduction": d.of(*["sum_over_batch_size"] * 5, "sum", "mean", "mean_with_sample_weight")}
     if output == "logits":
         options["from_logits"] = True
@@ -127,6 +128,27 @@ def recipe(seed, can=frozenset()):
         "targets": targets, "optimizer": optimizer, "weights": weights, "batch": batch, "last": last,
         "zeros": d.chance(0.25),
     }  # fmt: skip
+
+
+STRAIGHT = ("Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise", "ActivityRegularization", "Rescaling",
+            "Reshape", "Flatten")  # fmt: skip
+
+
+def _without_constants(layers):
+    """`layers` without the biases and centers that a batch normalisation further on subtracts again: (d) above."""
+    found, vanishes = [], False
+    for name, options in reversed(layers):
+        if name == "Dense" and options.get("activation", "linear") != "linear":
+            vanishes = False
+        elif name == "Dense" and vanishes:
+            options = {**options, "use_bias": False}
+        elif name.endswith("Normalization") and name != "Normalization":
+            options = {**options, "center": False} if vanishes else options
+            vanishes = name == "BatchNormalization"
+        elif name not in ("Dense", "Normalization", *STRAIGHT):
+            vanishes = False
+        found.append((name, options))
+    return found[::-1]
 
 
 def _entrance(d, shape):
@@ -178,7 +200,6 @@ def _block(d, can):
     place = d.of("no", "no", "before", "after")
     if place == "before":
         norm = _norm(d)
-        dense["use_bias"] &= norm[0] != "BatchNormalization"
         after = after or ([("Activation", {"activation": activation})] if activation else [])
         found = [("Dense", dense), norm, *after]
     else:
