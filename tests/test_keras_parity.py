@@ -27,7 +27,7 @@ def test_fifty_recipes():
         if faults:
             failed.append(keras_recipes.report(plan, faults))
     print(f"{ran - len(failed)} of {ran} recipes agree with Keras {keras.__version__}")
-    assert ran == COUNT == 50
+    assert ran == COUNT == 50 and len(keras_recipes.compare.not_finite) <= 1
     assert not failed, "\n".join(failed)
 
 
