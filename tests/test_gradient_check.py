@@ -146,6 +146,20 @@ def test_losses_reductions_and_weights(loss, weighted, reduction):
     assert check.passed, str(check)
 
 
+@pytest.mark.skipif(not hasattr(fastnn, "regularizers"), reason="no penalties on weights yet")
+def test_penalties_count_and_constraints_do_not():
+    x, y = data()
+    l1l2 = lambda: fastnn.regularizers.L1L2(0.1, 0.2)  # noqa: E731
+    stack = [
+        layers.Dense(6, "tanh", kernel_regularizer=l1l2(), kernel_constraint=fastnn.constraints.MaxNorm(0.5)),
+        layers.Dense(3, bias_regularizer=l1l2()),
+    ]
+    model = fastnn.Sequential([fastnn.Input((5,)), *stack])
+    model.compile(fastnn.Adam(0.01, clipnorm=0.1, weight_decay=0.1, use_ema=True), "mse", weight_decay=0.3)
+    check = model.check_gradients(x, y)
+    assert check.passed, str(check)
+
+
 def test_it_leaves_no_trace():
     """Training goes on bit for bit as if nothing had been looked at."""
     x, y = data(32, dtype="float32")
