@@ -75,11 +75,13 @@ class Variable:
         self._store = None
 
     def __getstate__(self):
-        return self.numpy(), self.name, self.trainable, self.layout
+        return self.numpy(), {n: getattr(self, n) for n in self.__slots__ if n[0] != "_"}
 
     def __setstate__(self, state):
-        self._value, self.name, self.trainable, self.layout = state
+        self._value, rest = state
         self._store = None
+        for name, value in rest.items():
+            setattr(self, name, value)
 
     def __array__(self, dtype=None, copy=None):
         value = self.numpy()
