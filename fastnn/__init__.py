@@ -23,8 +23,12 @@ _MODULES = (
 )
 _NAMES = {
     "Adam": "optimizers",
-    "Input": "layers",
     "SGD": "optimizers",
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Optimizer": "optimizers",
     "Sequential": "models",
     "check_gradient": "diagnostics",
     "isa": "_core.kernels",
@@ -52,9 +56,15 @@ def _find(name):
 
     if name in _MODULES:
         return import_module(f"fastnn.{name}")
-    return getattr(import_module(f"fastnn.{_NAMES[name]}"), name)
+    return getattr(import_module(f"fastnn.{_NAMES.get(name, 'optimizers')}"), name)
+
+
+def _optimizers():
+    from . import optimizers
+
+    return optimizers.names()
 
 
 __all__ = ["__version__", "get_include"]
 __all__.extend([*_MODULES, *_NAMES])
-__getattr__, __dir__ = _attributes(__name__, __all__, _find)
+__getattr__, __dir__ = _attributes(__name__, __all__, _find, _optimizers)

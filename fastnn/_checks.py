@@ -148,8 +148,10 @@ def shape_of(name, value):
     return tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
 
 
-def module_attributes(module, names, find=None):
+def module_attributes(module, names, find=None, more=lambda: ()):
     """``__getattr__`` and ``__dir__`` of a module: lazy names by `find`, "did you mean" for others.
+
+    `more()` are further names for `find`, which it costs an import to know.
 
     ``from module import nmae`` drops the message of an AttributeError, so there, and only there, it
     is an ImportError.
@@ -161,15 +163,16 @@ def module_attributes(module, names, find=None):
             value = find(name)
             setattr(sys.modules[module], name, value)
             return value
-        message = f"module {module!r} has no attribute {name!r}.{'' if name[:2] == '__' else suggest(name, names)}"
+        others = () if name[:1] == "_" else more()
+        if name in others:
+            return find(name)
+        meant = "" if name[:2] == "__" else suggest(name, [*names, *others])
         if _is_from_import(sys._getframe(1)):
-            raise ImportError(
-                f"cannot import name {name!r} from {module!r}.{suggest(name, names)}", name=module
-            )
-        raise AttributeError(message)
+            raise ImportError(f"cannot import name {name!r} from {module!r}.{meant}", name=module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}.{meant}")
 
     def __dir__():
-        return sorted({*vars(sys.modules[module]), *names})
+        return sorted({*vars(sys.modules[module]), *names, *more()})
 
     return __getattr__, __dir__
 

@@ -7,9 +7,11 @@ are beside it.
 
 from math import inf
 
+import numpy as np
+
 from fastnn._core.kernels import activation_rows
 
-from ._checks import Registry, module_attributes, number, unknown_keyword
+from ._checks import Registry, integer, module_attributes, number, unknown_keyword
 from ._config import Configurable, is_description
 
 ROW_WISE = ("softmax", "log_softmax")
@@ -48,7 +50,7 @@ class ActivationFunction(Configurable):
         ----------
         x : array_like
         *values, **parameters : float
-            In the order of `defaults`, which is Keras', or by name.
+            In the order of `defaults`, which is Keras', or by name. Of softmax and log_softmax: `axis`, -1.
 
         Returns
         -------
@@ -56,14 +58,17 @@ class ActivationFunction(Configurable):
         """
         from . import ops
 
-        if len(values) > len(self.defaults):
-            raise TypeError(
-                f"{self.__name__}: expected x and at most {len(self.defaults)} parameters, got {len(values)}"
-            )
-        for key, value in zip(self.defaults, values, strict=False):
+        order = ["axis"] if self.row in ROW_WISE else list(self.defaults)
+        if len(values) > len(order):
+            raise TypeError(f"{self.__name__}: expected x and at most {len(order)} parameters, got {len(values)}")
+        for key, value in zip(order, values, strict=False):
             if key in parameters:
                 raise TypeError(f"{self.__name__}: got two values for {key}")
             parameters[key] = value
+        if self.row in ROW_WISE:
+            axis = integer("axis", parameters.pop("axis", -1))
+            self.using(**parameters)  # no other parameter
+            return np.moveaxis(getattr(ops, self.row)(np.moveaxis(np.asarray(x), axis, -1)), -1, axis)
         function = self.using(**parameters) if parameters else self
         return getattr(ops, self.__name__)(x, **function.values)
 
@@ -185,6 +190,16 @@ def names():
     return _registry.names()
 
 
-__all__ = ["ActivationFunction", "get", "names"]
+def serialize(activation):
+    """The name of an activation, or its description if it has parameters; `deserialize` and `get` take both."""
+    return activation.describe()
+
+
+def deserialize(config):
+    """The activation that `serialize` described."""
+    return get(config)
+
+
+__all__ = ["ActivationFunction", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)

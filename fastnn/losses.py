@@ -9,8 +9,8 @@ from math import inf
 
 import numpy as np
 
-from ._checks import Registry, integer, module_attributes, number, one_of, refuse_keywords
-from ._config import CoreRow, is_description, snake_case
+from ._checks import Registry, integer, module_attributes, number, one_of, own_keywords, refuse_keywords
+from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
 
 _registry = Registry("loss")
@@ -27,6 +27,8 @@ class Loss(CoreRow):
         What is minimised: the mean over the batch (the first two), the mean by weights, or the sum.
         "none" is for calls of the object.
     name : str, optional
+    dtype : {"float32", "float64"}, optional
+        Of calls of the object; default: that of `y_pred`. A model computes in its own.
 
     Attributes
     ----------
@@ -43,10 +45,11 @@ class Loss(CoreRow):
     logits_row = through = None
     from_logits = False
 
-    def __init__(self, *, reduction="sum_over_batch_size", name=None, **kwargs):
+    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs):
         refuse_keywords(type(self), kwargs)
         self.reduction = one_of("reduction", "none" if reduction is None else reduction, REDUCTIONS)
         self.name = name or snake_case(type(self).__name__)
+        self.dtype = None if dtype is None else float_dtype(dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of arrays.
@@ -80,7 +83,7 @@ class Loss(CoreRow):
         """The loss of each row, and whether it counts."""
         from . import ops
 
-        y_pred = np.asarray(y_pred)
+        y_pred = np.asarray(y_pred, self.dtype)
         y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
         y_true = np.asarray(y_true)
         if self.target == "labels":
@@ -415,18 +418,38 @@ def names():
     return _registry.names()
 
 
+def serialize(loss):
+    """The description of a loss, which `deserialize` and `get` take."""
+    return loss.describe()
+
+
+def deserialize(config):
+    """The loss that `serialize` described."""
+    return get(config)
+
+
 def _function(cls):
-    def function(y_true, y_pred, **kwargs):
+    order = [n for n in own_keywords(cls) if n not in ("reduction", "name", "dtype")]
+
+    def function(y_true, y_pred, *values, **kwargs):
+        if len(values) > len(order):
+            raise TypeError(
+                f"{function.__name__}: expected y_true, y_pred and at most {len(order)} parameters, got {len(values)}"
+            )
+        for name, value in zip(order, values, strict=False):
+            if name in kwargs:
+                raise TypeError(f"{function.__name__}: got two values for {name}")
+            kwargs[name] = value
         return cls(reduction="none", **kwargs)(y_true, y_pred)
 
-    function.__doc__ = f"The loss of each row; arguments as of `{cls.__name__}`."
+    function.__doc__ = f"The loss of each row; parameters, by place or by name, as of `{cls.__name__}`."
     function.__name__ = function.__qualname__ = snake_case(cls.__name__)
     function.loss_class = cls
     return function
 
 
 _registry.add_classes(globals(), Loss)
-__all__ = ["Loss", "PythonLoss", "get", "names"]
+__all__ = ["Loss", "PythonLoss", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
 for _name in names():
     _made = _function(globals()[_name])

@@ -191,7 +191,7 @@ class CategoricalCrossentropy(_Crossentropy):
     row, logits_row = "crossentropy", "softmax_crossentropy"
 
 
-class SparseCategoricalCrossentropy(_Crossentropy):
+class SparseCategoricalCrossentropy(Metric):
     """Mean of the cross-entropy of class numbers.
 
     Parameters
@@ -201,10 +201,14 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """
 
     row, logits_row, params = "sparse_crossentropy", "sparse_softmax_crossentropy", (inf,)
+    better = "down"
 
     def __init__(self, name=None, from_logits=False, **kwargs):
-        Metric.__init__(self, name=name, **kwargs)
+        super().__init__(name=name, **kwargs)
         self.from_logits = bool(from_logits)
+
+    def for_core(self):
+        return (self.logits_row if self.from_logits else self.row), self.params, self.target
 
 
 class Accuracy(Metric):
@@ -302,6 +306,11 @@ class _Count(_Confusion):
     def __init__(self, thresholds=None, name=None, **kwargs):
         super().__init__(thresholds, None, name, **kwargs)
 
+    def get_config(self):
+        config = super().get_config()
+        del config["class_id"]
+        return config
+
 
 class TruePositives(_Count):
     """Number of outputs above the threshold whose target is 1."""
@@ -387,6 +396,11 @@ class F1Score(FBetaScore):
     def __init__(self, average=None, threshold=None, name="f1_score", **kwargs):
         super().__init__(average, 1.0, threshold, name, **kwargs)
 
+    def get_config(self):
+        config = super().get_config()
+        del config["beta"]
+        return config
+
 
 class R2Score(Metric):
     """1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
@@ -395,13 +409,17 @@ class R2Score(Metric):
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average"}
         How outputs are put together.
+    num_regressors : int
+        p inputs of the model, to adjust the score by: 1 − (1 − R²) (n − 1) / (n − p − 1); 0 does not. As in Keras n is
+        the number of targets, so of samples times outputs; with too few of them nothing is adjusted.
     name : str, optional
     """
 
     row = "squares"
 
-    def __init__(self, class_aggregation="uniform_average", name=None, **kwargs):
+    def __init__(self, class_aggregation="uniform_average", num_regressors=0, name=None, **kwargs):
         super().__init__(name=name, **kwargs)
+        self.num_regressors = integer("num_regressors", num_regressors, 0)
         kinds = ("uniform_average", "variance_weighted_average")
         self.class_aggregation = one_of("class_aggregation", class_aggregation, kinds)
 
@@ -411,9 +429,10 @@ class R2Score(Metric):
             spread = square - total * (total / count)
             score = 1 - residual / spread
         score = np.where(np.isinf(score), 0.0, score)
-        if self.class_aggregation == "uniform_average":
-            return float(np.mean(score))
-        return float(np.sum(spread * score) / np.sum(spread))
+        weights = None if self.class_aggregation == "uniform_average" else spread
+        n, score = float(np.sum(count)), float(np.average(score, weights=weights))
+        freedom = n - self.num_regressors - 1
+        return score if not self.num_regressors or freedom < 1 else 1 - (1 - score) * (n - 1) / freedom
 
 
 class AUC(Metric):
@@ -475,6 +494,89 @@ class AUC(Metric):
         return float(np.sum((x[:-1] - x[1:]) * heights))
 
 
+class _AtThreshold(Metric):
+    """The best of one rate where another is at least what was asked for, over evenly spaced thresholds."""
+
+    row, wanted, given = "histogram", None, None
+
+    def ask(self, least, num_thresholds):
+        setattr(self, self.given, number(self.given, least, 0, 1))
+        self.num_thresholds = integer("num_thresholds", num_thresholds, 2)
+
+    @property
+    def params(self):
+        return float(self.num_thresholds), 0.0
+
+    def result(self, sums, n):
+        tp, fp = np.cumsum(sums[::-1], axis=0)[::-1].T  # of each threshold
+        rates = {
+            "precision": _ratio(tp, tp + fp),
+            "recall": _ratio(tp, tp[0]),
+            "specificity": _ratio(fp[0] - fp, fp[0]),
+        }
+        rates["sensitivity"] = rates["recall"]
+        enough = rates[self.given] >= getattr(self, self.given)
+        return float(np.max(rates[self.wanted], where=enough, initial=0.0))
+
+
+class PrecisionAtRecall(_AtThreshold):
+    """The largest precision at a threshold where the recall is at least `recall`; 0 if there is none.
+
+    Parameters
+    ----------
+    recall : float
+        0 to 1.
+    num_thresholds : int
+        At least 2, spaced evenly from 0 to 1.
+    name : str, optional
+    """
+
+    wanted, given = "precision", "recall"
+
+    def __init__(self, recall, num_thresholds=200, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ask(recall, num_thresholds)
+
+
+class RecallAtPrecision(_AtThreshold):
+    """The largest recall at a threshold where the precision is at least `precision`; 0 if none.
+
+    Parameters as of `PrecisionAtRecall`.
+    """
+
+    wanted, given = "recall", "precision"
+
+    def __init__(self, precision, num_thresholds=200, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ask(precision, num_thresholds)
+
+
+class SensitivityAtSpecificity(_AtThreshold):
+    """The largest tp / (tp + fn) at a threshold where tn / (tn + fp) is at least `specificity`; 0 if none.
+
+    Parameters as of `PrecisionAtRecall`.
+    """
+
+    wanted, given = "sensitivity", "specificity"
+
+    def __init__(self, specificity, num_thresholds=200, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ask(specificity, num_thresholds)
+
+
+class SpecificityAtSensitivity(_AtThreshold):
+    """The largest tn / (tn + fp) at a threshold where tp / (tp + fn) is at least `sensitivity`; 0 if none.
+
+    Parameters as of `PrecisionAtRecall`.
+    """
+
+    wanted, given = "specificity", "sensitivity"
+
+    def __init__(self, sensitivity, num_thresholds=200, name=None, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.ask(sensitivity, num_thresholds)
+
+
 def _ratio(a, b):
     """a / b, and 0 where b is 0."""
     with np.errstate(all="ignore"):
@@ -532,7 +634,9 @@ def get(identifier):
     if isinstance(identifier, losses.Loss):
         return _LossMetric(identifier)
     if hasattr(identifier, "loss_class"):
-        return _LossMetric(identifier.loss_class())
+        return _LossMetric(identifier.loss_class(), identifier.__name__)
+    if hasattr(identifier, "metric_class"):
+        return identifier.metric_class()
     if isinstance(identifier, str):
         return _by_name(identifier)
     if is_description(identifier):
@@ -591,7 +695,55 @@ def names():
     return _registry.names()
 
 
+def serialize(metric):
+    """The description of a metric, which `deserialize` and `get` take."""
+    return metric.describe()
+
+
+def deserialize(config):
+    """The metric that `serialize` described."""
+    return get(config)
+
+
+def _accuracy(cls):
+    def function(y_true, y_pred, **kwargs):
+        from . import ops
+
+        metric = cls(**kwargs)
+        parameters = dict(zip(metric.parameters, metric.params, strict=True))
+        y_pred = np.asarray(y_pred)
+        y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
+        rows = y_pred.reshape(-1, y_pred.shape[-1])
+        if metric.target == "labels":
+            targets = np.asarray(y_true, np.int64).reshape(len(rows), 1)
+        else:
+            targets = np.asarray(y_true, y_pred.dtype).reshape(rows.shape)
+        values = [  # one by one: a metric of the kernels is a mean
+            ops.metric(metric.row, targets[i : i + 1], rows[i : i + 1], 1, **parameters) for i in range(len(rows))
+        ]
+        return np.array(values, y_pred.dtype).reshape(y_pred.shape[:-1])
+
+    function.__doc__ = f"""The metric of each row; parameters as of `{cls.__name__}`."""
+    function.__name__ = function.__qualname__ = snake_case(cls.__name__)
+    function.metric_class = cls
+    return function
+
+
 _registry.add_classes(globals(), Metric)
-__all__ = ["Metric", "PythonMetric", "get", "names"]
+__all__ = ["Metric", "PythonMetric", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
+for _class in (
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+):
+    _made = _accuracy(_class)
+    globals()[_made.__name__] = _made
+    __all__.append(_made.__name__)
+for _name in losses.__all__:  # every loss is a metric, also as a function
+    if hasattr(getattr(losses, _name), "loss_class"):
+        globals()[_name] = getattr(losses, _name)
+        __all__.append(_name)
 __getattr__, __dir__ = module_attributes(__name__, __all__)

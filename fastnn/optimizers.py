@@ -588,7 +588,17 @@ def names():
     return _registry.names()
 
 
+def serialize(optimizer):
+    """The description of an optimizer, which `deserialize` and `get` take."""
+    return optimizer.describe()
+
+
+def deserialize(config):
+    """The optimizer that `serialize` described."""
+    return get(config)
+
+
 _registry.add_classes(globals(), Optimizer)
-__all__ = ["Optimizer", "schedules", "get", "names"]
+__all__ = ["Optimizer", "schedules", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)
