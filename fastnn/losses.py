@@ -9,7 +9,15 @@ from math import inf
 
 import numpy as np
 
-from ._checks import Registry, integer, module_attributes, number, one_of, own_keywords, refuse_keywords
+from ._checks import (
+    Registry,
+    integer,
+    module_attributes,
+    number,
+    one_of,
+    own_keywords,
+    refuse_keywords,
+)
 from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
 

@@ -1,6 +1,8 @@
 """Names, defaults, values, descriptions and errors of penalties, constraints and the optimizers' common arguments."""
 
+import copy
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -131,6 +133,34 @@ def test_a_saved_model_has_them(tmp_path):
     for model in models:
         model.engine().finalize()
     np.testing.assert_array_equal(models[0].get_weights()[0], models[1].get_weights()[0])
+
+
+def test_a_copy_has_them():
+    rules = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm"}
+    model = fastnn.Sequential([layers.Dense(1, input_shape=(1,), kernel_initializer="ones", **rules)])
+    optimizer = optimizers.SGD(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay([model.layers[0].bias])
+    model.compile(optimizer, "mse")
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        kernel, bias = twin.weights
+        assert kernel.regularizer.l2 == 0.01
+        assert kernel.constraint.max_value == 2
+        assert (twin.optimizer.decay_of(kernel), twin.optimizer.decay_of(bias)) == (0.1, 0.0)
+
+
+def test_gradients_of_penalties_by_differences():
+    """Of the very path of training."""
+    rules = {"kernel_regularizer": "l1_l2", "bias_regularizer": "l2", "kernel_constraint": "non_neg"}
+    stack = [layers.Dense(6, "tanh", **rules, activity_regularizer="l2"),
+             layers.Dense(5, kernel_regularizer=regularizers.OrthogonalRegularizer(0.3)),
+             layers.BatchNormalization(gamma_regularizer="l1"),
+             layers.PReLU("ones", alpha_regularizer="l2")]  # fmt: skip
+    model = fastnn.Sequential([fastnn.Input((4,)), *stack, layers.Maxout(3, **rules)], weight_decay=0.5)
+    model.compile(optimizers.AdamW(clipnorm=0.1), "mse", seed=0)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.2, 1, w.shape) * rng.choice([-1, 1], w.shape) for w in model.get_weights()])
+    stack[2].moving_variance.assign(np.ones(5))
+    assert model.check_gradients(rng.normal(size=(9, 4)), rng.normal(size=(9, 3))).passed
 
 
 @pytest.mark.parametrize("name", optimizers.names())

@@ -56,6 +56,14 @@ def tiny(value=None):
 # --- exact resume ---------------------------------------------------------------------------------
 
 SCHEDULE = optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+
+
+def partly_decayed():
+    optimizer = optimizers.AdamW(0.05, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta"])
+    return optimizer
+
+
 OPTIMIZERS = {
     "sgd": lambda: fastnn.SGD(0.05, momentum=0.9, nesterov=True),
     "adam": lambda: fastnn.Adam(SCHEDULE, clipnorm=1.0),
@@ -63,6 +71,7 @@ OPTIMIZERS = {
     "nadam": lambda: optimizers.Nadam(0.01, clipvalue=0.5),
     "adagrad": lambda: optimizers.Adagrad(0.05),
     "averaged": lambda: fastnn.Adam(0.05, use_ema=True, ema_momentum=0.5, weight_decay=0.1),
+    "partly decayed": lambda: partly_decayed(),
     "accumulated": lambda: fastnn.SGD(0.1, momentum=0.5, gradient_accumulation_steps=3),
 }
 HOW = {
@@ -90,6 +99,16 @@ def test_training_goes_on_bit_for_bit(optimizer, dtype, how, tmp_path):
     again = second.fit(X, LABELS, epochs=2, batch_size=16, verbose=0).history
     assert same(second, whole) and not same(first, whole)
     assert again == {name: values[2:] for name, values in history.items()}
+
+
+def test_weights_without_decay_come_back(tmp_path):
+    model = Sequential([Dense(2, input_shape=(3,)), Dense(2)])
+    optimizer = optimizers.SGD(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([model.layers[1].kernel])
+    model.compile(optimizer, "mse")
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert [again.optimizer.decay_of(v) for v in again.weights] == [0.5, 0.5, 0.0, 0.5]
 
 
 def test_a_rate_set_by_a_callback_comes_back(tmp_path):

@@ -102,7 +102,10 @@ def _compiled(model):
     loss = model.loss
     if isinstance(loss, losses.PythonLoss):
         loss = {"$function": configuration.function_name(loss.function, "loss")}
+    variables, pattern = model.optimizer._not_decayed
+    named = zip(model.weights, _names(model), strict=True)
     return {
+        "not_decayed": [[name for v, name in named if any(v is u for u in variables)], pattern and pattern.pattern],
         "optimizer": configuration.encode(model.optimizer, "optimizer"),
         "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
         "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
@@ -286,8 +289,13 @@ def _compile(model, config, tensors, custom):
     for kind, metric in how["metrics"]:
         metric = configuration.decode(metric, custom)
         asked.append((losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric)
+    own = dict(zip(_names(model), model.weights, strict=True))
+    optimizer = optimizers.get(configuration.decode(how["optimizer"], custom))
+    excluded, pattern = how["not_decayed"]
+    if excluded or pattern:
+        optimizer.exclude_from_weight_decay([own[n] for n in excluded], pattern)
     model.compile(
-        optimizers.get(configuration.decode(how["optimizer"], custom)),
+        optimizer,
         configuration.decode(how["loss"], custom),
         asked,
         seed=how["seed"],
@@ -295,7 +303,7 @@ def _compile(model, config, tensors, custom):
     model.epochs_done = _count("epochs_done", how["epochs_done"])
     if config["state"] is None:
         return
-    own, state = dict(zip(_names(model), model.weights, strict=True)), {}
+    state = {}
     engine = model.engine()
     expected = engine.get_state()
     if set(expected) != set(config["state"]):
