@@ -153,7 +153,7 @@ class Planner:
         program.core = executor.Executor(
             trainer.isa, self.dtype, self.ops, self.segments, bases, LIVE, where, trainer.optimizer_row,
             self.panel, self.chunk, self.slots, [a.ctypes.data for a in scratch],
-            (arenas, scratch, self.kept, self.store), self.penalties, self.accumulate,
+            (arenas, scratch, self.kept, self.store), tuple(self.penalties), self.accumulate,
         )  # fmt: skip
         program.arena, program.places = arenas[0], self.arena
         program.planner = self

@@ -98,11 +98,18 @@ def test_numpy_tables(name, isa):
             [[int(r[1], 16), int(r[2], 16)] for r in rows if r[0] == f"np.{dtype}"], dtype=bits
         ).reshape(-1, 2)
         x, expected = (np.ascontiguousarray(column).view(dtype) for column in pairs.T)
-        y = call_function(name, x, isa)
         nan = np.isnan(expected)
-        assert np.isnan(y[nan]).all()
-        assert len(y) > 0
-        np.testing.assert_array_max_ulp(y[~nan], expected[~nan], LIMIT[name])
+        whole = call_function(name, x, isa)
+        assert len(x) > 0
+        for offset in range(64):  # of bytes
+            raw = np.empty(x.nbytes + 128, np.uint8)
+            start = -raw.ctypes.data % 64 + offset
+            moved = raw[start : start + x.nbytes].view(dtype)
+            moved[:] = x
+            y = call_function(name, moved, isa)
+            assert np.isnan(y[nan]).all()
+            np.testing.assert_array_max_ulp(y[~nan], expected[~nan], LIMIT[name])
+            assert y.tobytes() == whole.tobytes()
 
 
 @each_target

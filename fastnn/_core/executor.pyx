@@ -278,7 +278,7 @@ cdef class Executor:
 
     def __cinit__(self, isa, dtype, list ops, list segments, list bases, tuple live, partials, optimizer,
                   ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep,
-                  list penalties=[], ptrdiff_t accumulate=1):
+                  tuple penalties=(), ptrdiff_t accumulate=1):
         cdef const k.fnn_table *table = k.table_of(isa)
         cdef int f64 = np.dtype(dtype) == np.float64, i, j, c
         cdef k.fnn_op *op

@@ -154,20 +154,16 @@ FNN_INLINE V FN(act_gelu_b)(V x, FNN_NOS)
 }
 /* approximate != 0: x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).  Far from 0 the cube
  * would overflow where the sigmoid has long been 0 or 1. */
-FNN_INLINE V FN(gelu_twice_u)(V x)
-{
-    return x * v_fma(x * x, v_set1((T)0.07135481627260025), v_set1((T)1.5957691216057308));
-}
 FNN_INLINE V FN(act_gelu_general_f)(V x, const V *s)
 {
     if (s[0][0] == 0) return FN(act_gelu_f)(x, s);
     const V far = v_set1(30), near = v_max(-far, v_min(far, x));
-    return v_max(-far, x) * FN(vsigmoid)(FN(gelu_twice_u)(near));
+    return v_max(-far, x) * FN(vsigmoid_of_cube)(near);
 }
 FNN_INLINE V FN(act_gelu_general_b)(V x, const V *s)
 {
     if (s[0][0] == 0) return FN(act_gelu_b)(x, s);
-    const V far = v_set1(30), near = v_max(-far, v_min(far, x)), y = FN(vsigmoid)(FN(gelu_twice_u)(near));
+    const V far = v_set1(30), near = v_max(-far, v_min(far, x)), y = FN(vsigmoid_of_cube)(near);
     const V slope = v_fma(near * near, v_set1((T)0.21406444881780074), v_set1((T)1.5957691216057308));
     return y * v_fma(near * slope, 1 - y, v_set1(1));
 }

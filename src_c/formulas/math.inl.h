@@ -125,10 +125,27 @@ FNN_INLINE V FN(vsigmoid)(V x)
     return v_sel(x < 0, e, v_set1(1)) / (1 + e);
 }
 
+/* ---- numbers in two parts ---------------------------------------------------------------------------------- */
+/* a in two parts of half the digits: their products are exact, or nearly so (Dekker 1971) */
+FNN_INLINE V FN(vsplit)(V a, V *low)
+{
+    const V high = (V)((UV)a & v_setu(~(((TI)1 << (MANT_BITS + 2) / 2) - 1)));
+    *low = a - high;
+    return high;
+}
+/* a b, and in *rest what its rounding lost */
+FNN_INLINE V FN(vproduct)(V a, V b, V *rest)
+{
+    V a1, b1;
+    const V a0 = FN(vsplit)(a, &a1), b0 = FN(vsplit)(b, &b1), p = a * b;
+    *rest = ((a0 * b0 - p) + a0 * b1 + a1 * b0) + a1 * b1;
+    return p;
+}
+
 /* ---- the normal distribution ----------------------------------------------------------------------------- */
 /* Q(a) = 1 - Phi(a) = erfc(a / sqrt 2) / 2 as a product: *e = exp(-a^2/2), returned is Q(a) / *e.
  * 0 <= a <= NORMAL_FAR, where Q(a) a is below every float.  The quotient times 1 + a is a polynomial in
- * (a - 4) / (a + 4) (Shepherd & Laframboise 1981); the square goes into the exponential in two parts (Dekker 1971),
+ * (a - 4) / (a + 4) (Shepherd & Laframboise 1981); the square goes into the exponential in two parts,
  * or its rounding error would come out a^2 times as large. */
 #define NORMAL_FAR v_set1((T)(IS_F32 ? 14.6 : 39))
 FNN_INLINE V FN(vnormal_tail)(V a, V *e)
@@ -148,10 +165,26 @@ FNN_INLINE V FN(vnormal_tail)(V a, V *e)
         -1.8517951237265233e-08, 1.1479571738307538e-08, 4.24506846753307e-09,
         1.4667101033791731e-10};
 #endif
-    const V high = (V)((UV)a & v_setu(~(((TI)1 << (MANT_BITS + 2) / 2) - 1))), low = a - high, square = a * a;
-    const V rest = ((high * high - square) + 2 * high * low) + low * low;
+    V rest;
+    const V square = FN(vproduct)(a, a, &rest);
     *e = FN(vexp_sum)(v_max(EXP_LOW, (T)-0.5 * square), (T)-0.5 * rest);
     return v_poly((a - 4) / (a + 4), c) / (1 + a);
+}
+
+/* sigmoid(c0 x + c1 x^3), |x| <= 30, c0 = 2 sqrt(2 / pi), c1 = 0.044715 c0: an error of the argument would come out
+ * of the exponential as many times larger as the argument is large, so that is a number in two parts */
+FNN_INLINE V FN(vsigmoid_of_cube)(V x)
+{
+    const double c0 = 1.5957691216057308, c1 = 0.07135481627260025;
+    const T c0_low = (T)(IS_F32 ? c0 - (float)c0 : -9.96930880911092e-17);
+    const T c1_low = (T)(IS_F32 ? c1 - (float)c1 : -6.175149918155315e-19);
+    V square_low, q_low, z_low;
+    const V square = FN(vproduct)(x, x, &square_low), q = FN(vproduct)(square, v_set1((T)c1), &q_low);
+    const V w = q + (T)c0, added = w - (T)c0; /* what rounding lost here: Knuth's sum of two */
+    const V w_low = ((T)c0 - (w - added)) + (q - added) + (q_low + square_low * (T)c1 + square * c1_low + c0_low);
+    const V z = FN(vproduct)(x, w, &z_low), low = z_low + x * w_low;
+    const V e = FN(vexp_sum)(v_max(EXP_LOW, -v_abs(z)), v_sel(z < 0, low, -low));
+    return v_sel(z < 0, e, v_set1(1)) / (1 + e);
 }
 
 /* ---- logarithms ------------------------------------------------------------------------------------------ */

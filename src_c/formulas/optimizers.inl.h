@@ -108,7 +108,8 @@ FNN_INLINE void FN(step_nadam)(V *w, V *m, V *v, V *s2, V g, const V *h)
 }
 
 /* v <- rho v + (1 - rho) g^2;  w <- w - lr g / sqrt(v + eps)  (Tieleman & Hinton 2012; epsilon as in Keras).
- * Centered: v - a^2 in place of v, a <- rho a + (1 - rho) g (Graves 2013); rounding may bring it just below 0.  With momentum: m <- mu m + that step, w <- w - m. */
+ * Centered: v - a^2 in place of v, a <- rho a + (1 - rho) g (Graves 2013); rounding may bring it just
+ * below 0.  With momentum: m <- mu m + that step, w <- w - m. */
 #if IS_F32
 static void FNN_CAT(prep_rmsprop_, FNN_ISA)(double *h, double lr, uint64_t t, const double *s)
 {
