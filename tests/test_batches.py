@@ -240,6 +240,7 @@ def test_frames(library):
         m.predict(frames.DataFrame({n: ["a", "b"] for n in names}))
 
 
+@pytest.mark.slow
 def test_a_memory_map_larger_than_it_should_be_in_memory(tmp_path):
     """4 GiB on a sparse file; a step or an epoch of a few must not read it all."""
     resource = pytest.importorskip("resource")
@@ -258,6 +259,7 @@ def test_a_memory_map_larger_than_it_should_be_in_memory(tmp_path):
     assert grown < 500_000  # KiB: labels and order of 4 million rows, and the pages that were touched
 
 
+@pytest.mark.slow
 def test_more_elements_than_32_bits_count(tmp_path):
     path = tmp_path / "big"
     rows = (1 << 31) // 64 + 1000

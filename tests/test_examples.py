@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from test_datasets import require_fashion_mnist
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -21,6 +22,7 @@ def accuracies(output):
     return {name: float(value) for name, value in re.findall(r"^(.*): \w+ accuracy (0\.\d+)$", output, re.M)}
 
 
+@pytest.mark.slow
 def test_note_002(tmp_path):
     require_fashion_mnist()
     out = run("note_002.py", "--samples", 24000, "--folder", tmp_path)
@@ -38,6 +40,7 @@ def test_note_002(tmp_path):
     assert "Total params: 271,346" in out
 
 
+@pytest.mark.slow
 def test_transfer_learning():
     require_fashion_mnist()
     out = run("transfer_learning.py", "--samples", 6000, "--seeds", 1, "--sizes", 50, "--epochs-a", 2)

@@ -402,6 +402,7 @@ def try_to_load(path, shapes, watched):
     return True
 
 
+@pytest.mark.slow
 def test_every_truncation_and_every_flip(tmp_path, watched):
     install_hook()
     path, model = tmp_path / "m", tiny()
@@ -459,6 +460,7 @@ def mutated(value, rng):
     return value
 
 
+@pytest.mark.slow
 def test_files_made_in_bad_faith(tmp_path, watched):
     """The header and the configuration changed at random, checksum made right again."""
     install_hook()
@@ -568,6 +570,7 @@ def test_a_failing_disk_leaves_the_old_file(broken, tmp_path, monkeypatch):
     assert load_model(path).get_weights()[0][0, 0] == 2
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_the_old_or_the_new_file(tmp_path):
     """200 times: a process that saves one of two models for ever is killed at a random moment."""
     fastnn.set_random_seed(0)
