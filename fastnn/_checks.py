@@ -36,6 +36,19 @@ def own_keywords(function):
     return [n for n in names if n != "self"]
 
 
+def takes(function, n):
+    """Whether a function can be called with `n` arguments by place; True if that cannot be known."""
+    from inspect import signature
+
+    try:
+        signature(function).bind(*[None] * n)
+    except TypeError:
+        return False
+    except ValueError:  # some builtins have no signature
+        return True
+    return True
+
+
 def refuse_keywords(function, kwargs, also=()):
     """TypeError for the first of `kwargs`, with the nearest argument that `function` does take."""
     for name in kwargs:

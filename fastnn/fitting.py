@@ -14,7 +14,7 @@ from math import ceil, floor
 from ._checks import integer, number
 from ._random import permutation
 from .batches import Batches, Feed, is_batches, order_of
-from .callbacks import CallbackList, History
+from .callbacks import CallbackList, History, ProgbarLogger
 from .progress import Progress, verbosity
 
 BLOCK_SECONDS = 0.1
@@ -95,17 +95,18 @@ def held_out(model, given, steps, check_finite):
 
 def run(model, train, validation, plan, callbacks, verbose):
     """Train as planned; returns the History."""
-    history, progress = History(), Progress(verbose)
-    callbacks = [] if callbacks is None else callbacks
-    callbacks = [callbacks] if not hasattr(callbacks, "__iter__") else list(callbacks)
+    history = History()
     names = model.metrics_names
     names = names + [f"val_{n}" for n in names] if validation is not None else names
-    params = {
-        "epochs": plan.epochs,
-        "steps": plan.steps(train),
-        "metrics": names,
-    }
-    hooks = CallbackList([*callbacks, history], model, {**params, "verbose": verbosity(verbose)})
+    hooks = CallbackList(
+        [callbacks or [], history],
+        model=model,
+        epochs=plan.epochs,
+        steps=plan.steps(train),
+        verbose=verbosity(verbose),
+        metrics=names,
+    )
+    progress = Progress(0 if hooks.has(ProgbarLogger) else verbose)
     model.history, model.stop_training = history, False
     logs, batches = {}, isinstance(train, Feed)
     one_epoch = train_batches if batches else train_epoch
@@ -142,11 +143,12 @@ def train_epoch(model, data, plan, hooks, progress):
     index = permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None
     single, rates = hooks.per_batch("train"), None
     done, step, sums = 0, 0, [0.0] * len(model.metrics_names)
-    while done < n and not model.stop_training:
+    while done < n:
         with model._lock:
-            engine = model.engine()
             if single:
                 hooks.batch("train", "begin", step)
+            engine = model.engine()  # after the hook, which may have frozen a layer
+            if single:
                 rates = model.optimizer.rates(engine.step, 1)
             elif rates is None:
                 rates = model.optimizer.rates(engine.step, ceil((n - done) / batch))
@@ -164,6 +166,8 @@ def train_epoch(model, data, plan, hooks, progress):
         if single:
             hooks.batch("train", "end", step - 1, logs)
         progress.update(done, logs)
+        if model.stop_training:
+            break
     return logs
 
 
@@ -172,9 +176,9 @@ def train_batches(model, feed, plan, hooks, progress):
     single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
         with model._lock:
-            engine = model.engine()
             if single:
                 hooks.batch("train", "begin", i)
+            engine = model.engine()
             rates = model.optimizer.rates(engine.step, 1)
             with InterruptLater():
                 _, loss, found = engine.fit_block(

@@ -51,16 +51,13 @@ class RateFinding:
         with self._lock:
             if not self.built:
                 self._samples("x", x)
-            before, weights = self.engine().get_state(), self.get_weights()
-            done, history = self.epochs_done, self.history
+            stop, history = self.stop_training, self.history
             try:
                 self.fit(
                     x, y, batch_size, epochs=ceil(steps / ceil(len(x) / batch_size)), verbose=0,
                     callbacks=[finder], sample_weight=sample_weight,
                 )  # fmt: skip
             finally:
-                self.set_weights(weights)
-                self.engine().set_state(before)
-                self.optimizer.iterations = self.engine().step
-                self.epochs_done, self.history = done, history
+                finder.restore()  # after an error; else it has done so
+                self.stop_training, self.history = stop, history
         return finder

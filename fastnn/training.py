@@ -457,7 +457,7 @@ class Model(Saved, RateFinding, Layer):
         else:
             data = self.data(x, y, sample_weight)
         progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
-        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, self), progress, steps)
+        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
         progress.finish(logs, done=data.n)
         return _result(logs, return_dict)
 
@@ -513,7 +513,7 @@ class Model(Saved, RateFinding, Layer):
         ndarray (n, *output_shape)
         """
         refuse_keywords(self.predict.__func__, kwargs)
-        progress, callbacks = Progress(verbose), CallbackList(callbacks, self)
+        progress, callbacks = Progress(verbose), CallbackList(callbacks, model=self)
         if batches.is_batches(x):
             batches.none_but_x("x", {"batch_size": batch_size})
             return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)

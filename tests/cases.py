@@ -218,6 +218,7 @@ CASES = [
     _loss("log_cosh", ref.log_cosh, _numbers, scale=4.0),
     _loss("hinge", ref.hinge, _bits, scale=4.0),
     _loss("hinge", ref.hinge, _signs, scale=4.0),
+    _loss("squared_hinge", ref.squared_hinge, _bits, scale=16.0),
     _loss("squared_hinge", ref.squared_hinge, _signs, scale=16.0),
     _loss("poisson", ref.poisson, _counts, (0.1, 8.0), scale=50.0),
     _loss("quantile", ref.quantile, _numbers, scale=4.0),

@@ -73,8 +73,75 @@ def test_single_batches_give_the_same_weights_and_history():
 
 def test_batch_hooks_are_only_called_if_overridden():
     plain, old = cb.LambdaCallback(on_epoch_end=print), cb.LambdaCallback(on_batch_end=print)
-    lists = [cb.CallbackList([c], None) for c in (plain, old, cb.History(), Record(True))]
+    lists = [cb.CallbackList([c]) for c in (plain, old, cb.History(), Record(True))]
     assert [hooks.per_batch("train") for hooks in lists] == [False, True, False, True]
+
+
+def test_old_and_new_names_of_a_hook_are_one_call():
+    calls = []
+
+    class Both(cb.Callback):
+        def on_batch_end(self, batch, logs=None):
+            calls.append(("old", batch))
+
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append(("new", batch))
+            if batch:
+                super().on_train_batch_end(batch, logs)
+
+    model().fit(X, Y, batch_size=10, callbacks=[[Both()]], verbose=0)  # lists may be nested
+    assert calls == [("new", 0), ("new", 1), ("old", 1)]
+
+
+def test_list_for_a_loop_of_ones_own():
+    record = Record(batches=True)
+    hooks = cb.CallbackList(record, add_history=True, add_progbar=True, model=model(), epochs=3)
+    assert [type(c).__name__ for c in hooks.callbacks] == ["Record", "History", "ProgbarLogger"]
+    assert record.params == {"epochs": 3}
+    assert record.model is hooks.callbacks[1].model
+    inner = cb.CallbackList([hooks])
+    assert inner.per_batch("train")
+    inner.on_train_batch_begin(4)
+    hooks.callbacks.pop()
+    inner.on_epoch_end(2, {"loss": 1.5})
+    assert record.seen == [("on_train_batch_begin", 4), ("on_epoch_end", 2)]
+    assert hooks.callbacks[1].history == {"loss": [1.5]}
+    with pytest.raises(TypeError, match=r"callbacks\[1\]: expected a Callback, got 'early'"):
+        cb.CallbackList([record, "early"])
+
+
+def test_freezing_in_a_hook_of_the_batch_holds_for_that_batch():
+    m = model()
+    before = m.get_weights()
+
+    def freeze(batch, logs):
+        m.layers[0].trainable = False
+
+    m.fit(X, Y, batch_size=8, callbacks=cb.LambdaCallback(on_train_batch_begin=freeze), verbose=0)
+    for old, new in zip(before, m.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_nan_as_an_error():
+    x = np.full((4, 3), np.nan)
+    with pytest.raises(RuntimeError, match="batch 0: the loss is nan"):
+        model().fit(x, Y[:4], callbacks=cb.TerminateOnNaN(raise_error=True), check_finite=False, verbose=0)
+
+
+def test_type_error_of_a_schedule_is_not_hidden():
+    def schedule(epoch, rate):
+        return rate + "1"
+
+    with pytest.raises(TypeError, match="unsupported operand"):
+        model().fit(X, Y, callbacks=cb.LearningRateScheduler(schedule), verbose=0)
+
+
+def test_log_file_with_other_columns_is_refused(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,accuracy\n0,0.5\n")
+    with pytest.raises(ValueError, match="has no column loss; its columns are epoch, accuracy"):
+        model().fit(X, Y, callbacks=cb.CSVLogger(path, append=True), verbose=0)
+    assert path.read_text() == "epoch,accuracy\n0,0.5\n"
 
 
 def test_logs_and_params():

@@ -222,7 +222,7 @@ def test_checkpoint_errors(tmp_path):
 
 def test_batches_are_entered_only_for_those_who_ask(tmp_path):
     def per_batch(callback):
-        return cb.CallbackList([callback], Made()).per_batch("train")
+        return cb.CallbackList([callback], model=Made()).per_batch("train")
 
     quiet = [cb.ModelCheckpoint("x"), cb.CSVLogger("x"), cb.EarlyStopping(), cb.ReduceLROnPlateau(), cb.History(),
              cb.LearningRateScheduler(lambda e, r: r), cb.LambdaCallback(on_epoch_end=print)]  # fmt: skip

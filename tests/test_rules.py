@@ -337,6 +337,17 @@ def test_nothing_is_added_where_nothing_is_asked(schedule):
     assert [op for op in constrained if op not in added] == plain
 
 
+def test_threads_wait_where_weights_or_gradients_of_others_are_read():
+    """A missing barrier hardly ever shows in the numbers."""
+    found = pair("dense", "rows", "max_norm", ema_momentum=0.9)[1]
+    trainer = trainer_of(found, schedule="layers")
+    ops = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"])).planner.ops
+    behind = ("orthogonal_add", "rules", "update", "average", "constrain_units", "constrain_groups")
+    waits = [(op[0], op[-1]) for op in ops if op[0] in behind]
+    assert {name for name, _ in waits} == set(behind)
+    assert all(wait for _, wait in waits), waits
+
+
 def test_model_weight_decay_is_half_lambda_of_all_matrices_and_no_bias():
     dense = layers.Dense(2, kernel_initializer="ones", bias_initializer="ones", input_shape=(3,))
     slopes = layers.PReLU("ones")

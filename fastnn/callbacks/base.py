@@ -48,27 +48,29 @@ class Callback:
 
     def on_train_batch_begin(self, batch, logs=None):
         """Before a batch of `fit`."""
+        self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch, logs=None):
         """After a batch; `logs` has the means over the epoch so far."""
+        self.on_batch_end(batch, logs=logs)
 
     def on_batch_begin(self, batch, logs=None):
-        """Keras' older name of `on_train_batch_begin`."""
+        """Keras' older name of `on_train_batch_begin`, which calls it unless overridden."""
 
     def on_batch_end(self, batch, logs=None):
-        """Keras' older name of `on_train_batch_end`."""
+        """Keras' older name of `on_train_batch_end`, which calls it unless overridden."""
 
     def on_test_begin(self, logs=None):
         """Before `evaluate`, also that of the validation data in `fit`."""
 
     def on_test_end(self, logs=None):
-        """After `evaluate`."""
+        """After `evaluate`; `logs` has the loss and metrics."""
 
     def on_test_batch_begin(self, batch, logs=None):
         """Before a batch of `evaluate`."""
 
     def on_test_batch_end(self, batch, logs=None):
-        """After a batch of `evaluate`."""
+        """After a batch of `evaluate`; `logs` has the means so far."""
 
     def on_predict_begin(self, logs=None):
         """Before `predict`."""
@@ -80,28 +82,67 @@ class Callback:
         """Before a batch of `predict`."""
 
     def on_predict_batch_end(self, batch, logs=None):
-        """After a batch of `predict`."""
+        """After a batch of `predict`; `logs` has its results as "outputs"."""
 
 
-class CallbackList:
-    """Several callbacks as one.
+class CallbackList(Callback):
+    """Several callbacks as one: each hook calls that of every callback, in order.
 
     Parameters
     ----------
-    callbacks : Callback, or list of them, or None
-    model : model
-    params : dict, optional
+    callbacks : Callback, or list of them (also nested), or None
+    add_history : bool
+        Append a `History` if there is none.
+    add_progbar : bool
+        Append a `ProgbarLogger` if there is none.
+    model : model, optional
+    **params
+        What the callbacks find in their `params`.
+
+    Examples
+    --------
+    For a loop of your own:
+
+    >>> hooks = CallbackList([History()], epochs=2)
+    >>> hooks.on_epoch_end(0, {"loss": 0.5})
+    >>> hooks.callbacks[0].history
+    {'loss': [0.5]}
     """
 
-    def __init__(self, callbacks, model, params=None):
-        callbacks = [] if callbacks is None else callbacks
-        callbacks = [callbacks] if not hasattr(callbacks, "__iter__") else list(callbacks)
-        self.callbacks = callbacks
-        for i, callback in enumerate(callbacks):
+    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+        super().__init__()
+        self.callbacks = _flat(callbacks)
+        for i, callback in enumerate(self.callbacks):
             if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise TypeError(f"callbacks[{i}]: expected a Callback, got {callback!r}")
-            callback.set_params(params or {})
+        if add_history and not self.has(History):
+            self.callbacks.append(History())
+        if add_progbar:
+            from .progress_bar import ProgbarLogger
+
+            if not self.has(ProgbarLogger):
+                self.callbacks.append(ProgbarLogger())
+        if model is not None:
+            self.set_model(model)
+        self.set_params(params)
+
+    def append(self, callback):
+        """One more, at the end."""
+        self.callbacks.append(callback)
+
+    def has(self, kind):
+        """Whether one of the callbacks is of a class."""
+        return any(isinstance(c, kind) for c in self.callbacks)
+
+    def set_model(self, model):
+        super().set_model(model)
+        for callback in self.callbacks:
             callback.set_model(model)
+
+    def set_params(self, params):
+        super().set_params(params)
+        for callback in self.callbacks if params else ():
+            callback.set_params(params)
 
     def per_batch(self, stage):
         """Whether any callback wants the batches of a stage ("train", "test", "predict")."""
@@ -110,22 +151,52 @@ class CallbackList:
         return any(_overridden(c, name) for c in self.callbacks for name in names)
 
     def call(self, hook, *args, logs=None):
-        """Call one hook of every callback, in order."""
+        """Call one hook of every callback, in order; the logs are a dict even if there is nothing in them."""
+        logs = {} if logs is None else logs
         for callback in self.callbacks:
             function = getattr(callback, hook, None)
             if function is not None:
                 function(*args, logs)
 
     def batch(self, stage, when, batch, logs=None):
-        """The hook of a batch; that of training under both of its names."""
+        """The hook of a batch."""
         self.call(f"on_{stage}_batch_{when}", batch, logs=logs)
-        if stage == "train":
-            self.call(f"on_batch_{when}", batch, logs=logs)
+
+
+def _forward(hook):
+    if hook.endswith(("batch_begin", "batch_end", "epoch_begin", "epoch_end")):
+
+        def function(self, index, logs=None):
+            self.call(hook, index, logs=logs)
+
+    else:
+
+        def function(self, logs=None):
+            self.call(hook, logs=logs)
+
+    function.__name__, function.__doc__ = hook, getattr(Callback, hook).__doc__
+    return function
+
+
+for _hook in [name for name in vars(Callback) if name.startswith("on_")]:
+    setattr(CallbackList, _hook, _forward(_hook))
+
+
+def _flat(callbacks):
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, str) or not hasattr(callbacks, "__iter__"):
+        return [callbacks]
+    return [c for each in callbacks for c in _flat(each)]
 
 
 def _overridden(callback, name):
+    if isinstance(callback, CallbackList):
+        return any(_overridden(c, name) for c in callback.callbacks)
     hook = getattr(callback, name, None)
-    return hook is not None and getattr(hook, "__func__", hook) is not getattr(Callback, name)
+    if hook is None or getattr(hook, "_is_default", False):  # so Keras marks those of its own base
+        return False
+    return getattr(hook, "__func__", hook) is not getattr(Callback, name)
 
 
 class History(Callback):
@@ -206,3 +277,10 @@ def rises(mode, monitor, model):
             f"monitor: cannot know whether {monitor!r} should rise or fall; pass mode='max' or mode='min'"
         )
     return better == "up" and name != "loss"
+
+
+def improves(value, best, min_delta, rising):
+    """Whether `value` is better than `best` by more than min_delta: infinity is, than None; NaN never."""
+    if best is None:
+        return value == value
+    return value - min_delta > best if rising else value + min_delta < best

@@ -2,10 +2,9 @@
 
 import csv
 import os
-from math import inf
 
 from .._checks import integer, one_of
-from .base import Callback, monitored, rises
+from .base import Callback, improves, monitored, rises
 
 
 class ModelCheckpoint(Callback):
@@ -68,8 +67,6 @@ class ModelCheckpoint(Callback):
         self.epoch = 0
         if self.save_best_only:
             self.rising = rises(self.mode, self.monitor, self.model)
-            if self.best is None:
-                self.best = -inf if self.rising else inf
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -89,7 +86,7 @@ class ModelCheckpoint(Callback):
             if wait and self.monitor not in logs:
                 return
             value = monitored(self.monitor, logs, self.params)
-            if value is None or not (value > self.best if self.rising else value < self.best):
+            if value is None or not improves(value, self.best, 0, self.rising):
                 return
             self.best = value
         path = self._path(logs)
@@ -118,6 +115,13 @@ class CSVLogger(Callback):
     separator : str
     append : bool
         Go on at the end of an existing file, without a second head line.
+
+    The columns are those of the first epoch, and of the validation if there will be one.
+
+    Raises
+    ------
+    ValueError
+        When the file to go on with has no column for the loss or a metric.
     """
 
     def __init__(self, filename, separator=",", append=False):
@@ -130,8 +134,16 @@ class CSVLogger(Callback):
         if has_head:
             with open(self.filename, newline="") as file:
                 self._names = next(csv.reader(file, delimiter=self.separator))
+            missing = [n for n in self.params.get("metrics", ()) if n not in self._names]
+            if missing:
+                raise ValueError(
+                    f"filename: {self.filename} has no column {', '.join(missing)};"
+                    f" its columns are {', '.join(self._names)}"
+                )
         elif not self.append:
             self._names = None
+        if self._file is not None:  # of a training that ended with an error
+            self._file.close()
         self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - over many hooks
         self._headed = has_head
 

@@ -1,11 +1,9 @@
 """Callbacks that change the learning rate."""
 
-from math import inf
-
 import numpy as np
 
-from .._checks import integer, number, one_of
-from .base import Callback, monitored, rises
+from .._checks import integer, number, one_of, takes
+from .base import Callback, improves, monitored, rises
 
 
 def need_a_number(optimizer, who):
@@ -36,9 +34,9 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        try:
+        if takes(self.schedule, 2):
             rate = self.schedule(epoch, optimizer.learning_rate)
-        except TypeError:  # as in Keras: a function of the epoch alone
+        else:
             rate = self.schedule(epoch)
         if not isinstance(rate, (float, int, np.floating)) or isinstance(rate, bool):
             raise TypeError(f"schedule: expected it to return a float, got {rate!r}")
@@ -93,21 +91,19 @@ class ReduceLROnPlateau(Callback):
         self.factor = number("factor", factor, 0, 1, open_high=True)
         self.monitor, self.patience = monitor, integer("patience", patience, minimum=0)
         self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
-        self.min_delta = number("min_delta", min_delta, 0)
+        self.min_delta = abs(number("min_delta", min_delta))
         self.cooldown = integer("cooldown", cooldown, minimum=0)
         self.min_lr = number("min_lr", min_lr, 0)
 
     def on_train_begin(self, logs=None):
         need_a_number(self.model.optimizer, "ReduceLROnPlateau")
         self.rising = rises(self.mode, self.monitor, self.model)
-        self.best = -inf if self.rising else inf
+        self.best = None
         self.wait = self.cooldown_counter = 0
 
     def improved(self, value):
         """Whether `value` is better than the best so far by more than min_delta."""
-        if self.rising:
-            return value > self.best + self.min_delta
-        return value < self.best - self.min_delta
+        return improves(value, self.best, self.min_delta, self.rising)
 
     def on_epoch_end(self, epoch, logs=None):
         value, optimizer = monitored(self.monitor, logs, self.params), self.model.optimizer
@@ -135,11 +131,11 @@ class ReduceLROnPlateau(Callback):
 
 
 class LearningRateFinder(Callback):
-    """Raise the rate from tiny to huge and look where the loss falls fastest; `Model.find_learning_rate` runs it.
+    """Raise the rate from tiny to huge and look where the loss falls; `Model.find_learning_rate` runs it.
 
     At step i of n the rate is ``min_lr * (max_lr / min_lr) ** (i / (n - 1))``. It stops when the
-    smoothed loss is `divergence` times the least so far, or not finite. At the end, weights and
-    rate are as they were.
+    smoothed loss is `divergence` times the least so far, or not finite. At the end, weights, rate and the
+    state of the optimizer are as they were.
 
     Parameters
     ----------
@@ -171,14 +167,32 @@ class LearningRateFinder(Callback):
         self.smoothing = number("smoothing", smoothing, 0, 1, open_high=True)
         self.divergence = number("divergence", divergence, 1, open_low=True)
         self.learning_rates, self.losses, self.suggestion = [], [], None
+        self._before = None
 
     def on_train_begin(self, logs=None):
         need_a_number(self.model.optimizer, "LearningRateFinder")
         self.learning_rates, self.losses, self.suggestion = [], [], None
-        self._mean, self._seen, self._sum, self._before = 0.0, 0, 0.0, self.model.optimizer.learning_rate
+        self._mean = self._sum = 0.0
+        model = self.model
+        self._before = {
+            "rate": model.optimizer.learning_rate,
+            "weights": model.get_weights(),
+            "state": model.engine().get_state(),
+            "epochs": model.epochs_done,
+        }
+
+    def restore(self):
+        """Take back what the test has changed; nothing if it has not begun, or did so already."""
+        before, self._before, model = self._before, None, self.model
+        if before is not None:
+            model.set_weights(before["weights"])
+            model.engine().set_state(before["state"])
+            model.optimizer.learning_rate = before["rate"]
+            model.optimizer.iterations = model.engine().step
+            model.epochs_done = before["epochs"]
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._seen, self._sum = 0, 0.0
+        self._sum = 0.0
 
     def on_train_batch_begin(self, batch, logs=None):
         i = len(self.losses)
@@ -201,7 +215,7 @@ class LearningRateFinder(Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
-        self.model.optimizer.learning_rate = self._before
+        self.restore()
         if self.losses:
             self.suggestion = self.learning_rates[int(np.argmin(self.losses))] / 10
 

@@ -1,9 +1,9 @@
 """Callbacks that end a training."""
 
-from math import inf, isfinite
+from math import isfinite
 
-from .._checks import one_of
-from .base import Callback, monitored, rises
+from .._checks import integer, number, one_of
+from .base import Callback, improves, monitored, rises
 
 
 class EarlyStopping(Callback):
@@ -45,21 +45,23 @@ class EarlyStopping(Callback):
         start_from_epoch=0,
     ):
         super().__init__()
-        self.monitor, self.min_delta, self.patience = monitor, abs(min_delta), patience
+        self.monitor, self.patience = monitor, integer("patience", patience, minimum=0)
+        self.min_delta = abs(number("min_delta", min_delta))
         self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
-        self.baseline, self.restore_best_weights = baseline, restore_best_weights
-        self.start_from_epoch = start_from_epoch
-        self.stopped_epoch, self.best_weights = 0, None
+        self.baseline = None if baseline is None else number("baseline", baseline)
+        self.restore_best_weights = bool(restore_best_weights)
+        self.start_from_epoch = integer("start_from_epoch", start_from_epoch, minimum=0)
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best = self.best_weights = None
 
     def on_train_begin(self, logs=None):
         self.rising = rises(self.mode, self.monitor, self.model)
-        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
-        self.best, self.best_weights = (-inf if self.rising else inf), None
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best = self.best_weights = None
 
     def improved(self, value, best):
-        """Whether `value` is better than `best` by more than min_delta; never if it is NaN."""
-        # Every comparison with NaN is false, and `best` starts at an infinity: so none gets in.
-        return value - self.min_delta > best if self.rising else value + self.min_delta < best
+        """Whether `value` is better than `best` (None: than nothing yet) by more than min_delta; NaN never is."""
+        return improves(value, best, self.min_delta, self.rising)
 
     def on_epoch_end(self, epoch, logs=None):
         value = monitored(self.monitor, logs, self.params)
@@ -89,10 +91,21 @@ class TerminateOnNaN(Callback):
     """Stop as soon as the loss is NaN or infinite.
 
     Asked after every batch, as in Keras, so it costs a return to Python for each.
+
+    Parameters
+    ----------
+    raise_error : bool
+        Raise a RuntimeError instead; then no callback sees an end of the training.
     """
+
+    def __init__(self, raise_error=False):
+        super().__init__()
+        self.raise_error = bool(raise_error)
 
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
         if loss is not None and not isfinite(loss):
+            if self.raise_error:
+                raise RuntimeError(f"batch {batch}: the loss is {loss}")
             print(f"Batch {batch}: the loss is {loss}, training ends")
             self.model.stop_training = True
