@@ -48,15 +48,26 @@ def get_include():
     """
     from pathlib import Path
 
-    return str(Path(__file__).parent / "include")
+    package = Path(__file__).parent
+    installed, source = package / "include", package.parent / "src_c"
+    return str(installed if installed.is_dir() else source)  # an editable install ships no copy
 
 
 def _find(name):
     from importlib import import_module
 
-    if name in _MODULES:
-        return import_module(f"fastnn.{name}")
-    return getattr(import_module(f"fastnn.{_NAMES.get(name, 'optimizers')}"), name)
+    module = f"fastnn.{name if name in _MODULES else _NAMES.get(name, 'optimizers')}"
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("fastnn._core."):
+            raise
+        raise ImportError(
+            f"{__path__[0]} has the sources of fastnn but not the built modules ({error.name} is missing): "
+            "start Python in another folder or with -P to find the installed package, "
+            "or install it with `pip install .` in the checkout"
+        ) from error
+    return found if name in _MODULES else getattr(found, name)
 
 
 def _optimizers():

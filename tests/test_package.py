@@ -2,8 +2,10 @@
 
 import inspect
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,5 +61,21 @@ def test_show_versions(capsys):
         assert word in out
 
 
-def test_include_folder_is_inside_the_package():
-    assert os.path.dirname(fastnn.get_include()) == os.path.dirname(fastnn.__file__)
+def test_include_folder_has_the_headers():
+    """Of an installed package it is inside; of an editable install it is that of the sources."""
+    folder = Path(fastnn.get_include())
+    assert (folder / "fnn.h").is_file()
+    package = Path(fastnn.__file__).parent
+    assert folder == (package / "include" if (package / "include").is_dir() else package.parent / "src_c")
+
+
+def test_sources_that_are_not_built_say_so(tmp_path):
+    """Python started in a checkout finds the folder of the sources before the installed package."""
+    package = Path(fastnn.__file__).parent
+    shutil.copytree(package, tmp_path / "fastnn", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    code = "import fastnn; fastnn.Sequential"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {tmp_path / 'fastnn'} has the sources of fastnn but not the built modules")
+    assert "pip install ." in last

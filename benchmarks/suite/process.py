@@ -34,6 +34,24 @@ if n:
     model.fit(x, y, batch_size=32, epochs=int(sys.argv[2]), verbose=0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
+# How long after Ctrl-C `fit` raises; 200 ms are promised.
+INTERRUPT = """
+import os, signal, sys, threading, time
+import numpy as np
+import fastnn
+signal.signal(signal.SIGINT, signal.default_int_handler)
+model = fastnn.Sequential([fastnn.layers.Dense(256, activation="relu", input_shape=(100,)), fastnn.layers.Dense(10)])
+model.compile("adam", "mse", threads=int(sys.argv[1]))
+sent = []
+def interrupt():
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Timer(0.5, interrupt).start()
+try:
+    model.fit(np.ones((20000, 100), np.float32), np.ones((20000, 10), np.float32), epochs=10**6, verbose=0)
+except KeyboardInterrupt:
+    print(1000 * (time.monotonic() - sent[0]))
+"""
 
 
 def run(program, *arguments):
@@ -61,3 +79,14 @@ class Memory:
         return run(PEAK, *images_epochs)
 
     track_peak_mib.unit = "MiB"
+
+
+class Interrupt:
+    params = [[1, 2]]
+    param_names = ["threads"]
+    timeout = 120
+
+    def track_interrupt_ms(self, threads):
+        return max(run(INTERRUPT, threads) for _ in range(1 if common.QUICK else 10))
+
+    track_interrupt_ms.unit = "ms"
