@@ -18,7 +18,7 @@ from ._checks import (
     own_keywords,
     refuse_keywords,
 )
-from ._config import CoreRow, float_dtype, is_description, snake_case
+from ._config import CoreRow, add_classes_of_rows, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
 
 _registry = Registry("loss")
@@ -52,6 +52,10 @@ class Loss(CoreRow):
     rows = loss_rows()
     logits_row = through = None
     from_logits = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.variants = (cls.logits_row,)
 
     def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs):
         refuse_keywords(type(self), kwargs)
@@ -456,6 +460,7 @@ def _function(cls):
     return function
 
 
+add_classes_of_rows(globals(), Loss)
 _registry.add_classes(globals(), Loss)
 __all__ = ["Loss", "PythonLoss", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import schedules
 from ._checks import Registry, integer, module_attributes, number, refuse_keywords
-from ._config import Configurable, CoreRow, is_description
+from ._config import Configurable, CoreRow, add_classes_of_rows, is_description
 from ._core.kernels import optimizer_rows
 
 _registry = Registry("optimizer")
@@ -274,7 +274,7 @@ class Adam(Optimizer):
     Kingma & Ba 2015, algorithm 1 in the form at the end of its section 2; Reddi, Kale & Kumar 2018.
     """
 
-    row = "adam"
+    row, variants = "adam", ("amsgrad",)
 
     def __init__(
         self,
@@ -393,6 +393,7 @@ class RMSprop(Optimizer):
     """
 
     row = "rmsprop"
+    variants = ("rmsprop_momentum", "rmsprop_centered", "rmsprop_centered_momentum")
 
     def __init__(
         self,
@@ -598,6 +599,7 @@ def deserialize(config):
     return get(config)
 
 
+add_classes_of_rows(globals(), Optimizer, [("learning_rate", 0.001)])
 _registry.add_classes(globals(), Optimizer)
 __all__ = ["Optimizer", "schedules", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())

@@ -95,34 +95,30 @@ def test_optimizers_come_back_from_their_config():
     assert made.row == "rmsprop_centered_momentum"
 
 
+# Of the losses that need them: arguments, and the output activation.
 LOSSES = {
-    "mean_squared_error": ({}, "linear"),
-    "mean_absolute_error": ({}, "linear"),
-    "mean_absolute_percentage_error": ({}, "linear"),
     "mean_squared_logarithmic_error": ({}, "softplus"),
     "huber": ({"delta": 0.5}, "linear"),
-    "log_cosh": ({}, "linear"),
-    "hinge": ({}, "linear"),
-    "squared_hinge": ({}, "linear"),
-    "categorical_hinge": ({}, "linear"),
     "poisson": ({}, "softplus"),
     "kl_divergence": ({}, "softmax"),
-    "cosine_similarity": ({}, "linear"),
     "quantile": ({"quantile": 0.8}, "linear"),
     "binary_crossentropy": ({"label_smoothing": 0.1}, "sigmoid"),
     "binary_focal_crossentropy": ({"gamma": 1.5, "label_smoothing": 0.1}, "sigmoid"),
     "categorical_crossentropy": ({"label_smoothing": 0.1}, "softmax"),
 }
+OF_NUMBERS = [loss.name for loss in map(losses.get, losses.names()) if loss.target == "dense"]
 
 
 def test_every_loss_is_trained():
-    classes = {losses.get(name).name for name in losses.names()}
-    assert classes == {*LOSSES, "sparse_categorical_crossentropy", "nll_loss"}
+    """Those of class numbers below, all others by `test_loss`."""
+    assert len(OF_NUMBERS) >= 16
+    others = {losses.get(name).name for name in losses.names()} - set(OF_NUMBERS)
+    assert others == {"sparse_categorical_crossentropy", "nll_loss"}
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", OF_NUMBERS)
 def test_loss(name):
-    options, last = LOSSES[name]
+    options, last = LOSSES.get(name, ({}, "linear"))
     x, labels = numbers()
     y = np.eye(CLASSES)[labels]
     model = network(last)

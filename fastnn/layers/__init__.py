@@ -1,27 +1,18 @@
 """Layers, under Keras' names; one idea a file."""
 
-# ruff: noqa: F401 - every layer that is imported here is public
-
 from .._checks import Registry, module_attributes, plain_name
-from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
-from .activity_regularization import ActivityRegularization
+from .._config import modules_of
 from .base import Layer
-from .batch_normalization import BatchNormalization
-from .dense import Dense
-from .dropout import Dropout
-from .input import Input, InputLayer
-from .layer_normalization import LayerNormalization
-from .maxout import Maxout
-from .noise import AlphaDropout, GaussianDropout, GaussianNoise, RReLU
-from .normalization import Normalization
-from .prelu import PReLU
-from .rescaling import Rescaling
-from .reshape import Flatten, Reshape
-from .residual import Residual
+from .input import Input
 
+# Every layer of every file here is public: a new file is all that a new layer needs.
 _classes = {
-    n: v for n, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)
+    name: thing
+    for module in modules_of(__name__, __path__)
+    for name, thing in vars(module).items()
+    if isinstance(thing, type) and issubclass(thing, Layer) and name[0] != "_" and thing.__module__ == module.__name__
 }
+globals().update(_classes)
 __all__ = ["Input"]
 __all__.extend(_classes)
 __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,6 +1,8 @@
 """How each kind of node becomes kernels: one file per family of nodes, the walk over a graph in `lowerer`."""
 
-from . import elementwise, features, noise, normalization  # noqa: F401 - they register their kinds
+from .._config import modules_of
 from .lowerer import LOWERINGS, Lowerer, Lowering, lower, lowering
+
+modules_of(__name__, __path__)  # they register their kinds
 
 __all__ = ["LOWERINGS", "Lowerer", "Lowering", "lower", "lowering"]
