@@ -4,6 +4,7 @@ Only where fastnn is not installed at all, a build in place (setup.py build_ext 
 """
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,3 +18,6 @@ os.environ["PYTHONSAFEPATH"] = "1"
 if find_spec("fastnn") is None:
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = str(ROOT)
+
+# A shell that starts a command with "&" has it, and all of its children, ignore Ctrl-C: tests of it would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -82,7 +82,6 @@ import os, signal, sys, threading, time
 import numpy as np
 import fastnn
 from fastnn import layers
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell has started us with "&"
 threads, after = int(sys.argv[1]), float(sys.argv[2])
 model = fastnn.Sequential([fastnn.Input((100,)), layers.Dense(256, activation="relu"), layers.Dense(10)])
 model.compile("adam", "mse", threads=threads)
