@@ -86,15 +86,15 @@ class Sequential(Model):
                 )
         if at == 0:
             self.in_shape = layer.in_shape if layer.built else layer.given_shape
-            self.dtype = self.dtype or layer.dtype
-        if self.in_shape is not None:
-            shape = self.out_shape if at else self.in_shape
-            layer.ensure_built(shape, layer.dtype or self.dtype)
+        if layer.dtype is not None:
             if self.dtype not in (None, layer.dtype):
                 raise ValueError(
                     f"layers[{at}] ({layer.name}): expected {self.dtype} like the model, got {layer.dtype}"
                 )
-            self.dtype, self.out_shape, self.built = layer.dtype, layer.out_shape, True
+            self.dtype = layer.dtype
+        if self.in_shape is not None:
+            layer.ensure_built(self.out_shape if at else self.in_shape, self.dtype)
+            self.dtype, self.out_shape, self.built = layer.dtype or self.dtype, layer.out_shape, True
         self._layers.append(layer)
         self.forget_targets()
 

@@ -260,3 +260,26 @@ def test_short_forms_of_the_notes():
     assert fastnn.SGD(lr=1e-4).learning_rate == 1e-4
     assert fastnn.SGD(clipvalue=1.0).for_core()[2] == {"clipvalue": 1.0}
     assert Activation("ReLU").activation is fastnn.activations.relu
+
+
+@pytest.mark.parametrize("stack, dtype", [
+    ([fastnn.Input((4,)), Dense(2, dtype="float64")], "float64"),
+    ([fastnn.Input((4,)), Dense(2)], "float32"),
+    ([Dense(3), Dense(2, dtype="float64")], "float64"),
+    ([Dense(3, dtype="float64"), fastnn.Sequential([Dense(2)])], "float64"),
+])  # fmt: skip
+def test_the_first_layer_that_says_so_decides_the_dtype(stack, dtype):
+    model = fastnn.models.clone_model(Sequential(stack))
+    model.compile("sgd", "mse")
+    model.fit(np.ones((3, 4)), np.ones((3, 2)), verbose=0)
+    assert {str(w.dtype) for w in model.get_weights()} == {model.dtype} == {dtype}
+
+
+@pytest.mark.parametrize("stack", [
+    lambda: [Dense(3, dtype="float32"), Dense(2, dtype="float64")],
+    lambda: [Dense(3, input_shape=(4,)), Dense(2, dtype="float64")],
+    lambda: [fastnn.Input((4,)), Dense(4), fastnn.layers.Residual([Dense(4, dtype="float64")])],
+])  # fmt: skip
+def test_two_dtypes_are_refused(stack):
+    with pytest.raises(ValueError, match="dense.*: expected float32 like the model, got float64"):
+        Sequential(stack())

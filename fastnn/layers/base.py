@@ -121,11 +121,13 @@ class Layer(Weighted):
     def ensure_built(self, input_shape, dtype=None):
         """Build for inputs of a shape, or check that the layer was built for just that."""
         input_shape, dtype = tuple(input_shape), float_dtype(dtype or self.dtype)
-        if self.built and (self.in_shape, self.dtype) != (input_shape, dtype):
+        if self.built and (self.in_shape, self.dtype or dtype) != (input_shape, dtype):
             raise ValueError(
                 f"{self.name} was built for inputs of shape {self.in_shape} and {self.dtype},"
                 f" got shape {input_shape} and {dtype}"
             )
+        if self.dtype not in (None, dtype):
+            raise ValueError(f"{self.name}: expected {dtype} like the model, got {self.dtype}")
         if not self.built:
             self.dtype = dtype
             self.build(input_shape)

@@ -15,6 +15,12 @@ class InputLayer(Layer):
         del config["input_shape"]  # it is `shape`
         return config
 
+    def ensure_built(self, input_shape, dtype=None):
+        """No weights, so no dtype but a given one: that of the model is the next layer's choice."""
+        given = self.dtype
+        super().ensure_built(input_shape, dtype)
+        self.dtype = given
+
     def emit(self, graph, x):
         return x
 
