@@ -5,6 +5,7 @@ copies and files.
 """
 
 import re
+from itertools import count
 
 from ._checks import number, own_keywords
 
@@ -149,5 +150,5 @@ def snake_case(name):
 def unique_name(class_name):
     """The next default name for an object of a class, numbered as in Keras: dense, dense_1, …"""
     base = snake_case(class_name)
-    _names_used[base] = number = _names_used.get(base, -1) + 1
+    number = next(_names_used.setdefault(base, count()))  # one step, so threads never share a number
     return f"{base}_{number}" if number else base

@@ -13,11 +13,12 @@ from math import ceil, floor
 
 from ._checks import integer, number
 from ._random import permutation
-from .batches import Batches, Feed, is_batches, order_of
+from .batches import Batches, Feed, is_batches, none_but_x, order_of
 from .callbacks import CallbackList, History, ProgbarLogger
 from .progress import Progress, verbosity
 
 BLOCK_SECONDS = 0.1
+INFERENCE_BATCH = 1024  # of validation, evaluate and predict, if none is asked for; results do not depend on it
 
 
 class Plan:
@@ -93,8 +94,46 @@ def held_out(model, given, steps, check_finite):
     return data
 
 
+def start(
+    model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
+    shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
+    validation_batch_size=None, validation_freq=1, check_finite=True,
+):  # fmt: skip
+    """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet."""
+    if is_batches(x):
+        none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
+        steps = None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
+        train = Feed(model, Batches("x", x, steps), class_weight, check_finite)
+        train.prepare()
+    else:
+        train = model.data(x, y, sample_weight, class_weight, check_finite)
+        if not train.n:
+            raise ValueError("x: expected at least one row, got none")
+    batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
+    if validation_data is None:
+        train, validation = split(train, validation_split)
+    else:
+        validation = held_out(model, validation_data, validation_steps, check_finite)
+    plan = Plan(
+        batch_size,
+        epochs=integer("epochs", epochs, 0),
+        initial_epoch=integer("initial_epoch", initial_epoch, 0),
+        shuffle=shuffle,
+        steps_per_epoch=steps_per_epoch,
+        validation_batch_size=INFERENCE_BATCH
+        if validation_batch_size is None
+        else integer("validation_batch_size", validation_batch_size, 1),
+        validation_freq=validation_freq,
+        validation_steps=validation_steps,
+    )
+    return run(model, train, validation, plan, callbacks, verbose)
+
+
 def run(model, train, validation, plan, callbacks, verbose):
-    """Train as planned; returns the History."""
+    """Train as planned, an epoch for each `next`, whose result is the logs; `model.history` fills.
+
+    To end it early, set `model.stop_training` and go on to the end: averages of weights are put in
+    place there."""
     history = History()
     names = model.metrics_names
     names = names + [f"val_{n}" for n in names] if validation is not None else names
@@ -126,6 +165,7 @@ def run(model, train, validation, plan, callbacks, verbose):
             model.epochs_done += 1
             progress.finish(logs, seconds, train.n if batches else None)
             hooks.call("on_epoch_end", epoch, logs=logs)
+            yield logs
             if model.stop_training or (batches and train.batches.exhausted and epoch + 1 < plan.epochs):
                 break
         if plan.epochs > plan.initial_epoch:
@@ -134,7 +174,6 @@ def run(model, train, validation, plan, callbacks, verbose):
         hooks.call("on_train_end", logs=logs)
     finally:
         progress.clear()
-    return history
 
 
 def train_epoch(model, data, plan, hooks, progress):

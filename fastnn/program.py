@@ -141,8 +141,8 @@ class Planner:
         self._close()
         trainer = self.trainer
         # as many threads as slots work on a chunked segment, each with an arena of its own
-        arenas = [aligned(self.bytes_needed, i) for i in range(self.slots if self.private else 1)]
-        team = max(len(arenas), trainer.max_threads)
+        team = trainer.max_threads
+        arenas = [aligned(self.bytes_needed, i) for i in range(min(self.slots, team) if self.private else 1)]
         scratch = [aligned(executor.SCRATCH_BYTES, i) for i in range(team)]
         bases = [{"arena": arenas[i % len(arenas)].ctypes.data, "address": 0} for i in range(team)]
         program = Program()
@@ -156,7 +156,7 @@ class Planner:
             (arenas, scratch, self.kept, self.store), tuple(self.penalties), self.accumulate,
         )  # fmt: skip
         program.arena, program.places = arenas[0], self.arena
-        program.planner = self
+        program.planner, program.copies = self, team
         return program
 
 

@@ -37,8 +37,9 @@ class Team:
 
     def next(self):
         """(threads, seconds) for the next slice of work; seconds 0: all of it."""
-        if self.fixed is not None:
-            return self.fixed, 0.0
+        fixed = threads.asked() or self.fixed
+        if fixed is not None:
+            return fixed, 0.0
         most = self.most()
         if most == 1 or self.estimate < PAYS_OFF:
             return 1, 0.0
@@ -57,14 +58,14 @@ class Team:
 
     def now(self):
         """Threads for a single pass that is not timed."""
-        most = self.most()
-        if self.fixed is not None or most == 1 or self.estimate < PAYS_OFF:
-            return self.fixed or 1
+        most, fixed = self.most(), threads.asked() or self.fixed
+        if fixed is not None or most == 1 or self.estimate < PAYS_OFF:
+            return fixed or 1
         return most if self.times.get(most, 0.0) <= self.times.get(1, self.estimate) else 1
 
     def report(self, n, seconds, steps):
         """Tell how long `steps` steps with `n` threads took."""
-        if self.fixed is None and steps:
+        if self.fixed is None and threads.asked() is None and steps:
             if n not in self.warm:
                 self.warm.add(n)
                 return

@@ -125,12 +125,14 @@ class Trainer:
     # -- programs and threads ---------------------------------------------------------------------------------
     @property
     def max_threads(self):
-        return max(8, self.threads or 0, threads.get_num_threads())
+        """Threads that a program planned now has memory for."""
+        return threads.asked() or max(8, self.threads or 0, threads.get_num_threads())
 
     def program(self, what, batch, x_code=None, y_code=None, weighted=False):
         key = (what, batch, x_code, y_code, weighted)
         program = self._programs.get(key)
-        if program is None:
+        if program is None or program.copies < (threads.asked() or self.threads or threads.get_num_threads()):
+            self._programs.pop(key, None)
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
             program = self._programs[key] = plan(self, what, batch, x_code, y_code, weighted, self.schedule)

@@ -15,8 +15,10 @@ import numpy as np
 from . import arrays, batches, fitting, losses, metrics, optimizers, recalibration
 from ._checks import integer, number, refuse_keywords
 from ._config import float_dtype
+from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from .callbacks import CallbackList
+from .fitting import INFERENCE_BATCH
 from .graph import Graph
 from .layers.base import Layer
 from .layers.weighted import changes, note_change
@@ -25,7 +27,6 @@ from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .trainer import Trainer
 
-INFERENCE_BATCH = 1024  # of evaluate and predict, if none is asked for; results do not depend on it
 FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is answered
 
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen")  # attributes of a model that no copy takes along
@@ -328,6 +329,7 @@ class Model(Saved, RateFinding, Layer):
         validation_freq=1,
         *,
         check_finite=True,
+        threads=None,
         **kwargs,
     ):
         """Train.
@@ -371,6 +373,8 @@ class Model(Saved, RateFinding, Layer):
             Validate every so many epochs, or after these (counted from 1).
         check_finite : bool
             Look for NaN and infinity in x and y first.
+        threads : int, optional
+            Use so many; default: as many as pay off, see `compile`. Results do not depend on it.
 
         Returns
         -------
@@ -390,31 +394,14 @@ class Model(Saved, RateFinding, Layer):
             raise ValueError(
                 "fit: this model was compiled without a loss; use forward, backward and apply_gradients"
             )
-        if batches.is_batches(x):
-            batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
-            steps = None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
-            train = batches.Feed(self, batches.Batches("x", x, steps), class_weight, check_finite)
-            train.prepare()
-        else:
-            train = self.data(x, y, sample_weight, class_weight, check_finite)
-            if not train.n:
-                raise ValueError("x: expected at least one row, got none")
-        batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
-        if validation_data is None:
-            train, validation = fitting.split(train, validation_split)
-        else:
-            validation = fitting.held_out(self, validation_data, validation_steps, check_finite)
-        plan = fitting.Plan(
-            batch_size,
-            epochs=integer("epochs", epochs, 0),
-            initial_epoch=integer("initial_epoch", initial_epoch, 0),
-            shuffle=shuffle,
-            steps_per_epoch=steps_per_epoch,
-            validation_batch_size=_batch(validation_batch_size, "validation_batch_size"),
-            validation_freq=validation_freq,
-            validation_steps=validation_steps,
-        )
-        return fitting.run(self, train, validation, plan, callbacks, verbose)
+        with core_threads.using(threads):
+            for _ in fitting.start(
+                self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+                class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+                validation_freq, check_finite,
+            ):  # fmt: skip
+                pass
+        return self.history
 
     def evaluate(
         self,
@@ -426,6 +413,8 @@ class Model(Saved, RateFinding, Layer):
         steps=None,
         callbacks=None,
         return_dict=False,
+        *,
+        threads=None,
         **kwargs,
     ):
         """Loss and metrics of data, in inference mode.
@@ -440,6 +429,8 @@ class Model(Saved, RateFinding, Layer):
         verbose : {"auto", 0, 1, 2}
         callbacks : list of Callback, optional
         return_dict : bool
+        threads : int, optional
+            As for `fit`.
 
         Returns
         -------
@@ -457,7 +448,8 @@ class Model(Saved, RateFinding, Layer):
         else:
             data = self.data(x, y, sample_weight)
         progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
-        logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
+        with core_threads.using(threads):
+            logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
         progress.finish(logs, done=data.n)
         return _result(logs, return_dict)
 
@@ -494,7 +486,7 @@ class Model(Saved, RateFinding, Layer):
             if single:
                 callbacks.batch(stage, "end", i)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **kwargs):
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
         """The model's results for data, in inference mode.
 
         Parameters
@@ -507,13 +499,18 @@ class Model(Saved, RateFinding, Layer):
         verbose : {"auto", 0, 1, 2}
             A live line on a terminal unless 0; nothing elsewhere.
         callbacks : list of Callback, optional
+        threads : int, optional
+            As for `fit`.
 
         Returns
         -------
         ndarray (n, *output_shape)
         """
         refuse_keywords(self.predict.__func__, kwargs)
-        progress, callbacks = Progress(verbose), CallbackList(callbacks, model=self)
+        with core_threads.using(threads):
+            return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
+
+    def _predict(self, x, batch_size, steps, progress, callbacks):
         if batches.is_batches(x):
             batches.none_but_x("x", {"batch_size": batch_size})
             return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)

@@ -1,5 +1,6 @@
 """Every question about threads is asked here: how many there may be, and what happens to them at a fork."""
 import os
+from threading import local
 from time import monotonic
 
 MAX_THREADS = 64
@@ -56,9 +57,35 @@ def available_threads():
     return max(1, min(n, MAX_THREADS))
 
 
+_here = local()
+
+
+def asked():
+    """What `using` asks for in this thread of Python; None: nothing."""
+    return getattr(_here, "n", None)
+
+
+class using:
+    """``with using(n)``: calls of this thread of Python use `n` threads, whatever else is said; None: as before."""
+
+    def __init__(self, n):
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_THREADS):
+            raise ValueError(f"threads: expected an integer from 1 to {MAX_THREADS} or None, got {n!r}")
+        self.n = n
+
+    def __enter__(self):
+        self.before = asked()
+        if self.n is not None:
+            _here.n = self.n
+        return self
+
+    def __exit__(self, *error):
+        _here.n = self.before
+
+
 def get_num_threads():
     """The most threads a call uses when it is not told otherwise."""
-    return LIMIT or available_threads()
+    return asked() or LIMIT or available_threads()
 
 
 def set_num_threads(n):
