@@ -36,6 +36,7 @@ _NAMES = {
     "set_num_threads": "_core.threads",
     "set_random_seed": "_random",
     "show_versions": "versions",
+    "sweep": "sweeping",
 }
 
 

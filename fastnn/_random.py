@@ -8,10 +8,29 @@
 """
 
 import operator
+import threading
 
 import numpy as np
 
-_state = {"entropy": None, "drawn": 0}
+_of_the_process = {"entropy": None, "drawn": 0}
+_here = threading.local()  # `state`: that of the block `seeded` that this thread is in
+
+
+def _state():
+    return getattr(_here, "state", None) or _of_the_process
+
+
+class seeded:
+    """``with seeded(seed)``: this thread draws as after ``set_random_seed(seed)``, others do not see it."""
+
+    def __init__(self, seed):
+        self.state = {"entropy": check_seed("seed", seed), "drawn": 0}
+
+    def __enter__(self):
+        self.before, _here.state = getattr(_here, "state", None), self.state
+
+    def __exit__(self, *error):
+        _here.state = self.before
 
 
 def set_random_seed(seed):
@@ -34,7 +53,7 @@ def set_random_seed(seed):
     >>> bool((init((3, 2)) == first).all())
     True
     """
-    _state["entropy"], _state["drawn"] = check_seed("seed", seed), 0
+    _state().update(entropy=check_seed("seed", seed), drawn=0)
 
 
 def check_seed(name, seed):
@@ -52,12 +71,16 @@ def check_seed(name, seed):
 
 def next_seed():
     """The next seed of the process, 63 bits."""
-    if _state["entropy"] is None:
-        _state["entropy"] = np.random.SeedSequence().entropy
-    _state["drawn"] += 1
-    words = np.random.SeedSequence(_state["entropy"], spawn_key=(_state["drawn"],)).generate_state(
-        1, np.uint64
-    )
+    state = _state()
+    if state["entropy"] is None:
+        state["entropy"] = np.random.SeedSequence().entropy
+    state["drawn"] += 1
+    return seed_of(state["entropy"], state["drawn"])
+
+
+def seed_of(entropy, number):
+    """Seed `number` of those that follow from `entropy`, 63 bits."""
+    words = np.random.SeedSequence(entropy, spawn_key=(number,)).generate_state(1, np.uint64)
     return int(words[0]) >> 1
 
 
