@@ -234,10 +234,10 @@ class Network:
             callbacks=None if callbacks is None else callbacks(), check_finite=False, **common,
         )  # fmt: skip
 
-    def advance(self, until):
-        """Train to an epoch, or as far as its callbacks let it."""
+    def advance(self, until, stopping):
+        """Train to an epoch, or as far as its callbacks let it, or until all is to stop."""
         begun = time.perf_counter()
-        while self.done < until:
+        while self.done < until and not stopping():
             logs = next(self.run, None)
             if logs is None:  # a callback has ended it
                 self.status, self.run = "done", None
@@ -315,11 +315,12 @@ class _Sweep:
                     progress.update(len(self.networks) - count + len(done), {})
         except BaseException:
             self.stopping = True
-            for network in waiting:
-                if network.model is not None:
-                    network.model.stop_training = True
             for thread in pool:
-                thread.join()
+                while thread.is_alive():
+                    for network in waiting:  # again and again: one may only now have begun
+                        if network.model is not None:
+                            network.model.stop_training = True
+                    thread.join(LOOK)
             raise
         if self.failed is not None:
             raise self.failed
@@ -331,7 +332,7 @@ class _Sweep:
                 if network.model is None:
                     network.start(self.build, self.takes, self.common, self.batch_size, self.callbacks)
                     self.check_monitor(network.model)
-                network.advance(min(until, network.epochs))
+                network.advance(min(until, network.epochs), lambda: self.stopping)
         except Exception as error:
             network.error, network.status, network.model, network.run = error, "error", None, None
             if self.on_error == "raise":
