@@ -3,8 +3,7 @@
 (a) One seed for the process, from which every initializer and model draws a seed of its own in
     order of need.
 (b) Everything is counter-based (Philox, Salmon et al. 2011): a permutation follows from (seed,
-    epoch) alone, so training resumes exactly. NumPy guarantees the stream of the bit generator,
-    hence the sort and not `permutation`.
+    epoch) alone, so training resumes exactly.
 """
 
 import operator
@@ -89,10 +88,11 @@ def generator(seed):
     return np.random.Generator(np.random.Philox(next_seed() if seed is None else seed))
 
 
-def permutation(seed, epoch, n):
+def permutation(seed, epoch, n, epochs=1):
     """The order of `n` samples in an epoch, int64; the same for the same (seed, epoch, n), always.
 
-    Samples are sorted by 64 random bits each; `stable` settles the all but impossible tie.
+    Of several `epochs` the orders lie one after the other.
     """
-    bits = np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))).random_raw(n)
-    return np.argsort(bits, kind="stable").astype(np.int64, copy=False)
+    from ._core.random import orders
+
+    return orders(seed, epoch, epochs, n)

@@ -18,6 +18,7 @@ from .callbacks import CallbackList, History, ProgbarLogger
 from .progress import Progress, verbosity
 
 BLOCK_SECONDS = 0.1
+AHEAD = 1 << 16  # samples of the epochs that are trained at once
 INFERENCE_BATCH = 1024  # of validation, evaluate and predict, if none is asked for; results do not depend on it
 
 
@@ -97,7 +98,7 @@ def held_out(model, given, steps, check_finite):
 def start(
     model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
     shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
-    validation_batch_size=None, validation_freq=1, check_finite=True,
+    validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None,
 ):  # fmt: skip
     """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet."""
     if is_batches(x):
@@ -126,14 +127,15 @@ def start(
         validation_freq=validation_freq,
         validation_steps=validation_steps,
     )
-    return run(model, train, validation, plan, callbacks, verbose)
+    return run(model, train, validation, plan, callbacks, verbose, ahead)
 
 
-def run(model, train, validation, plan, callbacks, verbose):
+def run(model, train, validation, plan, callbacks, verbose, ahead=None):
     """Train as planned, an epoch for each `next`, whose result is the logs; `model.history` fills.
 
     To end it early, set `model.stop_training` and go on to the end: averages of weights are put in
-    place there."""
+    place there. Where nobody looks on between epochs, several are trained at once; `ahead` is a
+    function that says how many at the most."""
     history = History()
     names = model.metrics_names
     names = names + [f"val_{n}" for n in names] if validation is not None else names
@@ -149,9 +151,23 @@ def run(model, train, validation, plan, callbacks, verbose):
     model.history, model.stop_training = history, False
     logs, batches = {}, isinstance(train, Feed)
     one_epoch = train_batches if batches else train_epoch
+    alone = not batches and validation is None and not progress.out and all(type(c) is History for c in hooks.callbacks)
+    trained = iter(())
     try:
         hooks.call("on_train_begin")
         for epoch in range(plan.initial_epoch, plan.epochs):
+            if alone:
+                logs = next(trained, None)
+                if logs is None:
+                    left = plan.epochs - epoch if ahead is None else min(plan.epochs - epoch, ahead())
+                    trained = train_epochs(model, train, plan, left)
+                    logs = next(trained, None)
+                if logs is not None:
+                    hooks.call("on_epoch_end", epoch, logs=logs)
+                    yield logs
+                    continue
+                if model.stop_training:
+                    break
             progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if batches else plan.samples(train.n))
             hooks.call("on_epoch_begin", epoch)
             began = time.perf_counter()
@@ -174,6 +190,38 @@ def run(model, train, validation, plan, callbacks, verbose):
         hooks.call("on_train_end", logs=logs)
     finally:
         progress.clear()
+
+
+def train_epochs(model, data, plan, epochs):
+    """Several passes over the data without a return to Python between them; yields the means of each.
+
+    Nothing, if there is Python in the steps, or an epoch is so long that there is nothing to gain."""
+    n, batch = data.n, plan.batch_size
+    epochs, per_epoch = min(epochs, AHEAD // n), ceil(n / batch)
+    if epochs < 2 or plan.samples(n) != n:
+        return
+    with model._lock:
+        engine = model.engine()
+        totals = engine.room_for_epochs(data.x, data.y, data.w, batch, epochs * per_epoch)
+    if totals is None:
+        return
+    index = permutation(model.seed, model.epochs_done, n, epochs) if plan.shuffle else None
+    rates, step, interrupt = model.optimizer.rates(engine.step, len(totals)), 0, None
+    try:
+        while step < len(totals) and not model.stop_training:
+            with model._lock, InterruptLater():
+                step = engine.fit_epochs(
+                    data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
+                )
+                model.optimizer.iterations = engine.step
+    except KeyboardInterrupt as error:
+        interrupt = error  # raised when the epochs that are done are in the history
+    done = step // per_epoch
+    model.epochs_done += done
+    for e in range(done):
+        yield model.means(n, *engine.epoch_sums(totals[e * per_epoch : (e + 1) * per_epoch]))
+    if interrupt is not None:
+        raise interrupt
 
 
 def train_epoch(model, data, plan, hooks, progress):

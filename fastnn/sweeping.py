@@ -231,12 +231,13 @@ class Network:
         self.model, self.status = model, "training"
         self.run = fitting.start(
             model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
-            callbacks=None if callbacks is None else callbacks(), check_finite=False, **common,
+            callbacks=None if callbacks is None else callbacks(), check_finite=False,
+            ahead=lambda: self.until - self.done, **common,
         )  # fmt: skip
 
     def advance(self, until, stopping):
         """Train to an epoch, or as far as its callbacks let it, or until all is to stop."""
-        begun = time.perf_counter()
+        self.until, begun = until, time.perf_counter()
         while self.done < until and not stopping():
             logs = next(self.run, None)
             if logs is None:  # a callback has ended it

@@ -140,27 +140,22 @@ class Trainer:
             program.team = Team(self.threads, seconds)
         return program
 
-    def _steps(self, program, live, count, batch, index, first, lrs, deadline, totals=None):
-        """Run samples [first, first + count) in slices, each with the threads that pay off; returns samples done.
+    def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
+        """Run steps [step, steps) in slices, each with the threads that pay off; returns the step reached.
 
-        Sums of losses and metrics are added to `totals`, an array like the core's."""
-        core, team, done, start = program.core, program.team, 0, time.monotonic()
-        while done < count:
+        `job` is what else `Executor.run` is to know."""
+        core, team, begin, start = program.core, program.team, step, time.monotonic()
+        while step < steps:
             n, seconds = team.next()
             left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
-            if deadline > 0 and (left <= 0 and done):
+            if deadline > 0 and left <= 0 and step > begin:
                 break
             seconds = min(s for s in (seconds, left) if s > 0) if seconds > 0 or left > 0 else 0.0
-            at, step = first + done, done // batch
             begun = time.perf_counter()
-            steps = core.run(
-                live, count - done, batch, index=None if index is None else index[at : first + count], row0=at,
-                lrs=lrs[step:], step0=self.step + step, seed=self.seed, threads=n, seconds=seconds,
-                totals=totals,
-            )  # fmt: skip
-            team.report(n, time.perf_counter() - begun, steps)
-            done = min(count, done + steps * batch)
-        return done
+            ran = core.run(live, count, batch, start=step, seed=self.seed, threads=n, seconds=seconds, **job)
+            team.report(n, time.perf_counter() - begun, ran)
+            step += ran
+        return step
 
     def _targets(self, y):
         return _code(y) if y is not None and y.ndim == 2 else None
@@ -177,6 +172,39 @@ class Trainer:
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         self.step += -(-done // batch_size)
         return done, sums[0] if sums else 0.0, sums[1:]
+
+    def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, step_totals, deadline=0.0):
+        """Train on all samples several times, from a step of all of these on; returns the step reached.
+
+        `index` has the order of each epoch, one after the other, or is None; `lrs` the rate of every step;
+        `step_totals` gets the sums of every step, see `epoch_sums`."""
+        program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
+        program.refresh()
+        live = (_address(x), _address(y), _address(w), 0, 0, 0)
+        self.store.version += 1
+        at = self._steps(
+            program, live, epochs * len(x), batch_size, len(lrs), deadline, step,
+            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, step_totals=step_totals,
+        )  # fmt: skip
+        self.step += at - step
+        return at
+
+    def room_for_epochs(self, x, y, w, batch_size, steps):
+        """The array for `fit_epochs`' sums of so many steps; None if Python has a part in every step."""
+        self.store.acquire()
+        self._start_averages()
+        program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
+        if program.planner.separate:
+            return None
+        return np.zeros((steps, sum(self.pairs), 2))
+
+    def epoch_sums(self, step_totals):
+        """[sum of w * loss, *sums of metrics] of some steps, added up one by one, as `fit_block` does."""
+        sums = [0.0] * (1 + len(self.metrics))
+        totals = np.cumsum(step_totals, axis=0)[-1]
+        for place, at in self._core_sums():
+            sums[place] = _number_or_copy(totals[at])
+        return sums
 
     def evaluate(self, x, y, w=None, batch_size=1024):
         """(samples, sum of w * loss, [sums of metrics]) in inference mode."""
@@ -198,7 +226,13 @@ class Trainer:
         totals = np.zeros_like(program.core.totals)
         for place, at in self._core_sums():
             totals[at] = sums[place]
-        done = self._steps(program, live, count, batch, index, first, lrs, deadline, totals)
+        if index is not None:
+            index = index[first : first + count]
+        step = self._steps(
+            program, live, count, batch, -(-count // batch), deadline,
+            index=index, row0=first, lrs=lrs, step0=self.step, totals=totals,
+        )  # fmt: skip
+        done = min(count, step * batch)
         for place, at in self._core_sums():
             sums[place] = _number_or_copy(totals[at])
         if not training:
@@ -279,7 +313,8 @@ class Trainer:
                 rates = np.zeros(-(-n // batch))
                 self._run_parts(program, x, None, None, None, 0, n, batch, rates, 0.0, False, live, [])
             else:
-                self._steps(program, live, n, batch, None, 0, np.zeros(-(-n // batch)), 0.0)
+                steps = -(-n // batch)
+                self._steps(program, live, n, batch, steps, 0.0, lrs=np.zeros(steps), step0=self.step)
         return out.reshape(n, *self.y.shape)
 
     def forward(self, x, training=False):

@@ -67,6 +67,8 @@ cdef struct Job:
     ptrdiff_t slots
     ptrdiff_t count
     ptrdiff_t batch
+    ptrdiff_t epoch          # samples of one; count may be that of several
+    ptrdiff_t start          # the step to begin with, of
     ptrdiff_t steps
     ptrdiff_t partial_stride
     const int64_t *index
@@ -189,7 +191,7 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels, ptrdiff_t n) n
         if job.step_totals != NULL:
             job.step_totals[2 * (step * job.n_partials + i)] = a
             job.step_totals[2 * (step * job.n_partials + i) + 1] = b
-    job.steps_done = step + 1
+    job.steps_done = step + 1 - job.start
     if job.deadline > 0 and fnn_now() > job.deadline:
         job.stop = 1
 
@@ -200,7 +202,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     cdef double params[8]
     cdef const Segment *seg
     cdef k.fnn_op *ops = job.ops + <ptrdiff_t>tid * job.n_ops
-    cdef ptrdiff_t step, panels
+    cdef ptrdiff_t step, panels, at, within, per_epoch = ceil_div(job.epoch, job.batch)
     cdef int i, j
     cdef unsigned csr = fnn_float_enter()
     run.s0 = run.slot = run.accumulate = 0
@@ -211,12 +213,14 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     run.scratch = job.scratch[tid]
     if job.prep != NULL:
         memcpy(params, job.prep_s, sizeof(params))
-    for step in range(job.steps):
-        run.n = run.batch = min(job.batch, job.count - step * job.batch)
+    for step in range(job.start, job.steps):
+        within = step % per_epoch * job.batch
+        at = step // per_epoch * job.epoch + within
+        run.n = run.batch = min(job.batch, min(job.epoch - within, job.count - at))
         run.step = job.step0 + <uint64_t>step
-        run.row0 = job.row0 + step * job.batch
+        run.row0 = job.row0 + within
         if job.index != NULL:
-            run.index = job.index + step * job.batch
+            run.index = job.index + at
         if job.prep != NULL:
             if job.hypers == 2:
                 params[job.momentum_at] = job.lrs[2 * step + 1]
@@ -357,20 +361,23 @@ cdef class Executor:
         free(self.penalties)
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
-            lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1, double seconds=0,
-            int first=0, int last=-1, double[:, ::1] totals=None, double[:, :, ::1] step_totals=None):
+            ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
+            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, double[:, :, ::1] step_totals=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
-        live: addresses of the bases named at construction.  lrs: learning rates (steps,), or with the momentum of each
-        step beside them (steps, 2).  seconds: stop at the first step boundary after so long
-        (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is cut leaves no
+        live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
+        of one); the last batch of each may be smaller, and rows without an index begin anew.  start: the step to begin
+        with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
+        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is cut leaves no
         trace in them (default: the attribute `totals`, from zero).  `step_totals` gets those of each step."""
         cdef Job *job = &self.job
         cdef size_t address
-        cdef ptrdiff_t steps = ceil_div(count, batch) if count > 0 else 0
+        cdef ptrdiff_t steps
         cdef int i, j, c, which, team = max(1, min(threads, self.n_copies))
         cdef ptrdiff_t offset
         cdef const double[:, ::1] hypers
+        epoch = epoch if epoch > 0 else max(1, count)
+        steps = count // epoch * ceil_div(epoch, batch) + ceil_div(count % epoch, batch) if count > 0 else 0
         if totals is None:
             totals = self.totals
             totals[:, :] = 0
@@ -397,7 +404,7 @@ cdef class Executor:
         job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]
         job.lrs = NULL if lrs is None or steps == 0 else <double *>&hypers[0, 0]
         job.hypers = 1 if lrs is None else hypers.shape[1]
-        job.row0, job.count, job.batch, job.steps = row0, count, batch, steps
+        job.row0, job.count, job.batch, job.epoch, job.start, job.steps = row0, count, batch, epoch, start, steps
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.n_segments if last < 0 else last
         job.stop, job.steps_done = 0, 0

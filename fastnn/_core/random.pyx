@@ -1,7 +1,8 @@
 """Dropout and its generator on arrays."""
 import numpy as np
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
@@ -9,7 +10,11 @@ from . cimport rows
 
 cdef double SECONDS = 1.5e-9   # an element, roughly
 
+cdef uint32_t OF_ORDERS = 0xFFFFFFFF   # in place of the number of a layer, as in dropout
+
 ctypedef void (*fill_function)(uint32_t *, ptrdiff_t, const uint32_t *, const uint32_t *) noexcept nogil
+ctypedef void (*order_function)(int64_t *, uint64_t *, uint32_t *, ptrdiff_t, int, const uint32_t *,
+                                const uint32_t *) noexcept nogil
 
 
 cdef void philox(uint32_t *out, ptrdiff_t n, const uint32_t *counter, const uint32_t *key) noexcept nogil:
@@ -41,6 +46,37 @@ def words(ptrdiff_t n, counter, key):
     q[0], q[1] = key
     with nogil:
         philox(p, n, c, q)
+    return out
+
+
+def orders(uint64_t seed, uint64_t epoch, ptrdiff_t epochs, ptrdiff_t n):
+    """A random order of n samples for each of some epochs, one after the other, int64; n is below 2^32.
+
+    Sample i of epoch e has the words 2 i and 2 i + 1 of the counters (0, 0, e, 2^32 - 1), (1, 0, e, 2^32 - 1), ... and
+    the key `seed`, as one number of 64 bits, the first word low; samples are sorted by it."""
+    out = np.empty(epochs * n, np.int64)
+    cdef int64_t *order = <int64_t *>PyArray_DATA(out)
+    cdef uint64_t *keys
+    cdef uint32_t *ends
+    cdef uint32_t counter[4]
+    cdef uint32_t key[2]
+    cdef int bits = 1
+    cdef ptrdiff_t e
+    while <ptrdiff_t>1 << bits < n:
+        bits += 1
+    key[0], key[1] = <uint32_t>seed, <uint32_t>(seed >> 32)
+    counter[0], counter[1], counter[3] = 0, 0, OF_ORDERS
+    with nogil:
+        keys = <uint64_t *>malloc(2 * n * sizeof(uint64_t) + 1)
+        ends = <uint32_t *>malloc(((<size_t>1 << bits) + 1) * sizeof(uint32_t))
+        if keys != NULL and ends != NULL:
+            for e in range(epochs):
+                counter[2] = <uint32_t>(epoch + <uint64_t>e)
+                (<order_function>rows.function("philox_order", 0))(order + e * n, keys, ends, n, bits, counter, key)
+        free(keys)
+        free(ends)
+    if keys == NULL or ends == NULL:
+        raise MemoryError(f"order of {n} samples")
     return out
 
 

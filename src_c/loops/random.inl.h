@@ -7,7 +7,7 @@
  * (b) Counters are dealt to lanes (even lanes first) so that pairing the words needs no shuffle across 16 bytes. */
 #ifndef FNN_RANDOM_KERNELS
 #define FNN_RANDOM_KERNELS(X) X(dropout)
-#define FNN_RANDOM_FUNCTIONS(X) X(philox_fill)
+#define FNN_RANDOM_FUNCTIONS(X) X(philox_fill) X(philox_order)
 #define FNN_LANES64 (FNN_VBYTES / 8)
 #define FNN_PHILOX_M0 0xD2511F53u
 #define FNN_PHILOX_M1 0xCD9E8D57u
@@ -98,6 +98,30 @@ static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter,
         }
         FNN_CAT(philox_, FNN_ISA)(words, *(V64U *)c[0], *(V64U *)c[1], *(V64U *)c[2], *(V64U *)c[3], keys);
         memcpy(out + at, words, (size_t)(n - at < 4 * FNN_LANES64 ? n - at : 4 * FNN_LANES64) * 4);
+    }
+}
+
+/* order[0..n) <- 0 .. n - 1 sorted by 64 random bits each, those of philox_fill; the earlier of two equal ones first.
+ * Random numbers fall evenly into 2^bits buckets by their first bits; with about one to a bucket, sorting by insertion
+ * takes hardly a step.  keys has room for 2 n, ends for 2^bits + 1; bits is at least 1. */
+static void FN(philox_order)(int64_t *order, uint64_t *keys, uint32_t *ends, ptrdiff_t n, int bits,
+                             const uint32_t *counter, const uint32_t *key)
+{
+    uint64_t *raw = keys + n;
+    FN(philox_fill)((uint32_t *)raw, 2 * n, counter, key);
+    memset(ends, 0, (((size_t)1 << bits) + 1) * sizeof *ends);
+    for (ptrdiff_t i = 0; i < n; i++) ends[(raw[i] >> (64 - bits)) + 1]++;
+    for (ptrdiff_t b = 1; b <= (ptrdiff_t)1 << bits; b++) ends[b] += ends[b - 1];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t at = ends[raw[i] >> (64 - bits)]++;
+        keys[at] = raw[i], order[at] = i;
+    }
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const uint64_t k = keys[i];
+        const int64_t o = order[i];
+        ptrdiff_t j = i;
+        for (; j > 0 && keys[j - 1] > k; j--) keys[j] = keys[j - 1], order[j] = order[j - 1];
+        keys[j] = k, order[j] = o;
     }
 }
 
