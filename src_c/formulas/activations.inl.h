@@ -90,7 +90,7 @@ FNN_INLINE V FN(act_relu6_f)(V x, FNN_NOS) { return v_min(v_set1(6), v_max(v_set
 FNN_INLINE V FN(act_relu6_b)(V y, FNN_NOS) { return v_sel((y > 0) & (y < 6), v_set1(1), v_set1(0)); }
 
 /* log(1 + exp(x));  its derivative 1 / (1 + exp(-x)) = 1 - exp(-y) */
-FNN_INLINE V FN(softplus)(V x) { return v_max(v_set1(0), x) + FN(vlog1p)(FN(vexp)(-v_abs(x))); }
+FNN_INLINE V FN(softplus)(V x) { return v_max(v_set1(0), x) + FN(vlog1p_unit)(FN(vexp)(-v_abs(x))); }
 FNN_INLINE V FN(act_softplus_f)(V x, FNN_NOS) { return FN(softplus)(x); }
 FNN_INLINE V FN(act_softplus_b)(V y, FNN_NOS) { return -FN(vexpm1)(-y); }
 

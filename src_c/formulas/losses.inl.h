@@ -56,7 +56,7 @@ FNN_INLINE V FN(loss_binary_crossentropy_b)(V p, V t, const V *s)
 FNN_INLINE V FN(loss_binary_crossentropy_logits_f)(V x, V t, const V *s)
 {
     const V zero = {0};
-    return v_max(zero, x) - x * FN(smooth_binary)(t, s) + FN(vlog1p)(FN(vexp)(-v_abs(x)));
+    return v_max(zero, x) - x * FN(smooth_binary)(t, s) + FN(vlog1p_unit)(FN(vexp)(-v_abs(x)));
 }
 FNN_INLINE V FN(loss_binary_crossentropy_logits_b)(V x, V t, const V *s)
 {
@@ -100,13 +100,14 @@ FNN_INLINE V FN(loss_huber_f)(V p, V t, const V *s)
 }
 FNN_INLINE V FN(loss_huber_b)(V p, V t, const V *s) { return v_min(s[0], v_max(-s[0], p - t)); }
 
-/* log cosh e, for small e as -log(1 - tanh(e)^2) / 2, which does not cancel */
+/* log cosh a of a = |e|, with w = exp(-a) - 1: log(1 + w^2 / (2 (1 + w))), which does not cancel, for small a, and
+ * a - log 2 + log(1 + (1 + w)^2) for others */
 FNN_INLINE V FN(loss_log_cosh_f)(V p, V t, const V *s)
 {
     (void)s;
-    const V a = v_abs(p - t), y = FN(vtanh)(a);
-    const V far = a + FN(vlog1p)(FN(vexp)(-2 * a)) - (T)0.69314718055994530942;
-    return v_sel(a < 1, (T)-0.5 * FN(vlog1p)(-y * y), far);
+    const V a = v_abs(p - t), w = FN(vexpm1)(-a), e = 1 + w;
+    const V near = w * w * (T)0.5 / e;
+    return FN(vlog1p_unit)(v_sel(a < 1, near, e * e)) + v_sel(a < 1, (V){0}, a - (T)0.69314718055994530942);
 }
 FNN_INLINE V FN(loss_log_cosh_b)(V p, V t, const V *s) { (void)s; return FN(vtanh)(p - t); }
 
@@ -158,6 +159,13 @@ FNN_INLINE V FN(focal_balance)(V t, const V *s)
 {
     return v_sel(s[0] != 0, t * s[1] + (1 - t) * (1 - s[1]), v_set1(1));
 }
+/* sigmoid(x), and sigmoid(-x) in *other, each to its own last digit */
+FNN_INLINE V FN(both_shares)(V x, V *other)
+{
+    const V e = FN(vexp)(-v_abs(x)), large = 1 / (1 + e), small = e * large;
+    *other = v_sel(x < 0, large, small);
+    return v_sel(x < 0, small, large);
+}
 FNN_INLINE V FN(loss_binary_focal_crossentropy_f)(V p, V t, const V *s)
 {
     const V y = FN(smooth_binary)(t, s + 3), q = y * (1 - p) + (1 - y) * p;
@@ -172,12 +180,14 @@ FNN_INLINE V FN(loss_binary_focal_crossentropy_b)(V p, V t, const V *s)
 }
 FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_f)(V x, V t, const V *s)
 {
-    const V y = FN(smooth_binary)(t, s + 3), q = y * FN(vsigmoid)(-x) + (1 - y) * FN(vsigmoid)(x);
+    V n;
+    const V p = FN(both_shares)(x, &n), y = FN(smooth_binary)(t, s + 3), q = y * n + (1 - y) * p;
     return FN(focal_balance)(y, s) * FN(focal_power)(q, s[2]) * FN(loss_binary_crossentropy_logits_f)(x, t, s + 3);
 }
 FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_b)(V x, V t, const V *s)
 {
-    const V p = FN(vsigmoid)(x), n = FN(vsigmoid)(-x), y = FN(smooth_binary)(t, s + 3), q = y * n + (1 - y) * p;
+    V n;
+    const V p = FN(both_shares)(x, &n), y = FN(smooth_binary)(t, s + 3), q = y * n + (1 - y) * p;
     const V slope = s[2] * FN(focal_power)(q, s[2] - 1) * (1 - y - y) * p * n;
     return FN(focal_balance)(y, s) *
            (FN(focal_power)(q, s[2]) * (p - y) + slope * FN(loss_binary_crossentropy_logits_f)(x, t, s + 3));
