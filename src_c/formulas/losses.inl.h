@@ -109,7 +109,12 @@ FNN_INLINE V FN(loss_log_cosh_f)(V p, V t, const V *s)
     const V near = w * w * (T)0.5 / e;
     return FN(vlog1p_unit)(v_sel(a < 1, near, e * e)) + v_sel(a < 1, (V){0}, a - (T)0.69314718055994530942);
 }
-FNN_INLINE V FN(loss_log_cosh_b)(V p, V t, const V *s) { (void)s; return FN(vtanh)(p - t); }
+FNN_INLINE V FN(loss_log_cosh_b)(V p, V t, const V *s) /* tanh, of the same w */
+{
+    (void)s;
+    const V w = FN(vexpm1)(-v_abs(p - t)), e = 1 + w;
+    return v_copysign(-w * (1 + e) / (1 + e * e), p - t);
+}
 
 /* max(1 - t p, 0); a target of 0 counts as -1.  (Keras does that if every target of the batch is 0 or 1.) */
 FNN_INLINE V FN(hinge_margin)(V p, V t) { return v_max(v_set1(0), 1 - v_sel(t == 0, v_set1(-1), t) * p); }
