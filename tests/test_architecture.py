@@ -38,17 +38,19 @@ ROOMS = {
     "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
                "diagnostics", "rate_finding"},
+    "sweep": {"sweeping", "sweep_result"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},
 }
 BELOW = {
-    "base": (),
     "core": (),
+    "base": ("core",),
     "ops": ("core", "base"),
     "parts": ("core", "base", "ops"),
     "plan": ("core", "base", "ops", "parts"),
     "models": ("core", "base", "ops", "parts", "plan"),
-    "face": ("core", "base", "ops", "parts", "plan", "models", "data"),
+    "sweep": ("core", "base", "parts", "plan", "models"),
+    "face": ("core", "base", "ops", "parts", "plan", "models", "sweep", "data"),
     "data": (),
 }
 

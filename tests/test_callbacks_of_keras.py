@@ -259,7 +259,7 @@ def test_find_learning_rate_leaves_everything_as_it_was():
 def test_find_learning_rate_sees_the_loss_of_each_batch():
     """With a smoothing of 0 the losses are those of the batches, not running means."""
     m = model(fastnn.SGD(0.01))
-    found = m.find_learning_rate(X, Y, steps=3, batch_size=8, min_lr=1e-12, max_lr=1e-11, smoothing=0.0)
+    found = m.find_learning_rate(X, Y, steps=3, batch_size=8, min_lr=1e-12, max_lr=1e-11, smoothing=0.0, divergence=1e9)
     assert len(set(np.round(found.losses, 6))) == 3
     assert np.mean(found.losses) == pytest.approx(m.evaluate(X, Y, verbose=0), rel=1e-5)
 
