@@ -368,8 +368,9 @@ cdef class Executor:
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
         of one); the last batch of each may be smaller, and rows without an index begin anew.  start: the step to begin
         with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
-        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of losses and metrics are added to `totals`, step by step: where a run is cut leaves no
-        trace in them (default: the attribute `totals`, from zero).  `step_totals` gets those of each step."""
+        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of
+        losses and metrics are added to `totals`, step by step: where a run is cut leaves no trace in them (default: the
+        attribute `totals`, from zero).  `step_totals` gets those of each step."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
