@@ -1,7 +1,8 @@
-"""One training step of fastnn beside the same step in its peers, interleaved in one run.
+"""fastnn beside its peers, interleaved in one run: training steps, and the tasks of `tasks.py`.
 
-    python -m benchmarks.peers                                   fastnn, PyTorch, JAX; all but `wide`
-    python -m benchmarks.peers --peers all --workloads rl,fmnist --json peers.json
+    python -m benchmarks.peers                                   steps of fastnn, PyTorch, JAX; all but `wide`
+    python -m benchmarks.peers --all --repeats 5 --json all.json    the whole table, with every peer installed
+    python -m benchmarks.peers --peers all --workloads rl,headline
 
 How it measures
 (a) A step is forward, backward and Adam in float32, on batches that cycle through one resident random data set. All
@@ -29,6 +30,9 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent))  # last: this folder hides nobody's package
+from tasks import TASKS, memory  # noqa: E402
+
 # name: layer sizes, activation, batch, loss, steps in a block (about 50 ms and more), batch normalisation
 WORKLOADS = {
     "rl": ([20, 64, 64, 4], "tanh", 64, "mse", 2000, False),
@@ -42,6 +46,8 @@ WORKLOADS = {
 }
 DEFAULT_WORKLOADS = [name for name in WORKLOADS if name != "wide"]
 DEFAULT_PEERS = ["fastnn", "torch", "jax"]
+# What best peer / fastnn is to be, on a machine with AVX-512 (single steps) or any.
+TARGETS = {"rl": 2.2, "tiny": 4.5, "tiny10k": 6, "fmnist": 4, "fmnist128": 2.4, "fmnist-bn": 4, "deep": 5, "wide": 1.5}
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
 TRIAL_ROUNDS = 5
@@ -53,6 +59,14 @@ TOLERANCE = {
 
 class Workload:
     """Sizes, data and initial weights of one row of WORKLOADS; the same in every process."""
+
+    unit = "step"
+
+    def can(self, peer):
+        return PEERS[peer].can(self)
+
+    def make(self, peer, config):
+        return PEERS[peer].make(self, config)
 
     def __init__(self, name, block=1.0):
         self.name = name
@@ -302,7 +316,7 @@ def configurations(peer, w):
     """What to try: {"threads": n or 0 for the peer's own default, "variant": text}."""
     counts = [1, len(cpus())] if len(cpus()) > 1 else [1]
     if peer == "fastnn":
-        counts = [0, 1] if len(cpus()) > 1 else [0]
+        counts = [0, *counts]
     variants = ["inner scan", ""] if peer == "jax" and w.name == "deep" else [""]
     return [{"threads": n, "variant": v} for v in variants for n in counts]
 
@@ -327,36 +341,25 @@ def environment(peer, config):
 # --- a worker -------------------------------------------------------------------------------------
 
 
-def warm_up(peer, w, config):
-    """The block function after two runs.  XLA's pool is as large as the CPUs it sees when it starts."""
-    all_cpus = cpus()
-    pin = config["threads"] == 1 and peer in (PEERS["jax"], PEERS["keras"])
-    pin = pin and hasattr(os, "sched_setaffinity")
-    if pin:
-        os.sched_setaffinity(0, all_cpus[-1:])
-    run = peer.make(w, config)
-    loss = run()
-    if pin:  # from here on the one thread may run anywhere, like everybody else's
-        for thread in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(thread), all_cpus)
-    run()
-    return run, loss
+def workload(name, block):
+    return TASKS[name] if name in TASKS else Workload(name, block)
 
 
 def worker(task):
     """Answers one JSON line to every line on standard input; what libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    w, config, peer = Workload(task["workload"], task["block"]), task["config"], PEERS[task["peer"]]
+    w, config = workload(task["workload"], task["block"]), task["config"]
     if (
         config["threads"] == 1
         and task["peer"] in ("jax", "keras")
         and hasattr(os, "sched_setaffinity")
     ):
         os.sched_setaffinity(0, cpus()[-1:])  # XLA's pool is as large as the CPUs it sees
-    run = peer.make(w, config)
+    run = w.make(task["peer"], config)
     loss = run()
-    run()
+    if w.flops:  # a task is long enough without
+        run()
     print(json.dumps({"loss": loss}), file=answers)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -437,8 +440,9 @@ def measure(w, peers, pythons, repeats, block, settle):
     """(a row for every worker, notes); the workers run in turn, never together."""
     workers, problems = [], []
     for peer in peers:
-        if not PEERS[peer].can(w):
-            problems.append(f"{peer}: cannot do {w.name}")
+        if not w.can(peer):
+            if w.flops:
+                problems.append(f"{peer}: cannot do {w.name}")
             continue
         for config in configurations(peer, w):
             try:
@@ -461,9 +465,9 @@ def measure(w, peers, pythons, repeats, block, settle):
         steps = [1e6 * t / w.steps for t in each.times]
         row = {"peer": each.peer, **each.config, "name": each.name, "loss": each.loss}
         row |= {"min_us": min(steps), "median_us": statistics.median(steps), "blocks_us": steps}
-        row["gflops"] = w.flops / row["min_us"] / 1e3
+        row["gflops"] = w.flops / row["min_us"] / 1e3 if w.flops else None
         rows.append(row)
-    losses = [r["loss"] for r in rows if r["loss"] is not None]
+    losses = [r["loss"] for r in rows if r["loss"] is not None and w.flops]
     allowed = TOLERANCE.get(w.name, 0.001) * statistics.median(losses or [0])
     if losses and max(losses) - min(losses) > allowed:
         problems.append(f"{w.name}: the losses differ, the peers do not do the same work")
@@ -477,8 +481,15 @@ def best(rows, key):
 def summary(rows):
     """Best peer beside fastnn at its default threads, by minimum and by median."""
     ours = [r for r in rows if r["peer"] == "fastnn" and r["threads"] == 0]
+    fixed = [r for r in rows if r["peer"] == "fastnn" and r["threads"]]
     theirs = [r for r in rows if r["peer"] != "fastnn"]
     out = {}
+    if ours and fixed:  # how much worse the default number of threads is than the better of one and all
+        out["default_to_best"] = {k: best(ours, k)[k] / best(fixed, k)[k] for k in ("min_us", "median_us")}
+    out["by_peer"] = {}
+    for peer in dict.fromkeys(r["peer"] for r in theirs if ours):
+        middle = best([r for r in theirs if r["peer"] == peer], "median_us")["median_us"]
+        out["by_peer"][peer] = middle / best(ours, "median_us")["median_us"]
     for key in ("min_us", "median_us"):
         us, peer = best(ours, key), best(theirs, key)
         out[key] = {
@@ -491,12 +502,16 @@ def summary(rows):
 
 
 def show(w, rows, problems):
-    print(f"\n{w.name}: {w.flops / 1e6:.1f} MFLOP a step, batch {w.batch}, {w.steps} steps a block")
-    print("| worker | min µs/step | median | GFLOP/s | blocks | first loss |")
+    if w.flops:
+        print(f"\n{w.name}: {w.flops / 1e6:.1f} MFLOP a step, batch {w.batch}, {w.steps} steps a block")
+    else:
+        print(f"\n{w.name}: a {w.unit}; {w.steps} a block; target: {w.target}")
+    print(f"| worker | min µs | median | GFLOP/s | blocks | {'first loss' if w.flops else 'loss or accuracy'} |")
     print("|---|---:|---:|---:|---:|---:|")
     for r in sorted(rows, key=lambda r: r["min_us"]):
         loss = "" if r["loss"] is None else f"{r['loss']:.5f}"
-        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {r['gflops']:.1f}"
+        speed = "" if r["gflops"] is None else f"{r['gflops']:.1f}"
+        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {speed}"
         print(f"| {r['name']} | {times} | {len(r['blocks_us'])} | {loss} |")
     for problem in problems:
         print(f"note: {problem}")
@@ -505,9 +520,10 @@ def show(w, rows, problems):
 
 def show_summary(results):
     print(
-        "\n| work | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median |"
+        "\n| work | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median | target"
+        " | every peer, median | default ÷ better of 1 and all threads, min / median |"
     )
-    print("|---|---:|---|---:|")
+    print("|---|---:|---|---:|---:|---|---:|")
 
     def number(value, form="{:.1f}"):
         return "–" if value is None else form.format(value)
@@ -518,7 +534,11 @@ def show_summary(results):
             f"{number(low['fastnn'])} / {number(mid['fastnn'])}",
             f"{low['best_peer'] or 'none'}: {number(low['peer'])} / {number(mid['peer'])}",
             f"{number(low['ratio'], '{:.2f}')} / {number(mid['ratio'], '{:.2f}')}",
+            str(TASKS[name].target if name in TASKS else TARGETS[name]),
+            ", ".join(f"{peer} {ratio:.2f}" for peer, ratio in result["summary"]["by_peer"].items()),
         ]
+        threads = result["summary"].get("default_to_best")
+        cells.append(f"{threads['min_us']:.2f} / {threads['median_us']:.2f}" if threads else "–")
         print(f"| {name} | {' | '.join(cells)} |")
 
 
@@ -539,8 +559,9 @@ def parse(argv):
     parser.add_argument(
         "--workloads",
         metavar="A,B",
-        help=f"all, or some of {', '.join(WORKLOADS)}; without: all but wide",
+        help=f"all, or some of {', '.join([*WORKLOADS, *TASKS])}; without: all steps but wide",
     )
+    parser.add_argument("--all", action="store_true", help="every workload, every peer, and memory")
     parser.add_argument(
         "--peers",
         metavar="A,B",
@@ -573,6 +594,8 @@ def main(argv=None):
     for text in options.python:
         peer, _, file = text.rpartition("=")
         pythons.update({peer: file} if peer else dict.fromkeys(PEERS, file))
+    if options.all:
+        options.peers, options.workloads = options.peers or "all", options.workloads or "all"
     wanted = names(options.peers, PEERS, DEFAULT_PEERS)
     versions = {peer: version(pythons[peer], peer) for peer in wanted}
     peers = [peer for peer in wanted if versions[peer]]
@@ -591,15 +614,20 @@ def main(argv=None):
         f"{head['cpu']}, {head['cpus']} CPUs, Python {head['python']}; {shown}; {repeats} blocks each"
     )
     results = {}
-    for name in names(options.workloads, WORKLOADS, DEFAULT_WORKLOADS):
-        w = Workload(name, block)
+    for name in names(options.workloads, [*WORKLOADS, *TASKS], DEFAULT_WORKLOADS):
+        w = workload(name, block)
         rows, problems = measure(w, peers, pythons, repeats, block, options.settle)
         show(w, rows, problems)
-        results[name] = {"steps": w.steps, "batch": w.batch, "flops": w.flops, "notes": problems}
+        results[name] = {"unit": w.unit, "steps": w.steps, "flops": w.flops, "notes": problems}
         results[name] |= {"rows": rows, "summary": summary(rows)}
         if options.json:  # after each workload: an interrupted run keeps what it has
             Path(options.json).write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
     show_summary(results)
+    if options.all:
+        found = memory({peer: pythons[peer] for peer in peers}, environment)
+        print("\nMemory of a process that trains an epoch on 60,000 images of bytes, MiB at its peak:", found)
+        if options.json:
+            Path(options.json).write_text(json.dumps({**head, "results": results, "memory": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

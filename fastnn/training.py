@@ -12,8 +12,8 @@ from math import prod
 
 import numpy as np
 
-from . import arrays, batches, fitting, losses, metrics, optimizers, recalibration
-from ._checks import integer, number, refuse_keywords
+from . import arrays, batches, fitting, losses, metrics, optimizers, precision, recalibration
+from ._checks import integer, number, one_of, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
@@ -44,6 +44,7 @@ class Model(Saved, RateFinding, Layer):
         self.optimizer = self.loss = self.history = None
         self.stop_training, self.compiled = False, False
         self.seed, self.threads, self.epochs_done = 0, None, 0
+        self.matmul_precision = None
         self._metrics_asked, self._metrics, self._kind = [], None, None
         self._new_to_the_process()
 
@@ -106,6 +107,7 @@ class Model(Saved, RateFinding, Layer):
         weight_decay=None,
         seed=None,
         threads=None,
+        matmul_precision=None,
         **kwargs,
     ):
         """Say how to train.
@@ -128,6 +130,8 @@ class Model(Saved, RateFinding, Layer):
             Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
         threads : int, optional
             At most so many; default: as many as pay off. Results do not depend on it.
+        matmul_precision : {"highest", "high", "medium"}, optional
+            Of this model, see `fastnn.set_float32_matmul_precision`; default: that of the process.
 
         Raises
         ------
@@ -140,6 +144,9 @@ class Model(Saved, RateFinding, Layer):
         loss, chosen = losses.get(loss), optimizers.get(optimizer)
         threads = None if threads is None else integer("threads", threads, minimum=1)
         seed = next_seed() if seed is None else check_seed("seed", seed)
+        if matmul_precision is not None:
+            matmul_precision = one_of("matmul_precision", matmul_precision, precision.MODES)
+        self.matmul_precision = matmul_precision
         if chosen is not self.optimizer:
             self._trainer = None  # a new optimizer starts without state
         self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked

@@ -15,7 +15,7 @@ def versions():
     import numpy
     import scipy
 
-    from . import __version__
+    from . import __version__, precision
     from ._core import kernels, threads
 
     forced = os.environ.get("FASTNN_ISA")
@@ -23,6 +23,7 @@ def versions():
         "fastnn": __version__,
         "instruction set": f"{kernels.isa()}{' (forced)' if forced else ''} of {', '.join(kernels.targets())}",
         "threads": f"{threads.get_num_threads()}{'' if threads.openmp() else ' (built without OpenMP)'}",
+        "float32 products": f"{precision.used()} ({precision.get_float32_matmul_precision()!r} is asked for)",
         "Python": sys.version.split()[0],
         "NumPy": numpy.__version__,
         "SciPy": scipy.__version__,

@@ -110,6 +110,7 @@ def _compiled(model):
         "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
         "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
         "seed": model.seed,
+        "matmul_precision": model.matmul_precision,
         "epochs_done": model.epochs_done,
     }
 
@@ -299,6 +300,7 @@ def _compile(model, config, tensors, custom):
         configuration.decode(how["loss"], custom),
         asked,
         seed=how["seed"],
+        matmul_precision=how["matmul_precision"],
     )
     model.epochs_done = _count("epochs_done", how["epochs_done"])
     if config["state"] is None:
