@@ -57,7 +57,7 @@ def epoch_of_sklearn(config):
     warnings.simplefilter("ignore")
     (x, y), (xt, yt) = fashion_mnist()
     x, xt = x.reshape(-1, 784).astype(np.float32) / 255, xt.reshape(-1, 784).astype(np.float32) / 255
-    model = MLPClassifier((300, 100), alpha=0.0, batch_size=32, max_iter=1, warm_start=True)
+    model = MLPClassifier(hidden_layer_sizes=(300, 100), alpha=0.0, batch_size=32, max_iter=1, warm_start=True)
 
     def run():
         model.fit(x, y)
@@ -266,7 +266,8 @@ def one_of_sklearn(rate, x, y):
 
     warnings.simplefilter("ignore")
     return MLPRegressor(
-        (64, 64), alpha=0.0, batch_size=32, learning_rate_init=rate, max_iter=SWEEP_EPOCHS, n_iter_no_change=10**6
+        hidden_layer_sizes=(64, 64), alpha=0.0, batch_size=32, learning_rate_init=rate, max_iter=SWEEP_EPOCHS,
+        n_iter_no_change=10**6,
     ).fit(x, y).loss_  # fmt: skip
 
 
@@ -398,7 +399,7 @@ if sys.argv[1] == "torch":
         adam.step()
 elif sys.argv[1] == "sklearn":
     from sklearn.neural_network import MLPClassifier
-    MLPClassifier((300, 100), batch_size=32, max_iter=1).fit(x.reshape(-1, 784) / np.float32(255), y)
+    MLPClassifier(hidden_layer_sizes=(300, 100), batch_size=32, max_iter=1).fit(x.reshape(-1, 784) / np.float32(255), y)
 else:
     if sys.argv[1] == "keras":
         import keras as api

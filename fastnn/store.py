@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._core import kernels
+from .variables import assigned
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
 BLOCK_LEN = 1024  # FNN_BLOCK_LEN
@@ -63,6 +64,7 @@ class Store:
         self.n_state = n_state
         self.averaged = set()  # variables that the average has met
         self.version = 0  # goes up whenever theta changes
+        self.assigned = -1  # the counter of `variables` when all were here
 
     def _lay_out(self, node, end):
         pw = self.panel
@@ -121,10 +123,14 @@ class Store:
 
     def acquire(self):
         """Load every variable whose newest values are elsewhere."""
+        if self.assigned == assigned[0]:
+            return
         for variable in self.places:
             if variable._store is not self:
                 self.put("theta", variable, variable.numpy())
                 variable._store = self
+                assigned[0] += 1  # another store may have had it
+        self.assigned = assigned[0]
 
     def blocks(self, variables, numbers):
         """The runs of theta that hold `variables` (see fnn_block), each at most BLOCK_LEN long.

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from . import graph as graphs
-from ._core import kernels, threads
+from ._core import calls, kernels, threads
 from .program import estimate_seconds, plan
 from .store import Store
 from .teams import Team
@@ -296,6 +296,20 @@ class Trainer:
             if out_key is not None:
                 scale = np.reshape(weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
                 program.put(out_key, out_tensor, gradient * scale, n, "loss")
+
+    def call(self, what, x, y, counters):
+        """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be."""
+        usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
+        if not usual or any(pairs != 1 for pairs in self.pairs):
+            return None
+        program = self.program(what, len(x), _code(x), self._targets(y))
+        if program.planner.separate or program.team.next() != (1, 0.0):
+            return None
+        y_dtype = None if y is None or y.ndim == 1 else y.dtype
+        call = calls.Call(
+            program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed, counters
+        )
+        return call, program
 
     # -- one pass, by hand ------------------------------------------------------------------------------------
     def predict(self, x, batch_size=1024, out=None):

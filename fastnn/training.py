@@ -21,15 +21,18 @@ from .callbacks import CallbackList
 from .fitting import INFERENCE_BATCH
 from .graph import Graph
 from .layers.base import Layer
+from .layers.weighted import _changes as layer_changes
 from .layers.weighted import changes, note_change
 from .progress import Progress
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .trainer import Trainer
+from .variables import assigned
 
+SMALL = 256  # rows of a batch that may go the short way, see `_train_at_once`
 FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is answered
 
-OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen")  # attributes of a model that no copy takes along
+OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
 
 
 class Model(Saved, RateFinding, Layer):
@@ -65,7 +68,7 @@ class Model(Saved, RateFinding, Layer):
 
     def _new_to_the_process(self):
         self._trainer = self._planned = None
-        self._seen = -1
+        self._seen, self._calls = -1, {}
         self._lock = threading.RLock()
 
     # --- weights: those of the layers ---
@@ -149,6 +152,7 @@ class Model(Saved, RateFinding, Layer):
         self.matmul_precision = matmul_precision
         if chosen is not self.optimizer:
             self._trainer = None  # a new optimizer starts without state
+        self._calls = {}
         self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
         self._metrics = self._kind = self._planned = None
         self.weight_decay = decay
@@ -216,7 +220,7 @@ class Model(Saved, RateFinding, Layer):
         return self._trainer
 
     def _plan(self, layers):
-        graph, before = Graph(), self._trainer
+        graph, before, self._calls = Graph(), self._trainer, {}
         for position, layer in enumerate(layers):
             layer.position = position
         x = graph.input(self.in_shape)
@@ -513,6 +517,10 @@ class Model(Saved, RateFinding, Layer):
         -------
         ndarray (n, *output_shape)
         """
+        if batch_size is steps is callbacks is threads is None and not kwargs and verbose in ("auto", 0, 1, 2):
+            y = self._predict_at_once(x)
+            if y is not None:
+                return y
         refuse_keywords(self.predict.__func__, kwargs)
         with core_threads.using(threads):
             return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
@@ -532,6 +540,9 @@ class Model(Saved, RateFinding, Layer):
             progress.update(part.stop, {})
         callbacks.call("on_predict_end")
         progress.clear()
+        if data.n and batch_size >= data.n:
+            with self._lock:
+                self._note_call("predict", data.x)
         return out.reshape(data.n, *self.out_shape)
 
     def _predict_batches(self, source, progress, callbacks):
@@ -560,6 +571,10 @@ class Model(Saved, RateFinding, Layer):
         float, list of float or dict
             As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
         """
+        if sample_weight is None and class_weight is None:
+            logs = self._train_at_once(x, y)
+            if logs is not None:
+                return _result(logs, return_dict)
         self.need_compile("train_on_batch")
         data = self.data(x, y, sample_weight, class_weight)
         with self._lock:
@@ -569,7 +584,47 @@ class Model(Saved, RateFinding, Layer):
                 data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
             )
             self.optimizer.iterations = engine.step
+            if data.w is None:
+                self._note_call("train", data.x, data.y)
         return _result(self.means(n, loss, *found), return_dict)
+
+    # --- the short way for small batches, of which there was one of the same kind before ---
+
+    def _train_at_once(self, x, y):
+        entry = self._calls.get(("train", getattr(x, "shape", None)))
+        optimizer = self.optimizer
+        if entry is None or type(optimizer._rate) is not float:
+            return None
+        call, _ = entry
+        with self._lock:
+            engine = self._trainer
+            if not call.train(x, y, optimizer._rate, engine.step):
+                return None
+            engine.step += 1
+            engine.store.version += 1
+            optimizer.iterations = engine.step
+            sums = call.core.totals[:, 0].tolist()
+        return self.means(len(x), *sums)
+
+    def _predict_at_once(self, x):
+        entry = self._calls.get(("predict", getattr(x, "shape", None)))
+        if entry is None:
+            return None
+        call, program = entry
+        with self._lock:
+            if program.planner.folds and self._trainer.store.version != program.folded:
+                return None
+            return call.predict(x)
+
+    def _note_call(self, what, x, y=None):
+        """Next time such a batch goes the short way, if that is possible."""
+        if len(x) <= SMALL and len(self.out_shape) == 1:
+            counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
+            entry = self._trainer.call(what, x, y, counters)
+            if len(self._calls) >= 16:
+                self._calls.clear()
+            if entry is not None:
+                self._calls[what, x.shape] = entry
 
     def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""
@@ -650,9 +705,16 @@ class Model(Saved, RateFinding, Layer):
         -------
         ndarray (B, *output_shape)
         """
+        if not training:
+            y = self._predict_at_once(x)
+            if y is not None:
+                return y
         x = self._samples("x", x)
         with self._lock:
-            return self.engine().forward(x, training).reshape(len(x), *self.out_shape)
+            y = self.engine().forward(x, training)
+            if not training:
+                self._note_call("predict", x)
+        return y.reshape(len(x), *self.out_shape)
 
     def __call__(self, x, training=False):
         """`forward`."""

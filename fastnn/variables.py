@@ -7,6 +7,7 @@ import numpy as np
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
+assigned = [0]  # goes up whenever the newest values of any variable move to another place
 
 
 class Variable:
@@ -68,11 +69,13 @@ class Variable:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
         self._value[...] = value
         self._store = None
+        assigned[0] += 1
 
     def cast(self, dtype):
         """Keep the values in another dtype from now on."""
         self._value = self.numpy().astype(dtype)
         self._store = None
+        assigned[0] += 1
 
     def __getstate__(self):
         return self.numpy(), {n: getattr(self, n) for n in self.__slots__ if n[0] != "_"}

@@ -15,85 +15,16 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from numpy cimport PyArray_DATA
+
 from . cimport kernels as k
 from .threads cimport fnn_team_size
 
 from .kernels import optimizer_rows
 
-cdef extern from "sync.h" nogil:
-    ctypedef struct fnn_barrier:
-        pass
-    void fnn_barrier_init(fnn_barrier *b) noexcept
-    void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
-    double fnn_now() noexcept
-    unsigned fnn_float_enter() noexcept
-    void fnn_float_leave(unsigned old) noexcept
-
-cdef enum Split:
-    BY_FEATURES = 0   # items: feature panels; each with every sample panel
-    BY_SAMPLES = 1    # items: sample panels; each with every feature panel
-    BY_BOTH = 2       # items: pairs, feature panel by feature panel
-    BY_ONE = 3        # the first thread does it
-
-cdef enum Chunked:
-    PRIVATE = 1       # a thread's activations hold one chunk at a time and stay in its cache
-    SHARED = 2        # activations hold the batch, because a reduction over it stands between two chunked segments
-
 MOMENTA = ("momentum", "beta_1")  # what a schedule may change beside the rate
 SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
 SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
-
-cdef struct Plan:
-    Split split
-    ptrdiff_t items    # feature panels
-    int barrier        # wait for the others first (layered segments)
-
-cdef struct Segment:
-    int chunked
-    int lo
-    int hi
-
-cdef struct Values:
-    const double *first    # parts of one penalty on weights
-    ptrdiff_t count
-
-cdef struct Job:
-    int n_ops
-    int n_partials
-    int first_segment
-    int last_segment
-    ptrdiff_t panel
-    ptrdiff_t chunk          # samples of a chunk
-    ptrdiff_t slots
-    ptrdiff_t count
-    ptrdiff_t batch
-    ptrdiff_t epoch          # samples of one; count may be that of several
-    ptrdiff_t start          # the step to begin with, of
-    ptrdiff_t steps
-    ptrdiff_t partial_stride
-    const int64_t *index
-    int64_t row0
-    const double *lrs        # of each step the learning rate and, if hypers is 2, the momentum
-    ptrdiff_t hypers
-    uint64_t step0
-    uint64_t seed
-    double deadline
-    k.fnn_prep prep
-    const double *prep_s     # the optimizer's parameters
-    int momentum_at          # which of them is the momentum, -1: none
-    const Plan *plan
-    const Segment *segments
-    k.fnn_op *ops
-    void **scratch
-    const double *partials
-    const Values *penalties  # what is added to the loss of every sample
-    int n_penalties
-    ptrdiff_t accumulate     # steps that make one update of the weights
-    double *totals
-    double *step_totals      # NULL, or per step and partial {sum, weight}
-    fnn_barrier *barrier
-    int stop
-    ptrdiff_t steps_done
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -266,20 +197,6 @@ cdef class Executor:
     accumulate : int
         Steps that make one update of the weights.
     """
-    cdef k.fnn_op *ops
-    cdef Plan *plan
-    cdef Segment *segments
-    cdef void **scratch
-    cdef Values *penalties
-    cdef fnn_barrier barrier
-    cdef Job job
-    cdef int n_copies, n_segments
-    cdef double prep_s[8]
-    cdef object keep
-    cdef list patches
-    cdef readonly object totals
-    cdef readonly tuple live
-
     def __cinit__(self, isa, dtype, list ops, list segments, list bases, tuple live, partials, optimizer,
                   ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep,
                   tuple penalties=(), ptrdiff_t accumulate=1):
@@ -288,7 +205,7 @@ cdef class Executor:
         cdef k.fnn_op *op
         cdef size_t address
         self.n_copies, self.n_segments = len(bases), len(segments)
-        self.keep, self.live, self.patches = keep, live, []
+        self.keep, self.live, found = keep, live, []
         self.ops = <k.fnn_op *>calloc(len(ops) * self.n_copies + 1, sizeof(k.fnn_op))
         self.plan = <Plan *>calloc(len(ops) + 1, sizeof(Plan))
         self.segments = <Segment *>calloc(len(segments) + 1, sizeof(Segment))
@@ -313,7 +230,7 @@ cdef class Executor:
                     base, offset = where
                     if base in live:
                         if c == 0:
-                            self.patches.append((i, j, live.index(base), offset))
+                            found.append((i, j, live.index(base), offset))
                         continue
                     address = bases[c][base] + offset
                     op.p[j] = <void *>address
@@ -333,6 +250,13 @@ cdef class Executor:
                         op.fn[j] = <k.fnn_any>k.find_optimizer(table, row).update[f64]
         for i, (is_chunked, lo, hi) in enumerate(segments):
             self.segments[i].chunked, self.segments[i].lo, self.segments[i].hi = is_chunked, lo, hi
+        self.patches = <Patch *>calloc(len(found) + 1, sizeof(Patch))
+        if self.patches == NULL:
+            raise MemoryError("program")
+        for i, (which, place, base, offset) in enumerate(found):
+            self.patches[i].op, self.patches[i].place, self.patches[i].which = which, place, base
+            self.patches[i].offset = offset
+        self.n_patches = len(found)
         fnn_barrier_init(&self.barrier)
         self.job.n_ops = len(ops)
         self.job.panel, self.job.chunk, self.job.slots = panel, chunk, slots
@@ -342,6 +266,7 @@ cdef class Executor:
             self.penalties[i].first, self.penalties[i].count = <const double *>address, count
         self.job.penalties, self.job.n_penalties, self.job.accumulate = self.penalties, len(penalties), accumulate
         self.totals = np.zeros((max(1, self.job.n_partials), 2))
+        self.own_totals = <double *>PyArray_DATA(self.totals)
         self.job.plan, self.job.segments, self.job.ops = self.plan, self.segments, self.ops
         self.job.scratch, self.job.barrier = self.scratch, &self.barrier
         if optimizer is not None:
@@ -359,6 +284,29 @@ cdef class Executor:
         free(self.segments)
         free(self.scratch)
         free(self.penalties)
+        free(self.patches)
+
+    cdef void bind(self, void **live, int copies) noexcept nogil:
+        """Point the operations of the first `copies` threads to the caller's arrays."""
+        cdef int c, i
+        cdef void *base
+        for c in range(copies):
+            for i in range(self.n_patches):
+                base = live[self.patches[i].which]
+                self.ops[c * self.job.n_ops + self.patches[i].op].p[self.patches[i].place] = (
+                    NULL if base == NULL else <void *>(<char *>base + self.patches[i].offset))
+
+    cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil:
+        """All segments for one batch, on this thread; the totals are those of the batch alone."""
+        cdef Job *job = &self.job
+        cdef int i
+        for i in range(2 * job.n_partials):
+            self.own_totals[i] = 0
+        job.totals, job.step_totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, NULL, 1, &rate
+        job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
+        job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.n_segments
+        job.stop, job.steps_done, job.deadline = 0, 0, 0
+        work(job, 0, 1)
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
@@ -374,8 +322,8 @@ cdef class Executor:
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
-        cdef int i, j, c, which, team = max(1, min(threads, self.n_copies))
-        cdef ptrdiff_t offset
+        cdef int i, team = max(1, min(threads, self.n_copies))
+        cdef void *bases[8]
         cdef const double[:, ::1] hypers
         epoch = epoch if epoch > 0 else max(1, count)
         steps = count // epoch * ceil_div(epoch, batch) + ceil_div(count % epoch, batch) if count > 0 else 0
@@ -396,10 +344,10 @@ cdef class Executor:
         if step_totals is not None and (step_totals.shape[0] < steps or step_totals.shape[1] != job.n_partials
                                         or step_totals.shape[2] != 2):
             raise ValueError("step_totals: wrong shape")
-        for i, j, which, offset in self.patches:
-            address = live[which]
-            for c in range(self.n_copies):
-                self.ops[c * job.n_ops + i].p[j] = <void *>(address + offset) if address else NULL
+        for i, given in enumerate(live):
+            address = given
+            bases[i] = <void *>address
+        self.bind(bases, self.n_copies)
         job.totals = &totals[0, 0]
         job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
         job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]

@@ -1,0 +1,124 @@
+"""One batch with as little around it as there can be: for those who predict or train row by row.
+
+(a) A `Call` is bound to one program and one kind of arrays; for anything else it returns None, and the caller goes the
+    long way, which also has all the checks and messages.
+(b) It notices by counters that weights were assigned or layers changed since it was made. Calls of one model are
+    made under its lock.
+(c) It runs on the calling thread alone: it is only made for work too small for a second one.
+"""
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from numpy cimport (NPY_INT32, NPY_INT64, PyArray_CheckExact, PyArray_DATA, PyArray_DIM, PyArray_EMPTY,
+                    PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM, PyArray_TYPE,
+                    import_array, ndarray, npy_intp)
+
+from .executor cimport Executor
+
+import_array()
+
+
+cdef class Call:
+    """
+    Parameters
+    ----------
+    core : Executor
+    n : int
+        Rows of the batch the program was planned for.
+    x_dtype, inputs
+        What x has to be: (n, inputs), contiguous.
+    y_dtype, outputs
+        The same for dense targets; y_dtype is None for class numbers 0 ... outputs - 1.
+    dtype
+        Of the results.
+    counters : list of (list, value)
+        The call is valid as long as the first entry of each list is that value.
+    """
+    cdef readonly Executor core
+    cdef public list counters
+    cdef ndarray labels
+    cdef ptrdiff_t n, inputs, outputs
+    cdef int x_type, y_type, out_type
+    cdef uint64_t seed
+
+    def __init__(self, Executor core, ptrdiff_t n, x_dtype, ptrdiff_t inputs, y_dtype, ptrdiff_t outputs, dtype,
+                 uint64_t seed, list counters):
+        self.core, self.n, self.inputs, self.outputs = core, n, inputs, outputs
+        self.x_type = np.dtype(x_dtype).num
+        self.y_type = -1 if y_dtype is None else np.dtype(y_dtype).num
+        self.out_type = np.dtype(dtype).num
+        self.labels = np.zeros(n, np.int32)
+        self.seed, self.counters = seed, counters
+
+    cdef bint fits(self, object array, int kind, ptrdiff_t columns):
+        """Whether `array` is what the program reads, where it lies."""
+        if not PyArray_CheckExact(array):
+            return False
+        return (PyArray_TYPE(<ndarray>array) == kind and PyArray_NDIM(<ndarray>array) == 2
+                and PyArray_DIM(<ndarray>array, 0) == self.n and PyArray_DIM(<ndarray>array, 1) == columns
+                and PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISALIGNED(<ndarray>array)
+                and PyArray_ISNOTSWAPPED(<ndarray>array))
+
+    cdef bint valid(self):
+        cdef list counter
+        for counter, value in self.counters:
+            if counter[0] != value:
+                return False
+        return True
+
+    cdef bint take_labels(self, object y):
+        """Class numbers as the program reads them; whether they are such."""
+        cdef int32_t *to = <int32_t *>PyArray_DATA(self.labels)
+        cdef ptrdiff_t i
+        cdef int64_t label
+        cdef int kind
+        if not PyArray_CheckExact(y) or PyArray_NDIM(<ndarray>y) != 1 or PyArray_DIM(<ndarray>y, 0) != self.n:
+            return False
+        kind = PyArray_TYPE(<ndarray>y)
+        if kind not in (NPY_INT32, NPY_INT64) or not (
+                PyArray_IS_C_CONTIGUOUS(<ndarray>y) and PyArray_ISALIGNED(<ndarray>y)
+                and PyArray_ISNOTSWAPPED(<ndarray>y)):
+            return False
+        for i in range(self.n):
+            if kind == NPY_INT32:
+                label = (<int32_t *>PyArray_DATA(<ndarray>y))[i]
+            else:
+                label = (<int64_t *>PyArray_DATA(<ndarray>y))[i]
+            if label < 0 or label >= self.outputs:
+                return False
+            to[i] = <int32_t>label
+        return True
+
+    def predict(self, x):
+        """The results (n, outputs), or None if this is not the kind of call it was made for."""
+        cdef void *live[8]
+        cdef npy_intp shape[2]
+        if not self.fits(x, self.x_type, self.inputs):
+            return None
+        shape[0], shape[1] = self.n, self.outputs
+        if not self.valid():
+            return None
+        out = PyArray_EMPTY(2, shape, self.out_type, 0)
+        live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
+        live[3] = PyArray_DATA(<ndarray>out)
+        with nogil:
+            self.core.bind(live, 1)
+            self.core.once(self.n, 0.0, 0, self.seed)
+        return out
+
+    def train(self, x, y, double rate, uint64_t step):
+        """A step; whether this is the kind of call it was made for. `core.totals` has the sums."""
+        cdef void *live[8]
+        if not self.fits(x, self.x_type, self.inputs):
+            return False
+        if not (self.take_labels(y) if self.y_type < 0 else self.fits(y, self.y_type, self.outputs)):
+            return False
+        if not self.valid():
+            return False
+        live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
+        live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)
+        with nogil:
+            self.core.bind(live, 1)
+            self.core.once(self.n, rate, step, self.seed)
+        return True

@@ -1,0 +1,102 @@
+"""Executor: see executor.pyx."""
+from libc.stdint cimport int64_t, uint64_t
+
+from . cimport kernels as k
+
+cdef extern from "sync.h" nogil:
+    ctypedef struct fnn_barrier:
+        pass
+    void fnn_barrier_init(fnn_barrier *b) noexcept
+    void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
+    double fnn_now() noexcept
+    unsigned fnn_float_enter() noexcept
+    void fnn_float_leave(unsigned old) noexcept
+
+cdef enum Split:
+    BY_FEATURES = 0   # items: feature panels; each with every sample panel
+    BY_SAMPLES = 1    # items: sample panels; each with every feature panel
+    BY_BOTH = 2       # items: pairs, feature panel by feature panel
+    BY_ONE = 3        # the first thread does it
+
+cdef enum Chunked:
+    PRIVATE = 1       # a thread's activations hold one chunk at a time and stay in its cache
+    SHARED = 2        # activations hold the batch, because a reduction over it stands between two chunked segments
+
+cdef struct Plan:
+    Split split
+    ptrdiff_t items    # feature panels
+    int barrier        # wait for the others first (layered segments)
+
+cdef struct Segment:
+    int chunked
+    int lo
+    int hi
+
+cdef struct Values:
+    const double *first    # parts of one penalty on weights
+    ptrdiff_t count
+
+cdef struct Job:
+    int n_ops
+    int n_partials
+    int first_segment
+    int last_segment
+    ptrdiff_t panel
+    ptrdiff_t chunk          # samples of a chunk
+    ptrdiff_t slots
+    ptrdiff_t count
+    ptrdiff_t batch
+    ptrdiff_t epoch          # samples of one; count may be that of several
+    ptrdiff_t start          # the step to begin with, of
+    ptrdiff_t steps
+    ptrdiff_t partial_stride
+    const int64_t *index
+    int64_t row0
+    const double *lrs        # of each step the learning rate and, if hypers is 2, the momentum
+    ptrdiff_t hypers
+    uint64_t step0
+    uint64_t seed
+    double deadline
+    k.fnn_prep prep
+    const double *prep_s     # the optimizer's parameters
+    int momentum_at          # which of them is the momentum, -1: none
+    const Plan *plan
+    const Segment *segments
+    k.fnn_op *ops
+    void **scratch
+    const double *partials
+    const Values *penalties  # what is added to the loss of every sample
+    int n_penalties
+    ptrdiff_t accumulate     # steps that make one update of the weights
+    double *totals
+    double *step_totals      # NULL, or per step and partial {sum, weight}
+    fnn_barrier *barrier
+    int stop
+    ptrdiff_t steps_done
+
+cdef struct Patch:
+    int op                 # whose pointer
+    int place              # number of that pointer
+    int which              # of the live bases
+    ptrdiff_t offset
+
+
+cdef class Executor:
+    cdef k.fnn_op *ops
+    cdef Plan *plan
+    cdef Segment *segments
+    cdef void **scratch
+    cdef Values *penalties
+    cdef fnn_barrier barrier
+    cdef Job job
+    cdef int n_copies, n_segments
+    cdef double prep_s[8]
+    cdef object keep
+    cdef Patch *patches
+    cdef int n_patches
+    cdef readonly object totals
+    cdef double *own_totals
+    cdef readonly tuple live
+
+    cdef void bind(self, void **live, int copies) noexcept nogil
+    cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil

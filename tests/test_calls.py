@@ -1,0 +1,184 @@
+"""The short way of small batches: the bits of the long way, and the long way wherever anything is unusual."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import layers
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(8, 6)).astype(np.float32)
+Y = RNG.normal(size=(8, 3)).astype(np.float32)
+LABELS = RNG.integers(0, 3, 8)
+
+
+def model(loss="mse", last=None, metrics=None, optimizer="adam", middle=(), dtype=None):
+    fastnn.set_random_seed(4)
+    stack = [layers.Dense(9, "tanh", input_shape=(6,)), *middle, layers.Dense(3, last)]
+    made = fastnn.Sequential(stack, dtype=dtype)
+    made.compile(optimizer, loss, metrics)
+    return made
+
+
+def long_way(made):
+    made._train_at_once = made._predict_at_once = lambda *a: None
+    return made
+
+
+def short_way(made):
+    """Fails if a call goes the long way though it was said not to."""
+
+    def refuse(*a, **k):
+        raise AssertionError("this went the long way")
+
+    made.data = made._samples = refuse
+    return made
+
+
+def assert_same(a, b):
+    for u, v in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8])
+@pytest.mark.parametrize("options", [
+    {}, {"loss": "sparse_categorical_crossentropy", "last": "softmax", "metrics": ["accuracy"]},
+    {"metrics": ["mae", "rmse"]}, {"optimizer": fastnn.SGD(0.1, momentum=0.9)}, {"middle": ("bn", "drop")}, {"middle": ("bn",)},
+    {"dtype": "float64"},
+])  # fmt: skip
+def test_bits_of_the_long_way(options, n):
+    options = dict(options)
+    made = {"bn": layers.BatchNormalization, "drop": lambda: layers.Dropout(0.5)}
+    pair = [model(**options | {"middle": [made[m]() for m in options.get("middle", ())]}) for _ in range(2)]
+    dtype = options.get("dtype", "float32")
+    x, y = X[:n].astype(dtype), LABELS[:n] if "last" in options else Y[:n].astype(dtype)
+    first = [m.train_on_batch(x, y) for m in pair]
+    assert first[0] == first[1]
+    long_way(pair[1])
+    for i in range(6):
+        assert pair[0].train_on_batch(x, y) == pair[1].train_on_batch(x, y)
+        for name in ("predict_on_batch", "forward", "predict"):
+            np.testing.assert_array_equal(*(getattr(m, name)(x) for m in pair))
+        assert pair[0].optimizer.iterations == pair[1].optimizer.iterations == i + 2
+    assert_same(*pair)
+    with_dict = pair[0].train_on_batch(x, y, return_dict=True)
+    assert list(with_dict) == pair[0].metrics_names
+    short_way(pair[0])
+    if "middle" not in options:  # a folded batch normalisation is made anew after each step
+        pair[0].predict_on_batch(x)
+    pair[0].train_on_batch(x, y)
+
+
+def test_weights_that_are_assigned_are_seen():
+    made = model()
+    made.predict_on_batch(X)
+    before = made.predict_on_batch(X)
+    made.layers[0].kernel.assign(2 * made.layers[0].kernel.numpy())
+    after = made.predict_on_batch(X)
+    assert (before != after).all()
+    np.testing.assert_array_equal(after, long_way(made).predict_on_batch(X))
+
+
+def test_weights_that_another_model_trains_are_seen():
+    made = model()
+    other = fastnn.Sequential([*made.layers])
+    other.compile(fastnn.SGD(0.5), "mse")
+    for m in (made, other, made, other):
+        m.predict_on_batch(X)
+        m.train_on_batch(X, Y)
+    for _ in range(3):
+        other.train_on_batch(X, Y)
+        np.testing.assert_array_equal(made.predict_on_batch(X), other.predict_on_batch(X))
+
+
+def test_freezing_compiling_and_rates_are_seen():
+    made = model()
+    for _ in range(3):
+        made.train_on_batch(X, Y)
+    made.layers[0].trainable = False
+    before = made.layers[0].get_weights()
+    made.train_on_batch(X, Y)
+    np.testing.assert_array_equal(before[0], made.layers[0].get_weights()[0])
+    made.optimizer.learning_rate = 0.0
+    before = made.get_weights()
+    made.train_on_batch(X, Y)
+    made.train_on_batch(X, Y)
+    for u, v in zip(before, made.get_weights(), strict=True):
+        np.testing.assert_array_equal(u, v)
+    made.compile(fastnn.SGD(1.0), "mae")
+    expected = abs(made.predict(X, verbose=0) - Y).mean()
+    assert made.train_on_batch(X, Y) == pytest.approx(expected, rel=1e-5)
+    made.compile("sgd")
+    with pytest.raises(ValueError, match="loss"):
+        made.fit(X, Y)
+
+
+def test_schedules_and_folded_statistics_go_on():
+    rate = fastnn.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    pair = [model(optimizer=fastnn.SGD(rate), middle=[layers.BatchNormalization()]) for _ in range(2)]
+    long_way(pair[1])
+    for _ in range(5):
+        assert pair[0].train_on_batch(X, Y) == pair[1].train_on_batch(X, Y)
+        np.testing.assert_array_equal(pair[0].predict_on_batch(X), pair[1].predict_on_batch(X))
+    assert_same(*pair)
+
+
+@pytest.mark.parametrize("x, y, message", [
+    (X[:, :5], Y, r"x: expected shape \(n, 6\), got \(8, 5\)"),
+    (X, Y[:5], "y: expected 8 rows"),
+    (X, Y[:, :2], r"y: expected shape \(n, 3\)"),
+    (X, None, "y: expected targets, got None"),
+])  # fmt: skip
+def test_errors_are_those_of_the_long_way(x, y, message):
+    made = model()
+    made.train_on_batch(X, Y)
+    made.train_on_batch(X, Y)
+    with pytest.raises((ValueError, TypeError), match=message):
+        made.train_on_batch(x, y)
+
+
+def test_class_numbers_out_of_range_are_refused():
+    made = model("sparse_categorical_crossentropy", "softmax")
+    for kind in (np.int64, np.int32):
+        made.train_on_batch(X, LABELS.astype(kind))
+        made.train_on_batch(X, LABELS.astype(kind))
+        for wrong in (3, -1):
+            labels = LABELS.astype(kind)
+            labels[5] = wrong
+            with pytest.raises(ValueError, match=f"got {wrong} in row 5"):
+                made.train_on_batch(X, labels)
+    with pytest.raises(ValueError, match="whole class numbers"):
+        made.train_on_batch(X, LABELS + 0.5)
+
+
+def test_arrays_of_other_kinds_give_the_same():
+    made = model()
+    made.predict_on_batch(X)
+    expected = made.predict_on_batch(X)
+    wide = np.zeros((8, 12), np.float32)
+    wide[:, ::2] = X
+    for same in (X.tolist(), X.astype(np.float64), np.asfortranarray(X), wide[:, ::2], X.astype(">f4"), X[::-1][::-1]):
+        np.testing.assert_allclose(made.predict_on_batch(same), expected, rtol=1e-6)
+
+
+def test_nothing_is_shared_between_results():
+    made = model()
+    first, second = made.predict_on_batch(X), made.predict_on_batch(X)
+    third = made.predict_on_batch(X)
+    assert not np.shares_memory(second, third)
+    np.testing.assert_array_equal(first, third)
+
+
+def test_penalties_accumulation_and_constraints():
+    pair = []
+    for _ in range(2):
+        fastnn.set_random_seed(4)
+        rules = {"kernel_regularizer": "l2", "kernel_constraint": "max_norm"}
+        stack = [layers.Dense(9, "relu", input_shape=(6,), **rules), layers.Dense(3)]
+        made = fastnn.Sequential(stack, weight_decay=0.1)
+        made.compile(fastnn.Adam(0.1, gradient_accumulation_steps=2, clipnorm=0.5), "mse")
+        pair.append(made)
+    long_way(pair[1])
+    for _ in range(7):
+        assert pair[0].train_on_batch(X, Y) == pair[1].train_on_batch(X, Y)
+    assert_same(*pair)
