@@ -5,6 +5,7 @@ copies and files.
 """
 
 import re
+from functools import cache
 from itertools import count
 
 from ._checks import number, own_keywords
@@ -141,6 +142,7 @@ def modules_of(package, path):
 _names_used = {}
 
 
+@cache
 def snake_case(name):
     """``BatchNormalization`` becomes ``batch_normalization``, ``LeakyReLU`` ``leaky_re_lu``."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)

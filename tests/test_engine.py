@@ -384,6 +384,17 @@ class TestTeam:
         assert used[305:600].count(1) >= 285
         assert used[700:].count(4) >= 290
 
+    def test_lucky_slices_beside_a_busy_neighbour_are_not_trusted(self):
+        """The first slice with all threads goes well each time, those after it do not."""
+        team = Team(None, 1.0)
+        team.most, before, seconds = lambda: 4, 1, {1: 0.0, 4: 0.0}
+        for _ in range(2000):
+            n, asked = team.next()
+            team.report(n, 10.0 if n == 4 and before == 4 else 1.0 / n, 1)
+            seconds[n] += asked
+            before = n
+        assert seconds[4] < 0.02 * seconds[1]
+
     def test_what_the_user_asks_for_is_used(self):
         assert Team(3, 1e-9).next() == (3, 0.0)
         assert Team(3, 1e-9).now() == 3
