@@ -43,8 +43,8 @@ def assert_same(a, b):
 @pytest.mark.parametrize("n", [1, 3, 8])
 @pytest.mark.parametrize("options", [
     {}, {"loss": "sparse_categorical_crossentropy", "last": "softmax", "metrics": ["accuracy"]},
-    {"metrics": ["mae", "rmse"]}, {"optimizer": fastnn.SGD(0.1, momentum=0.9)}, {"middle": ("bn", "drop")}, {"middle": ("bn",)},
-    {"dtype": "float64"},
+    {"metrics": ["mae", "rmse"]}, {"optimizer": fastnn.SGD(0.1, momentum=0.9)}, {"middle": ("bn", "drop")},
+    {"middle": ("bn",)}, {"dtype": "float64"},
 ])  # fmt: skip
 def test_bits_of_the_long_way(options, n):
     options = dict(options)

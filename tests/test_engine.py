@@ -393,7 +393,7 @@ class TestTeam:
             team.report(n, 10.0 if n == 4 and before == 4 else 1.0 / n, 1)
             seconds[n] += asked
             before = n
-        assert seconds[4] < 0.02 * seconds[1]
+        assert seconds[4] < 0.005 * seconds[1]
 
     def test_what_the_user_asks_for_is_used(self):
         assert Team(3, 1e-9).next() == (3, 0.0)
