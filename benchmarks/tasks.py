@@ -142,7 +142,8 @@ def headline_of_keras(config):
             model.add(keras.layers.BatchNormalization())
             model.add(keras.layers.Activation("relu"))
         model.add(keras.layers.Dense(10, "softmax"))
-        rate = keras.optimizers.schedules.CosineDecay(PEAK / 25, int(0.7 * steps), 0.0, None, PEAK, int(0.3 * steps))
+        warm_up = {"warmup_target": PEAK, "warmup_steps": int(0.3 * steps)}
+        rate = keras.optimizers.schedules.CosineDecay(PEAK / 25, int(0.7 * steps), **warm_up)
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
         return model.evaluate(xt, yt, verbose=0)[1]
