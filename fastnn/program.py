@@ -203,6 +203,7 @@ def plan(trainer, what, batch, x_code=None, y_code=None, weighted=False, schedul
 def estimate_seconds(nodes, batch, training, itemsize):
     """Time of a step on one thread, from floating-point operations and parameters; rough is enough (threads)."""
     flops = values = params = 0
+    batch = -(-batch // (64 // itemsize)) * (64 // itemsize)  # a panel of samples costs what a full one does
     for node in nodes:
         if node.kind == "dense":
             size = int(np.prod(node.variables["kernel"].shape))

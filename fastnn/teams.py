@@ -9,7 +9,7 @@ neighbour having just been made to wait; so trust begins small and grows with ev
 
 from ._core import threads
 
-PAYS_OFF = 30e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
+PAYS_OFF = 15e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
 PROBE = 2e-3  # seconds of a timing slice
 SLICE = 50e-3  # seconds between looks at the clock
 RETRY = 64  # slices with one thread until all are tried again, at the most
