@@ -31,21 +31,29 @@ typedef T V __attribute__((vector_size(BYTES)));
 #define REG(x) "+w"(x)
 #endif
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+#define EACH(X) X(a) X(b) X(c) X(d) X(e) X(f) X(g) X(h) X(k) X(l) X(m) X(n)
 int main(void)
 {
-    V a[12], x = {0}, y = {0};
-    for (int i = 0; i < 12; i++) a[i] = x + (T)i;
+    V x = {0}, y = {0}, all = {0};
+#define X(v) V v = all + (T)1;
+    EACH(X)
+#undef X
     x += (T)0.999, y += (T)1e-3;
+    const long turns = 2000000;
     const double start = now();
-    const long n = 2000000;
-    for (long k = 0; k < n; k++) {
-        for (int i = 0; i < 12; i++) a[i] = a[i] * x + y;
-        __asm__ volatile("" : REG(a[0]), REG(x), REG(y)); /* nothing is worked out beforehand */
+    for (long i = 0; i < turns; i++) {
+#define X(v) v = v * x + y;
+        EACH(X)
+#undef X
+#define X(v) __asm__ volatile("" : REG(v)); /* kept in a register, and really worked out */
+        EACH(X)
+#undef X
     }
     const double seconds = now() - start;
-    T sum = 0;
-    for (int i = 0; i < 12; i++) for (int j = 0; j < LANES; j++) sum += a[i][j];
-    printf("%.6f %g\n", n * 12.0 * LANES * 2 / seconds / 1e9, (double)sum);
+#define X(v) all += v;
+    EACH(X)
+#undef X
+    printf("%.6f %g\n", turns * 12.0 * LANES * 2 / seconds / 1e9, (double)all[0]);
 }
 """
 
