@@ -3,8 +3,8 @@
 Results do not depend on the number of threads, so it may be changed between any two steps. A program that is worth more
 than one thread by its size is timed with one and with all, in short slices of the work itself, and then runs with
 the better. All threads are tried again now and then, and given up as soon as they turn out slower than one: with a
-busy neighbour on a core, threads that wait for each other lose far more than half. A first good slice may be luck, the
-neighbour having just been made to wait; so trust begins small and grows with every slice that goes well.
+busy neighbour on a core, threads that wait for each other lose far more than half. A first good slice after that may
+be luck, the neighbour having just been made to wait; so trust comes back with every slice that goes well, each longer.
 """
 
 from ._core import threads
@@ -32,7 +32,7 @@ class Team:
         self.fixed, self.estimate = fixed, estimate
         self.times = {}  # threads -> seconds of a step
         self.warm = set()  # numbers of threads that have run: the first slice pays for cold caches and sleeping threads
-        self.since, self.retry, self.good = 0, 1, 0
+        self.since, self.retry, self.good = 0, 1, TRUSTED
 
     def most(self):
         return threads.get_num_threads()
@@ -55,7 +55,7 @@ class Team:
             # one thread is timed again as well: a quiet machine may have become a busy one for both
             if self.since % (4 * RETRY) == 0:
                 return 1, PROBE
-            return most, min(SLICE, PROBE * 2**self.good)
+            return most, min(SLICE, PROBE * 2 ** min(self.good, TRUSTED))
         if self.since < self.retry:
             return 1, SLICE
         self.since, self.retry = 0, min(2 * self.retry, RETRY)  # a hiccup is soon forgotten, a neighbour is not
@@ -78,5 +78,5 @@ class Team:
             old = self.times.get(n)
             changed = old is None or not old / 1.5 < now < old * 1.5
             self.times[n] = now if changed else FORGET * old + (1 - FORGET) * now
-            if n > 1:
-                self.good = self.good + 1 if self.times[n] <= self.times.get(1, 0.0) else 0
+            if n > 1 and 1 in self.times:
+                self.good = self.good + 1 if self.times[n] <= self.times[1] else 0
