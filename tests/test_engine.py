@@ -353,6 +353,27 @@ def test_interrupts_and_signals_of_others_are_untouched():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+def test_the_first_step_of_a_call_is_not_timed():
+    """Threads that have slept need a while to wake up."""
+    trainer = trainer_of(small_model())
+    x, y = small_data(640)
+    arguments = (x, y, None, None, 0, 640, 32, np.full(20, 1e-3))
+    trainer.fit_block(*arguments)
+    (program,) = trainer._programs.values()
+    timed = []
+
+    class Watch:
+        def next(self):
+            return 2, 10.0
+
+        def report(self, n, seconds, steps):
+            timed.append(steps)
+
+    program.team = Watch()
+    assert trainer.fit_block(*arguments)[0] == 640
+    assert timed == [19]
+
+
 class TestTeam:
     """The choice of threads, from made-up times."""
 
