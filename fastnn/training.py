@@ -1,4 +1,5 @@
-"""Compile, evaluate, predict, single steps; `fitting` has the loop of `fit`.
+"""What a model is: how it is compiled, checked and planned. `fitting` has the loop of `fit`, `inference` evaluate and
+predict, `single_batches` what goes batch by batch.
 
 (a) A model speaks to the core through one `Trainer`, made when it is first needed and again when
     the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
@@ -12,30 +13,23 @@ from math import prod
 
 import numpy as np
 
-from . import arrays, batches, fitting, losses, metrics, optimizers, precision, recalibration
+from . import arrays, fitting, losses, metrics, optimizers, precision, recalibration
 from ._checks import integer, number, one_of, refuse_keywords
-from ._config import float_dtype
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
-from .callbacks import CallbackList
-from .fitting import INFERENCE_BATCH
 from .graph import Graph
+from .inference import Inference, checked_batch
 from .layers.base import Layer
-from .layers.weighted import _changes as layer_changes
 from .layers.weighted import changes, note_change
-from .progress import Progress
 from .rate_finding import RateFinding
 from .saving.methods import Saved
+from .single_batches import SingleBatches
 from .trainer import Trainer
-from .variables import assigned
-
-SMALL = 256  # rows of a batch that may go the short way, see `_train_at_once`
-FLOPS_PER_CALL = 4e9  # of inference: well under the 0.2 s in which Ctrl-C is answered
 
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
 
 
-class Model(Saved, RateFinding, Layer):
+class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     """Base of the models: a layer that can be compiled, trained and asked.
 
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
@@ -316,7 +310,7 @@ class Model(Saved, RateFinding, Layer):
         start = graph.input(self.in_shape)
         self.emit(graph, start)
         with self._lock:
-            return recalibration.run(graph, start, x, self.dtype, self.threads, _batch(batch_size))
+            return recalibration.run(graph, start, x, self.dtype, self.threads, checked_batch(batch_size))
 
     # --- many samples ---
 
@@ -414,230 +408,6 @@ class Model(Saved, RateFinding, Layer):
                 pass
         return self.history
 
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        *,
-        threads=None,
-        **kwargs,
-    ):
-        """Loss and metrics of data, in inference mode.
-
-        Parameters
-        ----------
-        x, y, sample_weight : array_like, or batches
-            As for `fit`.
-        batch_size : int, optional
-        steps : int, optional
-            Use only the first so many batches.
-        verbose : {"auto", 0, 1, 2}
-        callbacks : list of Callback, optional
-        return_dict : bool
-        threads : int, optional
-            As for `fit`.
-
-        Returns
-        -------
-        float, list of float or dict
-            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with
-            `return_dict` by name.
-        """
-        refuse_keywords(self.evaluate.__func__, kwargs)
-        self.need_compile("evaluate")
-        progress = Progress(verbose)
-        if batches.is_batches(x):
-            batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
-            data = batches.Feed(self, batches.Batches("x", x, steps))
-            data.prepare()
-        else:
-            data = self.data(x, y, sample_weight)
-        progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
-        with core_threads.using(threads):
-            logs = self.measure(data, _batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
-        progress.finish(logs, done=data.n)
-        return _result(logs, return_dict)
-
-    def measure(self, data, batch_size, callbacks, progress=None, steps=None):
-        """`evaluate` of checked data: ``{name: mean}``."""
-        sums, done = [0.0] * (1 + len(self.metrics)), 0
-        callbacks.call("on_test_begin")
-        if isinstance(data, batches.Feed):
-            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test")
-        else:
-            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test")
-        for part in pieces:
-            with self._lock:
-                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
-            sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
-            done += part.n
-            if progress is not None:
-                progress.update(done, {})
-        logs = self.means(done, *sums)
-        callbacks.call("on_test_end", logs=logs)
-        return logs
-
-    def _parts(self, data, batch_size, callbacks, stage):
-        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
-        single = callbacks.per_batch(stage)
-        work = 2 * max(1, sum(v.size for v in self.weights))
-        batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
-        for i, start in enumerate(range(0, data.n, batches * batch_size)):
-            if single:
-                callbacks.batch(stage, "begin", i)
-            part = data.part(start, min(data.n, start + batches * batch_size))
-            part.start, part.stop = start, start + part.n
-            yield part
-            if single:
-                callbacks.batch(stage, "end", i)
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
-        """The model's results for data, in inference mode.
-
-        Parameters
-        ----------
-        x : array_like (n, *input_shape), or batches
-            Of batches (x, y, …) the x.
-        batch_size : int, optional
-        steps : int, optional
-            Use only the first so many batches.
-        verbose : {"auto", 0, 1, 2}
-            A live line on a terminal unless 0; nothing elsewhere.
-        callbacks : list of Callback, optional
-        threads : int, optional
-            As for `fit`.
-
-        Returns
-        -------
-        ndarray (n, *output_shape)
-        """
-        if batch_size is steps is callbacks is threads is None and not kwargs and verbose in ("auto", 0, 1, 2):
-            y = self._predict_at_once(x)
-            if y is not None:
-                return y
-        refuse_keywords(self.predict.__func__, kwargs)
-        with core_threads.using(threads):
-            return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
-
-    def _predict(self, x, batch_size, steps, progress, callbacks):
-        if batches.is_batches(x):
-            batches.none_but_x("x", {"batch_size": batch_size})
-            return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
-        batch_size = _batch(batch_size)
-        data = _first(arrays.Data(self._samples("x", x)), steps, batch_size)
-        out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
-        progress.start("Prediction", data.n)
-        callbacks.call("on_predict_begin")
-        for part in self._parts(data, batch_size, callbacks, "predict"):
-            with self._lock:
-                self.engine().predict(part.x, batch_size, out[part.start : part.stop])
-            progress.update(part.stop, {})
-        callbacks.call("on_predict_end")
-        progress.clear()
-        if data.n and batch_size >= data.n:
-            with self._lock:
-                self._note_call("predict", data.x)
-        return out.reshape(data.n, *self.out_shape)
-
-    def _predict_batches(self, source, progress, callbacks):
-        progress.start("Prediction", None)
-        callbacks.call("on_predict_begin")
-        found, done = [], 0
-        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict")):
-            x = self._samples(f"x, batch {i}", batches.parts("x", batch)[0])
-            out = np.empty((len(x), prod(self.out_shape)), float_dtype(self.dtype))
-            with self._lock:
-                self.engine().predict(x, INFERENCE_BATCH, out)
-            found.append(out)
-            done += len(x)
-            progress.update(done, {})
-        callbacks.call("on_predict_end")
-        progress.clear()
-        return np.concatenate(found).reshape(done, *self.out_shape)
-
-    # --- one batch ---
-
-    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, return_dict=False):
-        """One optimizer step on one batch; no look for NaN.
-
-        Returns
-        -------
-        float, list of float or dict
-            As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
-        """
-        if sample_weight is None and class_weight is None:
-            logs = self._train_at_once(x, y)
-            if logs is not None:
-                return _result(logs, return_dict)
-        self.need_compile("train_on_batch")
-        data = self.data(x, y, sample_weight, class_weight)
-        with self._lock:
-            engine = self.engine()
-            rates = self.optimizer.rates(engine.step, 1)
-            n, loss, found = engine.fit_block(
-                data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
-            )
-            self.optimizer.iterations = engine.step
-            if data.w is None:
-                self._note_call("train", data.x, data.y)
-        return _result(self.means(n, loss, *found), return_dict)
-
-    # --- the short way for small batches, of which there was one of the same kind before ---
-
-    def _train_at_once(self, x, y):
-        entry = self._calls.get(("train", getattr(x, "shape", None)))
-        optimizer = self.optimizer
-        if entry is None or type(optimizer._rate) is not float:
-            return None
-        call, _ = entry
-        with self._lock:
-            engine = self._trainer
-            if not call.train(x, y, optimizer._rate, engine.step):
-                return None
-            engine.step += 1
-            engine.store.version += 1
-            optimizer.iterations = engine.step
-            sums = call.core.totals[:, 0].tolist()
-        return self.means(len(x), *sums)
-
-    def _predict_at_once(self, x):
-        entry = self._calls.get(("predict", getattr(x, "shape", None)))
-        if entry is None:
-            return None
-        call, program = entry
-        with self._lock:
-            if program.planner.folds and self._trainer.store.version != program.folded:
-                return None
-            return call.predict(x)
-
-    def _note_call(self, what, x, y=None):
-        """Next time such a batch goes the short way, if that is possible."""
-        if len(x) <= SMALL and len(self.out_shape) == 1:
-            counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
-            entry = self._trainer.call(what, x, y, counters)
-            if len(self._calls) >= 16:
-                self._calls.clear()
-            if entry is not None:
-                self._calls[what, x.shape] = entry
-
-    def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
-        """Loss and metrics of one batch, as `evaluate`."""
-        self.need_compile("test_on_batch")
-        data = self.data(x, y, sample_weight)
-        with self._lock:
-            n, loss, found = self.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
-        return _result(self.means(n, loss, *found), return_dict)
-
-    def predict_on_batch(self, x):
-        """`predict` of one batch."""
-        return self.forward(x)
-
     def check_gradients(
         self, x, y, sample_weight=None, eps=None, per_layer_entries=None, tolerance=None
     ):
@@ -690,88 +460,6 @@ class Model(Saved, RateFinding, Layer):
         metrics = {m.name: m.result(v, n) for m, v in zip(self.metrics, found, strict=True)}
         return {"loss": loss / max(n, 1), **metrics}
 
-    # --- by hand ---
-
-    def forward(self, x, training=False):
-        """The results for one batch; ``training=True`` turns on dropout and batch statistics.
-
-        Parameters
-        ----------
-        x : array_like (B, *input_shape)
-        training : bool
-            True if `backward` is to follow.
-
-        Returns
-        -------
-        ndarray (B, *output_shape)
-        """
-        if not training:
-            y = self._predict_at_once(x)
-            if y is not None:
-                return y
-        x = self._samples("x", x)
-        with self._lock:
-            y = self.engine().forward(x, training)
-            if not training:
-                self._note_call("predict", x)
-        return y.reshape(len(x), *self.out_shape)
-
-    def __call__(self, x, training=False):
-        """`forward`."""
-        return self.forward(x, training)
-
-    def backward(self, dy):
-        """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.
-
-        Parameters
-        ----------
-        dy : array_like (B, *output_shape)
-            Derivative of a loss of your own by each result. It is not divided by B.
-
-        Returns
-        -------
-        ndarray (B, *input_shape)
-            The derivative by the inputs.
-
-        Examples
-        --------
-        A step of gradient descent on the mean square:
-
-        >>> import numpy as np
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
-        >>> model.compile("sgd")
-        >>> x, t = np.ones((8, 2)), np.zeros((8, 1))
-        >>> y = model.forward(x, training=True)
-        >>> dx = model.backward(2 * (y - t) / len(x))
-        >>> model.apply_gradients()
-        """
-        dy = np.ascontiguousarray(
-            arrays.targets("dy", dy, self.out_shape, self.dtype), float_dtype(self.dtype)
-        )
-        with self._lock:
-            return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
-
-    def gradients(self):
-        """Gradients of `trainable_weights` after `backward`, a list of arrays in their shapes."""
-        with self._lock:
-            return self.engine().gradients()
-
-    def apply_gradients(self, gradients=None):
-        """One optimizer step.
-
-        Parameters
-        ----------
-        gradients : list of ndarray, optional
-            As `gradients` returns them; default: those of the last `backward`.
-        """
-        self.need_compile("apply_gradients")
-        with self._lock:
-            engine = self.engine()
-            if gradients is not None:
-                engine.set_gradients(gradients)
-            engine.apply_gradients(self.optimizer.rates(engine.step, 1))
-            self.optimizer.iterations = engine.step
-
 
 def metrics_list(asked):
     """What was asked for as a list, names checked."""
@@ -782,19 +470,5 @@ def metrics_list(asked):
     return asked
 
 
-def _first(data, steps, batch_size):
-    """The first `steps` batches of data, as views."""
-    return data if steps is None else data.part(0, min(data.n, integer("steps", steps, 1) * batch_size))
-
-
 def _weight_decay(value):
     return 0.0 if value is None else number("weight_decay", value, 0)
-
-
-def _batch(size, name="batch_size"):
-    return INFERENCE_BATCH if size is None else integer(name, size, 1)
-
-
-def _result(logs, return_dict):
-    values = list(logs.values())
-    return logs if return_dict else values if len(values) > 1 else values[0]

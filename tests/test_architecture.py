@@ -37,7 +37,7 @@ ROOMS = {
     },
     "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
-               "diagnostics", "rate_finding"},
+               "diagnostics", "rate_finding", "inference", "single_batches"},
     "sweep": {"sweeping", "sweep_result"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},

@@ -1,0 +1,180 @@
+"""Evaluate and predict: many samples, in inference mode."""
+
+from math import prod
+
+import numpy as np
+
+from . import arrays, batches
+from ._checks import integer, refuse_keywords
+from ._config import float_dtype
+from ._core import threads as core_threads
+from .callbacks import CallbackList
+from .fitting import INFERENCE_BATCH
+from .progress import Progress
+
+FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
+
+
+class Inference:
+    """Mixed into `Model`."""
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        *,
+        threads=None,
+        **kwargs,
+    ):
+        """Loss and metrics of data, in inference mode.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array_like, or batches
+            As for `fit`.
+        batch_size : int, optional
+        steps : int, optional
+            Use only the first so many batches.
+        verbose : {"auto", 0, 1, 2}
+        callbacks : list of Callback, optional
+        return_dict : bool
+        threads : int, optional
+            As for `fit`.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with
+            `return_dict` by name.
+        """
+        refuse_keywords(self.evaluate.__func__, kwargs)
+        self.need_compile("evaluate")
+        progress = Progress(verbose)
+        if batches.is_batches(x):
+            batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
+            data = batches.Feed(self, batches.Batches("x", x, steps))
+            data.prepare()
+        else:
+            data = self.data(x, y, sample_weight)
+        progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
+        with core_threads.using(threads):
+            logs = self.measure(data, checked_batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
+        progress.finish(logs, done=data.n)
+        return result(logs, return_dict)
+
+    def measure(self, data, batch_size, callbacks, progress=None, steps=None):
+        """`evaluate` of checked data: ``{name: mean}``."""
+        sums, done = [0.0] * (1 + len(self.metrics)), 0
+        callbacks.call("on_test_begin")
+        if isinstance(data, batches.Feed):
+            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test")
+        else:
+            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test")
+        for part in pieces:
+            with self._lock:
+                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
+            sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
+            done += part.n
+            if progress is not None:
+                progress.update(done, {})
+        logs = self.means(done, *sums)
+        callbacks.call("on_test_end", logs=logs)
+        return logs
+
+    def _parts(self, data, batch_size, callbacks, stage):
+        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
+        single = callbacks.per_batch(stage)
+        work = 2 * max(1, sum(v.size for v in self.weights))
+        batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
+        for i, start in enumerate(range(0, data.n, batches * batch_size)):
+            if single:
+                callbacks.batch(stage, "begin", i)
+            part = data.part(start, min(data.n, start + batches * batch_size))
+            part.start, part.stop = start, start + part.n
+            yield part
+            if single:
+                callbacks.batch(stage, "end", i)
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
+        """The model's results for data, in inference mode.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape), or batches
+            Of batches (x, y, …) the x.
+        batch_size : int, optional
+        steps : int, optional
+            Use only the first so many batches.
+        verbose : {"auto", 0, 1, 2}
+            A live line on a terminal unless 0; nothing elsewhere.
+        callbacks : list of Callback, optional
+        threads : int, optional
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray (n, *output_shape)
+        """
+        if batch_size is steps is callbacks is threads is None and not kwargs and verbose in ("auto", 0, 1, 2):
+            y = self._predict_at_once(x)
+            if y is not None:
+                return y
+        refuse_keywords(self.predict.__func__, kwargs)
+        with core_threads.using(threads):
+            return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
+
+    def _predict(self, x, batch_size, steps, progress, callbacks):
+        if batches.is_batches(x):
+            batches.none_but_x("x", {"batch_size": batch_size})
+            return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
+        batch_size = checked_batch(batch_size)
+        data = _first(arrays.Data(self._samples("x", x)), steps, batch_size)
+        out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
+        progress.start("Prediction", data.n)
+        callbacks.call("on_predict_begin")
+        for part in self._parts(data, batch_size, callbacks, "predict"):
+            with self._lock:
+                self.engine().predict(part.x, batch_size, out[part.start : part.stop])
+            progress.update(part.stop, {})
+        callbacks.call("on_predict_end")
+        progress.clear()
+        if data.n and batch_size >= data.n:
+            with self._lock:
+                self._note_call("predict", data.x)
+        return out.reshape(data.n, *self.out_shape)
+
+    def _predict_batches(self, source, progress, callbacks):
+        progress.start("Prediction", None)
+        callbacks.call("on_predict_begin")
+        found, done = [], 0
+        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict")):
+            x = self._samples(f"x, batch {i}", batches.parts("x", batch)[0])
+            out = np.empty((len(x), prod(self.out_shape)), float_dtype(self.dtype))
+            with self._lock:
+                self.engine().predict(x, INFERENCE_BATCH, out)
+            found.append(out)
+            done += len(x)
+            progress.update(done, {})
+        callbacks.call("on_predict_end")
+        progress.clear()
+        return np.concatenate(found).reshape(done, *self.out_shape)
+
+
+def _first(data, steps, batch_size):
+    """The first `steps` batches of data, as views."""
+    return data if steps is None else data.part(0, min(data.n, integer("steps", steps, 1) * batch_size))
+
+
+def checked_batch(size, name="batch_size"):
+    return INFERENCE_BATCH if size is None else integer(name, size, 1)
+
+
+def result(logs, return_dict):
+    values = list(logs.values())
+    return logs if return_dict else values if len(values) > 1 else values[0]

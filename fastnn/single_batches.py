@@ -1,0 +1,175 @@
+"""What goes batch by batch: training and predicting on one, and the steps by hand for losses of the user's own.
+
+Small batches of a kind that has been there before go a short way, see `_core.calls`.
+"""
+
+import numpy as np
+
+from . import arrays
+from ._config import float_dtype
+from .inference import result
+from .layers.weighted import _changes as layer_changes
+from .variables import assigned
+
+SMALL = 256  # rows of a batch that may go the short way
+
+
+class SingleBatches:
+    """Mixed into `Model`."""
+
+    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, return_dict=False):
+        """One optimizer step on one batch; no look for NaN.
+
+        Returns
+        -------
+        float, list of float or dict
+            As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
+        """
+        if sample_weight is None and class_weight is None:
+            logs = self._train_at_once(x, y)
+            if logs is not None:
+                return result(logs, return_dict)
+        self.need_compile("train_on_batch")
+        data = self.data(x, y, sample_weight, class_weight)
+        with self._lock:
+            engine = self.engine()
+            rates = self.optimizer.rates(engine.step, 1)
+            n, loss, found = engine.fit_block(
+                data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
+            )
+            self.optimizer.iterations = engine.step
+            if data.w is None:
+                self._note_call("train", data.x, data.y)
+        return result(self.means(n, loss, *found), return_dict)
+
+    # --- the short way for small batches, of which there was one of the same kind before ---
+
+    def _train_at_once(self, x, y):
+        entry = self._calls.get(("train", getattr(x, "shape", None)))
+        optimizer = self.optimizer
+        if entry is None or type(optimizer._rate) is not float:
+            return None
+        call, _ = entry
+        with self._lock:
+            engine = self._trainer
+            if not call.train(x, y, optimizer._rate, engine.step):
+                return None
+            engine.step += 1
+            engine.store.version += 1
+            optimizer.iterations = engine.step
+            sums = call.core.totals[:, 0].tolist()
+        return self.means(len(x), *sums)
+
+    def _predict_at_once(self, x):
+        entry = self._calls.get(("predict", getattr(x, "shape", None)))
+        if entry is None:
+            return None
+        call, program = entry
+        with self._lock:
+            if program.planner.folds and self._trainer.store.version != program.folded:
+                return None
+            return call.predict(x)
+
+    def _note_call(self, what, x, y=None):
+        """Next time such a batch goes the short way, if that is possible."""
+        if len(x) <= SMALL and len(self.out_shape) == 1:
+            counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
+            entry = self._trainer.call(what, x, y, counters)
+            if len(self._calls) >= 16:
+                self._calls.clear()
+            if entry is not None:
+                self._calls[what, x.shape] = entry
+
+    def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
+        """Loss and metrics of one batch, as `evaluate`."""
+        self.need_compile("test_on_batch")
+        data = self.data(x, y, sample_weight)
+        with self._lock:
+            n, loss, found = self.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
+        return result(self.means(n, loss, *found), return_dict)
+
+    def predict_on_batch(self, x):
+        """`predict` of one batch."""
+        return self.forward(x)
+
+    # --- by hand ---
+
+    def forward(self, x, training=False):
+        """The results for one batch; ``training=True`` turns on dropout and batch statistics.
+
+        Parameters
+        ----------
+        x : array_like (B, *input_shape)
+        training : bool
+            True if `backward` is to follow.
+
+        Returns
+        -------
+        ndarray (B, *output_shape)
+        """
+        if not training:
+            y = self._predict_at_once(x)
+            if y is not None:
+                return y
+        x = self._samples("x", x)
+        with self._lock:
+            y = self.engine().forward(x, training)
+            if not training:
+                self._note_call("predict", x)
+        return y.reshape(len(x), *self.out_shape)
+
+    def __call__(self, x, training=False):
+        """`forward`."""
+        return self.forward(x, training)
+
+    def backward(self, dy):
+        """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.
+
+        Parameters
+        ----------
+        dy : array_like (B, *output_shape)
+            Derivative of a loss of your own by each result. It is not divided by B.
+
+        Returns
+        -------
+        ndarray (B, *input_shape)
+            The derivative by the inputs.
+
+        Examples
+        --------
+        A step of gradient descent on the mean square:
+
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        >>> model.compile("sgd")
+        >>> x, t = np.ones((8, 2)), np.zeros((8, 1))
+        >>> y = model.forward(x, training=True)
+        >>> dx = model.backward(2 * (y - t) / len(x))
+        >>> model.apply_gradients()
+        """
+        dy = np.ascontiguousarray(
+            arrays.targets("dy", dy, self.out_shape, self.dtype), float_dtype(self.dtype)
+        )
+        with self._lock:
+            return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
+
+    def gradients(self):
+        """Gradients of `trainable_weights` after `backward`, a list of arrays in their shapes."""
+        with self._lock:
+            return self.engine().gradients()
+
+    def apply_gradients(self, gradients=None):
+        """One optimizer step.
+
+        Parameters
+        ----------
+        gradients : list of ndarray, optional
+            As `gradients` returns them; default: those of the last `backward`.
+        """
+        self.need_compile("apply_gradients")
+        with self._lock:
+            engine = self.engine()
+            if gradients is not None:
+                engine.set_gradients(gradients)
+            engine.apply_gradients(self.optimizer.rates(engine.step, 1))
+            self.optimizer.iterations = engine.step
