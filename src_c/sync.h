@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -24,10 +25,15 @@ typedef struct fnn_barrier {
     _Alignas(64) atomic_uint generation;
 } fnn_barrier;
 
-static inline void fnn_barrier_init(fnn_barrier *b)
+/* On lines of its own, which an object of Python would not give it; NULL without memory.  For free(). */
+static inline fnn_barrier *fnn_barrier_new(void)
 {
-    atomic_init(&b->waiting, 0);
-    atomic_init(&b->generation, 0);
+    fnn_barrier *b = aligned_alloc(_Alignof(fnn_barrier), sizeof *b);
+    if (b) {
+        atomic_init(&b->waiting, 0);
+        atomic_init(&b->generation, 0);
+    }
+    return b;
 }
 
 static inline void fnn_barrier_wait(fnn_barrier *b, int n)

@@ -6,7 +6,7 @@ from . cimport kernels as k
 cdef extern from "sync.h" nogil:
     ctypedef struct fnn_barrier:
         pass
-    void fnn_barrier_init(fnn_barrier *b) noexcept
+    fnn_barrier *fnn_barrier_new() noexcept
     void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
     double fnn_now() noexcept
     unsigned fnn_float_enter() noexcept
@@ -87,7 +87,7 @@ cdef class Executor:
     cdef Segment *segments
     cdef void **scratch
     cdef Values *penalties
-    cdef fnn_barrier barrier
+    cdef fnn_barrier *barrier
     cdef Job job
     cdef int n_copies, n_segments
     cdef double prep_s[8]

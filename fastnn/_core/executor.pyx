@@ -257,7 +257,9 @@ cdef class Executor:
             self.patches[i].op, self.patches[i].place, self.patches[i].which = which, place, base
             self.patches[i].offset = offset
         self.n_patches = len(found)
-        fnn_barrier_init(&self.barrier)
+        self.barrier = fnn_barrier_new()
+        if self.barrier == NULL:
+            raise MemoryError("program")
         self.job.n_ops = len(ops)
         self.job.panel, self.job.chunk, self.job.slots = panel, chunk, slots
         address, self.job.n_partials, self.job.partial_stride = partials
@@ -268,7 +270,7 @@ cdef class Executor:
         self.totals = np.zeros((max(1, self.job.n_partials), 2))
         self.own_totals = <double *>PyArray_DATA(self.totals)
         self.job.plan, self.job.segments, self.job.ops = self.plan, self.segments, self.ops
-        self.job.scratch, self.job.barrier = self.scratch, &self.barrier
+        self.job.scratch, self.job.barrier = self.scratch, self.barrier
         if optimizer is not None:
             row, params = optimizer
             self.job.prep = k.find_optimizer(table, row).prep
@@ -285,6 +287,7 @@ cdef class Executor:
         free(self.scratch)
         free(self.penalties)
         free(self.patches)
+        free(self.barrier)
 
     cdef void bind(self, void **live, int copies) noexcept nogil:
         """Point the operations of the first `copies` threads to the caller's arrays."""
