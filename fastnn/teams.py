@@ -37,14 +37,19 @@ class Team:
     def most(self):
         return threads.get_num_threads()
 
+    def is_alone(self):
+        """Whether one thread is all there can be: asked for, or enough for so little work."""
+        fixed = threads.asked() or self.fixed
+        return fixed == 1 if fixed is not None else self.most() == 1 or self.estimate < PAYS_OFF
+
     def next(self):
         """(threads, seconds) for the next slice of work; seconds 0: all of it."""
         fixed = threads.asked() or self.fixed
         if fixed is not None:
             return fixed, 0.0
-        most = self.most()
-        if most == 1 or self.estimate < PAYS_OFF:
+        if self.is_alone():
             return 1, 0.0
+        most = self.most()
         for n in (most, 1):
             if n not in self.times:
                 return n, PROBE
@@ -63,9 +68,10 @@ class Team:
 
     def now(self):
         """Threads for a single pass that is not timed."""
-        most, fixed = self.most(), threads.asked() or self.fixed
-        if fixed is not None or most == 1 or self.estimate < PAYS_OFF:
+        fixed = threads.asked() or self.fixed
+        if fixed is not None or self.is_alone():
             return fixed or 1
+        most = self.most()
         return most if self.times.get(most, 0.0) <= self.times.get(1, self.estimate) else 1
 
     def report(self, n, seconds, steps):

@@ -306,7 +306,7 @@ class Trainer:
         if not usual or any(pairs != 1 for pairs in self.pairs):
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
-        if program.planner.separate or program.team.next() != (1, 0.0):
+        if program.planner.separate or not program.team.is_alone():
             return None
         y_dtype = None if y is None or y.ndim == 1 else y.dtype
         call = calls.Call(
