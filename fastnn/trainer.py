@@ -303,6 +303,7 @@ class Trainer:
     def call(self, what, x, y, counters):
         """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
+        usual &= threads.asked() is None  # a number that is asked for once is no rule
         if not usual or any(pairs != 1 for pairs in self.pairs):
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
