@@ -307,9 +307,9 @@ class _Sweep:
                 done.append(network)
 
         pool = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, count))]
-        for thread in pool:
-            thread.start()
         try:
+            for thread in pool:
+                thread.start()
             for thread in pool:
                 while thread.is_alive():
                     thread.join(LOOK)
