@@ -65,6 +65,11 @@ class Plan:
         return (epoch + 1) % self.validation_freq == 0
 
 
+def inference_batch(size, name="batch_size"):
+    """The checked size of batches in inference mode."""
+    return INFERENCE_BATCH if size is None else integer(name, size, 1)
+
+
 def split(data, fraction):
     """``(training data, validation data or None)``: the last part of the rows is for validation."""
     if not number("validation_split", fraction, 0, 1, open_high=True):
@@ -121,9 +126,7 @@ def start(
         initial_epoch=integer("initial_epoch", initial_epoch, 0),
         shuffle=shuffle,
         steps_per_epoch=steps_per_epoch,
-        validation_batch_size=INFERENCE_BATCH
-        if validation_batch_size is None
-        else integer("validation_batch_size", validation_batch_size, 1),
+        validation_batch_size=inference_batch(validation_batch_size, "validation_batch_size"),
         validation_freq=validation_freq,
         validation_steps=validation_steps,
     )

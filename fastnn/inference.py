@@ -9,7 +9,7 @@ from ._checks import integer, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
 from .callbacks import CallbackList
-from .fitting import INFERENCE_BATCH
+from .fitting import INFERENCE_BATCH, inference_batch
 from .progress import Progress
 
 FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
@@ -64,7 +64,7 @@ class Inference:
             data = self.data(x, y, sample_weight)
         progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
         with core_threads.using(threads):
-            logs = self.measure(data, checked_batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
+            logs = self.measure(data, inference_batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
         progress.finish(logs, done=data.n)
         return result(logs, return_dict)
 
@@ -133,7 +133,7 @@ class Inference:
         if batches.is_batches(x):
             batches.none_but_x("x", {"batch_size": batch_size})
             return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
-        batch_size = checked_batch(batch_size)
+        batch_size = inference_batch(batch_size)
         data = _first(arrays.Data(self._samples("x", x)), steps, batch_size)
         out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
         progress.start("Prediction", data.n)
@@ -169,10 +169,6 @@ class Inference:
 def _first(data, steps, batch_size):
     """The first `steps` batches of data, as views."""
     return data if steps is None else data.part(0, min(data.n, integer("steps", steps, 1) * batch_size))
-
-
-def checked_batch(size, name="batch_size"):
-    return INFERENCE_BATCH if size is None else integer(name, size, 1)
 
 
 def result(logs, return_dict):

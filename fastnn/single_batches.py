@@ -72,6 +72,8 @@ class SingleBatches:
 
     def _note_call(self, what, x, y=None):
         """Next time such a batch goes the short way, if that is possible."""
+        if what == "train" and type(self.optimizer._rate) is not float:
+            return  # `_train_at_once` would never ask for it
         if len(x) <= SMALL and len(self.out_shape) == 1:
             counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
             entry = self._trainer.call(what, x, y, counters)

@@ -181,6 +181,7 @@ class Trainer:
 
         `index` has the order of each epoch, one after the other, or is None; `lrs` the rate of every step;
         `step_totals` gets the sums of every step, see `epoch_sums`."""
+        self.store.acquire()  # between two calls somebody may have assigned weights
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         program.refresh()
         live = (_address(x), _address(y), _address(w), 0, 0, 0)

@@ -18,7 +18,7 @@ from ._checks import integer, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from .graph import Graph
-from .inference import Inference, checked_batch
+from .inference import Inference
 from .layers.base import Layer
 from .layers.weighted import changes, note_change
 from .rate_finding import RateFinding
@@ -310,7 +310,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         start = graph.input(self.in_shape)
         self.emit(graph, start)
         with self._lock:
-            return recalibration.run(graph, start, x, self.dtype, self.threads, checked_batch(batch_size))
+            return recalibration.run(graph, start, x, self.dtype, self.threads, fitting.inference_batch(batch_size))
 
     # --- many samples ---
 

@@ -233,6 +233,29 @@ def test_ctrl_c_keeps_what_was_trained():
     model.fit(x[:64], y[:64], verbose=0)  # and it goes on
 
 
+def test_weights_assigned_between_two_blocks_are_trained_on(monkeypatch):
+    """By another thread, say: several epochs go on from them."""
+    model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(3,))])
+    model.compile(fastnn.SGD(0.1), "mse")
+    x = np.ones((64, 3), np.float32)
+    model.fit(x, x[:, :1], verbose=0)
+    monkeypatch.setattr(fitting, "BLOCK_SECONDS", 1e-9)
+    engine, calls = model.engine(), []
+    real = engine.fit_epochs
+
+    def assigning(*arguments):
+        reached = real(*arguments)
+        calls.append(reached)
+        if len(calls) == 1:
+            model.layers[0].kernel.assign(np.full((3, 1), 7.0))
+        return reached
+
+    engine.fit_epochs = assigning
+    model.fit(x, x[:, :1], epochs=3, verbose=0)
+    assert len(calls) == 6
+    assert (model.layers[0].kernel.numpy() < 7).all()
+
+
 def test_ctrl_c_in_a_block_leaves_whole_steps(monkeypatch):
     model, x, y = big()
     block = type(model.engine()).fit_block
