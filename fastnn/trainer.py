@@ -153,7 +153,8 @@ class Trainer:
             left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
             if deadline > 0 and left <= 0 and step > begin:
                 break
-            seconds = min(s for s in (seconds, left) if s > 0) if seconds > 0 or left > 0 else 0.0
+            limits = [s for s in (seconds, max(left, 1e-9) if deadline > 0 else 0.0) if s > 0]
+            seconds = min(limits, default=0.0)
             begun = time.perf_counter()
             ran = core.run(live, count, batch, start=step, seed=self.seed, threads=n, seconds=seconds, **job)
             team.report(n, time.perf_counter() - begun, ran)
