@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent))  # last: this folder hides nobody's package
-from tasks import TASKS, memory  # noqa: E402
+from tasks import TASKS, memory, the_fastnn  # noqa: E402
 
 # name: layer sizes, activation, batch, loss, steps in a block (about 50 ms and more), batch normalisation
 WORKLOADS = {
@@ -136,12 +136,7 @@ def keras_like(api, w):
 
 
 def make_fastnn(w, config):
-    try:
-        import fastnn
-    except ImportError:  # built in place, not installed
-        sys.path.append(str(Path(__file__).resolve().parent.parent))
-        import fastnn
-    return keras_like(fastnn, w)
+    return keras_like(the_fastnn(), w)
 
 
 def make_keras(w, config):

@@ -11,12 +11,12 @@ import sys
 
 
 def fashion_mnist():
-    """((x, y), (x_test, y_test)): uint8 images (n, 28, 28), int64 labels."""
+    """((x, y), (x_test, y_test)): float32 (n, 784) from 0 to 1, int64 labels."""
     import numpy as np
 
     fastnn = the_fastnn()
     pairs = fastnn.datasets.fashion_mnist.load_data()
-    return [(x, y.astype(np.int64)) for x, y in pairs]
+    return [(x.reshape(-1, 784).astype(np.float32) / 255, y.astype(np.int64)) for x, y in pairs]
 
 
 def the_fastnn():
@@ -33,10 +33,8 @@ def the_fastnn():
 
 def epoch_of_keras(api, config):
     """One epoch of 784-300-100-10, batch 32, with accuracy and validation: what users call."""
-    import numpy as np
 
     (x, y), (xt, yt) = fashion_mnist()
-    x, xt = x.reshape(-1, 784).astype(np.float32) / 255, xt.reshape(-1, 784).astype(np.float32) / 255
     layers = [api.layers.Input((784,)), api.layers.Dense(300, "relu"), api.layers.Dense(100, "relu")]
     model = api.Sequential([*layers, api.layers.Dense(10, "softmax")])
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -51,12 +49,10 @@ def epoch_of_keras(api, config):
 def epoch_of_sklearn(config):
     import warnings
 
-    import numpy as np
     from sklearn.neural_network import MLPClassifier
 
     warnings.simplefilter("ignore")
     (x, y), (xt, yt) = fashion_mnist()
-    x, xt = x.reshape(-1, 784).astype(np.float32) / 255, xt.reshape(-1, 784).astype(np.float32) / 255
     model = MLPClassifier(hidden_layer_sizes=(300, 100), alpha=0.0, batch_size=32, max_iter=1, warm_start=True)
 
     def run():
@@ -69,39 +65,48 @@ def epoch_of_sklearn(config):
 EPOCHS, BATCH, PEAK = 6, 128, 5e-3  # of the headline
 
 
-def headline_of_fastnn(config):
-    import numpy as np
-
-    fastnn = the_fastnn()
+def headline_of(api, rate_of):
+    """The same lines for fastnn and Keras; `rate_of` makes the schedule of so many steps."""
     (x, y), (xt, yt) = fashion_mnist()
-    x, xt = x.reshape(-1, 784).astype(np.float32) / 255, xt.reshape(-1, 784).astype(np.float32) / 255
     steps = -(-len(x) // BATCH) * EPOCHS
 
     def run():
-        layers = fastnn.layers
-        model = fastnn.Sequential([layers.Input((784,))])
+        model = api.Sequential([api.layers.Input((784,))])
         for units in (300, 100):
-            model.add(layers.Dense(units, kernel_initializer="he_normal", use_bias=False))
-            model.add(layers.BatchNormalization())
-            model.add(layers.Activation("relu"))
-        model.add(layers.Dense(10, "softmax"))
-        rate = fastnn.optimizers.schedules.OneCycle(PEAK, steps)
-        model.compile(fastnn.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+            model.add(api.layers.Dense(units, kernel_initializer="he_normal", use_bias=False))
+            model.add(api.layers.BatchNormalization())
+            model.add(api.layers.Activation("relu"))
+        model.add(api.layers.Dense(10, "softmax"))
+        adam = api.optimizers.Adam(rate_of(steps))
+        model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
         return model.evaluate(xt, yt, verbose=0)[1]
 
     return run
 
 
+def headline_of_fastnn(config):
+    api = the_fastnn()
+    return headline_of(api, lambda steps: api.optimizers.schedules.OneCycle(PEAK, steps))
+
+
+def headline_of_keras(config):
+    """Keras has no one-cycle: a linear warm-up and a cosine."""
+    import keras
+
+    def rate(steps):
+        warm_up = {"warmup_target": PEAK, "warmup_steps": int(0.3 * steps)}
+        return keras.optimizers.schedules.CosineDecay(PEAK / 25, int(0.7 * steps), **warm_up)
+
+    return headline_of(keras, rate)
+
+
 def headline_of_torch(config):
-    import numpy as np
     import torch
     from torch import nn
 
     torch.set_num_threads(config["threads"])
-    (x, y), (xt, yt) = fashion_mnist()
-    x, xt = (torch.from_numpy(a.reshape(-1, 784).astype(np.float32) / 255) for a in (x, xt))
-    y, yt = torch.from_numpy(y), torch.from_numpy(yt)
+    (x, y), (xt, yt) = (map(torch.from_numpy, pair) for pair in fashion_mnist())
     steps = -(-len(x) // BATCH) * EPOCHS
 
     def run():
@@ -123,30 +128,6 @@ def headline_of_torch(config):
         model.eval()
         with torch.no_grad():
             return (model(xt).argmax(1) == yt).float().mean().item()
-
-    return run
-
-
-def headline_of_keras(config):
-    import keras
-    import numpy as np
-
-    (x, y), (xt, yt) = fashion_mnist()
-    x, xt = x.reshape(-1, 784).astype(np.float32) / 255, xt.reshape(-1, 784).astype(np.float32) / 255
-    steps = -(-len(x) // BATCH) * EPOCHS
-
-    def run():
-        model = keras.Sequential([keras.layers.Input((784,))])
-        for units in (300, 100):
-            model.add(keras.layers.Dense(units, kernel_initializer="he_normal", use_bias=False))
-            model.add(keras.layers.BatchNormalization())
-            model.add(keras.layers.Activation("relu"))
-        model.add(keras.layers.Dense(10, "softmax"))
-        warm_up = {"warmup_target": PEAK, "warmup_steps": int(0.3 * steps)}
-        rate = keras.optimizers.schedules.CosineDecay(PEAK / 25, int(0.7 * steps), **warm_up)
-        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-        return model.evaluate(xt, yt, verbose=0)[1]
 
     return run
 
