@@ -1,14 +1,21 @@
 """How exact float32 matrix products have to be: `set_float32_matmul_precision`, as PyTorch and JAX call it.
 
-A mode is a permission to be less exact, never a demand. Products of this version are float32's own, by fused
-multiplication and addition, in every mode and on every CPU; see docs/precision.md for how exact they are.
+A mode is a permission to be less exact, never a demand: see docs/precision.md for how exact products then are, and
+decision 0010 for where and why less exact ones are made.
 """
 
 import threading
 
 from ._checks import one_of
+from ._core import kernels
 
-MODES = ("highest", "high", "medium")
+PIECES = {"highest": 0, "high": 2, "medium": 1}  # bfloat16 numbers for a float32 number; 0: not cut
+MODES = tuple(PIECES)
+# The least (batch, inputs and units) from which on a kernel gains by so many pieces.
+LEAST = {
+    1: {"dense_fwd": (32, 64), "dense_dx": (32, 64), "dense_dw": (32, 64)},
+    2: {"dense_fwd": (96, 128), "dense_dx": (96, 128), "dense_dw": (32, 128)},
+}
 _of_the_process = {"mode": "highest"}
 _here = threading.local()  # `mode`: of the block that this thread is in
 
@@ -21,8 +28,8 @@ def set_float32_matmul_precision(precision):
     precision : {"highest", "high", "medium"}
         "highest": float32's own rounding. "high": products may be made of two bfloat16 numbers for each factor,
         about 4e-6 of the result. "medium": of one, about 2e-3. Weights, sums and everything else stay float32;
-        float64 is never touched. A mode that gains nothing on this CPU is run at full precision: at present, all of
-        them on all CPUs.
+        float64 is never touched. Where a mode gains nothing, products are float32's own: on CPUs without AMX, and in
+        small layers.
 
     Raises
     ------
@@ -76,12 +83,36 @@ class float32_matmul_precision:
         _here.mode = self.before
 
 
+def pieces_of(precision=None, isa=None):
+    """How many bfloat16 numbers stand for a float32 number where that gains time; 0: its own products everywhere.
+
+    Parameters
+    ----------
+    precision : {"highest", "high", "medium"}, optional
+        Default: the mode of this thread.
+    isa : str, optional
+        Instruction set; default: that of the process.
+    """
+    pieces = PIECES[get_float32_matmul_precision() if precision is None else precision]
+    return pieces if pieces and kernels.has_tiles(isa) else 0
+
+
+def pieces_for(kernel, pieces, batch, inputs, units):
+    """`pieces` if they gain time in a kernel of a dense layer, else 0: shapes alone decide.
+
+    Numbers are cut at every call. What is cut is used again for every panel of samples or units, but in a small product
+    cutting costs more than the tiles save (two pieces: three times the products of one)."""
+    least_batch, least_side = LEAST[pieces][kernel] if pieces else (0, 0)
+    return pieces if batch >= least_batch and min(inputs, units) >= least_side else 0
+
+
 def used(precision=None):
     """What products are made with when `precision` (default: the mode of this thread) is allowed.
 
     Returns
     -------
     str
+        "float32", "bf16x3" (three products of two pieces each) or "bf16", where shapes are such that these gain time.
     """
-    one_of("precision", get_float32_matmul_precision() if precision is None else precision, MODES)
-    return "float32"
+    mode = get_float32_matmul_precision() if precision is None else precision
+    return ("float32", "bf16", "bf16x3")[pieces_of(one_of("precision", mode, MODES))]

@@ -35,7 +35,8 @@ class Planner:
         "manual" keeps forward, backward and update as separate parts.
     """
 
-    def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule):
+    def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, pieces=0):
+        self.pieces, self.cuts_numbers = pieces, False  # see precision.py; whether an operation does so
         self.trainer, self.what, self.batch = trainer, what, batch
         self.store, self.dtype = trainer.store, trainer.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, trainer.store.panel
@@ -143,7 +144,8 @@ class Planner:
         # as many threads as slots work on a chunked segment, each with an arena of its own
         team = trainer.max_threads
         arenas = [aligned(self.bytes_needed, i) for i in range(min(self.slots, team) if self.private else 1)]
-        scratch = [aligned(executor.SCRATCH_BYTES, i) for i in range(team)]
+        nbytes = executor.TILE_SCRATCH_BYTES if self.cuts_numbers else executor.SCRATCH_BYTES
+        scratch = [aligned(nbytes, i) for i in range(team)]
         bases = [{"arena": arenas[i % len(arenas)].ctypes.data, "address": 0} for i in range(team)]
         program = Program()
         starts = [start for _, start, _ in self.parts] + [len(self.segments)]
@@ -194,8 +196,8 @@ class Program:
         panels[...] = padded.reshape(panels.shape[0], panels.shape[2], tensor.size).swapaxes(1, 2)
 
 
-def plan(trainer, what, batch, x_code=None, y_code=None, weighted=False, schedule=None):
-    planner = Planner(trainer, what, batch, x_code, y_code, weighted, schedule)
+def plan(trainer, what, batch, x_code=None, y_code=None, weighted=False, schedule=None, pieces=0):
+    planner = Planner(trainer, what, batch, x_code, y_code, weighted, schedule, pieces)
     lowering.lower(planner)
     return planner.finish()
 

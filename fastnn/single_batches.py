@@ -9,6 +9,7 @@ from . import arrays
 from ._config import float_dtype
 from .inference import result
 from .layers.weighted import _changes as layer_changes
+from .precision import get_float32_matmul_precision
 from .variables import assigned
 
 SMALL = 256  # rows of a batch that may go the short way
@@ -45,7 +46,7 @@ class SingleBatches:
     # --- the short way for small batches, of which there was one of the same kind before ---
 
     def _train_at_once(self, x, y):
-        entry = self._calls.get(("train", getattr(x, "shape", None)))
+        entry = self._calls.get(("train", getattr(x, "shape", None), get_float32_matmul_precision()))
         optimizer = self.optimizer
         if entry is None or type(optimizer._rate) is not float:
             return None
@@ -61,7 +62,7 @@ class SingleBatches:
         return self.means(len(x), *sums)
 
     def _predict_at_once(self, x):
-        entry = self._calls.get(("predict", getattr(x, "shape", None)))
+        entry = self._calls.get(("predict", getattr(x, "shape", None), get_float32_matmul_precision()))
         if entry is None:
             return None
         call, program = entry
@@ -80,7 +81,7 @@ class SingleBatches:
             if len(self._calls) >= 16:
                 self._calls.clear()
             if entry is not None:
-                self._calls[what, x.shape] = entry
+                self._calls[what, x.shape, get_float32_matmul_precision()] = entry
 
     def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""

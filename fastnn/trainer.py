@@ -10,6 +10,7 @@ import numpy as np
 
 from . import graph as graphs
 from ._core import calls, kernels, threads
+from .precision import pieces_of
 from .program import estimate_seconds, plan
 from .store import Store
 from .teams import Team
@@ -52,10 +53,13 @@ class Trainer:
         Instruction set; default: that of the process.
     weight_decay : float
         λ of the penalty λ / 2 sum w² on every weight matrix.
+    precision : {None, "highest", "high", "medium"}
+        Of float32 products; None: as this thread has it when a program is asked for.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
-                 schedule=None, isa=None, weight_decay=0.0):  # fmt: skip
+                 schedule=None, isa=None, weight_decay=0.0, precision=None):  # fmt: skip
+        self.precision = precision
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
         self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
@@ -129,13 +133,16 @@ class Trainer:
         return threads.asked() or max(8, self.threads or 0, threads.get_num_threads())
 
     def program(self, what, batch, x_code=None, y_code=None, weighted=False):
-        key = (what, batch, x_code, y_code, weighted)
+        pieces = pieces_of(self.precision, self.isa) if self.dtype == np.float32 else 0
+        key = (what, batch, x_code, y_code, weighted, pieces)
         program = self._programs.get(key)
         if program is None or program.copies < (threads.asked() or self.threads or threads.get_num_threads()):
             self._programs.pop(key, None)
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
-            program = self._programs[key] = plan(self, what, batch, x_code, y_code, weighted, self.schedule)
+            program = self._programs[key] = plan(
+                self, what, batch, x_code, y_code, weighted, self.schedule, pieces
+            )  # fmt: skip
             seconds = estimate_seconds(self.nodes, batch, what in ("train", "manual"), self.dtype.itemsize)
             program.team = Team(self.threads, seconds)
         return program

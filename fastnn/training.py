@@ -225,6 +225,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             what = {"loss": self.loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
             what["weight_decay"] = self.weight_decay
+            what["precision"] = self.matmul_precision
         self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
         if before is not None:
             self._trainer.set_state(before.get_state())

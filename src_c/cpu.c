@@ -1,6 +1,11 @@
 /* Which targets this build has, which of them this CPU and operating system can run, which one is used. */
 #include "fnn.h"
 #include <string.h>
+#if defined(FNN_X86) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 extern const fnn_table fnn_table_scalar;
 #ifdef FNN_X86
@@ -60,4 +65,34 @@ const fnn_table *fnn_select(const char *isa, const char **why)
         if (fnn_cpu_has(tables[i]->isa)) return tables[i];
     }
     return NULL;
+}
+
+/* Whether CPU and operating system have tiles of bfloat16, and the latter lets this process use them. */
+static int tiles_granted(void)
+{
+#ifdef FNN_EMULATE_AVX512
+    return 1;
+#elif defined(FNN_X86) && defined(__linux__) && defined(SYS_arch_prctl)
+    enum { OSXSAVE = 1 << 27, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, TILE_STATES = 3 << 17 };
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    unsigned a, b, c, d, states, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (AMX_BF16 | AMX_TILE)) != (AMX_BF16 | AMX_TILE)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(states), "=d"(high) : "c"(0));
+    if ((states & TILE_STATES) != TILE_STATES) return 0;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return 0;
+#endif
+}
+
+int fnn_tiles_allowed(const fnn_table *table)
+{
+    static int granted = -1;
+    if (strcmp(table->isa, "avx512")) return 0;
+    if (granted < 0) granted = tiles_granted();
+    if (!granted) return 0;
+    for (const fnn_named *f = table->functions; f->name; f++)
+        if (!strcmp(f->name, "tiles_agree")) return ((int (*)(void))f->fn[0])();
+    return 0;
 }

@@ -35,7 +35,7 @@ typedef struct fnn_run {
     const double *hyper;    /* what the optimizer's fnn_prep made for this step */
     ptrdiff_t slot;         /* gradient slot of the chunk (sample-parallel schedule), else 0 */
     int accumulate;         /* the slot already holds the gradient of an earlier chunk */
-    void *scratch;          /* private to the thread: FNN_SCRATCH_BYTES, 64-byte aligned */
+    void *scratch;          /* private to the thread: FNN_SCRATCH_BYTES (or _TILE_), 64-byte aligned */
     double rate;            /* learning rate of this step */
 } fnn_run;
 
@@ -56,6 +56,7 @@ struct fnn_op {
 };
 
 #define FNN_SCRATCH_BYTES (256 * 1024)
+#define FNN_TILE_SCRATCH_BYTES (768 * 1024) /* of programs whose products are made of pieces (gemm/tiles.inl.h) */
 
 /* A run of parameters that belong to one variable; offsets are in elements of the flat parameter block and
  * multiples of PW.  Kernels over parameters take a range of blocks, so their reduction order is fixed by it. */
@@ -134,3 +135,6 @@ const fnn_table *fnn_select(const char *isa, const char **why);
 /* Names of the targets in this build, best last; NULL-terminated. */
 const char *const *fnn_targets(void);
 int fnn_cpu_has(const char *isa);
+/* 1 if the table has products by bfloat16 tiles and this process may use the unit for them: asks the operating system
+ * for it at the first call.  0 if not. */
+int fnn_tiles_allowed(const fnn_table *table);

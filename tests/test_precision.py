@@ -1,4 +1,7 @@
-"""How exact matrix products are, in every mode of `set_float32_matmul_precision`; docs/precision.md has the figures."""
+"""How exact matrix products are, in every mode of `set_float32_matmul_precision`; docs/precision.md has the figures.
+
+Tiles of bfloat16 are tested where the CPU has them, and in builds with FASTNN_EMULATE_AVX512; elsewhere all modes are
+float32's own products. The least sizes are taken away, so that every size goes through the tiles."""
 
 import re
 import threading
@@ -7,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_tools import digest
+from test_datasets import require_fashion_mnist
 
 import fastnn
 from fastnn import layers, precision
+from fastnn._core import kernels
+from fastnn.datasets import fashion_mnist
 
+TILES = kernels.has_tiles()
 MODES = ("highest", "high", "medium")
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "precision.md"
 LENGTHS = (8, 32, 128, 300, 784, 2048, 8192)
@@ -20,6 +27,12 @@ LENGTHS = (8, 32, 128, 300, 784, 2048, 8192)
 def full_precision_afterwards():
     yield
     fastnn.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def any_size(monkeypatch):
+    sizes = {pieces: dict.fromkeys(least, (1, 1)) for pieces, least in precision.LEAST.items()}
+    monkeypatch.setattr(precision, "LEAST", sizes)
 
 
 def products(a, b, mode):
@@ -50,38 +63,167 @@ def errors(draw, length, mode):
 
 
 def table():
-    """The lines of docs/precision.md: {(data, K): (RMS, largest)}."""
-    found = re.findall(r"^\| (normal|wide) \| (\d+) \| (\S+) \| (\S+) \|", DOCS.read_text(), re.M)
-    return {(data, int(k)): (float(rms), float(largest)) for data, k, rms, largest in found}
+    """The lines of docs/precision.md: {(products, data, K): (RMS, largest)}."""
+    line = r"^\| (float32|bf16x3|bf16) \| (normal|wide) \| (\d+) \| (\S+) \| (\S+) \|"
+    found = re.findall(line, DOCS.read_text(), re.M)
+    return {(how, data, int(k)): (float(rms), float(largest)) for how, data, k, rms, largest in found}
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("draw", [normal, wide])
-def test_errors_are_those_of_the_table(draw, mode):
-    stated = table()
-    assert {k for data, k in stated if data == draw.__name__} == set(LENGTHS)
+def test_errors_are_those_of_the_table(draw, mode, any_size):
+    stated, how = table(), precision.used(mode)
     for length in LENGTHS:
         rms, largest, sgemm_rms, sgemm_largest = errors(draw, length, mode)
-        limit_rms, limit_largest = stated[draw.__name__, length]
+        limit_rms, limit_largest = stated[how, draw.__name__, length]
         assert rms <= limit_rms and largest <= limit_largest
         assert rms >= limit_rms / 2.5, "the table is too loose"
-        # a product in one chain of roundings is no worse than in any order, K / 2 of them at the most
-        assert largest <= length * np.finfo(np.float32).eps / 2
-        assert rms <= 6 * sgemm_rms
+        if how == "float32":
+            # a product in one chain of roundings is no worse than in any order, K / 2 of them at the most
+            assert largest <= length * np.finfo(np.float32).eps / 2
+            assert rms <= 6 * sgemm_rms
+        else:  # a piece is off by 2^-8 of what it stands for at most; of bf16x3, lo * lo is left out as well
+            limit = {"bf16": 2 * 2**-8 + 2**-16, "bf16x3": 3 * 2**-16}[how]
+            assert largest <= limit + length * np.finfo(np.float32).eps / 2
+
+
+def test_the_table_is_whole():
+    products, data = ("float32", "bf16x3", "bf16"), ("normal", "wide")
+    assert set(table()) == {(p, d, k) for p in products for d in data for k in LENGTHS}
+
+
+def close(found, exact, mode):
+    return np.isclose(found, exact, rtol={"float32": 1e-6, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)], atol=0)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_ends_of_the_range(mode):
+def test_ends_of_the_range(mode, any_size):
     big, tiny = np.float32(3e38), np.float32(1e-30)
     inf, nan = np.inf, np.nan
     a = np.array([[big, big], [big, -big], [tiny, tiny], [inf, 1], [inf, -inf], [nan, 1], [0, 1]], np.float32)
     y = products(np.repeat(a, 3, axis=0), np.ones((2, 5), np.float32), mode)[::3, 0]
-    np.testing.assert_array_equal(y, [np.inf, 0, 2 * tiny, np.inf, np.nan, np.nan, 1])
+    assert close(y[2], 2 * tiny, mode)
+    y[2] = 0
+    np.testing.assert_array_equal(y, [np.inf, 0, 0, np.inf, np.nan, np.nan, 1])
     # results below the smallest normal number may be flushed to 0, never be garbage
     y = products(np.full((4, 2), tiny), np.full((2, 3), np.float32(1e-12)), mode)
     assert ((y == 0) | np.isclose(y, 2e-42, rtol=1e-2)).all()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_numbers_without_pieces_do_no_harm_to_others(mode, any_size):
+    """Samples with infinities, NaN and numbers next to the largest: elsewhere results stay what they are."""
+    rng = np.random.default_rng(0)
+    a, b = normal(rng, (150, 300)), normal(rng, (300, 70))
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    a[3, 7], a[70, 0], a[149, 299] = np.inf, np.nan, 3.4e38
+    b[:, 40] *= np.float32(2.0**-40)
+    exact[:, 40] *= 2.0**-40
+    y = products(a, b, mode)
+    odd = np.isin(np.arange(150), [3, 70, 149])
+    scale = np.sqrt(np.mean(exact**2, axis=0))
+    tolerance = {"float32": 1e-5, "bf16x3": 1e-4, "bf16": 5e-2}[precision.used(mode)]
+    assert (abs(y - exact)[~odd] <= tolerance * scale).all()
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(y[odd], np.float32(a[odd].astype(np.float64) @ b))
+
+
+def test_a_largest_number_is_not_rounded_to_infinity(any_size):
+    """3.4e38 is nearer to 2^128 than to any bfloat16 below."""
+    for mode in MODES:
+        y = products(np.full((33, 4), np.float32(3.4e38)), np.full((4, 4), np.float32(2.0**-3)), mode)
+        np.testing.assert_array_equal(y, np.float32(1.7e38))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch, inputs, units", [(1, 1, 1), (31, 33, 31), (32, 64, 32), (97, 100, 65), (600, 270, 40)])
+def test_all_three_products_against_float64(mode, batch, inputs, units, any_size):
+    rng = np.random.default_rng(batch)
+    x, w, b, dy = (normal(rng, shape) for shape in [(batch, inputs), (inputs, units), units, (batch, units)])
+    model = fastnn.Sequential([layers.Dense(units, input_shape=(inputs,))])
+    model.compile("sgd", "mse", matmul_precision=mode)
+    model.set_weights([w, b])
+    y = model.forward(x, training=True)
+    dx = model.backward(dy)
+    dw, db = model.gradients()
+    limit = {"float32": 3e-7, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)]
+    for found, left, right, more in [(y, x, w, b), (dx, dy, w.T, 0), (dw, x.T, dy, 0)]:
+        left, right = left.astype(np.float64), right.astype(np.float64)
+        scale = abs(left) @ abs(right) + abs(more)
+        assert (abs(found - (left @ right + more)) <= limit * scale + 1e-30).all()
+    assert np.allclose(db, dy.sum(axis=0, dtype=np.float64), atol=1e-4)
+
+
+def train(mode, threads, schedule=None, epochs=2):
+    x, y = normal(np.random.default_rng(0), (300, 40)), np.arange(300) % 5
+    fastnn.set_random_seed(1)
+    stack = [layers.Dense(50, "tanh"), layers.Dropout(0.1), layers.Dense(70, "relu"), layers.Dense(5, "softmax")]
+    if schedule == "layers":
+        stack.insert(1, layers.BatchNormalization())
+    model = fastnn.Sequential(stack)
+    model.compile("adam", "sparse_categorical_crossentropy", threads=threads, matmul_precision=mode)
+    model.fit(x, y, epochs=epochs, verbose=0, batch_size=300 if schedule == "samples" else 100)
+    model.predict(x, verbose=0)
+    schedules = {program.planner.schedule for key, program in model.engine()._programs.items() if key[0] == "train"}
+    assert schedules == {schedule or "layers"}
+    return digest(model.engine())
+
+
+@pytest.mark.parametrize("schedule", ["layers", "samples"])
+def test_same_bits_for_any_number_of_threads_in_every_mode(schedule, any_size):
+    digests = {mode: {train(mode, threads, schedule) for threads in (1, 2, 3, 8)} for mode in MODES}
+    assert all(len(found) == 1 for found in digests.values())
+    assert len(set.union(*digests.values())) == (3 if TILES else 1), "a mode does nothing, or changes float32"
+
+
+def test_sizes_that_gain():
+    assert precision.pieces_for("dense_fwd", 0, 10**4, 10**4, 10**4) == 0
+    for pieces, least in precision.LEAST.items():
+        for kernel, (batch, side) in least.items():
+            assert precision.pieces_for(kernel, pieces, batch, side, side) == pieces
+            assert precision.pieces_for(kernel, pieces, batch - 1, side, side) == 0
+            assert precision.pieces_for(kernel, pieces, batch, side, side - 1) == 0
+
+
+@pytest.mark.skipif(not TILES, reason="this CPU has no tiles")
+def test_a_mode_reaches_the_next_call_and_float64_never(any_size):
+    x = normal(np.random.default_rng(0), (40, 60))
+    stack = [layers.Dense(50, input_shape=(60,))]
+    model = fastnn.Sequential(stack)
+    exact = [model.predict_on_batch(x) for _ in range(3)][-1]  # the short way of small batches
+    with fastnn.float32_matmul_precision("medium"):
+        other = model.predict_on_batch(x)
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(model.predict_on_batch(x)))
+        thread.start()
+        thread.join()
+        assert [model.predict_on_batch(x).tobytes() for _ in range(3)] == [other.tobytes()] * 3
+    assert seen[0].tobytes() == exact.tobytes() != other.tobytes()
+    assert np.allclose(other, exact, atol=0.1)
+    assert model.predict_on_batch(x).tobytes() == exact.tobytes()
+    double = fastnn.Sequential([layers.Dense(50, input_shape=(60,), dtype="float64")])
+    before = double.predict(x, verbose=0)
+    with fastnn.float32_matmul_precision("medium"):
+        assert double.predict(x, verbose=0).tobytes() == before.tobytes()
+
+
+def test_training_reaches_the_same_accuracy_in_every_mode():
+    require_fashion_mnist()
+    (x, y), (x_test, y_test) = fashion_mnist.load_data()
+    x, x_test = x[:3000] / np.float32(255), x_test[:2000] / np.float32(255)
+    reached = {}
+    for mode in MODES:
+        fastnn.set_random_seed(0)
+        stack = [layers.Flatten(), layers.Dense(300, "relu"), layers.Dense(100, "relu"), layers.Dense(10, "softmax")]
+        model = fastnn.Sequential(stack)
+        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"], matmul_precision=mode)
+        model.fit(x, y[:3000], batch_size=128, epochs=5, verbose=0)
+        reached[mode] = model.evaluate(x_test, y_test[:2000], verbose=0)[1]
+    assert reached["highest"] > 0.7
+    assert max(reached.values()) - min(reached.values()) < 0.02
+
+
+@pytest.mark.skipif(TILES, reason="this CPU has tiles")
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_modes_without_a_unit_for_them_are_float32_to_the_bit(threads):
     assert {precision.used(m) for m in MODES} == {"float32"}

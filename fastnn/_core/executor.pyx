@@ -24,6 +24,7 @@ from .kernels import optimizer_rows
 
 MOMENTA = ("momentum", "beta_1")  # what a schedule may change beside the rate
 SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
+TILE_SCRATCH_BYTES = k.FNN_TILE_SCRATCH_BYTES
 SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
 
 

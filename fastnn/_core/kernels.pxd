@@ -9,6 +9,7 @@ cdef extern from "fnn.h" nogil:
         FNN_MAX_FN
         FNN_MAX_H
         FNN_SCRATCH_BYTES
+        FNN_TILE_SCRATCH_BYTES
         FNN_BLOCK_LEN
         FNN_BLOCK_IS_KERNEL
         FNN_TARGET_LABELS
@@ -95,6 +96,7 @@ cdef extern from "fnn.h" nogil:
     const fnn_table *fnn_select(const char *isa, const char **why)
     const char *const *fnn_targets()
     int fnn_cpu_has(const char *isa)
+    int fnn_tiles_allowed(const fnn_table *table)
 
 
 cdef const fnn_table *table_of(isa) except NULL

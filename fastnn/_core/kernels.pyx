@@ -116,6 +116,11 @@ def vector_bytes(isa=None):
     return table_of(isa).vector_bytes
 
 
+def has_tiles(isa=None):
+    """Whether products of float32 can be made of bfloat16 tiles (AMX); asks the operating system for them."""
+    return bool(fnn_tiles_allowed(table_of(isa)))
+
+
 def activation_rows():
     """``[(name, {parameter: default}, derivative needs the input)]`` of every activation in the kernels."""
     cdef const fnn_activation *a = ACTIVE.activations

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core import kernels
 from ..folding import find_folds
+from ..precision import pieces_for
 from ..store import aligned
 from .update import STATES, Update
 
@@ -292,6 +293,12 @@ class Dense(Lowering):
         place = lo.pl.store.places[node.variables["kernel"]]
         return place, [place.inputs, place.units, place.rows]
 
+    def pieces(self, lo, kernel, n):
+        pl = lo.pl
+        pieces = pieces_for(kernel, pl.pieces, pl.chunk if pl.chunked else pl.batch, n[0], n[1])
+        pl.cuts_numbers |= pieces > 0
+        return pieces
+
     def forward(self, lo, node):
         place, n = self.sizes(lo, node)
         weights, last = lo.pl.at("theta", place.off), node
@@ -302,7 +309,8 @@ class Dense(Lowering):
         x, y = node.inputs[0], last.out
         split = lo.split_for(y)
         fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
-        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], n, params, fn,
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)],
+                   [*n, self.pieces(lo, "dense_fwd", n)], params, fn,
                    split=split, items=lo.panels(y.size),
                    access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True),
                            (("w", node), "r", False)])  # fmt: skip
@@ -316,7 +324,8 @@ class Dense(Lowering):
         if x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
-            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], n, params, fn,
+            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, self.pieces(lo, "dense_dx", n)],
+                    params, fn,
                     split=lo.split_for(x, True), items=lo.panels(x.size),
                     access=[(key, "w", True), (lo.gkey(y), "r", False), (("w", node), "r", False)])  # fmt: skip
             done()
@@ -332,7 +341,8 @@ class Dense(Lowering):
             grad = None
         items = place.panels * max(1, -(-place.inputs // 96))  # FNN_IB
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
-        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad, rules], [*n, pl.store.size],
+        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad, rules],
+                [*n, pl.store.size, self.pieces(lo, "dense_dw", n)],
                 [float(pl.clips.get("clipvalue") or 0) if fused else 0.0], fn, split="features", items=items,
                 access=[(lo.tensors[x], "r", False), (lo.gkey(y), "r", False),
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip

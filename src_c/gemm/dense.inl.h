@@ -7,6 +7,7 @@
  *     call per panel, no code per activation here.  So is the activation's derivative after dX.
  * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.
  * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
+ * (e) Less exact products by tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
@@ -14,66 +15,33 @@
 #define FNN_PC 16
 #define FNN_IB 96  /* input rows of a dW item, about */
 #define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
+#define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
+#endif
+#undef FNN_BY_TILES
+#if IS_F32 && defined(FNN_TILES)
+#define FNN_BY_TILES(kernel, pieces) if (pieces) { FN(kernel)(op, run, r); return; }
+#else
+#define FNN_BY_TILES(kernel, pieces) (void)run; /* the planner asks for pieces only where there are tiles */
 #endif
 
-/* y = act(x w + b).  f: unit panels.
- * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
- * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias)   fn: 0 activation (NULL: none)   s: its parameters */
-static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+/* units rows of z: += w x over k, from the bias on or (resume) from what is there */
+FNN_INLINE void FN(forward_panel)(T *z, const T *x, const T *w, const T *bias, ptrdiff_t k, ptrdiff_t units, int resume)
 {
-    (void)run;
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
-    const T *x = op->p[1], *w = op->p[2];
-    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(I, FNN_KC);
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
-            const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
-            for (ptrdiff_t u = r->f0; u < r->f1; u++) {
-                const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
-                const ptrdiff_t units = fnn_min(PW, O - u * PW);
-                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
-                    const T *xp = x + (p * I + k0) * PW;
-                    T *zp = z + (p * O + u * PW) * PW;
-                    for (ptrdiff_t o = 0; o < units;) {
-                        const int mr = FN(tile_height)(units - o);
-                        FN(forward_tiles)[mr](k1 - k0, wu + k0 * PW + o, xp, zp + o * PW, bias ? bias + o : NULL, kb > 0);
-                        o += mr;
-                    }
-                    if (act && kb == blocks - 1) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
-                }
-            }
-        }
+    for (ptrdiff_t o = 0; o < units;) {
+        const int mr = FN(tile_height)(units - o);
+        FN(forward_tiles)[mr](k, w + o, x, z + o * PW, bias ? bias + o : NULL, resume);
+        o += mr;
+    }
 }
 
-/* dx = (dy w^T) * act'(t), act the activation that made x.  f: panels of inputs.
- * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation)   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
-static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+/* `rows` rows of c: (+)= a b over k, a with k along its lanes */
+FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows, int resume)
 {
-    (void)run;
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    T *dx = op->p[0];
-    const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
-    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(O, FNN_KC);
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
-            const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k1 = fnn_cut(O, blocks, kb + 1, PW);
-            for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-                const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
-                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
-                    T *dxp = dx + (p * I + i0) * PW;
-                    for (ptrdiff_t i = 0; i < inputs;) {
-                        const int mr = FN(tile_height)(inputs - i);
-                        FN(backward_tiles)[mr](k1 - k0, w + (k0 / PW * rows + i0 + i) * PW, rows * PW,
-                                               dy + (p * O + k0) * PW, dxp + i * PW, kb > 0);
-                        i += mr;
-                    }
-                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
-                }
-            }
-        }
+    for (ptrdiff_t i = 0; i < rows;) {
+        const int mr = FN(tile_height)(rows - i);
+        FN(backward_tiles)[mr](k, a + i * PW, a_panel, b, c + i * PW, resume);
+        i += mr;
+    }
 }
 
 /* dyt[sample][PW units] <- unit panel u of dy, samples [b0, b1) (b0 a multiple of PW) and on to a whole panel;
@@ -99,11 +67,7 @@ static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i
 {
     const T *xb = x + b0 / PW * I * PW;
     const ptrdiff_t last = fnn_min(i1, I);
-    for (ptrdiff_t i = i0; i < last;) {
-        const int mr = FN(tile_height)(last - i);
-        FN(backward_tiles)[mr](n, xb + i * PW, I * PW, dyt, g + (i - i0) * PW, resume);
-        i += mr;
-    }
+    if (i0 < last) FN(backward_panel)(g, dyt, xb + i0 * PW, I * PW, n, last - i0, resume);
     if (i1 > I) {
         T *gb = g + (I - i0) * PW;
         V s0 = resume ? v_load(gb) : (V){0}, s1 = resume ? v_load(gb + VW) : (V){0};
@@ -120,21 +84,89 @@ static void FN(tile_rules)(const fnn_rule *rules, T *g, T *w, ptrdiff_t kernel, 
     FN(apply_rule)(rules + 1, g + kernel, w + kernel, len - kernel, rate, FNN_RULE_ALL, item);
 }
 
+/* The finished gradient of part `part` of unit panel u, at g: rules, clipping and update, if they are fused. */
+static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part)
+{
+    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
+    const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
+    const ptrdiff_t at = (u * rows + i0) * PW, len = (i1 - i0) * PW;
+    T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
+    const fnn_update update = (fnn_update)op->fn[0];
+    const fnn_rule *rules = op->p[7];
+    if (!update) return;
+    if (rules) FN(tile_rules)(rules, g, w + at, (fnn_min(i1, I) - i0) * PW, len, u * parts + part, run->rate);
+    if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
+    update(w + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, s2 ? s2 + at : NULL, g, len, run->hyper);
+}
+
+#include "tiles.inl.h"
+
+/* y = act(x w + b).  f: unit panels.
+ * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
+ * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 pieces of a number (0: float32's own product)
+ * fn: 0 activation (NULL: none)   s: its parameters */
+static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FNN_BY_TILES(dense_fwd_tiles, op->n[3])
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
+    const T *x = op->p[1], *w = op->p[2];
+    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    const ptrdiff_t blocks = fnn_parts(I, FNN_KC);
+    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
+            const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
+            for (ptrdiff_t u = r->f0; u < r->f1; u++) {
+                const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
+                const ptrdiff_t units = fnn_min(PW, O - u * PW);
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                    const T *xp = x + (p * I + k0) * PW;
+                    T *zp = z + (p * O + u * PW) * PW;
+                    FN(forward_panel)(zp, xp, wu + k0 * PW, bias, k1 - k0, units, kb > 0);
+                    if (act && kb == blocks - 1) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
+                }
+            }
+        }
+}
+
+/* dx = (dy w^T) * act'(t), act the activation that made x.  f: panels of inputs.
+ * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation)   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
+static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FNN_BY_TILES(dense_dx_tiles, op->n[3])
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    T *dx = op->p[0];
+    const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
+    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    const ptrdiff_t blocks = fnn_parts(O, FNN_KC);
+    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
+            const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k1 = fnn_cut(O, blocks, kb + 1, PW);
+            for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+                const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                    T *dxp = dx + (p * I + i0) * PW;
+                    FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + i0) * PW, rows * PW, k1 - k0,
+                                       inputs, kb > 0);
+                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
+                }
+            }
+        }
+}
+
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, u * parts + block of inputs; there are (unit panels) * fnn_parts(inputs, FNN_IB).
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
  *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none)
- * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next
+ * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 pieces of a number
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_BY_TILES(dense_dw_tiles, op->n[4])
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
     const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
     const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
-    T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const fnn_update update = (fnn_update)op->fn[0];
-    const fnn_rule *rules = op->p[7];
     const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB);
     T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
 
@@ -145,15 +177,9 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             FN(transpose_dy)(dyt, dy, O, u, b0, b1);
             for (ptrdiff_t part = first; part < last; part++) {
                 const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
-                const ptrdiff_t at = (u * rows + i0) * PW, len = (i1 - i0) * PW;
-                T *to = g ? g + at : tmp;
+                T *to = g ? g + (u * rows + i0) * PW : tmp;
                 FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, nb > 0 || run->accumulate);
-                if (update && nb == blocks - 1) {
-                    if (rules)
-                        FN(tile_rules)(rules, to, w + at, (fnn_min(i1, I) - i0) * PW, len, u * parts + part, run->rate);
-                    if (op->s[0] > 0) FN(clip_value)(to, to, len, op->s[0]);
-                    update(w + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, s2 ? s2 + at : NULL, to, len, run->hyper);
-                }
+                if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part);
             }
         }
     }

@@ -19,3 +19,22 @@
 #define FNN_FMA_f32(a, b, c) FNN_EACH_LANE(f32, __builtin_fmaf((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
 #define FNN_FMA_f64(a, b, c) FNN_EACH_LANE(f64, __builtin_fma((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
 #endif
+
+/* Tiles of bfloat16 (AMX): 8 registers of 16 rows of 64 bytes.  The instructions are written out, because gcc 12's
+ * _tile_loadconfig says it reads 8 bytes and its tile loads do not say that they read memory. */
+#ifndef FNN_EMULATE_AVX512
+#if defined(__has_include) && defined(__linux__) && defined(__x86_64__)
+#if __has_include(<amxbf16intrin.h>)
+#define FNN_TILES
+#endif
+#endif
+#define FNN_TILE_CONFIG(shape) __asm__ volatile("ldtilecfg %0" ::"m"(shape) : "memory")
+#define FNN_TILE_RELEASE() __asm__ volatile("tilerelease" ::: "memory")
+#define FNN_TILE_LOAD(t, p, stride) \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t ::"r"(p), "r"((ptrdiff_t)(stride)) : "memory")
+#define FNN_TILE_STORE(t, p, stride) \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(p), "r"((ptrdiff_t)(stride)) : "memory")
+#define FNN_TILE_DP(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::: "memory")
+#else
+#include "tiles_emulated.h"
+#endif
