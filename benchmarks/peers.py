@@ -13,10 +13,12 @@ How it measures
     hits them all. It reports the minimum and the median of the blocks, and a peer counts with its best configuration;
     one that is three times slower than that after five rounds rests (two busy threads on a busy machine can be).
 (d) Peers are written as their manuals advise: PyTorch eager with fused Adam and batches cut beforehand; JAX with one
-    `lax.scan` over the block inside `jit`, parameters donated; repeated layers also as an inner scan. A peer that is
-    not installed, or cannot do a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
+    `lax.scan` over the block inside `jit`, parameters donated; repeated layers also as an inner scan. With --all there
+    are also PyTorch compiled and JAX with one call of a `jit` for each step. A peer that is not installed, or cannot do
+    a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
 
-fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included.
+fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included. On a CPU with AMX there
+are also its precisions "high" and "medium", which do not count as its figure.
 """
 
 import argparse
@@ -136,7 +138,9 @@ def keras_like(api, w):
 
 
 def make_fastnn(w, config):
-    return keras_like(the_fastnn(), w)
+    api = the_fastnn()
+    api.set_float32_matmul_precision(config["variant"] or "highest")
+    return keras_like(api, w)
 
 
 def make_keras(w, config):
@@ -171,10 +175,16 @@ def make_torch(w, config):
     adam = torch.optim.Adam(model.parameters(), RATE, (BETA_1, BETA_2), EPSILON, fused=True)
     losses = []
 
+    def loss_of(xb, yb):
+        return criterion(model(xb), yb)
+
+    if config["variant"] == "compiled":
+        loss_of = torch.compile(loss_of)
+
     def run():
         for xb, yb in batches:
             adam.zero_grad(set_to_none=True)
-            loss = criterion(model(xb), yb)
+            loss = loss_of(xb, yb)
             loss.backward()
             adam.step()
             if len(losses) < COMPARED_STEPS:
@@ -245,8 +255,20 @@ def make_jax(w, config):
         jnp.asarray(y.reshape(w.steps, w.batch, *y.shape[1:])),
     )
     zeros = [jax.tree.map(jnp.zeros_like, params) for _ in range(2)]
-    block = jax.jit(lambda carry, batches: lax.scan(step, carry, batches), donate_argnums=0)
     state = [(params, *zeros, jnp.float32(0), averages)]
+    if config["variant"] == "step":
+        one, pairs = jax.jit(step, donate_argnums=0), list(zip(*batches, strict=True))
+
+        def run():
+            losses = []
+            for pair in pairs:
+                state[0], loss = one(state[0], pair)
+                losses.append(loss)
+            jax.block_until_ready((state[0], losses))
+            return sum(map(float, losses[:COMPARED_STEPS])) / COMPARED_STEPS
+
+        return run
+    block = jax.jit(lambda carry, batches: lax.scan(step, carry, batches), donate_argnums=0)
 
     def run():
         state[0], losses = block(state[0], batches)
@@ -285,6 +307,61 @@ def make_sklearn(w, config):
     return run
 
 
+def make_numpy(w, config):
+    """What one writes by hand: float32, row-major, BLAS' own threads."""
+    import numpy as np
+
+    params = [a for pair in w.weights() for a in pair]
+    m, v, t = [np.zeros_like(a) for a in params], [np.zeros_like(a) for a in params], [0]
+    x, y = w.data()
+    if w.loss == "ce":
+        y = np.eye(w.sizes[-1], dtype=np.float32)[y]
+    scale, alpha = (1.0507009873554805, 1.6732632423543772) if w.activation == "selu" else (1, 1)
+
+    def act(z):
+        if w.activation == "tanh":
+            return np.tanh(z)
+        if w.activation == "relu":
+            return np.maximum(z, 0)
+        return np.float32(scale) * np.where(z > 0, z, np.float32(alpha) * np.expm1(np.minimum(z, 0)))
+
+    def slope(h):  # from the output
+        if w.activation == "tanh":
+            return 1 - h * h
+        if w.activation == "relu":
+            return h > 0
+        return np.where(h > 0, np.float32(scale), h + np.float32(scale * alpha))
+
+    def step(x, y):
+        seen = [x]
+        for i in range(0, len(params), 2):
+            z = seen[-1] @ params[i] + params[i + 1]
+            seen.append(act(z) if i < len(params) - 2 else z)
+        if w.loss == "ce":
+            e = np.exp(z - z.max(axis=1, keepdims=True))
+            p = e / e.sum(axis=1, keepdims=True)
+            loss, d = -np.log(np.maximum((p * y).sum(axis=1), 1e-30)).mean(), (p - y) / len(x)
+        else:
+            loss, d = ((z - y) ** 2).mean(), 2 * (z - y) / y.size
+        t[0] += 1
+        rate = np.float32(RATE * np.sqrt(1 - BETA_2 ** t[0]) / (1 - BETA_1 ** t[0]))
+        for i in range(len(params) - 2, -1, -2):
+            gradients = seen[i // 2].T @ d, d.sum(axis=0)
+            if i:
+                d = (d @ params[i].T) * slope(seen[i // 2])
+            for j, g in enumerate(gradients, i):
+                m[j] += np.float32(1 - BETA_1) * (g - m[j])
+                v[j] += np.float32(1 - BETA_2) * (g * g - v[j])
+                params[j] -= rate * m[j] / (np.sqrt(v[j]) + np.float32(EPSILON))
+        return float(loss)
+
+    def run():
+        losses = [step(x[i : i + w.batch], y[i : i + w.batch]) for i in range(0, len(x), w.batch)]
+        return sum(losses[:COMPARED_STEPS]) / COMPARED_STEPS
+
+    return run
+
+
 class Peer:
     def __init__(self, make, package, can=lambda w: True):
         self.make, self.package, self.can = make, package, can
@@ -298,6 +375,7 @@ PEERS = {
     "sklearn": Peer(
         make_sklearn, "scikit-learn", lambda w: not w.bn and w.activation in ("tanh", "relu")
     ),
+    "numpy": Peer(make_numpy, "numpy", lambda w: not w.bn),
 }
 
 
@@ -307,13 +385,19 @@ def cpus():
     return list(range(os.cpu_count()))
 
 
-def configurations(peer, w):
+def configurations(peer, w, thorough, tiles):
     """What to try: {"threads": n or 0 for the peer's own default, "variant": text}."""
     counts = [1, len(cpus())] if len(cpus()) > 1 else [1]
+    variants = [""]
+    if peer == "jax" and w.name == "deep":
+        variants.append("inner scan")
+    if thorough and w.flops:
+        variants += {"torch": ["compiled"], "jax": ["step"]}.get(peer, [])
+    found = [{"threads": n, "variant": v} for v in variants for n in counts]
     if peer == "fastnn":
-        counts = [0, *counts]
-    variants = ["inner scan", ""] if peer == "jax" and w.name == "deep" else [""]
-    return [{"threads": n, "variant": v} for v in variants for n in counts]
+        more = ["high", "medium"] if tiles and w.flops else []
+        found += [{"threads": 0, "variant": v} for v in ["", *more]]
+    return found
 
 
 def environment(peer, config):
@@ -415,6 +499,17 @@ def version(python, peer):
     return answer.stdout.strip() or None
 
 
+def has_tiles(python):
+    """Whether fastnn's precisions differ on this CPU."""
+    code = "import fastnn.precision as p; print(p.used('medium'))"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    for each in (None, env):  # installed, or built in place
+        answer = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, env=each)
+        if answer.returncode == 0:
+            return answer.stdout.strip() != "float32"
+    return False
+
+
 def processor():
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -431,7 +526,7 @@ def worth_going_on(workers):
     return [each for each in workers if min(each.times) <= 3 * fastest[each.peer]]
 
 
-def measure(w, peers, pythons, repeats, block, settle):
+def measure(w, peers, pythons, repeats, block, settle, thorough=False, tiles=False):
     """(a row for every worker, notes); the workers run in turn, never together."""
     workers, problems = [], []
     for peer in peers:
@@ -439,7 +534,7 @@ def measure(w, peers, pythons, repeats, block, settle):
             if w.flops:
                 problems.append(f"{peer}: cannot do {w.name}")
             continue
-        for config in configurations(peer, w):
+        for config in configurations(peer, w, thorough, tiles):
             try:
                 workers.append(Worker(pythons[peer], peer, config, w, block))
             except RuntimeError as error:
@@ -462,7 +557,8 @@ def measure(w, peers, pythons, repeats, block, settle):
         row |= {"min_us": min(steps), "median_us": statistics.median(steps), "blocks_us": steps}
         row["gflops"] = w.flops / row["min_us"] / 1e3 if w.flops else None
         rows.append(row)
-    losses = [r["loss"] for r in rows if r["loss"] is not None and w.flops]
+    exact = [r for r in rows if r["variant"] not in ("high", "medium")]
+    losses = [r["loss"] for r in exact if r["loss"] is not None and w.flops]
     allowed = TOLERANCE.get(w.name, 0.001) * statistics.median(losses or [0])
     if losses and max(losses) - min(losses) > allowed:
         problems.append(f"{w.name}: the losses differ, the peers do not do the same work")
@@ -475,7 +571,7 @@ def best(rows, key):
 
 def summary(rows):
     """Best peer beside fastnn at its default threads, by minimum and by median."""
-    ours = [r for r in rows if r["peer"] == "fastnn" and r["threads"] == 0]
+    ours = [r for r in rows if r["peer"] == "fastnn" and r["threads"] == 0 and not r["variant"]]
     fixed = [r for r in rows if r["peer"] == "fastnn" and r["threads"]]
     theirs = [r for r in rows if r["peer"] != "fastnn"]
     out = {}
@@ -608,10 +704,10 @@ def main(argv=None):
     print(
         f"{head['cpu']}, {head['cpus']} CPUs, Python {head['python']}; {shown}; {repeats} blocks each"
     )
-    results = {}
+    results, tiles = {}, "fastnn" in peers and has_tiles(pythons["fastnn"])
     for name in names(options.workloads, [*WORKLOADS, *TASKS], DEFAULT_WORKLOADS):
         w = workload(name, block)
-        rows, problems = measure(w, peers, pythons, repeats, block, options.settle)
+        rows, problems = measure(w, peers, pythons, repeats, block, options.settle, options.all, tiles)
         show(w, rows, problems)
         results[name] = {"unit": w.unit, "steps": w.steps, "flops": w.flops, "notes": problems}
         results[name] |= {"rows": rows, "summary": summary(rows)}
