@@ -2,6 +2,7 @@
 
 import operator
 import sys
+from functools import lru_cache
 
 CAN_PASS_OBJECT = "If it is an object of your own, pass the object itself, without quotes."
 
@@ -17,7 +18,12 @@ def suggest(name, candidates):
 
 def plain_name(name):
     """Names are compared without case and underscores: "he_normal" is "HeNormal"."""
-    return str(name).lower().replace("_", "")
+    return _plain(str(name))
+
+
+@lru_cache(1024)  # a layer asks for a dozen
+def _plain(name):
+    return name.lower().replace("_", "")
 
 
 def own_keywords(function):
@@ -146,7 +152,10 @@ def _interval(low, high, open_low, open_high):
 def one_of(name, value, choices):
     """`value` if it is among `choices` (strings in any case)."""
     for choice in choices:
-        if value == choice or isinstance(value, str) and plain_name(value) == plain_name(choice):
+        if value == choice:
+            return choice
+    for choice in choices if isinstance(value, str) else ():
+        if plain_name(value) == plain_name(choice):
             return choice
     known = ", ".join(repr(c) for c in choices)
     raise ValueError(f"{name}: expected one of {known}, got {value!r}.{suggest(value, choices)}")

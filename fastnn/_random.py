@@ -11,6 +11,8 @@ import threading
 
 import numpy as np
 
+from ._core.random import orders, seed_words
+
 _of_the_process = {"entropy": None, "drawn": 0}
 _here = threading.local()  # `state`: that of the block `seeded` that this thread is in
 
@@ -79,13 +81,22 @@ def next_seed():
 
 def seed_of(entropy, number):
     """Seed `number` of those that follow from `entropy`, 63 bits."""
-    words = np.random.SeedSequence(entropy, spawn_key=(number,)).generate_state(1, np.uint64)
-    return int(words[0]) >> 1
+    return int(seed_words(entropy, (number,), 1)[0]) >> 1
+
+
+class _Seeded(np.random.bit_generator.ISeedSequence):
+    """What NumPy's `SeedSequence` of a seed is to a bit generator; that takes longer to make than the generator."""
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def generate_state(self, n_words, dtype=np.uint64):
+        return seed_words(self.seed, (), n_words)
 
 
 def generator(seed):
     """A NumPy generator on Philox for `seed`; None: for the next seed of the process."""
-    return np.random.Generator(np.random.Philox(next_seed() if seed is None else seed))
+    return np.random.Generator(np.random.Philox(_Seeded(next_seed() if seed is None else seed)))
 
 
 def permutation(seed, epoch, n, epochs=1):
@@ -93,6 +104,4 @@ def permutation(seed, epoch, n, epochs=1):
 
     Of several `epochs` the orders lie one after the other.
     """
-    from ._core.random import orders
-
     return orders(seed, epoch, epochs, n)

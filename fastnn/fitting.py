@@ -205,13 +205,13 @@ def train_epochs(model, data, plan, epochs):
         return
     with model._lock:
         engine = model.engine()
-        totals = engine.room_for_epochs(data.x, data.y, data.w, batch, epochs * per_epoch)
+        totals = engine.room_for_epochs(data.x, data.y, data.w, batch, epochs)
     if totals is None:
         return
     index = permutation(model.seed, model.epochs_done, n, epochs) if plan.shuffle else None
-    rates, step, interrupt = model.optimizer.rates(engine.step, len(totals)), 0, None
+    rates, step, interrupt = model.optimizer.rates(engine.step, epochs * per_epoch), 0, None
     try:
-        while step < len(totals) and not model.stop_training:
+        while step < len(rates) and not model.stop_training:
             with model._lock, InterruptLater():
                 step = engine.fit_epochs(
                     data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
@@ -221,8 +221,8 @@ def train_epochs(model, data, plan, epochs):
         interrupt = error  # raised when the epochs that are done are in the history
     done = step // per_epoch
     model.epochs_done += done
-    for e in range(done):
-        yield model.means(n, *engine.epoch_sums(totals[e * per_epoch : (e + 1) * per_epoch]))
+    for sums in engine.epoch_sums(totals)[:done]:
+        yield model.means(n, *sums)
     if interrupt is not None:
         raise interrupt
 

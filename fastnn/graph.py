@@ -4,20 +4,30 @@ Layers call the methods of `Graph`; `program` turns the result into a list of ke
 sample or says so (`batch_norm`), which is all that the planner needs to choose a schedule.
 """
 
+import weakref
 from dataclasses import dataclass, field
 from math import prod
 
 
-@dataclass(eq=False)
 class Tensor:
-    """The result of a node; `shape` is without the batch axis."""
+    """The result of a node; `shape` is without the batch axis.
 
-    shape: tuple
-    node: "Node" = None
+    It does not keep its node alive (the list of nodes does): a model is to leave memory when it is dropped, not when
+    Python looks for cycles."""
+
+    __slots__ = ("shape", "size", "_node", "__weakref__")
+
+    def __init__(self, shape):
+        self.shape, self.size, self._node = shape, prod(shape), None
 
     @property
-    def size(self):
-        return prod(self.shape)
+    def node(self):
+        """The node that makes it."""
+        return self._node and self._node()
+
+    @node.setter
+    def node(self, node):
+        self._node = weakref.ref(node)
 
 
 @dataclass(eq=False)

@@ -8,12 +8,18 @@
     chunk and slot sizes, depends on shapes alone, so results do not depend on threads.
 (c) *Memory* is laid out here, once. In a chunked program without batch reductions each thread has activations for
     one chunk, which stay in its cache; otherwise activations hold the batch.
+(d) A *plan* has offsets and no addresses, and knows no model: so models of one structure share it (`plans.py`). A
+    *program* is a plan with memory of its own and the weights of one model.
 """
+
+from math import prod
 
 import numpy as np
 
-from . import lowering
+from . import lowering, plans
 from ._core import executor
+from ._core.kernels import address
+from .folding import Fold
 from .store import aligned
 
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
@@ -65,10 +71,11 @@ class Planner:
         by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
-        self.ops, self.parts, self.cuts = [], [], []
+        self.ops, self.parts = [], []
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
-        self.kept = []  # arrays that operations point into
-        self.penalties = []  # (address, count) of the parts of penalties on weights
+        self.owners = {}  # id of an array that operations point into -> (offset in the kept block, array)
+        self.kept_bytes, self.links = 0, []
+        self.penalties = []  # (base, offset, count) of the parts of penalties on weights
         self.folds = []  # weights that are made from others before a run
         self.segment_start, self.segment_chunked = 0, 0
         self.segments = []
@@ -84,15 +91,22 @@ class Planner:
         return ("arena", self.arena[key])
 
     def keep(self, array):
-        """An array of the program's own that operations may point into."""
-        self.kept.append(array)
-        return ("address", array.ctypes.data)
+        """A place in the program's own memory that starts as a copy of `array`; of a view, within that of the whole."""
+        owner = array if array.base is None else array.base
+        if id(owner) not in self.owners:
+            # the copy lies as the original does, relative to cache lines
+            start = -(-self.kept_bytes // 64) * 64 + address(owner) % 64
+            self.owners[id(owner)] = start, owner
+            self.kept_bytes = start + owner.nbytes
+        return ("kept", self.owners[id(owner)][0] + address(array) - address(owner))
+
+    def point(self, pointer, where):
+        """Have the entry of a kept array, given as a view of it, point to a place that `keep` returned."""
+        self.links.append((self.keep(pointer)[1], where[1]))
 
     def at(self, flat, offset=0):
         """Element `offset` of one of the store's flat blocks (None: the optimizer has no such state)."""
-        if flat not in self.store.flat:
-            return None
-        return ("address", self.store.flat[flat].ctypes.data + offset * self.itemsize)
+        return (flat, offset * self.itemsize) if flat in self.store.flat else None
 
     # -- operations -------------------------------------------------------------------------------------------
     def emit(self, kernel, p, n=(), s=(), fn=(), *, split, items, access, reduces=False):
@@ -140,46 +154,95 @@ class Planner:
 
     def finish(self):
         self._close()
-        trainer = self.trainer
-        # as many threads as slots work on a chunked segment, each with an arena of its own
-        team = trainer.max_threads
-        arenas = [aligned(self.bytes_needed, i) for i in range(min(self.slots, team) if self.private else 1)]
-        nbytes = executor.TILE_SCRATCH_BYTES if self.cuts_numbers else executor.SCRATCH_BYTES
-        scratch = [aligned(nbytes, i) for i in range(team)]
-        bases = [{"arena": arenas[i % len(arenas)].ctypes.data, "address": 0} for i in range(team)]
-        program = Program()
-        starts = [start for _, start, _ in self.parts] + [len(self.segments)]
-        program.parts = [(name, starts[i], starts[i + 1], call) for i, (name, _, call) in enumerate(self.parts)]
-        partials = getattr(self, "partials", None)
-        where = (0, 0, 0) if partials is None else (partials.ctypes.data, len(partials), partials[0].size)
-        program.core = executor.Executor(
-            trainer.isa, self.dtype, self.ops, self.segments, bases, LIVE, where, trainer.optimizer_row,
-            self.panel, self.chunk, self.slots, [a.ctypes.data for a in scratch],
-            (arenas, scratch, self.kept, self.store), tuple(self.penalties), self.accumulate,
+        return Plan(self)
+
+
+class Plan:
+    """What a program does and the memory it needs, for any model of the structure; it refers to none.
+
+    Attributes
+    ----------
+    operations : Operations
+    parts : list of (name, first segment, last segment, call of Python or None)
+    copies : int
+        Threads that can have activations of their own; 0: all share those of the batch.
+    images : list of (offset, bytes)
+        What is not zero in the kept block when a program begins.
+    links : list of (offset, offset)
+        Pointers in the kept block, and where in it they point.
+    folds : list of (numbers of nodes: dense, before, after; offset, shape)
+    """
+
+    def __init__(self, planner):
+        trainer = planner.trainer
+        self.ops, self.fused, self.separate = planner.ops, planner.fused, planner.separate
+        self.dtype, self.panel, self.capacity = planner.dtype, planner.panel, planner.capacity
+        self.places, self.arena_bytes = planner.arena, planner.bytes_needed
+        self.copies = planner.slots if planner.private else 0
+        self.schedule = planner.schedule
+        self.scratch_bytes = executor.TILE_SCRATCH_BYTES if planner.cuts_numbers else executor.SCRATCH_BYTES
+        starts = [start for _, start, _ in planner.parts] + [len(planner.segments)]
+        self.parts = [(name, starts[i], starts[i + 1], call) for i, (name, _, call) in enumerate(planner.parts)]
+        partials = getattr(planner, "partials", None)
+        if partials is not None:
+            partials = (*planner.keep(partials), len(partials), partials[0].size)
+        self.flat = tuple(planner.store.flat)
+        optimizer = None if trainer.optimizer_row is None else trainer.optimizer_row[0]
+        self.operations = executor.Operations(
+            trainer.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat), LIVE, partials,
+            optimizer, self.panel, planner.chunk, planner.slots, tuple(planner.penalties), planner.accumulate,
         )  # fmt: skip
-        program.arena, program.places = arenas[0], self.arena
-        program.planner, program.copies = self, team
-        return program
+        numbers = {node: i for i, node in enumerate(trainer.nodes)}
+        self.folds = [
+            (*(numbers.get(node) for node in (fold.dense, fold.before, fold.after)), planner.keep(fold.panels)[1],
+             fold.panels.shape)
+            for fold in planner.folds
+        ]  # fmt: skip
+        self.kept_bytes, self.links = planner.kept_bytes, planner.links
+        images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
+        self.images = [(start, image.copy()) for start, image in images if image.any()]
+        self.seconds = estimate_seconds(trainer.nodes, planner.batch, planner.training, planner.itemsize)
 
 
 class Program:
-    """A planned and bound program: `core` runs it; `parts` are the pieces Python may run one by one."""
+    """A plan with memory, bound to the store of a trainer: `core` runs it; `parts` are the pieces Python may run one by
+    one."""
 
-    def refresh(self):
+    def __init__(self, plan, trainer):
+        self.plan, self.parts = plan, plan.parts
+        self.copies = team = trainer.max_threads
+        # as many threads as slots work on a chunked segment, each with an arena of its own
+        arenas = [aligned(plan.arena_bytes, i) for i in range(max(1, min(plan.copies, team)))]
+        scratch = [aligned(plan.scratch_bytes, i) for i in range(team)]
+        kept = aligned(plan.kept_bytes)
+        for start, image in plan.images:
+            kept[start : start + image.size] = image
+        for pointer, to in plan.links:
+            kept[pointer : pointer + 8].view(np.uintp)[0] = address(kept) + to
+        flat = [trainer.store.flat[name] for name in plan.flat]
+        shared = [address(kept), *map(address, flat)]
+        copies = [[address(arenas[i % len(arenas)]), *shared] for i in range(team)]
+        params = () if trainer.optimizer_row is None else trainer.optimizer_row[1]
+        self.core = executor.Executor(
+            plan.operations, copies, [address(a) for a in scratch], params, (arenas, scratch, kept, flat)
+        )
+        self.arena, self.folds, self.folded = arenas[0], [], None
+        for dense, before, after, start, shape in plan.folds:
+            nodes = [None if i is None else trainer.nodes[i] for i in (dense, before, after)]
+            panels = kept[start : start + prod(shape) * plan.dtype.itemsize].view(plan.dtype).reshape(shape)
+            self.folds.append(Fold(*nodes, panels))
+
+    def refresh(self, store):
         """Make the weights that stand for several layers again, if those have changed."""
-        planner = self.planner
-        if planner.folds and self.folded != planner.store.version:
-            for fold in planner.folds:
-                fold.refresh(planner.store)
-            self.folded = planner.store.version
-
-    folded = None
+        if self.folds and self.folded != store.version:
+            for fold in self.folds:
+                fold.refresh(store)
+            self.folded = store.version
 
     def _panels(self, key, size):
-        planner = self.planner
-        start = self.places[key]
-        nbytes = size * planner.capacity * planner.panel * planner.itemsize
-        return self.arena[start : start + nbytes].view(planner.dtype).reshape(planner.capacity, size, planner.panel)
+        plan = self.plan
+        start, shape = plan.places[key], (plan.capacity, size, plan.panel)
+        return self.arena[start : start + prod(shape) * plan.dtype.itemsize].view(plan.dtype).reshape(shape)
 
     def get(self, key, tensor, n):
         """The first n samples of an activation or gradient buffer, (n, *shape)."""
@@ -196,10 +259,15 @@ class Program:
         panels[...] = padded.reshape(panels.shape[0], panels.shape[2], tensor.size).swapaxes(1, 2)
 
 
-def plan(trainer, what, batch, x_code=None, y_code=None, weighted=False, schedule=None, pieces=0):
-    planner = Planner(trainer, what, batch, x_code, y_code, weighted, schedule, pieces)
-    lowering.lower(planner)
-    return planner.finish()
+def plan(trainer, *request):
+    """The plan for a trainer and the further arguments of `Planner`."""
+    found = plans.find(trainer.structure, request)
+    if found is None:
+        planner = Planner(trainer, *request)
+        lowering.lower(planner)
+        found = planner.finish()
+        plans.add(trainer.structure, request, found)
+    return found
 
 
 def estimate_seconds(nodes, batch, training, itemsize):

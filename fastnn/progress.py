@@ -25,9 +25,9 @@ class Progress:
     """
 
     def __init__(self, verbose):
-        level, out = verbosity(verbose), sys.stdout
-        terminal = out is not None and out.isatty()
-        self.out = out if level else None
+        level = verbosity(verbose)
+        self.out = sys.stdout if level else None
+        terminal = self.out is not None and self.out.isatty()
         self.live = level == 1 and terminal
         self.shown = 0  # width of the live line
 

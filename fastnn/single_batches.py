@@ -67,7 +67,7 @@ class SingleBatches:
             return None
         call, program = entry
         with self._lock:
-            if program.planner.folds and self._trainer.store.version != program.folded:
+            if program.folds and self._trainer.store.version != program.folded:
                 return None
             return call.predict(x)
 

@@ -21,7 +21,7 @@ def aligned(nbytes, stagger=0):
     the same cache sets."""
     shift = 64 * (2 * (stagger % 31) + 1)
     raw = np.zeros(nbytes + 64 + shift, np.uint8)
-    start = -raw.ctypes.data % 64 + shift
+    start = -kernels.address(raw) % 64 + shift
     return raw[start : start + nbytes]
 
 
@@ -35,6 +35,22 @@ class Place:
     inputs: int  # rows of the kernel; 0 for a vector
     units: int
     role: str
+    width: int  # PW
+
+    def panels_of(self, flat):
+        """A view of its unit panels (u, rows, PW) in a flat block; of a vector (u, 1, PW)."""
+        return flat[self.off : self.off + self.panels * self.rows * self.width].reshape(
+            self.panels, self.rows, self.width
+        )
+
+    def get(self, flat, shape):
+        """A row-major copy, in the shape of the variable, of its part of a flat block."""
+        panels = self.panels_of(flat)
+        if self.role == "kernel":
+            wide = panels[:, : self.inputs].swapaxes(0, 1).reshape(self.inputs, -1)
+            return wide[:, : self.units].copy()
+        row = self.inputs if self.role == "bias" else 0
+        return panels[:, row].reshape(-1)[: self.units].reshape(shape).copy()
 
 
 class Store:
@@ -73,62 +89,52 @@ class Store:
             inputs, units = kernel.shape
             bias = node.variables.get("bias")
             panels, rows = -(-units // pw), inputs + (bias is not None)
-            self.places[kernel] = Place(end, panels, rows, inputs, units, "kernel")
+            self.places[kernel] = Place(end, panels, rows, inputs, units, "kernel", pw)
             if bias is not None:
-                self.places[bias] = Place(end, panels, rows, inputs, units, "bias")
+                self.places[bias] = Place(end, panels, rows, inputs, units, "bias", pw)
             end += panels * rows * pw
         for variable in node.variables.values():
             if variable not in self.places:
                 panels = -(-variable.size // pw)
-                self.places[variable] = Place(end, panels, 1, 0, variable.size, "vector")
+                self.places[variable] = Place(end, panels, 1, 0, variable.size, "vector", pw)
                 end += panels * pw
         return end
 
     def panels(self, variable):
         """A view of the variable's unit panels (u, rows, PW) in theta; of a vector (u, 1, PW)."""
-        return self._panels(self.flat["theta"], self.places[variable])
-
-    def _panels(self, flat, place):
-        return flat[place.off : place.off + place.panels * place.rows * self.panel].reshape(
-            place.panels, place.rows, self.panel
-        )
+        return self.places[variable].panels_of(self.flat["theta"])
 
     def get(self, flat, variable):
         """A row-major copy of the variable's part of one of the flat blocks."""
-        place = self.places[variable]
-        panels = self._panels(self.flat[flat], place)
-        if place.role == "kernel":
-            wide = panels[:, : place.inputs].swapaxes(0, 1).reshape(place.inputs, -1)
-            return wide[:, : place.units].copy()
-        row = place.inputs if place.role == "bias" else 0
-        return panels[:, row].reshape(-1)[: place.units].reshape(variable.shape).copy()
+        return self.places[variable].get(self.flat[flat], variable.shape)
 
     def put(self, flat, variable, value):
         place = self.places[variable]
-        panels = self._panels(self.flat[flat], place)
+        panels = place.panels_of(self.flat[flat])
         self.version += 1
-        padded = place.panels * self.panel
+        # full panels, and what is left for the last one; the padding behind it stays zero
+        full, rest = divmod(place.units, self.panel)
+        at = full * self.panel
         if place.role == "kernel":
-            wide = np.zeros((place.inputs, padded), self.dtype)
-            wide[:, : place.units] = value
-            panels[:, : place.inputs] = wide.reshape(place.inputs, place.panels, self.panel).swapaxes(0, 1)
+            value = np.asarray(value)
+            panels[:full, : place.inputs] = value[:, :at].reshape(place.inputs, full, self.panel).swapaxes(0, 1)
+            if rest:
+                panels[full, : place.inputs, :rest] = value[:, at:]
             return
-        row = place.inputs if place.role == "bias" else 0
-        wide = np.zeros(padded, self.dtype)
-        wide[: place.units] = np.reshape(value, -1)
-        panels[:, row] = wide.reshape(place.panels, self.panel)
-
-    def read(self, variable):
-        return self.get("theta", variable)
+        value, row = np.reshape(value, -1), place.inputs if place.role == "bias" else 0
+        panels[:full, row] = value[:at].reshape(full, self.panel)
+        if rest:
+            panels[full, row, :rest] = value[at:]
 
     def acquire(self):
         """Load every variable whose newest values are elsewhere."""
         if self.assigned == assigned[0]:
             return
-        for variable in self.places:
-            if variable._store is not self:
-                self.put("theta", variable, variable.numpy())
-                variable._store = self
+        theta = self.flat["theta"]
+        for variable, place in self.places.items():
+            if variable._home is None or variable._home[0] is not theta:
+                self.put("theta", variable, variable.fetched())
+                variable._home = theta, place  # not the store, which refers to the variable: that would be a cycle
                 assigned[0] += 1  # another store may have had it
         self.assigned = assigned[0]
 

@@ -5,15 +5,19 @@ rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in
 """
 
 import time
+from itertools import accumulate
 
 import numpy as np
 
 from . import graph as graphs
+from . import plans
 from ._core import calls, kernels, threads
 from .precision import pieces_of
-from .program import estimate_seconds, plan
+from .program import Program, plan
 from .store import Store
 from .teams import Team
+
+STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
 
 
 def _code(array):
@@ -25,7 +29,7 @@ def _number_or_copy(sums):
 
 
 def _address(array):
-    return 0 if array is None else array.ctypes.data
+    return 0 if array is None else kernels.address(array)
 
 
 class Trainer:
@@ -69,7 +73,7 @@ class Trainer:
         if optimizer is not None:
             row, params, self.clips = optimizer
             self.optimizer_row = (row, tuple(params))
-            n_state = next(len(state) for name, _, state in kernels.optimizer_rows() if name == row)
+            n_state = STATE_VECTORS[row]
         more = ["average"] if "ema_momentum" in self.clips else []
         more += ["accumulated"] if self.clips.get("gradient_accumulation_steps") else []
         self.store = Store(graph, dtype, isa, n_state, tuple(more))
@@ -83,6 +87,14 @@ class Trainer:
         self.core_loss = self.loss_row is not None or any(n.kind == "activity" for n in self.nodes)
         self.pairs = [1] * self.core_loss
         self.pairs += [kernels.metric_pairs(m[0], m[1], self.y.size) for m in self.metrics if not callable(m)]
+        # which of [loss, *metrics] the core sums up, in its order, and where in its totals
+        places = ([0] if self.core_loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
+        starts = [0, *accumulate(self.pairs)]
+        self._core_sums = [
+            (place, (row, 0) if pairs == 1 else slice(row, row + pairs))
+            for place, row, pairs in zip(places, starts, self.pairs, strict=False)
+        ]
+        self.structure = plans.structure(self)
         self._programs = {}
         self._manual = None
 
@@ -107,7 +119,7 @@ class Trainer:
         """(l1, l2, decay): its gradient gets l1 sign(w) + l2 w, its value a decay before the step."""
         penalty, decay_of = variable.regularizer, self.clips.get("decay_of")
         l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, 2 * penalty.l2)
-        if variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel":
+        if self.weight_decay and (variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel"):
             l2 += self.weight_decay
         return l1, l2, decay_of(variable) if decay_of else 0.0
 
@@ -140,11 +152,9 @@ class Trainer:
             self._programs.pop(key, None)
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
-            program = self._programs[key] = plan(
-                self, what, batch, x_code, y_code, weighted, self.schedule, pieces
-            )  # fmt: skip
-            seconds = estimate_seconds(self.nodes, batch, what in ("train", "manual"), self.dtype.itemsize)
-            program.team = Team(self.threads, seconds)
+            found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, pieces)
+            program = self._programs[key] = Program(found, self)
+            program.team = Team(self.threads, found.seconds)
         return program
 
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
@@ -184,37 +194,38 @@ class Trainer:
         self.step += -(-done // batch_size)
         return done, sums[0] if sums else 0.0, sums[1:]
 
-    def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, step_totals, deadline=0.0):
+    def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, totals, deadline=0.0):
         """Train on all samples several times, from a step of all of these on; returns the step reached.
 
         `index` has the order of each epoch, one after the other, or is None; `lrs` the rate of every step;
-        `step_totals` gets the sums of every step, see `epoch_sums`."""
+        `totals` gets the sums of every epoch, see `epoch_sums`."""
         self.store.acquire()  # between two calls somebody may have assigned weights
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
-        program.refresh()
+        program.refresh(self.store)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         self.store.version += 1
         at = self._steps(
             program, live, epochs * len(x), batch_size, len(lrs), deadline, step,
-            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, step_totals=step_totals,
+            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, totals=totals,
         )  # fmt: skip
         self.step += at - step
         return at
 
-    def room_for_epochs(self, x, y, w, batch_size, steps):
-        """The array for `fit_epochs`' sums of so many steps; None if Python has a part in every step."""
+    def room_for_epochs(self, x, y, w, batch_size, epochs):
+        """The array for `fit_epochs`' sums of so many epochs; None if Python has a part in every step."""
         self.store.acquire()
         self._start_averages()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
-        if program.planner.separate:
-            return None
-        return np.zeros((steps, sum(self.pairs), 2))
+        return None if program.plan.separate else np.zeros((epochs * sum(self.pairs), 2))
 
-    def epoch_sums(self, step_totals):
-        """[sum of w * loss, *sums of metrics] of some steps, added up one by one, as `fit_block` does."""
-        sums = [0.0] * (1 + len(self.metrics))
-        totals = np.cumsum(step_totals, axis=0)[-1]
-        for place, at in self._core_sums():
+    def epoch_sums(self, totals):
+        """For each epoch [sum of w * loss, *sums of metrics], added up as `fit_block` does."""
+        nothing = [0.0] * (1 + len(self.metrics))
+        return [self._add_sums(rows, list(nothing)) for rows in totals.reshape(-1, sum(self.pairs), 2)]
+
+    def _add_sums(self, totals, sums):
+        """`sums` with those that the core has made in their places."""
+        for place, at in self._core_sums:
             sums[place] = _number_or_copy(totals[at])
         return sums
 
@@ -231,12 +242,12 @@ class Trainer:
             return 0, sums
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         self.store.version += training
-        program.refresh()
+        program.refresh(self.store)
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
-        if program.planner.separate:
+        if program.plan.separate:
             return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums)
         totals = np.zeros_like(program.core.totals)
-        for place, at in self._core_sums():
+        for place, at in self._core_sums:
             totals[at] = sums[place]
         if index is not None:
             index = index[first : first + count]
@@ -245,19 +256,10 @@ class Trainer:
             index=index, row0=first, lrs=lrs, step0=self.step, totals=totals,
         )  # fmt: skip
         done = min(count, step * batch)
-        for place, at in self._core_sums():
-            sums[place] = _number_or_copy(totals[at])
+        self._add_sums(totals, sums)
         if not training:
             sums[0] += self.penalty() * done
         return done, sums
-
-    def _core_sums(self):
-        """Which of [loss, *metrics] the core sums up, in its order, and where in its totals."""
-        places = ([0] if self.core_loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
-        row = 0
-        for place, pairs in zip(places, self.pairs, strict=True):
-            yield place, (row, 0) if pairs == 1 else slice(row, row + pairs)
-            row += pairs
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""
@@ -277,7 +279,7 @@ class Trainer:
                         first=lo, last=hi,
                     )  # fmt: skip
                     if name == "loss":
-                        for place, where in self._core_sums():
+                        for place, where in self._core_sums:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
@@ -316,7 +318,7 @@ class Trainer:
         if not usual or any(pairs != 1 for pairs in self.pairs):
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
-        if program.planner.separate or not program.team.is_alone():
+        if program.plan.separate or not program.team.is_alone():
             return None
         y_dtype = None if y is None or y.ndim == 1 else y.dtype
         call = calls.Call(
@@ -334,9 +336,9 @@ class Trainer:
         if n:
             batch = min(batch_size, n)
             program = self.program("predict", batch, _code(x))
-            live = (_address(x), 0, 0, out.ctypes.data, 0, 0)
-            program.refresh()
-            if program.planner.separate:
+            live = (_address(x), 0, 0, _address(out), 0, 0)
+            program.refresh(self.store)
+            if program.plan.separate:
                 rates = np.zeros(-(-n // batch))
                 self._run_parts(program, x, None, None, None, 0, n, batch, rates, 0.0, False, live, [])
             else:
@@ -353,7 +355,7 @@ class Trainer:
         out = np.empty((n, self.y.size), self.dtype)
         program = self.program("manual", n, _code(x), _code(out))
         self._manual = (program, n, x)
-        self._run_manual("forward", (_address(x), 0, 0, out.ctypes.data, 0, 0))
+        self._run_manual("forward", (_address(x), 0, 0, _address(out), 0, 0))
         return out.reshape(n, *self.y.shape)
 
     def backward(self, dy):
@@ -362,7 +364,7 @@ class Trainer:
             raise RuntimeError("backward: call forward(x, training=True) first")
         program, n, x = self._manual
         dx = np.empty((n, self.x.size), self.dtype)
-        self._run_manual("backward", (_address(x), 0, 0, 0, dy.ctypes.data, dx.ctypes.data))
+        self._run_manual("backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
         return dx.reshape(n, *self.x.shape)
 
     def gradients(self):

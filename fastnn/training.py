@@ -57,6 +57,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         engine = state.pop("engine")
         self.__dict__.update(state)
         self._new_to_the_process()
+        if self.history is not None:
+            self.history.set_model(self)
         if engine is not None:
             self.engine().set_state(engine)
 

@@ -31,7 +31,7 @@ class Variable:
         Applied after each step.
     """
 
-    __slots__ = ("_value", "name", "trainable", "layout", "regularizer", "constraint", "_store",
+    __slots__ = ("_value", "name", "trainable", "layout", "regularizer", "constraint", "_home",
                  "__weakref__")  # fmt: skip
 
     def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
@@ -42,7 +42,7 @@ class Variable:
         self.trainable = trainable
         self.layout = layout
         self.regularizer, self.constraint = regularizer, constraint
-        self._store = None  # the store with newer values than _value, if any
+        self._home = None  # where newer values than _value are, if any: (theta of a store, `Place` in it)
 
     @property
     def shape(self):
@@ -58,9 +58,14 @@ class Variable:
 
     def numpy(self):
         """A copy of the current values."""
-        if self._store is not None:
-            self._value[...] = self._store.read(self)
-        return self._value.copy()
+        return self.fetched().copy()
+
+    def fetched(self):
+        """The current values, not to be kept: whatever trains changes them."""
+        if self._home is not None:
+            theta, place = self._home
+            self._value[...] = place.get(theta, self.shape)
+        return self._value
 
     def assign(self, value):
         """Replace the values; the shape must be the same."""
@@ -68,13 +73,13 @@ class Variable:
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
         self._value[...] = value
-        self._store = None
+        self._home = None
         assigned[0] += 1
 
     def cast(self, dtype):
         """Keep the values in another dtype from now on."""
         self._value = self.numpy().astype(dtype)
-        self._store = None
+        self._home = None
         assigned[0] += 1
 
     def __getstate__(self):
@@ -82,7 +87,7 @@ class Variable:
 
     def __setstate__(self, state):
         self._value, rest = state
-        self._store = None
+        self._home = None
         for name, value in rest.items():
             setattr(self, name, value)
 

@@ -35,7 +35,7 @@ ROOMS = {
         "progress",
         "layers",
     },
-    "plan": {"graph", "lowering", "folding", "store", "program", "teams", "trainer"},
+    "plan": {"graph", "lowering", "folding", "store", "program", "plans", "teams", "trainer"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
                "diagnostics", "rate_finding", "inference", "single_batches"},
     "sweep": {"sweeping", "sweep_result"},

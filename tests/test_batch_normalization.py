@@ -108,9 +108,9 @@ def test_folding_changes_nothing_but_the_last_digits(dtype, tolerance, isa):
     x, y = RNG.normal(size=(203, 5)).astype(dtype), RNG.normal(size=(203, 2)).astype(dtype)
     np.testing.assert_allclose(trainer.predict(x, 100), net.forward(x), rtol=tolerance, atol=tolerance)
     (program,) = trainer._programs.values()
-    names = [op[0] for op in program.planner.ops]
+    names = [op[0] for op in program.plan.ops]
     assert names.count("bn_infer") == 1  # that of the raw input; of the others one is before a dense layer, one after
-    assert [(f.before is not None, f.after is not None) for f in program.planner.folds] == [(True, True)]
+    assert [(f.before is not None, f.after is not None) for f in program.folds] == [(True, True)]
     n, loss, _ = trainer.evaluate(x, y, None, 100)
     np.testing.assert_allclose(loss / n, np.mean((net.forward(x) - y) ** 2), rtol=10 * tolerance)
 

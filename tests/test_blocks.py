@@ -156,4 +156,4 @@ def test_layers_that_only_train_cost_nothing_at_inference():
                                layers.GaussianDropout(0.5), layers.ActivityRegularization(1.0)])  # fmt: skip
     model.predict(np.ones((4, 5)), verbose=0)
     (program,) = model.engine()._programs.values()
-    assert [op[0] for op in program.planner.ops] == ["gather", "dense_fwd", "scatter"]
+    assert [op[0] for op in program.plan.ops] == ["gather", "dense_fwd", "scatter"]

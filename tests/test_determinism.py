@@ -68,7 +68,7 @@ def test_fused_updates_are_the_same_for_any_number_of_threads(optimizer):
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(N, INPUTS)), rng.integers(0, CLASSES, N).astype(np.int32)
         trainer.fit_block(x, y, None, None, 0, N, 50, np.full(14, 0.01))
-        assert trainer.program("train", 50, (INPUTS * 8, 10), None, False).planner.fused
+        assert trainer.program("train", 50, (INPUTS * 8, 10), None, False).plan.fused
         found.add(digest(trainer))
     assert len(found) == 1
 

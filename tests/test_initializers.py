@@ -6,7 +6,7 @@ import reference
 from scipy import stats
 
 import fastnn
-from fastnn import initializers
+from fastnn import _random, initializers
 
 SHAPE = (784, 300)
 # The notes' table for 784 -> 300, five digits: standard deviation of the normal, reach of the uniform law.
@@ -185,3 +185,17 @@ def test_random_permutation_is_pinned():
     np.testing.assert_array_equal(several, np.concatenate([permutation(7, e, 33) for e in (4, 5, 6)]))
     order = permutation(7, 0, 1000)
     assert (order != permutation(7, 1, 1000)).any() and (order != permutation(8, 0, 1000)).any()
+
+
+def test_seeds_are_made_as_numpy_makes_them():
+    """Of any length, with and without numbers of children, as many words as are asked for."""
+    numbers = [0, 1, 2**31, 2**32 - 1, 2**32, 2**63 + 5, 2**64 - 1, 2**96 + 1, 2**128 - 1, 2**160 + 7]
+    for entropy in numbers:
+        for spawned in ((), (0,), (7,), (2**32 + 3,), (1, 2**40, 3)):
+            for n in (1, 2, 5):
+                ours = _random.seed_words(entropy, spawned, n)
+                numpys = np.random.SeedSequence(entropy, spawn_key=spawned).generate_state(n, np.uint64)
+                np.testing.assert_array_equal(ours, numpys)
+    for seed in (0, 5, 2**64 - 1):
+        ours, numpys = _random.generator(seed), np.random.Generator(np.random.Philox(seed))
+        np.testing.assert_array_equal(ours.standard_normal(9), numpys.standard_normal(9))

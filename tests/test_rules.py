@@ -319,16 +319,16 @@ def test_a_frozen_layer_has_neither_penalty_nor_decay_nor_constraint():
 def operations(model, **choices):
     trainer = trainer_of(model, **choices)
     program = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"]))
-    return [op[0] for op in program.planner.ops], program.planner
+    return [op[0] for op in program.plan.ops], program
 
 
 @pytest.mark.parametrize("schedule", ["layers", "samples"])
 def test_nothing_is_added_where_nothing_is_asked(schedule):
     """No operation, no vector; and penalties, decay and value clipping stay in the kernel of the gradient."""
     choices = {"schedule": schedule}
-    plain, planner = operations(pair("dense")[1], **choices)
-    assert set(planner.store.flat) == {"theta", "grad", "state0"}
-    assert not planner.penalties
+    plain, program = operations(pair("dense")[1], **choices)
+    assert set(program.plan.flat) == {"theta", "grad", "state0"}
+    assert not program.plan.operations.penalties
     added = {"rules", "accumulate", "average", "constrain_units", "constrain_groups"}
     assert not added & set(plain)
     ruled, _ = operations(pair("dense", "l1_l2", "none", "SGD", 0.1, weight_decay=0.1, clipvalue=1.0)[1], **choices)
@@ -341,7 +341,7 @@ def test_threads_wait_where_weights_or_gradients_of_others_are_read():
     """A missing barrier hardly ever shows in the numbers."""
     found = pair("dense", "rows", "max_norm", ema_momentum=0.9)[1]
     trainer = trainer_of(found, schedule="layers")
-    ops = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"])).planner.ops
+    ops = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"])).plan.ops
     behind = ("orthogonal_add", "rules", "update", "average", "constrain_units", "constrain_groups")
     waits = [(op[0], op[-1]) for op in ops if op[0] in behind]
     assert {name for name, _ in waits} == set(behind)

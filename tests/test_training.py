@@ -213,7 +213,7 @@ def test_a_frozen_prefix_costs_no_backward_pass():
     x, y = data()
     trainer.fit_block(x.astype(np.float32), y, None, None, 0, BATCH, BATCH, np.full(1, 0.1))
     (program,) = trainer._programs.values()
-    names = [op[0] for op in program.planner.ops]
+    names = [op[0] for op in program.plan.ops]
     assert names.count("dense_fwd") == 3
     assert names.count("dense_dw") == 1
     assert names.count("dense_dx") == 0

@@ -68,8 +68,7 @@ cdef struct Job:
     const Values *penalties  # what is added to the loss of every sample
     int n_penalties
     ptrdiff_t accumulate     # steps that make one update of the weights
-    double *totals
-    double *step_totals      # NULL, or per step and partial {sum, weight}
+    double *totals           # per epoch and partial {sum, weight}
     fnn_barrier *barrier
     int stop
     ptrdiff_t steps_done
@@ -77,26 +76,35 @@ cdef struct Job:
 cdef struct Patch:
     int op                 # whose pointer
     int place              # number of that pointer
-    int which              # of the live bases
+    int which              # of the bases
     ptrdiff_t offset
 
 
-cdef class Executor:
-    cdef k.fnn_op *ops
+cdef class Operations:
+    cdef k.fnn_op *ops     # of one thread; pointers are NULL
     cdef Plan *plan
     cdef Segment *segments
+    cdef Patch *own        # pointers into memory that each executor has of its own
+    cdef Patch *patches    # pointers into arrays that come with each call
+    cdef int n_ops, n_segments, n_own, n_patches, n_partials, momentum_at
+    cdef ptrdiff_t panel, chunk, slots, accumulate, partial_stride
+    cdef k.fnn_prep prep
+    cdef readonly tuple bases, live
+    cdef readonly object partials, penalties
+
+
+cdef class Executor:
+    cdef Operations operations
+    cdef k.fnn_op *ops
     cdef void **scratch
     cdef Values *penalties
     cdef fnn_barrier *barrier
     cdef Job job
-    cdef int n_copies, n_segments
+    cdef int n_copies
     cdef double prep_s[8]
     cdef object keep
-    cdef Patch *patches
-    cdef int n_patches
     cdef readonly object totals
     cdef double *own_totals
-    cdef readonly tuple live
 
     cdef void bind(self, void **live, int copies) noexcept nogil
     cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil

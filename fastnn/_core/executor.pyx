@@ -5,14 +5,16 @@
     barrier.  A *chunked* segment is run by each thread for chunk after chunk of the samples, without waiting.
 (b) Parts depend on the number of threads; what is computed in a panel, a chunk or a gradient slot does not.  So the
     bits are the same for any number of threads.
-(c) Pointers are bound once.  Those into the caller's arrays (data, labels, output) are patched at each call.
+(c) What a program does is made once (`Operations`) and shared by all networks of one structure; an `Executor` is a copy
+    with pointers to one network's memory.  Those into the caller's arrays (data, labels, output) are patched at each
+    call.
 (d) Threads run on copies of the operations, because a chunked segment has activations of its own in each thread.
 """
 import numpy as np
 
 from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from numpy cimport PyArray_DATA
@@ -26,6 +28,10 @@ MOMENTA = ("momentum", "beta_1")  # what a schedule may change beside the rate
 SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
 TILE_SCRATCH_BYTES = k.FNN_TILE_SCRATCH_BYTES
 SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
+
+
+cdef enum:
+    MAX_BASES = 16
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -101,12 +107,13 @@ cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg
     run.s0, run.n, run.slot, run.accumulate = 0, n, 0, 0
 
 
-cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels, ptrdiff_t n) noexcept nogil:
+cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panels, ptrdiff_t n) noexcept nogil:
     """First thread: add up the partial sums in the order of the samples; decide whether to go on."""
     cdef int i
     cdef ptrdiff_t p
     cdef double a, b, penalty = 0
     cdef const double *row
+    cdef double *totals = job.totals + 2 * epoch * job.n_partials
     for i in range(job.n_penalties):
         for p in range(job.penalties[i].count):
             penalty += job.penalties[i].first[p]
@@ -118,11 +125,8 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t panels, ptrdiff_t n) n
             b += row[2 * p + 1]
         if i == 0:
             a += penalty * <double>n
-        job.totals[2 * i] += a
-        job.totals[2 * i + 1] += b
-        if job.step_totals != NULL:
-            job.step_totals[2 * (step * job.n_partials + i)] = a
-            job.step_totals[2 * (step * job.n_partials + i) + 1] = b
+        totals[2 * i] += a
+        totals[2 * i + 1] += b
     job.steps_done = step + 1 - job.start
     if job.deadline > 0 and fnn_now() > job.deadline:
         job.stop = 1
@@ -172,15 +176,15 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
                     layered(&ops[i], &job.plan[i], &run, panels, tid, team)
         fnn_barrier_wait(job.barrier, team)
         if tid == 0:
-            finish_step(job, step, panels, run.n)
+            finish_step(job, step, step // per_epoch, panels, run.n)
         fnn_barrier_wait(job.barrier, team)
         if job.stop:
             break
     fnn_float_leave(csr)
 
 
-cdef class Executor:
-    """One program, bound to its memory.
+cdef class Operations:
+    """What a program does, without the memory it does it in: nothing in it belongs to one network.
 
     Parameters
     ----------
@@ -189,116 +193,163 @@ cdef class Executor:
     ops : list of (kernel, p, n, s, fn, split, items, barrier)
         p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update", row name) or None each.
     segments : list of (chunked, lo, hi)
-    bases : list (one per copy) of {base: address}; a base named in `live` is patched by `run`.
+    bases : tuple of names of bases that an executor brings
     live : tuple of names of bases that come with each call
-    partials : (address, count, stride in doubles) of the partial sums of losses and metrics
-    optimizer : (row name, parameters) or None
-    penalties : list of (address, count)
+    partials : (base, byte offset, count, stride in doubles) of the partial sums of losses and metrics, or None
+    optimizer : str or None
+        Its row.
+    penalties : tuple of (base, byte offset, count)
         Parts of penalties on weights, in double: their sum is added to the loss of every sample.
     accumulate : int
         Steps that make one update of the weights.
     """
-    def __cinit__(self, isa, dtype, list ops, list segments, list bases, tuple live, partials, optimizer,
-                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, list scratch, keep,
-                  tuple penalties=(), ptrdiff_t accumulate=1):
+    def __cinit__(self, isa, dtype, list ops, list segments, tuple bases, tuple live, partials, optimizer,
+                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, tuple penalties=(), ptrdiff_t accumulate=1):
         cdef const k.fnn_table *table = k.table_of(isa)
-        cdef int f64 = np.dtype(dtype) == np.float64, i, j, c
+        cdef int f64 = np.dtype(dtype) == np.float64, i, j
         cdef k.fnn_op *op
-        cdef size_t address
-        self.n_copies, self.n_segments = len(bases), len(segments)
-        self.keep, self.live, found = keep, live, []
-        self.ops = <k.fnn_op *>calloc(len(ops) * self.n_copies + 1, sizeof(k.fnn_op))
+        cdef list own = [], patches = []
+        self.bases, self.live, self.penalties = bases, live, penalties
+        self.n_ops, self.n_segments = len(ops), len(segments)
+        self.panel, self.chunk, self.slots, self.accumulate = panel, chunk, slots, accumulate
+        self.ops = <k.fnn_op *>calloc(len(ops) + 1, sizeof(k.fnn_op))
         self.plan = <Plan *>calloc(len(ops) + 1, sizeof(Plan))
         self.segments = <Segment *>calloc(len(segments) + 1, sizeof(Segment))
-        self.scratch = <void **>calloc(self.n_copies + 1, sizeof(void *))
-        self.penalties = <Values *>calloc(len(penalties) + 1, sizeof(Values))
-        if (self.ops == NULL or self.plan == NULL or self.segments == NULL or self.scratch == NULL
-                or self.penalties == NULL):
+        if self.ops == NULL or self.plan == NULL or self.segments == NULL:
             raise MemoryError("program")
-        for c in range(self.n_copies):
-            address = scratch[c]
-            self.scratch[c] = <void *>address
         for i, (kernel, p, n, s, fn, split, items, barrier) in enumerate(ops):
             self.plan[i].split = SPLITS[split]
             self.plan[i].items = items
             self.plan[i].barrier = barrier
-            for c in range(self.n_copies):
-                op = &self.ops[c * len(ops) + i]
-                op.run = k.find_kernel(table, kernel, f64)
-                for j, where in enumerate(p):
-                    if where is None:
-                        continue
+            op = &self.ops[i]
+            op.run = k.find_kernel(table, kernel, f64)
+            for j, where in enumerate(p):
+                if where is not None:
                     base, offset = where
                     if base in live:
-                        if c == 0:
-                            found.append((i, j, live.index(base), offset))
-                        continue
-                    address = bases[c][base] + offset
-                    op.p[j] = <void *>address
-                for j, number in enumerate(n):
-                    op.n[j] = number
-                for j, scalar in enumerate(s):
-                    op.s[j] = scalar
-                for j, what in enumerate(fn):
-                    if what is None:
-                        continue
-                    kind, row = what
-                    if kind == "act_fwd":
-                        op.fn[j] = <k.fnn_any>k.find_activation(table, row).fwd[f64]
-                    elif kind == "act_bwd":
-                        op.fn[j] = <k.fnn_any>k.find_activation(table, row).bwd[f64]
+                        patches.append((i, j, live.index(base), offset))
                     else:
-                        op.fn[j] = <k.fnn_any>k.find_optimizer(table, row).update[f64]
+                        own.append((i, j, bases.index(base), offset))
+            for j, number in enumerate(n):
+                op.n[j] = number
+            for j, scalar in enumerate(s):
+                op.s[j] = scalar
+            for j, what in enumerate(fn):
+                if what is None:
+                    continue
+                kind, row = what
+                if kind == "act_fwd":
+                    op.fn[j] = <k.fnn_any>k.find_activation(table, row).fwd[f64]
+                elif kind == "act_bwd":
+                    op.fn[j] = <k.fnn_any>k.find_activation(table, row).bwd[f64]
+                else:
+                    op.fn[j] = <k.fnn_any>k.find_optimizer(table, row).update[f64]
         for i, (is_chunked, lo, hi) in enumerate(segments):
             self.segments[i].chunked, self.segments[i].lo, self.segments[i].hi = is_chunked, lo, hi
-        self.patches = <Patch *>calloc(len(found) + 1, sizeof(Patch))
-        if self.patches == NULL:
-            raise MemoryError("program")
-        for i, (which, place, base, offset) in enumerate(found):
-            self.patches[i].op, self.patches[i].place, self.patches[i].which = which, place, base
-            self.patches[i].offset = offset
-        self.n_patches = len(found)
-        self.barrier = fnn_barrier_new()
-        if self.barrier == NULL:
-            raise MemoryError("program")
-        self.job.n_ops = len(ops)
-        self.job.panel, self.job.chunk, self.job.slots = panel, chunk, slots
-        address, self.job.n_partials, self.job.partial_stride = partials
-        self.job.partials = <const double *>address
-        for i, (address, count) in enumerate(penalties):
-            self.penalties[i].first, self.penalties[i].count = <const double *>address, count
-        self.job.penalties, self.job.n_penalties, self.job.accumulate = self.penalties, len(penalties), accumulate
-        self.totals = np.zeros((max(1, self.job.n_partials), 2))
-        self.own_totals = <double *>PyArray_DATA(self.totals)
-        self.job.plan, self.job.segments, self.job.ops = self.plan, self.segments, self.ops
-        self.job.scratch, self.job.barrier = self.scratch, self.barrier
+        self.n_own, self.own = len(own), new_patches(own)
+        self.n_patches, self.patches = len(patches), new_patches(patches)
+        if partials is not None:
+            base, offset, self.n_partials, self.partial_stride = partials
+            self.partials = base, offset
+        self.momentum_at = -1
         if optimizer is not None:
-            row, params = optimizer
-            self.job.prep = k.find_optimizer(table, row).prep
-            for j, scalar in enumerate(params):
-                self.prep_s[j] = scalar
-            self.job.prep_s = self.prep_s
-            names = next(list(names) for name, names, _ in optimizer_rows() if name == row)
-            self.job.momentum_at = next((names.index(n) for n in MOMENTA if n in names), -1)
+            self.prep = k.find_optimizer(table, optimizer).prep
+            names = next(list(names) for name, names, _ in optimizer_rows() if name == optimizer)
+            self.momentum_at = next((names.index(n) for n in MOMENTA if n in names), -1)
 
     def __dealloc__(self):
         free(self.ops)
         free(self.plan)
         free(self.segments)
+        free(self.own)
+        free(self.patches)
+
+
+cdef Patch *new_patches(list found) except NULL:
+    cdef Patch *patches = <Patch *>calloc(len(found) + 1, sizeof(Patch))
+    if patches == NULL:
+        raise MemoryError("program")
+    for i, (op, place, which, offset) in enumerate(found):
+        patches[i].op, patches[i].place, patches[i].which, patches[i].offset = op, place, which, offset
+    return patches
+
+
+cdef class Executor:
+    """Operations bound to the memory of one network.
+
+    Parameters
+    ----------
+    operations : Operations
+    copies : list (one per thread) of list of int
+        The addresses of ``operations.bases``.
+    scratch : list (one per thread) of int
+        Addresses of SCRATCH_BYTES each.
+    params : tuple of float
+        The optimizer's parameters.
+    keep : object
+        What must live as long.
+    """
+    def __cinit__(self, Operations operations, list copies, list scratch, tuple params, keep):
+        cdef int i, c, n = operations.n_ops
+        cdef size_t addresses[MAX_BASES]
+        cdef size_t address
+        cdef const Patch *own
+        cdef tuple bases = operations.bases
+        if len(bases) > MAX_BASES:
+            raise ValueError(f"bases: expected at most {MAX_BASES}, got {len(bases)}")
+        self.operations, self.keep, self.n_copies = operations, keep, len(copies)
+        self.ops = <k.fnn_op *>malloc((n * self.n_copies + 1) * sizeof(k.fnn_op))
+        self.scratch = <void **>calloc(self.n_copies + 1, sizeof(void *))
+        self.penalties = <Values *>calloc(len(operations.penalties) + 1, sizeof(Values))
+        self.barrier = fnn_barrier_new()
+        if self.ops == NULL or self.scratch == NULL or self.penalties == NULL or self.barrier == NULL:
+            raise MemoryError("program")
+        for c in range(self.n_copies):
+            address = scratch[c]
+            self.scratch[c] = <void *>address
+            memcpy(self.ops + c * n, operations.ops, n * sizeof(k.fnn_op))
+            for i, given in enumerate(copies[c]):
+                addresses[i] = given
+            for i in range(operations.n_own):
+                own = &operations.own[i]
+                self.ops[c * n + own.op].p[own.place] = <void *>(addresses[own.which] + own.offset)
+        self.job.n_ops, self.job.n_partials = n, operations.n_partials
+        self.job.panel, self.job.chunk, self.job.slots = operations.panel, operations.chunk, operations.slots
+        self.job.partial_stride = operations.partial_stride
+        if operations.partials is not None:
+            base, offset = operations.partials
+            address = copies[0][bases.index(base)] + offset
+            self.job.partials = <const double *>address
+        for i, (base, offset, count) in enumerate(operations.penalties):
+            address = copies[0][bases.index(base)] + offset
+            self.penalties[i].first, self.penalties[i].count = <const double *>address, count
+        self.job.penalties, self.job.n_penalties = self.penalties, len(operations.penalties)
+        self.job.accumulate = operations.accumulate
+        self.totals = np.zeros((max(1, self.job.n_partials), 2))
+        self.own_totals = <double *>PyArray_DATA(self.totals)
+        self.job.plan, self.job.segments, self.job.ops = operations.plan, operations.segments, self.ops
+        self.job.scratch, self.job.barrier = self.scratch, self.barrier
+        self.job.prep, self.job.prep_s, self.job.momentum_at = operations.prep, self.prep_s, operations.momentum_at
+        for i, scalar in enumerate(params):
+            self.prep_s[i] = scalar
+
+    def __dealloc__(self):
+        free(self.ops)
         free(self.scratch)
         free(self.penalties)
-        free(self.patches)
         free(self.barrier)
 
     cdef void bind(self, void **live, int copies) noexcept nogil:
         """Point the operations of the first `copies` threads to the caller's arrays."""
         cdef int c, i
         cdef void *base
+        cdef const Patch *patch
         for c in range(copies):
-            for i in range(self.n_patches):
-                base = live[self.patches[i].which]
-                self.ops[c * self.job.n_ops + self.patches[i].op].p[self.patches[i].place] = (
-                    NULL if base == NULL else <void *>(<char *>base + self.patches[i].offset))
+            for i in range(self.operations.n_patches):
+                patch = &self.operations.patches[i]
+                base = live[patch.which]
+                self.ops[c * self.job.n_ops + patch.op].p[patch.place] = (
+                    NULL if base == NULL else <void *>(<char *>base + patch.offset))
 
     cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil:
         """All segments for one batch, on this thread; the totals are those of the batch alone."""
@@ -306,15 +357,15 @@ cdef class Executor:
         cdef int i
         for i in range(2 * job.n_partials):
             self.own_totals[i] = 0
-        job.totals, job.step_totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, NULL, 1, &rate
+        job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
-        job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.n_segments
+        job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.operations.n_segments
         job.stop, job.steps_done, job.deadline = 0, 0, 0
         work(job, 0, 1)
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
-            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, double[:, :, ::1] step_totals=None):
+            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
@@ -322,7 +373,7 @@ cdef class Executor:
         with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
         each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of
         losses and metrics are added to `totals`, step by step: where a run is cut leaves no trace in them (default: the
-        attribute `totals`, from zero).  `step_totals` gets those of each step."""
+        attribute `totals`, from zero).  Each epoch has rows of its own there, one after the other."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
@@ -334,7 +385,7 @@ cdef class Executor:
         if totals is None:
             totals = self.totals
             totals[:, :] = 0
-        elif totals.shape[0] < job.n_partials or totals.shape[1] != 2:
+        elif totals.shape[0] < job.n_partials * ceil_div(count, epoch) or totals.shape[1] != 2:
             raise ValueError("totals: wrong shape")
         if index is not None and index.shape[0] < count:
             raise ValueError(f"index: expected at least {count} entries, got {index.shape[0]}")
@@ -345,21 +396,17 @@ cdef class Executor:
             raise ValueError(f"lrs: expected {steps} learning rates")
         if lrs is not None and hypers.shape[1] == 2 and job.momentum_at < 0:
             raise ValueError("lrs: a momentum for an optimizer that has none")
-        if step_totals is not None and (step_totals.shape[0] < steps or step_totals.shape[1] != job.n_partials
-                                        or step_totals.shape[2] != 2):
-            raise ValueError("step_totals: wrong shape")
         for i, given in enumerate(live):
             address = given
             bases[i] = <void *>address
         self.bind(bases, self.n_copies)
         job.totals = &totals[0, 0]
-        job.step_totals = NULL if step_totals is None or steps == 0 else &step_totals[0, 0, 0]
         job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]
         job.lrs = NULL if lrs is None or steps == 0 else <double *>&hypers[0, 0]
         job.hypers = 1 if lrs is None else hypers.shape[1]
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = row0, count, batch, epoch, start, steps
         job.step0, job.seed = step0, seed
-        job.first_segment, job.last_segment = first, self.n_segments if last < 0 else last
+        job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
         job.stop, job.steps_done = 0, 0
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
         with nogil:

@@ -3,6 +3,8 @@ import os
 
 import numpy as np
 
+from numpy cimport PyArray_DATA, ndarray
+
 
 cdef const fnn_table *ACTIVE = NULL
 
@@ -110,6 +112,11 @@ def targets():
 def isa():
     """Name of the instruction set this process uses (``FASTNN_ISA`` forces one)."""
     return ACTIVE.isa.decode()
+
+
+def address(ndarray array):
+    """Where the first element of an array lies."""
+    return <size_t>PyArray_DATA(array)
 
 
 def vector_bytes(isa=None):

@@ -80,6 +80,56 @@ def orders(uint64_t seed, uint64_t epoch, ptrdiff_t epochs, ptrdiff_t n):
     return out
 
 
+cdef inline uint32_t hashed(uint32_t value, uint32_t *factor, uint32_t next) noexcept nogil:
+    value ^= factor[0]
+    factor[0] *= next
+    value *= factor[0]
+    return value ^ (value >> 16)
+
+
+def seed_words(entropy, spawned, ptrdiff_t n):
+    """``np.random.SeedSequence(entropy, spawn_key=spawned).generate_state(n, np.uint64)``, in a tenth of its time.
+
+    (O'Neill 2015, "Developing a seed_seq alternative", in NumPy's form, which is promised to stay.)  entropy: an int;
+    spawned: a tuple of ints, none negative."""
+    cdef list words = words_of(entropy)
+    cdef uint32_t pool[4]
+    cdef uint32_t factor = 0x43B0D7E5, mixed
+    cdef int source, into
+    if spawned:
+        words += [0] * (4 - len(words))
+        for each in spawned:
+            words += words_of(each)
+    for into in range(4):
+        pool[into] = hashed(words[into] if into < len(words) else 0, &factor, 0x931E8875)
+    for source in range(max(4, len(words))):
+        for into in range(4):
+            if source < 4 and source == into:
+                continue
+            mixed = pool[source] if source < 4 else <uint32_t>words[source]
+            mixed = 0xCA01F9DDu * pool[into] - 0x4973F715u * hashed(mixed, &factor, 0x931E8875)
+            pool[into] = mixed ^ (mixed >> 16)
+    out = np.empty(n, np.uint64)
+    cdef uint64_t *to = <uint64_t *>PyArray_DATA(out)
+    cdef uint64_t low, high
+    factor = 0x8B51F9DD
+    for source in range(n):
+        low = hashed(pool[2 * source % 4], &factor, 0x58F38DED)
+        high = hashed(pool[(2 * source + 1) % 4], &factor, 0x58F38DED)
+        to[source] = low | high << 32
+    return out
+
+
+cdef list words_of(number):
+    """The words of a number, the lowest first; one at least."""
+    words = [number & 0xFFFFFFFF]
+    number >>= 32
+    while number:
+        words.append(number & 0xFFFFFFFF)
+        number >>= 32
+    return words
+
+
 def drop(ndarray y, ndarray x, double rate, uint64_t seed, uint64_t step, uint32_t layer, threads):
     """y, x: (B, F) with contiguous rows."""
     cdef ptrdiff_t B = x.shape[0], F = x.shape[1], stride_y = PyArray_STRIDE(y, 0), stride_x = PyArray_STRIDE(x, 0)

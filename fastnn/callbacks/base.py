@@ -4,6 +4,8 @@ Hooks for single batches cost a return to Python for each batch, so they are cal
 callback overrides them; without, many steps run in one call of the core.
 """
 
+import weakref
+
 from .._checks import refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
@@ -207,11 +209,23 @@ class History(Callback):
     history : dict of list
         "loss", the metrics, and of validation data the same with ``val_`` before it.
     epoch : list of int
+    model : the model that trains, as long as there is one
     """
 
     def __init__(self):
         super().__init__()
         self.epoch, self.history = [], {}
+
+    @property
+    def model(self):
+        return self._model and self._model()
+
+    @model.setter
+    def model(self, model):  # a model holds its history: the other way as well it would be a cycle
+        self._model = None if model is None else weakref.ref(model)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_model": None}
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch.append(epoch)

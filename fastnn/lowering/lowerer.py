@@ -109,8 +109,8 @@ class Lowerer:
             return pl.at("grad", offset)
         if not hasattr(pl, "slot_memory"):
             pl.slot_memory = aligned(pl.slots * pl.store.size * pl.itemsize).view(pl.dtype)
-            pl.kept.append(pl.slot_memory)
-        return ("address", pl.slot_memory.ctypes.data + offset * pl.itemsize)
+        base, start = pl.keep(pl.slot_memory)
+        return (base, start + offset * pl.itemsize)
 
     def contribute(self, tensor):
         """Where a consumer writes its part of the tensor's gradient, and what to call afterwards."""

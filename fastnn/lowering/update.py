@@ -7,6 +7,8 @@
 (c) Order, as in Keras: penalty, accumulation, clipping, decay, step, average, constraint.
 """
 
+import weakref
+
 import numpy as np
 
 from ..regularizers import EPSILON, OrthogonalRegularizer
@@ -21,7 +23,8 @@ class Update:
     """Emits the part of a program behind the gradients, and hands rules to the kernels that fuse it."""
 
     def __init__(self, lowerer):
-        self.lo, self.pl, self.trainer = lowerer, lowerer.pl, lowerer.trainer
+        self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
+        self.pl, self.trainer = lowerer.pl, lowerer.trainer
         self.variables = self.trainer.trainable
         self.rules = {v: self.trainer.rule(v) for v in self.variables} if self.pl.training else {}
         self.orthogonal = [v for v in self.rules if isinstance(v.regularizer, OrthogonalRegularizer)]
@@ -40,17 +43,17 @@ class Update:
             return None
         array = np.zeros(len(rows), RULE)
         for i, (l1, l2, decay) in enumerate(rows):
-            values = self.values(items) if l1 or l2 else 0
-            array[i] = l1, l2, decay, values
+            array[i] = l1, l2, decay, 0
+            if l1 or l2:
+                self.pl.point(array["values"][i : i + 1], self.values(items))
         return self.pl.keep(array)
 
     def values(self, items):
-        """The address of so many parts of a penalty, which the executor will add to the loss."""
-        parts = np.zeros(items)
-        self.pl.kept.append(parts)
+        """Where so many parts of a penalty are, which the executor will add to the loss."""
+        where = self.pl.keep(np.zeros(items))
         if not self.pl.separate:  # there the trainer computes penalties, once a step
-            self.pl.penalties.append((parts.ctypes.data, items))
-        return parts.ctypes.data
+            self.pl.penalties.append((*where, items))
+        return where
 
     def blocks(self, variables):
         """``(where, number)`` of the runs of theta that hold the variables."""
@@ -106,7 +109,7 @@ class Update:
             return
         array = np.array([(*row, 0) for row in rows], RULE)
         where, items = self.blocks(variables)
-        values = ("address", self.values(items)) if what & PENALTY else None
+        values = self.values(items) if what & PENALTY else None
         pl.emit("rules", [where, pl.at("theta"), pl.at("grad"), pl.keep(array), values], [what, pl.accumulate],
                 split="flat", items=items, reduces=True,
                 access=[("grad", "w", True), *self.weights("w" if what & DECAY else "r")])  # fmt: skip
@@ -146,7 +149,7 @@ class Update:
         pl.emit("orthogonal_load", [pl.at("theta", place.off), unit, inverse], sizes, [EPSILON], split="flat",
                 items=count, reduces=True, access=[(key, "w", True), *self.weights("r")])  # fmt: skip
         pl.emit("orthogonal_add",
-                [pl.at("grad", place.off), unit, inverse, sums, ("address", self.values(count))], sizes,
+                [pl.at("grad", place.off), unit, inverse, sums, self.values(count)], sizes,
                 [EPSILON, rule.factor * 2 / (count * (count - 1))], split="flat", items=count, reduces=True,
                 access=[(key, "r", False), ("grad", "w", False)])  # fmt: skip
 

@@ -1,0 +1,74 @@
+"""Plans that are kept: networks of one structure, made one after the other or side by side, are planned once.
+
+(a) A plan follows from the structure of a model and the request: what for, which batch, which kinds of arrays.
+    `structure` is all of the first that planning and lowering look at. What it leaves out must not matter to them:
+    values of weights, rates, seeds, parameters of the optimizer (they come with the memory or with each call).
+(b) A plan that calls Python refers to layers of one model, so it is not kept; nor is one with large arrays in it.
+(c) Kept are the latest `MOST`, for the process; who wants one anew after that plans again, with the same bits.
+"""
+
+import threading
+from collections import OrderedDict
+
+from .regularizers import OrthogonalRegularizer
+
+MOST = 128  # plans; one of ten layers takes 30 KB
+LARGEST = 1 << 18  # bytes of arrays of a plan that is kept
+
+_kept = OrderedDict()  # (structure, request) -> Plan, the latest last
+_lock = threading.Lock()
+
+
+def structure(trainer):
+    """A hashable description of all that a trainer's plans depend on; None if there is Python in it.
+
+    It has no reference to the model: variables, nodes and tensors are numbers in it."""
+    if trainer.python_loss or trainer.python_metrics or any(n.kind == "python" for n in trainer.nodes):
+        return None
+    places = trainer.store.places
+    numbers = {v: i for i, v in enumerate(places)}
+    tensors = {node.out: i for i, node in enumerate(trainer.nodes)}
+    nodes = tuple(
+        (n.kind, tuple(map(tensors.get, n.inputs)), n.out.shape, tuple(n.attrs.items()), n.act, n.trainable,
+         tuple((role, numbers[v]) for role, v in n.variables.items()))
+        for n in trainer.nodes
+    )  # fmt: skip
+    variables = tuple((v.shape, place.off, place.rows, place.role) for v, place in places.items())
+    trained = tuple((numbers[v], trainer.rule(v), _penalty(v), _constraint(v)) for v in trainer.trainable)
+    around = tuple((name, value) for name, value in trainer.clips.items() if name != "decay_of")  # that is in the rules
+    return (
+        nodes, tensors[trainer.x], tensors[trainer.y], variables, trained, tuple(trainer.store.flat),
+        trainer.store.size, trainer.dtype.str, trainer.isa, trainer.loss_row, trainer.loss_reads_pre,
+        trainer.reduction, tuple(trainer.metric_rows), tuple(trainer.pairs),
+        trainer.optimizer_row and trainer.optimizer_row[0], around,
+    )  # fmt: skip
+
+
+def _penalty(variable):
+    """What of its regularizer is not in the numbers of its rule."""
+    rule = variable.regularizer
+    return (rule.mode, rule.factor) if isinstance(rule, OrthogonalRegularizer) else None
+
+
+def _constraint(variable):
+    rule = variable.constraint
+    return rule and (rule.numbers, rule.numbers and rule.axes(len(variable.shape)))
+
+
+def find(structure, request):
+    """The plan, or None."""
+    with _lock:
+        found = _kept.get((structure, request))
+        if found is not None:
+            _kept.move_to_end((structure, request))
+        return found
+
+
+def add(structure, request, plan):
+    """Keep a plan for models to come, if it can be."""
+    if structure is None or sum(image.nbytes for _, image in plan.images) > LARGEST:
+        return
+    with _lock:
+        _kept[structure, request] = plan
+        while len(_kept) > MOST:
+            _kept.popitem(last=False)
