@@ -13,6 +13,8 @@ INPUTS, CLASSES, N = 37, 7, 700
 
 def model_of(kind, dtype):
     stack = [fastnn.Input((INPUTS,))]
+    if kind == "bn":  # its gradients come from the dense layer behind it
+        stack.append(layers.BatchNormalization())
     for units in (50, 20):
         stack.append(layers.Dense(units, activation="elu", use_bias=kind != "bn"))
         if kind == "bn":

@@ -156,6 +156,26 @@ def test_all_three_products_against_float64(mode, batch, inputs, units, any_size
     assert np.allclose(db, dy.sum(axis=0, dtype=np.float64), atol=1e-4)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch", [70, 600])
+def test_a_step_behind_batch_normalization_in_every_mode(batch, mode, any_size):
+    """There dW gives the gradients of gamma and beta as well."""
+    rng = np.random.default_rng(0)
+    x, y = 3 * normal(rng, (batch, 40)) + 1, normal(rng, (batch, 33))
+
+    def weights_after_a_step(dtype):
+        fastnn.set_random_seed(1)
+        stack = [layers.BatchNormalization(), layers.Dense(50, "tanh"), layers.BatchNormalization(), layers.Dense(33)]
+        model = fastnn.Sequential([layers.Input((40,), dtype=dtype), *stack])
+        model.compile(fastnn.SGD(0.1), "mse", matmul_precision=mode)
+        model.fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    limit = {"float32": 1e-6, "bf16x3": 1e-5, "bf16": 2e-3}[precision.used(mode)]
+    for found, exact in zip(weights_after_a_step("float32"), weights_after_a_step("float64"), strict=True):
+        assert np.allclose(found, exact, rtol=limit, atol=limit)
+
+
 def train(mode, threads, schedule=None, epochs=2):
     x, y = normal(np.random.default_rng(0), (300, 40)), np.arange(300) % 5
     fastnn.set_random_seed(1)

@@ -112,7 +112,8 @@ def pair(kind="bn", penalty="none", constraint="none", optimizer="SGD", model_de
     """(trainer, model, reference network) with equal weights."""
     both = [dense(23, "elu", penalty, constraint, kind != "bn")]
     if kind == "bn":
-        both.append(batch_norm(penalty, constraint))
+        # that before the dense layer gets its gradients from it, that behind from its own kernel
+        both = [batch_norm(penalty, constraint), *both, batch_norm(penalty, constraint)]
     both += [dense(17, "tanh", penalty, constraint), dense(CLASSES, "softmax", penalty, constraint)]
     ours, theirs = zip(*both, strict=True)
     model = fastnn.Sequential([fastnn.Input((INPUTS,)), *ours], dtype=dtype, weight_decay=model_decay)
@@ -297,11 +298,11 @@ def test_gradients_by_hand_have_the_penalty(penalty):
 
 def test_a_frozen_layer_has_neither_penalty_nor_decay_nor_constraint():
     _, model, _ = pair("bn", "l2", "max_norm", "AdamW", 0.1)
-    for layer in model.layers[:2]:
+    for layer in model.layers[:3]:
         layer.trainable = False
     before = model.get_weights()
     x, y = data(BATCH)
-    trained = [r for layer in model.layers[2:] for r in zip(layer.weights, layer.get_weights(), strict=True)]
+    trained = [r for layer in model.layers[3:] for r in zip(layer.weights, layer.get_weights(), strict=True)]
     penalty = sum(v.regularizer(w) + (v.layout == "kernel") * 0.05 * np.sum(w**2) for v, w in trained)
     plain = fastnn.Sequential(model.layers)
     plain.compile("sgd", model.loss)
@@ -311,9 +312,9 @@ def test_a_frozen_layer_has_neither_penalty_nor_decay_nor_constraint():
         alone + penalty, rel=1e-10
     )
     after = model.get_weights()
-    for at in range(5):
+    for at in range(9):
         assert np.array_equal(before[at], after[at])
-    assert not np.array_equal(before[5], after[5])
+    assert not np.array_equal(before[9], after[9])
 
 
 def operations(model, **choices):

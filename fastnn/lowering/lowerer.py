@@ -42,6 +42,7 @@ class Lowerer:
         self.grads = {}  # tensor -> number of contributions so far
         self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
         self.vectors = set()  # variables that no kernel updates on the spot, whatever `fused` says
+        self.parts = {}  # batch normalisation -> memory for what the dense layer behind it finds (`bn_of`)
         self.penalties = [n for n in self.nodes if n.kind == "activity"]
         self.folds, self.absorbed = find_folds(self) if planner.what in ("predict", "evaluate") else ({}, {})
         self.needs = self._needs_gradient()
@@ -82,6 +83,24 @@ class Lowerer:
 
     def elementwise_split(self, key):
         return "features" if self.split_of.get(key) == "features" else "both"
+
+    def bn_of(self, dense):
+        """The batch normalisation whose gradients the dense layer behind it makes by the way (gemm/dense.inl.h).
+
+        Where nothing before the batch normalisation needs a gradient and nobody else reads its result; else None.
+        Not in chunks: none of them has the whole gradient of the dense layer."""
+        x = dense.inputs[0]
+        node = x.node
+        if node.kind != "batch_norm" or not self.pl.training or self.pl.chunked:
+            return None
+        alone = node.act is None and len(self.consumers[x]) == 1
+        both = dense.trainable and node.trainable and x in self.needs
+        return node if alone and both and node.inputs[0] not in self.needs else None
+
+    def dense_of(self, bn):
+        """The dense layer whose `bn_of` this is."""
+        readers = self.consumers.get(bn.out, ())
+        return next((n for n in readers if n.kind == "dense" and self.bn_of(n) is bn), None)
 
     def _needs_gradient(self):
         """Tensors whose gradient somebody below needs: a trained parameter, or the caller."""
@@ -321,7 +340,10 @@ class Dense(Lowering):
         place, n = self.sizes(lo, node)
         x, y = node.inputs[0], node.out
         dy = lo.finished_gradient(node)
-        if x in lo.needs:
+        bn = lo.bn_of(node)
+        if bn is not None:
+            lo.grads[x] = 1  # as far as `backward` is to go on there
+        elif x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
             pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, self.pieces(lo, "dense_dx", n)],
@@ -341,10 +363,17 @@ class Dense(Lowering):
             grad = None
         items = place.panels * max(1, -(-place.inputs // 96))  # FNN_IB
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
-        pl.emit("dense_dw", [lo.value(x), dy, pl.at("theta", place.off), *states, grad, rules],
-                [*n, pl.store.size, self.pieces(lo, "dense_dw", n)],
-                [float(pl.clips.get("clipvalue") or 0) if fused else 0.0], fn, split="features", items=items,
-                access=[(lo.tensors[x], "r", False), (lo.gkey(y), "r", False),
+        read, behind, more = lo.tensors[x], [], []
+        if bn is not None:
+            form = LOWERINGS["batch_norm"]
+            read, (gamma, beta, *_) = form.normalised(lo, bn), form.parameters(lo, bn)
+            behind = [form.parts(lo, bn, place.panels), gamma, beta]
+            more = [(("w", bn), "r", False), (("parts", bn), "w", False)]
+        pieces = 0 if bn is not None else self.pieces(lo, "dense_dw", n)
+        pl.emit("dense_dw", [pl.buffer(read, x.size), dy, pl.at("theta", place.off), *states, grad, rules, *behind],
+                [*n, pl.store.size, pieces], [float(pl.clips.get("clipvalue") or 0) if fused else 0.0], fn,
+                split="features", items=items,
+                access=[(read, "r", False), (lo.gkey(y), "r", False), *more,
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip
 
 
@@ -354,19 +383,37 @@ class BatchNorm(Lowering):
         places, v = lo.pl.store.places, node.variables
         return {role: places[v[role]].off if role in v else -1 for role in ("gamma", "beta", "mean", "variance")}
 
+    def parameters(self, lo, node):
+        return [lo.pl.at("theta", o) if o >= 0 else None for o in self.vectors(lo, node).values()]
+
+    def normalised(self, lo, node):
+        """The buffer with (x - mean) / deviation for `Lowerer.bn_of`: that of x, if nobody else reads x."""
+        x = node.inputs[0]
+        return lo.tensors[x] if len(lo.consumers[x]) == 1 else lo.tensors[node.out] + ".normalised"
+
+    def parts(self, lo, node, panels):
+        """Memory for what each unit panel of the dense layer adds to the gradients of gamma and beta."""
+        size = 2 * panels * lo.panels(node.out.size) * lo.pl.panel
+        if node not in lo.parts:
+            lo.parts[node] = lo.pl.keep(aligned(size * lo.pl.itemsize))
+        return lo.parts[node]
+
     def forward(self, lo, node):
         pl, x, y = lo.pl, node.inputs[0], node.out
-        off = self.vectors(lo, node)
         live = pl.training and node.trainable
-        at = [pl.at("theta", o) if o >= 0 else None for o in off.values()]
+        at = self.parameters(lo, node)
         saved = [pl.keep(self.saved(lo, node, i)) for i in (0, 1)] if live else [None, None]
         fn, act = ([("act_fwd", node.act[0])], node.act[1]) if node.act else ([None], ())
         s = [*act, *[0.0] * (4 - len(act)), node.attrs["momentum"], node.attrs["epsilon"]]
         split = "features" if live else lo.elementwise_split(lo.tensors[x])
-        pl.emit("bn_train" if live else "bn_infer", [lo.value(y), lo.value(x), *at, *saved, lo.pre(node)], [y.size], s,
-                fn, split=split, items=lo.panels(y.size), reduces=live,
-                access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True),
-                        (("w", node), "w" if live else "r", True)])  # fmt: skip
+        access = [(lo.tensors[y], "w", True), (lo.tensors[x], "r", True), (("w", node), "w" if live else "r", True)]
+        normalised = None
+        if lo.dense_of(node):
+            key = self.normalised(lo, node)
+            normalised = pl.buffer(key, x.size)
+            access.append((key, "w", True))
+        pl.emit("bn_train" if live else "bn_infer", [lo.value(y), lo.value(x), *at, *saved, lo.pre(node), normalised],
+                [y.size], s, fn, split=split, items=lo.panels(y.size), reduces=live, access=access)
         lo.split_of[lo.tensors[y]] = split
 
     def saved(self, lo, node, i):
@@ -379,8 +426,8 @@ class BatchNorm(Lowering):
 
     def backward(self, lo, node):
         pl, x, y = lo.pl, node.inputs[0], node.out
-        off = self.vectors(lo, node)
-        dy = lo.finished_gradient(node)
+        dense = lo.dense_of(node)
+        dy = lo.finished_gradient(node) if dense is None else None
         want = x in lo.needs
         if not want and not node.trainable:
             return
@@ -389,17 +436,23 @@ class BatchNorm(Lowering):
         s = [*act, *[0.0] * (4 - len(act)), 0.0, node.attrs["epsilon"], float(pl.clips.get("clipvalue") or 0)]
         access = [(key, "w", True), (lo.gkey(y), "r", True), (lo.tensors[x], "r", True)]
         if node.trainable:
+            off = self.vectors(lo, node)
             fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
             n = [x.size, off["gamma"], off["beta"], 1]
             items = lo.panels(x.size)
             rules = lo.update.rules_of(map(node.variables.get, ("gamma", "beta")), items) if pl.fused else None
-            pl.emit("bn_bwd", [dx, dy, lo.value(x), pl.at("theta"), *map(pl.at, STATES), pl.at("grad"),
-                               pl.keep(self.saved(lo, node, 0)), pl.keep(self.saved(lo, node, 1)), operand, rules],
+            name, first, saved = "bn_bwd", [dx, dy, lo.value(x)], [pl.keep(self.saved(lo, node, i)) for i in (0, 1)]
+            if dense is not None:
+                panels = pl.store.places[dense.variables["kernel"]].panels
+                name, first, saved = "bn_params", [self.parts(lo, node, panels), None, None], [None, None]
+                n.append(panels)
+                access = [(("parts", node), "r", False)]
+            pl.emit(name, [*first, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), *saved, operand, rules],
                     n, s, fn, split="features", items=items, reduces=True,
                     access=[*access, (("w", node), "w", True),
                             *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
         else:
-            at = [pl.at("theta", o) if o >= 0 else None for o in off.values()]
+            at = self.parameters(lo, node)
             p = [dx, dy, at[0], None, None, at[3], None, None, None, None, operand]
             pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), items=lo.panels(x.size),
                     access=access)  # fmt: skip

@@ -7,7 +7,9 @@
  *     call per panel, no code per activation here.  So is the activation's derivative after dX.
  * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.
  * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
- * (e) Less exact products by tiles are in tiles.inl.h, where the unit has such.
+ * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
+ *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
+ * (f) Less exact products by tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
@@ -61,6 +63,12 @@ static void FN(transpose_dy)(T *dyt, const T *dy, ptrdiff_t O, ptrdiff_t u, ptrd
     }
 }
 
+/* s[0..1] += the sum over n samples of dyt */
+FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n)
+{
+    for (ptrdiff_t b = 0; b < n; b++) s[0] += v_load(dyt + b * PW), s[1] += v_load(dyt + b * PW + VW);
+}
+
 /* g[i][PW] (+)= sum over samples of x[i] * dyt, for input rows [i0, i1); row I is the bias: x = 1 */
 static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t b0,
                         ptrdiff_t n, int resume)
@@ -70,9 +78,9 @@ static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i
     if (i0 < last) FN(backward_panel)(g, dyt, xb + i0 * PW, I * PW, n, last - i0, resume);
     if (i1 > I) {
         T *gb = g + (I - i0) * PW;
-        V s0 = resume ? v_load(gb) : (V){0}, s1 = resume ? v_load(gb + VW) : (V){0};
-        for (ptrdiff_t b = 0; b < n; b++) s0 += v_load(dyt + b * PW), s1 += v_load(dyt + b * PW + VW);
-        v_store(gb, s0), v_store(gb + VW, s1);
+        V s[2] = {resume ? v_load(gb) : (V){0}, resume ? v_load(gb + VW) : (V){0}};
+        FN(add_dy)(s, dyt, n);
+        v_store(gb, s[0]), v_store(gb + VW, s[1]);
     }
 }
 
@@ -84,8 +92,48 @@ static void FN(tile_rules)(const fnn_rule *rules, T *g, T *w, ptrdiff_t kernel, 
     FN(apply_rule)(rules + 1, g + kernel, w + kernel, len - kernel, rate, FNN_RULE_ALL, item);
 }
 
-/* The finished gradient of part `part` of unit panel u, at g: rules, clipping and update, if they are fused. */
-static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part)
+/* `tile_behind_bn` for `count` inputs, at most VW */
+FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, T *g, const T *w, const V db[2], const T *gamma, const T *beta,
+                                   T *dgamma, T *dbeta)
+{
+    const V d0 = db[0], d1 = db[1];
+    V sg[VW], sb[VW];
+    for (int i = 0; i < VW; i++) {
+        if (i >= count) {
+            sg[i] = sb[i] = (V){0};
+            continue;
+        }
+        const V w0 = v_load(w + i * PW), w1 = v_load(w + i * PW + VW);
+        const V g0 = v_load(g + i * PW), g1 = v_load(g + i * PW + VW);
+        const V k = v_set1(gamma ? gamma[i] : 1), o = v_set1(beta ? beta[i] : 0);
+        sg[i] = v_fma(w1, g1, w0 * g0);
+        sb[i] = v_fma(w1, d1, w0 * d0);
+        v_store(g + i * PW, v_fma(k, g0, o * d0));
+        v_store(g + i * PW + VW, v_fma(k, g1, o * d1));
+    }
+    v_storen(dgamma, FN(sum_lanes)(sg), count);
+    v_storen(dbeta, FN(sum_lanes)(sb), count);
+}
+
+/* The layer reads h = gamma xh + beta, and g holds G = sum over samples of xh dy, for `rows` inputs.  With db = sum dy:
+ *   dgamma = sum over units of w G,   dbeta = sum over units of w db,   dw = gamma G + beta db, which g becomes.
+ * Right where gamma is 0, too, and without the difference of large numbers that raw x in place of xh would need.
+ * w: as it was in the forward pass.  dgamma, dbeta: the part of this unit panel.  gamma, beta: NULL: 1, 0 */
+static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, const V db[2], const T *gamma, const T *beta, T *dgamma,
+                               T *dbeta)
+{
+    ptrdiff_t i = 0;
+#define ROWS(count)                                                                                       \
+    FN(rows_behind_bn)(count, g + i * PW, w + i * PW, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, \
+                       dgamma + i, dbeta + i)
+    for (; i + VW <= rows; i += VW) ROWS(VW);
+    if (i < rows) ROWS(rows - i);
+#undef ROWS
+}
+
+/* The finished gradient of part `part` of unit panel u, at g: what a batch normalisation before the layer wants (db: sums
+ * of dy, used only then), and rules, clipping and update, if they are fused. */
+static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part, const V *db)
 {
     const ptrdiff_t I = op->n[0], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
     const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
@@ -93,6 +141,13 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
     T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
     const fnn_update update = (fnn_update)op->fn[0];
     const fnn_rule *rules = op->p[7];
+    T *dots = op->p[8];
+    if (dots) {
+        const T *gamma = op->p[9], *beta = op->p[10];
+        const ptrdiff_t wide = (I + PW - 1) / PW * PW;
+        FN(tile_behind_bn)(g, w + at, fnn_min(i1, I) - i0, db, gamma ? gamma + i0 : NULL, beta ? beta + i0 : NULL,
+                           dots + 2 * u * wide + i0, dots + (2 * u + 1) * wide + i0);
+    }
     if (!update) return;
     if (rules) FN(tile_rules)(rules, g, w + at, (fnn_min(i1, I) - i0) * PW, len, u * parts + part, run->rate);
     if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
@@ -157,8 +212,11 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, u * parts + block of inputs; there are (unit panels) * fnn_parts(inputs, FNN_IB).
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
- *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none)
- * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 pieces of a number
+ *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
+ *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
+ *    10 beta
+ * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 pieces of a number (0 where p[8] is
+ *    given)
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -172,14 +230,16 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
         const ptrdiff_t first = u * parts < r->f0 ? r->f0 - u * parts : 0, last = fnn_min(parts, r->f1 - u * parts);
+        V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
             const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), b1 = fnn_cut(n, blocks, nb + 1, PW);
             FN(transpose_dy)(dyt, dy, O, u, b0, b1);
+            if (op->p[8]) FN(add_dy)(db, dyt, b1 - b0);
             for (ptrdiff_t part = first; part < last; part++) {
                 const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
                 T *to = g ? g + (u * rows + i0) * PW : tmp;
                 FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, nb > 0 || run->accumulate);
-                if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part);
+                if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part, db);
             }
         }
     }

@@ -284,7 +284,7 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
                     }
                     if (q == parts - 1 && rows > I) /* the bias, whose factor is 1 */
                         FN(dw_rows)(to + (I - i0) * PW, x, dyt, I, I, rows, b0, k, resume);
-                    if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, q);
+                    if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, q, NULL);
                 }
             }
         }

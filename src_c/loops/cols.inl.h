@@ -1,20 +1,13 @@
 /* Kernels that reduce over the batch, feature by feature: batch normalisation (Ioffe & Szegedy 2015, alg. 1).
  * A rect names feature panels; every sample panel of the batch is read.  Vectors of the layer (gamma, moving
- * averages, ...) may be NULL where the layer has none. */
+ * averages, ...) may be NULL where the layer has none.
+ *
+ * Sums over the batch are taken for a group of VW features at a time: a vector of lane sums each, then `sum_lanes` of
+ * all of them.  What follows per feature is then vector code too.  The padding of a vector of the layer takes part,
+ * with 0 for every sum. */
 #ifndef FNN_COL_KERNELS
-#define FNN_COL_KERNELS(X) X(bn_train) X(bn_infer) X(bn_bwd) X(bn_infer_bwd)
+#define FNN_COL_KERNELS(X) X(bn_train) X(bn_infer) X(bn_bwd) X(bn_params) X(bn_infer_bwd)
 #endif
-
-/* Sums over the batch are taken for a group of VW features at a time: a vector of lane sums each, then one transpose
- * adds up the lanes of all of them.  What follows per feature is then vector code too.  The padding of a vector of the
- * layer takes part, with 0 for every sum. */
-FNN_INLINE V FN(sum_lanes)(V s[VW])
-{
-    FN(transpose)(s);
-    for (int h = VW / 2; h > 0; h /= 2)
-        for (int i = 0; i < h; i++) s[i] += s[i + h];
-    return s[0];
-}
 
 /* the vector at sample b of a batch of n, its lanes past the end 0 */
 FNN_INLINE V FN(valid)(V x, ptrdiff_t b, ptrdiff_t n) { return b + VW <= n ? x : v_sel(v_firstn(n - b), x, (V){0}); }
@@ -51,12 +44,14 @@ static void FN(moments)(const T *x, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t cou
 
 /* y = act(gamma * (x - mean) / sqrt(var + eps) + beta), moving averages <- momentum * old + (1 - momentum) * new.
  * p: 0 y, 1 x, 2 gamma, 3 beta, 4 moving mean, 5 moving variance, 6 mean, 7 1 / sqrt(var + eps) (both kept for
- *    bn_bwd), 8 z (NULL, or where the input of the activation is kept)
+ *    bn_bwd), 8 z (NULL, or where the input of the activation is kept), 9 xh = (x - mean) / sqrt(var + eps) (NULL: not
+ *    wanted; may be x)
  * n: 0 features   fn: 0 activation   s: 0..3 its parameters, 4 momentum, 5 eps */
 static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t F = op->n[0], n = run->n, stride = F * PW;
     T *y = op->p[0], *z = op->p[8] ? op->p[8] : y, *mm = op->p[4], *mv = op->p[5], *mean = op->p[6], *rstd = op->p[7];
+    T *xh = op->p[9];
     const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3];
     const T keep = (T)op->s[4], eps = (T)op->s[5];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
@@ -70,10 +65,11 @@ static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
         v_store(mv + f, v_load(mv + f) * keep + v * (1 - keep));
         const V g = (gamma ? v_load(gamma + f) : one) * rs, h = beta ? v_load(beta + f) : (V){0};
         for (int i = 0; i < count; i++) {
-            const V c = v_set1(m[i]), k = v_set1(g[i]), o = v_set1(h[i]);
+            const V c = v_set1(m[i]), k = v_set1(g[i]), o = v_set1(h[i]), q = v_set1(rs[i]);
             for (ptrdiff_t at = (f + i) * PW; at < (n + PW - 1) / PW * stride; at += stride) {
-                v_store(z + at, v_fma(v_load(x + at) - c, k, o));
-                v_store(z + at + VW, v_fma(v_load(x + at + VW) - c, k, o));
+                const V d0 = v_load(x + at) - c, d1 = v_load(x + at + VW) - c;
+                v_store(z + at, v_fma(d0, k, o)), v_store(z + at + VW, v_fma(d1, k, o));
+                if (xh) v_store(xh + at, d0 * q), v_store(xh + at + VW, d1 * q);
             }
         }
     }
@@ -107,6 +103,26 @@ static void FN(bn_infer)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             act(y + p * stride + f0 * PW, z + p * stride + f0 * PW, (f1 - f0) * PW, op->s);
 }
 
+/* Ends bn_bwd and bn_params: the optimizer on gamma and beta of the rect, whose gradients are in p[7].  p, n, fn, s as
+ * there. */
+static void FN(bn_update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    T *theta = op->p[3], *grad = op->p[7];
+    const fnn_update update = (fnn_update)op->fn[1];
+    if (!update || !op->n[3]) return;
+    for (int v = 1; v <= 2; v++) {
+        if (op->n[v] < 0) continue;
+        const ptrdiff_t at = op->n[v] + r->f0 * PW, len = (r->f1 - r->f0) * PW;
+        T *s[3];
+        for (int i = 0; i < 3; i++) s[i] = op->p[4 + i] ? (T *)op->p[4 + i] + at : NULL;
+        for (ptrdiff_t f = r->f0; op->p[11] && f < r->f1; f++)
+            FN(apply_rule)((const fnn_rule *)op->p[11] + v - 1, grad + op->n[v] + f * PW, theta + op->n[v] + f * PW,
+                           PW, run->rate, FNN_RULE_ALL, f);
+        if (op->s[6] > 0) FN(clip_value)(grad + at, grad + at, len, op->s[6]);
+        update(theta + at, s[0], s[1], s[2], grad + at, len, run->hyper);
+    }
+}
+
 /* With xh = (x - mean) * rstd:  dbeta = sum dy,  dgamma = sum dy xh,
  * dx = gamma rstd (dy - dbeta/n - xh dgamma/n), then times act'(t) of the activation that made x.
  * p: 0 dx (NULL: not wanted), 1 dy, 2 x, 3 theta, 4..6 optimizer state, 7 gradients (same offsets as theta),
@@ -119,7 +135,6 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     T *dx = op->p[0], *theta = op->p[3], *grad = op->p[7];
     const T *dy = op->p[1], *x = op->p[2], *mean = op->p[8], *rstd = op->p[9], *t = op->p[10];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    const fnn_update update = (fnn_update)op->fn[1];
     for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f += VW) {
         const ptrdiff_t count = fnn_min(VW, F - f);
         const V m = v_load(mean + f), rs = v_load(rstd + f);
@@ -154,18 +169,27 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             const ptrdiff_t at = p * stride + r->f0 * PW * PW;
             act(dx + at, dx + at, t + at, (fnn_min(r->f1 * PW, F) - r->f0 * PW) * PW, op->s);
         }
-    if (update && op->n[3])
-        for (int v = 1; v <= 2; v++) {
-            if (op->n[v] < 0) continue;
-            const ptrdiff_t at = op->n[v] + r->f0 * PW, len = (r->f1 - r->f0) * PW;
-            T *s[3];
-            for (int i = 0; i < 3; i++) s[i] = op->p[4 + i] ? (T *)op->p[4 + i] + at : NULL;
-            for (ptrdiff_t f = r->f0; op->p[11] && f < r->f1; f++)
-                FN(apply_rule)((const fnn_rule *)op->p[11] + v - 1, grad + op->n[v] + f * PW, theta + op->n[v] + f * PW,
-                               PW, run->rate, FNN_RULE_ALL, f);
-            if (op->s[6] > 0) FN(clip_value)(grad + at, grad + at, len, op->s[6]);
-            update(theta + at, s[0], s[1], s[2], grad + at, len, run->hyper);
+    FN(bn_update)(op, run, r);
+}
+
+/* The gradients of gamma and beta where the dense layer behind has made them by the way (gemm/dense.inl.h): its parts
+ * added up, unit panel by unit panel.
+ * p: 0 parts[unit panel][2][features, in whole panels], 3..7, 11 as bn_bwd
+ * n: 0 features, 1..3 as bn_bwd, 4 unit panels   fn: 1 optimizer update (NULL: leave the gradient)   s: 6 clipvalue */
+static void FN(bn_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t wide = (op->n[0] + PW - 1) / PW * PW;
+    const T *parts = op->p[0];
+    T *grad = op->p[7];
+    for (int v = 0; v < 2; v++) {
+        const ptrdiff_t to = op->n[1 + v];
+        for (ptrdiff_t f = r->f0 * PW; to >= 0 && f < r->f1 * PW; f += VW) {
+            V sum = {0};
+            for (ptrdiff_t u = 0; u < op->n[4]; u++) sum += v_load(parts + (2 * u + v) * wide + f);
+            v_store(grad + to + f, sum);
         }
+    }
+    FN(bn_update)(op, run, r);
 }
 
 /* Backward through bn_infer of a frozen layer: dx = dy * gamma / sqrt(moving variance + eps) * act'(t).

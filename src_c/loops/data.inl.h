@@ -75,6 +75,27 @@ FNN_INLINE void FN(transpose)(V r[VW])
 #endif
 }
 
+/* lane i of the result: the sum of the lanes of r[i], pairs at distance VW/2 first, as v_hsum.  r is used up. */
+#define TRN_ADD(s)                                                  \
+    for (int i = 0; i < (s); i++) {                                 \
+        const V a = r[i], b = r[i + (s)];                           \
+        r[i] = FNN_SHUFFLE(a, b, TRN_LANES(TRN_LO, s)) + FNN_SHUFFLE(a, b, TRN_LANES(TRN_HI, s)); \
+    }
+FNN_INLINE V FN(sum_lanes)(V r[VW])
+{
+#if FNN_VBYTES >= 64 * (2 - IS_F32)
+    TRN_ADD(8)
+#endif
+#if FNN_VBYTES >= 32 * (2 - IS_F32)
+    TRN_ADD(4)
+#endif
+#if FNN_VBYTES >= 16 * (2 - IS_F32)
+    TRN_ADD(2)
+#endif
+    TRN_ADD(1)
+    return r[0];
+}
+
 /* y[c][lane] = rows[lane][c] for a full panel of rows and n columns, n a multiple of VW */
 FNN_INLINE void FN(panel_from_rows)(T *y, const T *const *rows, ptrdiff_t n)
 {
@@ -234,3 +255,4 @@ static ptrdiff_t FN(bad_label)(const int32_t *labels, ptrdiff_t n, ptrdiff_t K)
 #undef TRN_HI
 #undef TRN_LANES
 #undef TRN_ROUND
+#undef TRN_ADD
