@@ -58,9 +58,8 @@ class Variable:
 
     def numpy(self):
         """A copy of the current values."""
-        if self._store is not None:
-            self._value[...] = self._store.read(self)
-        return self._value.copy()
+        store = self._store  # looked at once: another thread may assign meanwhile, and what it assigns has to stay
+        return self._value.copy() if store is None else store.read(self).astype(self.dtype, copy=False)
 
     def assign(self, value):
         """Replace the values; the shape must be the same."""
