@@ -1,7 +1,7 @@
 """Data races: whatever several threads do in fastnn, under ThreadSanitizer (how to build for it: CONTRIBUTING.md).
 
-    python tests/races.py                                 # about a minute
-    python tests/races.py -m pytest tests/test_sweep.py   # any other command of Python, watched in the same way
+    python tests/races.py                                    # about a minute
+    python tests/races.py -m pytest -s tests/test_sweep.py   # any other command of Python (-s: pytest hides reports)
 
 (a) The OpenMP runtime is not instrumented. Of LLVM's, Archer (libarcher.so) tells the sanitizer which thread waits for
     which; gcc's has nothing of the kind, and every team would look like a race. gcc compiles, because clang's sanitizer
