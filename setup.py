@@ -5,8 +5,8 @@
 (b) One binary for every CPU: no -march, no fast-math. The x86 units switch target themselves.
 (c) OpenMP is probed. Without it the package is complete, on one thread.
 (d) Variables of the environment: FASTNN_OPENMP=0 builds without OpenMP; FASTNN_EMULATE_AVX512=1
-    runs the AVX-512 unit on AVX2 (tests only); FASTNN_SANITIZE=address,undefined builds with
-    those sanitizers.
+    runs the AVX-512 unit on AVX2 (tests only); FASTNN_SANITIZE=address,undefined or =thread
+    builds with those sanitizers.
 """
 
 import os

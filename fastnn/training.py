@@ -74,6 +74,14 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         """All variables, layer by layer, each once."""
         return list(dict.fromkeys(v for layer in self.layers for v in layer.weights))
 
+    def get_weights(self):
+        with self._lock:  # those of one step, while another thread trains
+            return super().get_weights()
+
+    def set_weights(self, weights):
+        with self._lock:
+            super().set_weights(weights)
+
     @property
     def trainable_weights(self):
         """What gradient descent changes."""
@@ -235,7 +243,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     def _samples(self, name, x):
         x = arrays.as_array(name, x)
         if not self.built:
-            self.build(x.shape[1:])
+            with self._lock:
+                if not self.built:  # by another thread, in the meantime
+                    self.build(x.shape[1:])
         return arrays.samples(name, x, self.in_shape, self.dtype)
 
     def data(

@@ -58,14 +58,16 @@ class Variable:
 
     def numpy(self):
         """A copy of the current values."""
-        return self.fetched().copy()
+        value = self.fetched()
+        return value.copy() if value is self._value else value.astype(self.dtype, copy=False)
 
     def fetched(self):
-        """The current values, not to be kept: whatever trains changes them."""
-        if self._home is not None:
-            theta, place = self._home
-            self._value[...] = place.get(theta, self.shape)
-        return self._value
+        """The current values, not to be changed."""
+        home = self._home  # looked at once: another thread may assign meanwhile, and what it assigns has to stay
+        if home is None:
+            return self._value
+        theta, place = home
+        return place.get(theta, self.shape)
 
     def assign(self, value):
         """Replace the values; the shape must be the same."""

@@ -101,7 +101,7 @@ def test_numpy_tables(name, isa):
         nan = np.isnan(expected)
         whole = call_function(name, x, isa)
         assert len(x) > 0
-        for offset in range(64):  # of bytes
+        for offset in range(0, 64, np.dtype(dtype).itemsize):  # an address of a number, as C asks for
             raw = np.empty(x.nbytes + 128, np.uint8)
             start = -raw.ctypes.data % 64 + offset
             moved = raw[start : start + x.nbytes].view(dtype)

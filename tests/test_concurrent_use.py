@@ -1,0 +1,89 @@
+"""One model in the hands of several threads of Python: what they read and write is whole, and made once."""
+
+import threading
+import time
+
+import numpy as np
+
+import fastnn
+from fastnn import layers
+
+
+def all_at_once(*calls):
+    """Each in a thread of its own; the first error of any."""
+    errors, start = [], threading.Barrier(len(calls))
+
+    def one(call):
+        try:
+            start.wait()
+            call()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=one, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_weights_read_while_another_thread_trains_are_those_of_one_step():
+    """Data and weights are such that all weights are equal after every step."""
+    model = fastnn.Sequential(
+        [layers.Dense(300, use_bias=False, kernel_initializer="ones", input_shape=(300,))]
+    )
+    model.compile(fastnn.SGD(1e-6), "mse", threads=1)
+    x, y = np.ones((1000, 300), np.float32), np.zeros((1000, 300), np.float32)
+    model.train_on_batch(x[:32], y[:32])
+    trained, seen = threading.Event(), []
+
+    def train():
+        model.fit(x, y, epochs=3, verbose=0)
+        trained.set()
+
+    def read():
+        while not trained.is_set():
+            [w] = model.get_weights()
+            assert (w == w[0, 0]).all()
+            seen.append(w[0, 0])
+
+    all_at_once(train, read)
+    assert len(set(seen)) > 1
+
+
+def test_reading_does_not_undo_what_another_thread_assigns_meanwhile(monkeypatch):
+    model = fastnn.Sequential([layers.Dense(3, input_shape=(2,))])
+    model.predict(np.ones((1, 2)), verbose=0)
+    kernel, store = model.weights[0], model.engine().store
+    read = store.read
+
+    def read_and_assign(variable):
+        value = read(variable)
+        variable.assign(np.full(variable.shape, 7))
+        return value
+
+    monkeypatch.setattr(store, "read", read_and_assign)
+    assert not (kernel.numpy() == 7).any()
+    monkeypatch.undo()
+    assert (kernel.numpy() == 7).all()
+    assert (model.predict(np.ones((1, 2)), verbose=0) == 14).all()
+
+
+class Slow(layers.Layer):
+    """Somebody's layer, whose weights take a while to make."""
+
+    def build(self, input_shape):
+        time.sleep(0.05)
+        self.scale = self.add_weight(name="scale", shape=input_shape, initializer="ones")
+
+    def call(self, x, training=False):
+        return x * self.scale.numpy()
+
+
+def test_a_model_is_built_once():
+    x = np.ones((4, 3), np.float32)
+    model = fastnn.Sequential([Slow(), layers.Dense(2)])
+    all_at_once(*[lambda: model.predict(x, verbose=0)] * 3)
+    assert [w.shape for w in model.get_weights()] == [(3,), (3, 2), (2,)]
