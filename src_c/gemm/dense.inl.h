@@ -5,7 +5,8 @@
  *     the unit panels stream past.  Both cuts depend on shapes only.
  * (b) The activation is an epilogue on the panel just finished (PW x PW elements, still in L1): one indirect
  *     call per panel, no code per activation here.  So is the activation's derivative after dX.
- * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.
+ * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.  A panel with
+ *     few units (a small last layer, the rest of a wide one) is summed along the lanes instead, see `dw_narrow`.
  * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
@@ -18,6 +19,7 @@
 #define FNN_IB 96  /* input rows of a dW item, about */
 #define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
+#define FNN_NARROW (PW / 2) /* units of a panel whose dW goes without a transpose */
 #endif
 #undef FNN_BY_TILES
 #if IS_F32 && defined(FNN_TILES)
@@ -81,6 +83,52 @@ static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i
         V s[2] = {resume ? v_load(gb) : (V){0}, resume ? v_load(gb + VW) : (V){0}};
         FN(add_dy)(s, dyt, n);
         v_store(gb, s[0]), v_store(gb + VW, s[1]);
+    }
+}
+
+/* One panel of samples times VW input rows for `dw_narrow`; `mask`: the lanes that count, of a last panel */
+FNN_INLINE void FN(narrow_panel)(const int masked, V sum[VW], const T *const row[VW], ptrdiff_t at, const T *d,
+                                 const VI mask[2])
+{
+    V d0 = v_load(d), d1 = v_load(d + VW);
+    if (masked) d0 = v_frombits(v_bits(d0) & mask[0]), d1 = v_frombits(v_bits(d1) & mask[1]);
+    for (int i = 0; i < VW; i++) {
+        V x0 = v_load(row[i] + at), x1 = v_load(row[i] + at + VW);
+        if (masked) x0 = v_frombits(v_bits(x0) & mask[0]), x1 = v_frombits(v_bits(x1) & mask[1]);
+        sum[i] = v_fma(x1, d1, v_fma(x0, d0, sum[i]));
+    }
+}
+
+/* As `dw_rows`, for a unit panel with few units: samples stay along the lanes, so that lanes of units that are not there
+ * cost nothing and dy is not transposed. */
+static void FN(dw_narrow)(T *g, const T *x, const T *dy, ptrdiff_t I, ptrdiff_t O, ptrdiff_t u, ptrdiff_t i0,
+                          ptrdiff_t i1, ptrdiff_t b0, ptrdiff_t n, int resume)
+{
+    const ptrdiff_t units = fnn_min(PW, O - u * PW), whole = n / PW, left = n - whole * PW, last = fnn_min(i1, I);
+    const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
+    x += b0 / PW * I * PW;
+    dy += (b0 / PW * O + u * PW) * PW;
+    if (!resume) memset(g, 0, (size_t)((i1 - i0) * PW) * sizeof(T));
+    for (ptrdiff_t o = 0; o < units; o++, dy += PW) {
+        for (ptrdiff_t i = i0; i < last; i += VW) {
+            V sum[VW];
+            T sums[VW] __attribute__((aligned(FNN_VBYTES)));
+            const T *row[VW]; /* past the last one: that one again, for nothing */
+            for (int r = 0; r < VW; r++) row[r] = x + fnn_min(i + r, last - 1) * PW, sum[r] = (V){0};
+            for (ptrdiff_t p = 0; p < whole; p++) FN(narrow_panel)(0, sum, row, p * I * PW, dy + p * O * PW, mask);
+            if (left) FN(narrow_panel)(1, sum, row, whole * I * PW, dy + whole * O * PW, mask);
+            v_store(sums, FN(sum_lanes)(sum));
+            for (int r = 0; r < fnn_min(VW, last - i); r++) g[(i - i0 + r) * PW + o] += sums[r];
+        }
+        if (i1 > I) {
+            V sum = {0};
+            for (ptrdiff_t p = 0; p < whole; p++) sum += v_load(dy + p * O * PW) + v_load(dy + p * O * PW + VW);
+            if (left) {
+                const T *d = dy + whole * O * PW;
+                sum += v_frombits(v_bits(v_load(d)) & mask[0]) + v_frombits(v_bits(v_load(d + VW)) & mask[1]);
+            }
+            g[(I - i0) * PW + o] += v_hsum(sum);
+        }
     }
 }
 
@@ -230,15 +278,18 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
         const ptrdiff_t first = u * parts < r->f0 ? r->f0 - u * parts : 0, last = fnn_min(parts, r->f1 - u * parts);
+        const int narrow = O - u * PW <= FNN_NARROW && !op->p[8];
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
             const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), b1 = fnn_cut(n, blocks, nb + 1, PW);
-            FN(transpose_dy)(dyt, dy, O, u, b0, b1);
+            if (!narrow) FN(transpose_dy)(dyt, dy, O, u, b0, b1);
             if (op->p[8]) FN(add_dy)(db, dyt, b1 - b0);
             for (ptrdiff_t part = first; part < last; part++) {
                 const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
                 T *to = g ? g + (u * rows + i0) * PW : tmp;
-                FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, nb > 0 || run->accumulate);
+                const int resume = nb > 0 || run->accumulate;
+                if (narrow) FN(dw_narrow)(to, x, dy, I, O, u, i0, i1, b0, b1 - b0, resume);
+                else FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, resume);
                 if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part, db);
             }
         }
