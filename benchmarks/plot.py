@@ -4,7 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-COLOURS = {"jax": "tab:blue", "torch": "tab:orange", "keras": "tab:red", "sklearn": "tab:green"}
+COLOURS = {"jax": "tab:blue", "torch": "tab:orange", "keras": "tab:red", "sklearn": "tab:green",
+           "numpy": "tab:brown"}  # fmt: skip
 
 
 def main(source, target):
