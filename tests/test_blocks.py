@@ -13,19 +13,21 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_maxout_of_zero_and_x_is_relu_bit_for_bit(dtype):
-    """Forward, and the gradient of the piece that is x; -0 and NaN included."""
+    """Forward, and the gradient of the piece that is x; -0 and NaN included.
+
+    32 units are whole panels everywhere: in a panel with few units dW is summed in another order."""
     x = RNG.normal(size=(37, 19)).astype(dtype)
     x[3] = -0.0
-    relu = fastnn.Sequential([fastnn.Input((19,)), layers.Dense(21, "relu")], dtype=dtype)
-    maxout = fastnn.Sequential([fastnn.Input((19,)), layers.Maxout(21, 2)], dtype=dtype)
+    relu = fastnn.Sequential([fastnn.Input((19,)), layers.Dense(32, "relu")], dtype=dtype)
+    maxout = fastnn.Sequential([fastnn.Input((19,)), layers.Maxout(32, 2)], dtype=dtype)
     w, b = (RNG.normal(size=v.shape) for v in relu.get_weights())
     b[:3] = 0, -0.0, 0
     relu.set_weights([w, b])
-    pieces = [np.zeros((19, 42)), np.zeros(42)]
+    pieces = [np.zeros((19, 64)), np.zeros(64)]
     pieces[0][:, 1::2], pieces[1][1::2] = w, b
     maxout.set_weights(pieces)
     assert relu.forward(x).tobytes() == maxout.forward(x).tobytes()
-    dy, found = RNG.normal(size=(37, 21)), []
+    dy, found = RNG.normal(size=(37, 32)), []
     for model in (relu, maxout):
         model.compile("sgd")
         model.forward(x, training=True)
