@@ -4,30 +4,11 @@ import threading
 import time
 
 import numpy as np
+from races import together
 
 import fastnn
 from fastnn import layers
 from fastnn.store import Place
-
-
-def all_at_once(*calls):
-    """Each in a thread of its own; the first error of any."""
-    errors, start = [], threading.Barrier(len(calls))
-
-    def one(call):
-        try:
-            start.wait()
-            call()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=one, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def test_weights_read_while_another_thread_trains_are_those_of_one_step():
@@ -50,7 +31,7 @@ def test_weights_read_while_another_thread_trains_are_those_of_one_step():
             assert (w == w[0, 0]).all()
             seen.append(w[0, 0])
 
-    all_at_once(train, read)
+    together([train, read])
     assert len(set(seen)) > 1
 
 
@@ -86,5 +67,5 @@ class Slow(layers.Layer):
 def test_a_model_is_built_once():
     x = np.ones((4, 3), np.float32)
     model = fastnn.Sequential([Slow(), layers.Dense(2)])
-    all_at_once(*[lambda: model.predict(x, verbose=0)] * 3)
+    together([lambda: model.predict(x, verbose=0)] * 3)
     assert [w.shape for w in model.get_weights()] == [(3,), (3, 2), (2,)]
