@@ -72,9 +72,9 @@ def test_every_model_trains(tmp_path):
 
     assert {"bn-elu", "selu-100", "relu", "best"} <= set(notes_models.names())
     for name in notes_models.names():
-        text = run("--model", name, "--epochs", "3", cwd=tmp_path).stdout
-        # Three epochs are few for a hundred layers, which make any rounding large; chance is 0.1.
-        assert accuracy(text) > (0.2 if "100" in name else 0.7), (name, text)
+        # A hundred layers make any rounding large, and need their time; chance is 0.1.
+        text = run("--model", name, "--epochs", "8" if "100" in name else "3", cwd=tmp_path).stdout
+        assert accuracy(text) > (0.3 if "100" in name else 0.7), (name, text)
 
 
 def test_plot(tmp_path):
