@@ -132,10 +132,9 @@ class Store:
             return
         theta = self.flat["theta"]
         for variable, place in self.places.items():
-            if variable._home is None or variable._home[0] is not theta:
+            if not variable.is_in(theta):
                 self.put("theta", variable, variable.fetched())
-                variable._home = theta, place  # not the store, which refers to the variable: that would be a cycle
-                assigned[0] += 1  # another store may have had it
+                variable.moved(theta, place)
         self.assigned = assigned[0]
 
     def blocks(self, variables, numbers):

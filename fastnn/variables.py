@@ -1,12 +1,14 @@
 """A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
 
 from contextvars import ContextVar
+from math import prod
 
 import numpy as np
 
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
+KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # of a copy, besides the values
 assigned = [0]  # goes up whenever the newest values of any variable move to another place
 
 
@@ -31,65 +33,70 @@ class Variable:
         Applied after each step.
     """
 
-    __slots__ = ("_value", "name", "trainable", "layout", "regularizer", "constraint", "_home",
-                 "__weakref__")  # fmt: skip
+    __slots__ = ("_held", "shape", "dtype", *KEPT, "__weakref__")
 
     def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
         if layout not in LAYOUTS:
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
-        self._value = np.array(value, order="C")
+        self._hold(np.array(value, order="C"))
         self.name = name
         self.trainable = trainable
         self.layout = layout
         self.regularizer, self.constraint = regularizer, constraint
-        self._home = None  # where newer values than _value are, if any: (theta of a store, `Place` in it)
 
-    @property
-    def shape(self):
-        return self._value.shape
-
-    @property
-    def dtype(self):
-        return self._value.dtype
+    def _hold(self, value):
+        # The values, never changed in place; or where they are: (theta of a store, `Place` in it).  One attribute,
+        # for another thread may move them at any moment.
+        self._held = value
+        self.shape, self.dtype = value.shape, value.dtype
 
     @property
     def size(self):
-        return self._value.size
+        return prod(self.shape)
 
     def numpy(self):
         """A copy of the current values."""
-        value = self.fetched()
-        return value.copy() if value is self._value else value.astype(self.dtype, copy=False)
+        held = self._held
+        return held.copy() if isinstance(held, np.ndarray) else self._fetched(held)
 
     def fetched(self):
         """The current values, not to be changed."""
-        home = self._home  # looked at once: another thread may assign meanwhile, and what it assigns has to stay
-        if home is None:
-            return self._value
-        theta, place = home
-        return place.get(theta, self.shape)
+        held = self._held
+        return held if isinstance(held, np.ndarray) else self._fetched(held)
+
+    def _fetched(self, held):
+        theta, place = held
+        return place.get(theta, self.shape).astype(self.dtype, copy=False)
+
+    def moved(self, theta, place):
+        """The newest values are at `place` of a store's `theta` from now on."""
+        self._held = theta, place  # not the store, which refers to the variable: that would be a cycle
+        assigned[0] += 1  # another store may have had them
+
+    def is_in(self, theta):
+        """Whether the newest values are there."""
+        held = self._held
+        return not isinstance(held, np.ndarray) and held[0] is theta
 
     def assign(self, value):
         """Replace the values; the shape must be the same."""
         value = np.asarray(value)
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
-        self._value[...] = value
-        self._home = None
+        self._hold(np.array(value, self.dtype, order="C"))
         assigned[0] += 1
 
     def cast(self, dtype):
         """Keep the values in another dtype from now on."""
-        self._value = self.numpy().astype(dtype)
-        self._home = None
+        self._hold(self.numpy().astype(dtype))
         assigned[0] += 1
 
     def __getstate__(self):
-        return self.numpy(), {n: getattr(self, n) for n in self.__slots__ if n[0] != "_"}
+        return self.numpy(), {n: getattr(self, n) for n in KEPT}
 
     def __setstate__(self, state):
-        self._value, rest = state
-        self._home = None
+        value, rest = state
+        self._hold(value)
         for name, value in rest.items():
             setattr(self, name, value)
 

@@ -573,7 +573,7 @@ def test_a_failing_disk_leaves_the_old_file(broken, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_kill_leaves_the_old_or_the_new_file(tmp_path):
-    """200 times: a process that saves one of two models for ever is killed at a random moment."""
+    """200 times: a process that saves one of two models in turn is killed at a random moment of a random save."""
     fastnn.set_random_seed(0)
     path, rng, seen = tmp_path / "m", random.Random(0), set()
     models = []
@@ -581,18 +581,26 @@ def test_a_kill_leaves_the_old_or_the_new_file(tmp_path):
         model = Sequential([Dense(100, input_shape=(300,))])
         model.set_weights([np.full_like(w, value) for w in model.get_weights()])
         models.append(model)
+    start = time.perf_counter()
     models[0].save(path)
+    seconds = time.perf_counter() - start
     gc.disable()  # a collection in the child would only slow it
     try:
         for _ in range(200):
+            saved, says = os.pipe()
             child = os.fork()
             if child == 0:
                 while True:
-                    for model in models:
-                        model.save(path)
-            time.sleep(rng.uniform(0.001, 0.01))
+                    models.reverse()
+                    models[0].save(path)
+                    os.write(says, b".")
+            models.reverse()
+            for _ in range(rng.randrange(3)):  # however slow this machine is
+                os.read(saved, 1)
+            time.sleep(rng.uniform(0, 2 * seconds))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            os.close(saved), os.close(says)
             found = {float(v) for w in load_model(path).get_weights() for v in np.unique(w)}
             assert len(found) == 1, found
             seen |= found

@@ -67,7 +67,7 @@ def orders(uint64_t seed, uint64_t epoch, ptrdiff_t epochs, ptrdiff_t n):
     key[0], key[1] = <uint32_t>seed, <uint32_t>(seed >> 32)
     counter[0], counter[1], counter[3] = 0, 0, OF_ORDERS
     with nogil:
-        keys = <uint64_t *>malloc(2 * n * sizeof(uint64_t) + 1)
+        keys = <uint64_t *>malloc(n * sizeof(uint64_t) + 1)
         ends = <uint32_t *>malloc(((<size_t>1 << bits) + 1) * sizeof(uint32_t))
         if keys != NULL and ends != NULL:
             for e in range(epochs):

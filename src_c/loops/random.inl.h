@@ -101,20 +101,38 @@ static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter,
     }
 }
 
-/* order[0..n) <- 0 .. n - 1 sorted by 64 random bits each, those of philox_fill; the earlier of two equal ones first.
+/* raw[0..n) <- the numbers at, at + 1, ... of 64 bits that philox_fill makes of `counter`, whose words 0 and 1 are 0;
+ * at is even */
+FNN_INLINE void FN(order_keys)(uint64_t *raw, ptrdiff_t at, ptrdiff_t n, const uint32_t *counter, const uint32_t *key)
+{
+    const uint64_t first = (uint64_t)at / 2;
+    const uint32_t from[4] = {(uint32_t)first, (uint32_t)(first >> 32), counter[2], counter[3]};
+    FN(philox_fill)((uint32_t *)raw, 2 * n, from, key);
+}
+
+/* order[0..n) <- 0 .. n - 1 sorted by 64 random bits each (order_keys); the earlier of two equal ones first.
  * Random numbers fall evenly into 2^bits buckets by their first bits; with about one to a bucket, sorting by insertion
- * takes hardly a step.  keys has room for 2 n, ends for 2^bits + 1; bits is at least 1. */
+ * takes hardly a step.  They are made twice, to count and to be placed: that is cheaper than memory for all of them.
+ * keys has room for n, ends for 2^bits + 1; bits is at least 1. */
 static void FN(philox_order)(int64_t *order, uint64_t *keys, uint32_t *ends, ptrdiff_t n, int bits,
                              const uint32_t *counter, const uint32_t *key)
 {
-    uint64_t *raw = keys + n;
-    FN(philox_fill)((uint32_t *)raw, 2 * n, counter, key);
+    enum { PIECE = 256 };
+    uint64_t raw[PIECE];
     memset(ends, 0, (((size_t)1 << bits) + 1) * sizeof *ends);
-    for (ptrdiff_t i = 0; i < n; i++) ends[(raw[i] >> (64 - bits)) + 1]++;
+    for (ptrdiff_t at = 0; at < n; at += PIECE) {
+        const ptrdiff_t count = fnn_min(PIECE, n - at);
+        FN(order_keys)(raw, at, count, counter, key);
+        for (ptrdiff_t i = 0; i < count; i++) ends[(raw[i] >> (64 - bits)) + 1]++;
+    }
     for (ptrdiff_t b = 1; b <= (ptrdiff_t)1 << bits; b++) ends[b] += ends[b - 1];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const uint32_t at = ends[raw[i] >> (64 - bits)]++;
-        keys[at] = raw[i], order[at] = i;
+    for (ptrdiff_t at = 0; at < n; at += PIECE) {
+        const ptrdiff_t count = fnn_min(PIECE, n - at);
+        FN(order_keys)(raw, at, count, counter, key);
+        for (ptrdiff_t i = 0; i < count; i++) {
+            const uint32_t to = ends[raw[i] >> (64 - bits)]++;
+            keys[to] = raw[i], order[to] = at + i;
+        }
     }
     for (ptrdiff_t i = 1; i < n; i++) {
         const uint64_t k = keys[i];
