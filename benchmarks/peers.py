@@ -17,6 +17,9 @@ How it measures
     are also PyTorch compiled and JAX with one call of a `jit` for each step. A peer that is not installed, or cannot do
     a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
 
+(e) With --busy N, N other processes that compute without a pause run beside it all: what neighbours do to the choice of
+    threads. The last column is the one to look at then.
+
 fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included. On a CPU with AMX there
 are also its precisions "high" and "medium", which do not count as its figure.
 """
@@ -53,6 +56,7 @@ TARGETS = {"rl": 2.2, "tiny": 4.5, "tiny10k": 6, "fmnist": 4, "fmnist128": 2.4, 
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
 TRIAL_ROUNDS = 5
+BUSY = "while True: sum(range(100000))"
 COMPARED_STEPS = 2  # few: 100 layers amplify rounding to percents within a dozen steps
 TOLERANCE = {
     "deep": 0.02
@@ -575,8 +579,10 @@ def summary(rows):
     fixed = [r for r in rows if r["peer"] == "fastnn" and r["threads"]]
     theirs = [r for r in rows if r["peer"] != "fastnn"]
     out = {}
-    if ours and fixed:  # how much worse the default number of threads is than the better of one and all
-        out["default_to_best"] = {k: best(ours, k)[k] / best(fixed, k)[k] for k in ("min_us", "median_us")}
+    one = [r for r in fixed if r["threads"] == 1]
+    for name, others in (("default_to_best", fixed), ("default_to_one", one)):  # how much worse the default is
+        if ours and others:
+            out[name] = {k: best(ours, k)[k] / best(others, k)[k] for k in ("min_us", "median_us")}
     out["by_peer"] = {}
     for peer in dict.fromkeys(r["peer"] for r in theirs if ours):
         middle = best([r for r in theirs if r["peer"] == peer], "median_us")["median_us"]
@@ -612,9 +618,9 @@ def show(w, rows, problems):
 def show_summary(results):
     print(
         "\n| work | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median | target"
-        " | every peer, median | default ÷ better of 1 and all threads, min / median |"
+        " | every peer, median | default ÷ better of 1 and all threads, min / median | default ÷ 1 thread |"
     )
-    print("|---|---:|---|---:|---:|---|---:|")
+    print("|---|---:|---|---:|---:|---|---:|---:|")
 
     def number(value, form="{:.1f}"):
         return "–" if value is None else form.format(value)
@@ -628,8 +634,9 @@ def show_summary(results):
             str(TASKS[name].target if name in TASKS else TARGETS[name]),
             ", ".join(f"{peer} {ratio:.2f}" for peer, ratio in result["summary"]["by_peer"].items()),
         ]
-        threads = result["summary"].get("default_to_best")
-        cells.append(f"{threads['min_us']:.2f} / {threads['median_us']:.2f}" if threads else "–")
+        for key in ("default_to_best", "default_to_one"):
+            ratio = result["summary"].get(key)
+            cells.append(f"{ratio['min_us']:.2f} / {ratio['median_us']:.2f}" if ratio else "–")
         print(f"| {name} | {' | '.join(cells)} |")
 
 
@@ -667,6 +674,9 @@ def parse(argv):
         "--settle", type=float, default=0.02, metavar="S", help="pause before a block (0.02 s)"
     )
     parser.add_argument(
+        "--busy", type=int, default=0, metavar="N", help="other processes that compute all the time"
+    )
+    parser.add_argument(
         "--python",
         action="append",
         default=[],
@@ -699,11 +709,23 @@ def main(argv=None):
         "versions": versions,
         "repeats": repeats,
         "block": block,
+        "busy": options.busy,
     }
     shown = ", ".join(f"{p} {v or 'not installed'}" for p, v in versions.items())
     print(
         f"{head['cpu']}, {head['cpus']} CPUs, Python {head['python']}; {shown}; {repeats} blocks each"
+        + (f"; beside {options.busy} busy processes" if options.busy else "")
     )
+    neighbours = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(options.busy)]
+    try:
+        compare(options, head, peers, pythons, repeats, block)
+    finally:
+        for each in neighbours:
+            each.kill()
+
+
+def compare(options, head, peers, pythons, repeats, block):
+    """Every workload asked for, and the tables."""
     results, tiles = {}, "fastnn" in peers and has_tiles(pythons["fastnn"])
     for name in names(options.workloads, [*WORKLOADS, *TASKS], DEFAULT_WORKLOADS):
         w = workload(name, block)

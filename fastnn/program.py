@@ -24,6 +24,7 @@ from .store import aligned
 
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
 SLOTS = 8
+FEW = 4  # FNN_FEW
 LIVE = ("x", "y", "weight", "out", "dy", "dx")
 
 
@@ -273,7 +274,8 @@ def plan(trainer, *request):
 def estimate_seconds(nodes, batch, training, itemsize):
     """Time of a step on one thread, from floating-point operations and parameters; rough is enough (threads)."""
     flops = values = params = 0
-    batch = -(-batch // (64 // itemsize)) * (64 // itemsize)  # a panel of samples costs what a full one does
+    if training or batch > FEW:  # a panel of samples costs what a full one does
+        batch = -(-batch // (64 // itemsize)) * (64 // itemsize)
     for node in nodes:
         if node.kind == "dense":
             size = int(np.prod(node.variables["kernel"].shape))

@@ -154,7 +154,7 @@ class Trainer:
                 self._programs.pop(next(iter(self._programs)))
             found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, pieces)
             program = self._programs[key] = Program(found, self)
-            program.team = Team(self.threads, found.seconds)
+            program.team, program.teams = Team(self.threads, found.seconds), {}  # of all, and of its stages by hand
         return program
 
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
@@ -269,18 +269,21 @@ class Trainer:
             rows = slice(at, at + n) if index is None else index[at : at + n]
             if sums:
                 sums[0] += self.penalty() * n
+            team, seconds = program.team.next()[0], 0.0
             for name, lo, hi, call in program.parts:
                 if call is not None:
                     self._call(program, call, y, w, rows, n, training, sums)
                 elif hi > lo:
+                    begun = time.perf_counter()
                     program.core.run(
                         live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
-                        step0=self.step + step, seed=self.seed, threads=program.team.now(),
-                        first=lo, last=hi,
+                        step0=self.step + step, seed=self.seed, threads=team, first=lo, last=hi,
                     )  # fmt: skip
+                    seconds += time.perf_counter() - begun
                     if name == "loss":
                         for place, where in self._core_sums:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
+            program.team.report(team, seconds, 1)
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
                 break
@@ -318,11 +321,12 @@ class Trainer:
         if not usual or any(pairs != 1 for pairs in self.pairs):
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
-        if program.plan.separate or not program.team.is_alone():
+        if program.plan.separate:
             return None
         y_dtype = None if y is None or y.ndim == 1 else y.dtype
         call = calls.Call(
-            program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed, counters
+            program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed, counters,
+            None if program.team.is_alone() else program.team,
         )
         return call, program
 
@@ -386,7 +390,8 @@ class Trainer:
         program, n, _ = self._manual
         self.store.version += 1
         self._start_averages()
-        current = None
+        team = program.teams.setdefault(stage, Team(self.threads, program.plan.seconds))
+        n_threads, seconds, current = team.next()[0], 0.0, None
         for name, lo, hi, call in program.parts:
             current = name if name != "python" else current
             if current != stage:
@@ -394,10 +399,13 @@ class Trainer:
             if call is not None:
                 self._call(program, call, None, None, None, n, True, None)
             elif hi > lo:
+                begun = time.perf_counter()
                 program.core.run(
                     live, n, n, lrs=np.reshape(lr, (1, -1)), step0=self.step, seed=self.seed,
-                    threads=program.team.now(), first=lo, last=hi,
+                    threads=n_threads, first=lo, last=hi,
                 )  # fmt: skip
+                seconds += time.perf_counter() - begun
+        team.report(n_threads, seconds, 1)
 
     # -- averages of weights ----------------------------------------------------------------------------------
     def _start_averages(self):

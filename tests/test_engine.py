@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import tracemalloc
+from math import ceil, inf
 
 import numpy as np
 import pytest
@@ -375,50 +376,83 @@ def test_the_first_step_of_a_call_is_not_timed():
 
 
 class TestTeam:
-    """The choice of threads, from made-up times."""
+    """The choice of threads, from made-up times: slices of many steps as of `fit`, or calls of one step each."""
 
-    def choose(self, times, slices=200, estimate=1.0, most=4):
-        team = Team(None, estimate)
+    def choose(self, step, total, single, estimate=1.0, most=4):
+        """[(threads, begin, end), ...] of slices; step(threads, seconds so far, threads of the slice before)."""
+        team, now, used = Team(None, estimate), 0.0, [(1, 0.0, 0.0)]
         team.most = lambda: most
-        used = []
-        for i in range(slices):
-            n, _ = team.next()
-            used.append(n)
-            team.report(n, times(n, i), 1)
-        return used
-
-    def test_a_short_step_uses_one_thread(self):
-        assert set(self.choose(lambda n, i: 1.0, estimate=1e-6)) == {1}
-
-    def test_all_threads_where_they_pay_off(self):
-        used = self.choose(lambda n, i: 1.0 / n)
-        assert used.count(4) >= 198
-
-    def test_one_thread_where_they_do_not(self):
-        used = self.choose(lambda n, i: 1.0 * n)
-        assert used.count(1) >= 185
-
-    def test_a_busy_neighbour_comes_and_goes(self):
-        """Slices 300 to 600: all threads are ten times slower."""
-        used = self.choose(lambda n, i: 10.0 if n == 4 and 300 <= i < 600 else 1.0 / n, slices=1000)
-        assert used[:300].count(4) >= 295
-        assert used[305:600].count(1) >= 285
-        assert used[700:].count(4) >= 290
-
-    def test_lucky_slices_beside_a_busy_neighbour_are_not_trusted(self):
-        """The first slice with all threads goes well each time, those after it do not."""
-        team = Team(None, 1.0)
-        team.most, before, seconds = lambda: 4, 1, {1: 0.0, 4: 0.0}
-        for _ in range(2000):
+        while now < total:
             n, asked = team.next()
-            team.report(n, 10.0 if n == 4 and before == 4 else 1.0 / n, 1)
-            seconds[n] += asked
-            before = n
-        assert seconds[4] < 0.005 * seconds[1]
+            seconds = step(n, now, used[-1][0])
+            steps = 1 if single else max(1, ceil(asked / seconds))
+            team.report(n, steps * seconds, steps)
+            used.append((n, now, now + steps * seconds))
+            now = used[-1][2]
+        return used[1:]
+
+    def share(self, used, threads, begin=0.0, end=inf):
+        """Of the time between `begin` and `end`, how much was worked with so many threads."""
+        inside = [(n, last - first) for n, first, last in used if begin <= first and last <= end]
+        return sum(t for n, t in inside if n == threads) / sum(t for _, t in inside)
+
+    def test_a_short_step_uses_one_thread(self, single):
+        assert self.share(self.choose(lambda n, now, last: 1e-3 / n, 1, single, estimate=1e-6), 1) == 1
+
+    def test_all_threads_where_they_pay_off(self, single):
+        assert self.share(self.choose(lambda n, now, last: 1e-3 / n, 20, single), 4) > 0.99
+
+    def test_one_thread_where_they_do_not(self, single):
+        assert self.share(self.choose(lambda n, now, last: 1e-3 * n, 20, single), 1) > 0.98
+
+    def test_a_busy_neighbour_comes_and_goes(self, single):
+        """From 10 s to 20 s all threads are ten times slower than one."""
+        used = self.choose(lambda n, now, last: 1e-2 if n == 4 and 10 <= now < 20 else 1e-3 / n, 40, single)
+        assert self.share(used, 4, end=10) > 0.98
+        assert self.share(used, 1, begin=10, end=20) > 0.95
+        assert self.share(used, 4, begin=24) > 0.95
+
+    def test_lucky_slices_beside_a_busy_neighbour_are_not_trusted(self, single):
+        """The first slice with all threads goes well each time, those after it do not."""
+        used = self.choose(lambda n, now, last: 1e-2 if n == 4 == last else 1e-3 / n, 60, single)
+        assert self.share(used, 1, begin=1) > (0.98 if single else 0.99)
+
+    def test_a_hiccup_is_soon_forgotten(self, single):
+        used = self.choose(lambda n, now, last: 1e-2 if n == 4 and now % 5 < 0.02 else 1e-3 / n, 60, single)
+        assert self.share(used, 4) > 0.97
+
+    def test_one_thread_may_become_the_better(self, single):
+        used = self.choose(lambda n, now, last: 5e-4 if n == 4 else 1e-3 if now < 10 else 1e-4, 60, single)
+        assert self.share(used, 4, end=10) > 0.98
+        assert self.share(used, 1, begin=25) > 0.98
+
+    def test_the_first_slice_pays_for_cold_caches(self, single):
+        seen = {1}
+
+        def step(n, now, last):
+            seconds = 1e-3 / n if n in seen else 1e-2
+            seen.add(n)
+            return seconds
+
+        assert self.share(self.choose(step, 0.3, single), 4) > 0.9
+
+    def test_threads_may_need_a_call_to_wake_up(self):
+        """The first call with all threads is slower than with one, those after it are not."""
+        used = self.choose(lambda n, now, last: 1.5e-3 if n == 4 != last else 1e-3 / n, 20, True)
+        assert self.share(used, 4) > 0.98
+
+    def test_trying_costs_little_however_bad_it_is(self, single):
+        """Beside a neighbour a call with all threads may take a whole time slice of the system."""
+        used = self.choose(lambda n, now, last: 4e-3 if n == 4 else 1e-4, 20, single)
+        assert self.share(used, 1, begin=1) > 0.98
 
     def test_what_the_user_asks_for_is_used(self):
         assert Team(3, 1e-9).next() == (3, 0.0)
-        assert Team(3, 1e-9).now() == 3
+
+
+@pytest.fixture(params=[False, True], ids=["slices", "calls"])
+def single(request):
+    return request.param
 
 
 def test_time_is_not_spent_outside_the_executor():

@@ -130,6 +130,28 @@ def test_numbers_without_pieces_do_no_harm_to_others(mode, any_size):
         np.testing.assert_array_equal(y[odd], np.float32(a[odd].astype(np.float64) @ b))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_of_an_earlier_call_leave_no_trace(mode, any_size):
+    """A panel of samples that is not full has what was there before in its other lanes."""
+    rng = np.random.default_rng(2)
+    x, w = normal(rng, (128, 300)), normal(rng, (300, 40))
+
+    def model():
+        made = fastnn.Sequential([layers.Dense(40, "elu", input_shape=(300,)), layers.Dense(8)])
+        made.compile("sgd", "mse", matmul_precision=mode)
+        made.set_weights([w, np.zeros(40), w[:40, :8], np.zeros(8)])
+        return made
+
+    used, new = model(), model()
+    odd = x.copy()
+    odd[-1] = np.inf
+    used.predict(odd, batch_size=128, verbose=0)
+    for n in (127, 128):
+        np.testing.assert_array_equal(
+            used.predict(x[:n], batch_size=128, verbose=0), new.predict(x[:n], batch_size=128, verbose=0)
+        )
+
+
 def test_a_largest_number_is_not_rounded_to_infinity(any_size):
     """3.4e38 is nearer to 2^128 than to any bfloat16 below."""
     for mode in MODES:
@@ -138,7 +160,27 @@ def test_a_largest_number_is_not_rounded_to_infinity(any_size):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("batch, inputs, units", [(1, 1, 1), (31, 33, 31), (32, 64, 32), (97, 100, 65), (600, 270, 40)])
+@pytest.mark.parametrize("where", ["x", "w", "dy"])
+def test_numbers_without_pieces_in_any_factor(where, mode, any_size):
+    """One number next to the largest, so near the ends that it is in the last block of every product."""
+    rng = np.random.default_rng(1)
+    x, w, dy = (normal(rng, shape) * np.float32(2.0**-30) for shape in [(530, 270), (270, 270), (530, 270)])
+    {"x": x, "w": w, "dy": dy}[where][-4, -5] = 3.4e38
+    model = fastnn.Sequential([layers.Dense(270, input_shape=(270,))])
+    model.compile("sgd", "mse", matmul_precision=mode)
+    model.set_weights([w, np.zeros(270)])
+    y = model.forward(x, training=True)
+    dx = model.backward(dy)
+    dw, db = model.gradients()
+    for found, left, right in [(y, x, w), (dx, dy, w.T), (dw, x.T, dy)]:
+        left, right = left.astype(np.float64), right.astype(np.float64)
+        limit = {"float32": 1e-6, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)]
+        assert (abs(found - left @ right) <= limit * (abs(left) @ abs(right))).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch, inputs, units", [(1, 1, 1), (31, 33, 31), (32, 64, 32), (97, 100, 65), (600, 270, 40),
+                                                  (40, 33, 270)])
 def test_all_three_products_against_float64(mode, batch, inputs, units, any_size):
     rng = np.random.default_rng(batch)
     x, w, b, dy = (normal(rng, shape) for shape in [(batch, inputs), (inputs, units), units, (batch, units)])
@@ -154,6 +196,38 @@ def test_all_three_products_against_float64(mode, batch, inputs, units, any_size
         scale = abs(left) @ abs(right) + abs(more)
         assert (abs(found - (left @ right + more)) <= limit * scale + 1e-30).all()
     assert np.allclose(db, dy.sum(axis=0, dtype=np.float64), atol=1e-4)
+
+
+LIMITS = {"float32": 1e-5, "bf16x3": 2e-4, "bf16": 5e-2}  # of numbers of about 1 behind two layers
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_activations_come_after_the_last_block(mode, any_size):
+    rng = np.random.default_rng(4)
+    x, dy = normal(rng, (40, 300)), normal(rng, (40, 300))
+    model = fastnn.Sequential([layers.Dense(270, "tanh", input_shape=(300,)), layers.Dense(300)])
+    model.compile("sgd", "mse", matmul_precision=mode)
+    w, b, w2, b2 = (a.astype(np.float64) for a in model.get_weights())
+    h = np.tanh(x @ w + b)
+    limit = LIMITS[precision.used(mode)]
+    np.testing.assert_allclose(model.forward(x, training=True), h @ w2 + b2, rtol=0, atol=limit)
+    np.testing.assert_allclose(model.backward(dy), (dy @ w2.T * (1 - h * h)) @ w.T, rtol=0, atol=2 * limit)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("batch", [70, 600])
+def test_a_fused_step_is_that_by_hand(batch, mode, any_size):
+    """`fit` updates weights as soon as their gradient is there; 300 inputs are several parts, 600 samples blocks."""
+    rng = np.random.default_rng(5)
+    x, t = normal(rng, (batch, 300)), normal(rng, (batch, 70))
+    model = fastnn.Sequential([layers.Dense(70, input_shape=(300,))])
+    model.compile(fastnn.SGD(1.0), "mse", matmul_precision=mode)
+    w, b = (a.astype(np.float64) for a in model.get_weights())
+    dy = 2 * (x @ w + b - t) / t.size
+    model.fit(x, t, batch_size=batch, shuffle=False, verbose=0)
+    limit = LIMITS[precision.used(mode)]
+    for found, before, gradient in zip(model.get_weights(), (w, b), (x.T @ dy, dy.sum(axis=0)), strict=True):
+        np.testing.assert_allclose((before - found) / gradient.std(), gradient / gradient.std(), rtol=0, atol=limit * 5)
 
 
 @pytest.mark.parametrize("mode", MODES)

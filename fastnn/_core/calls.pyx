@@ -4,7 +4,7 @@
     long way, which also has all the checks and messages.
 (b) It notices by counters that weights were assigned or layers changed since it was made. Calls of one model are
     made under its lock.
-(c) It runs on the calling thread alone: it is only made for work too small for a second one.
+(c) It runs on the calling thread alone where the work is too small for a second one, else a `Team` is asked.
 """
 import numpy as np
 
@@ -14,7 +14,7 @@ from numpy cimport (NPY_INT32, NPY_INT64, PyArray_CheckExact, PyArray_DATA, PyAr
                     PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM, PyArray_TYPE,
                     import_array, ndarray, npy_intp)
 
-from .executor cimport Executor
+from .executor cimport Executor, fnn_now
 
 import_array()
 
@@ -34,6 +34,8 @@ cdef class Call:
         Of the results.
     counters : list of (list, value)
         The call is valid as long as the first entry of each list is that value.
+    team : Team or None
+        Says how many threads each call gets; None: one.
     """
     cdef readonly Executor core
     cdef public list counters
@@ -41,15 +43,16 @@ cdef class Call:
     cdef ptrdiff_t n, inputs, outputs
     cdef int x_type, y_type, out_type
     cdef uint64_t seed
+    cdef object team
 
     def __init__(self, Executor core, ptrdiff_t n, x_dtype, ptrdiff_t inputs, y_dtype, ptrdiff_t outputs, dtype,
-                 uint64_t seed, list counters):
+                 uint64_t seed, list counters, team):
         self.core, self.n, self.inputs, self.outputs = core, n, inputs, outputs
         self.x_type = np.dtype(x_dtype).num
         self.y_type = -1 if y_dtype is None else np.dtype(y_dtype).num
         self.out_type = np.dtype(dtype).num
         self.labels = np.zeros(n, np.int32)
-        self.seed, self.counters = seed, counters
+        self.seed, self.counters, self.team = seed, counters, team
 
     cdef bint fits(self, object array, int kind, ptrdiff_t columns):
         """Whether `array` is what the program reads, where it lies."""
@@ -66,6 +69,17 @@ cdef class Call:
             if counter[0] != value:
                 return False
         return True
+
+    cdef void run(self, void **live, double rate, uint64_t step) except *:
+        cdef int threads = 1
+        cdef double begun = 0
+        if self.team is not None:
+            threads = self.team.next()[0]
+            begun = fnn_now()
+        with nogil:
+            self.core.once(live, self.n, rate, step, self.seed, threads)
+        if self.team is not None:
+            self.team.report(threads, fnn_now() - begun, 1)
 
     cdef bint take_labels(self, object y):
         """Class numbers as the program reads them; whether they are such."""
@@ -102,9 +116,7 @@ cdef class Call:
         out = PyArray_EMPTY(2, shape, self.out_type, 0)
         live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[3] = PyArray_DATA(<ndarray>out)
-        with nogil:
-            self.core.bind(live, 1)
-            self.core.once(self.n, 0.0, 0, self.seed)
+        self.run(live, 0.0, 0)
         return out
 
     def train(self, x, y, double rate, uint64_t step):
@@ -118,7 +130,5 @@ cdef class Call:
             return False
         live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)
-        with nogil:
-            self.core.bind(live, 1)
-            self.core.once(self.n, rate, step, self.seed)
+        self.run(live, rate, step)
         return True

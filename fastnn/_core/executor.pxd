@@ -107,4 +107,6 @@ cdef class Executor:
     cdef double *own_totals
 
     cdef void bind(self, void **live, int copies) noexcept nogil
-    cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil
+    cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
+                   int threads) noexcept nogil
+    cdef void start(self, int threads) noexcept nogil

@@ -351,17 +351,27 @@ cdef class Executor:
                 self.ops[c * self.job.n_ops + patch.op].p[patch.place] = (
                     NULL if base == NULL else <void *>(<char *>base + patch.offset))
 
-    cdef void once(self, ptrdiff_t n, double rate, uint64_t step, uint64_t seed) noexcept nogil:
-        """All segments for one batch, on this thread; the totals are those of the batch alone."""
+    cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
+                   int threads) noexcept nogil:
+        """All segments for one batch; the totals are those of the batch alone."""
         cdef Job *job = &self.job
         cdef int i
+        threads = max(1, min(threads, self.n_copies))
+        self.bind(live, threads)
         for i in range(2 * job.n_partials):
             self.own_totals[i] = 0
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
         job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.operations.n_segments
         job.stop, job.steps_done, job.deadline = 0, 0, 0
-        work(job, 0, 1)
+        self.start(threads)
+
+    cdef void start(self, int threads) noexcept nogil:
+        if threads == 1:
+            work(&self.job, 0, 1)
+        else:
+            with parallel(num_threads=threads):
+                work(&self.job, threadid(), fnn_team_size())
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
@@ -410,9 +420,5 @@ cdef class Executor:
         job.stop, job.steps_done = 0, 0
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
         with nogil:
-            if team == 1:
-                work(job, 0, 1)
-            else:
-                with parallel(num_threads=team):
-                    work(job, threadid(), fnn_team_size())
+            self.start(team)
         return job.steps_done

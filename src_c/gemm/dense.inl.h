@@ -10,7 +10,9 @@
  * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
- * (f) Less exact products by tiles are in tiles.inl.h, where the unit has such.
+ * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
+ *     costs the same for one.  Each sum has the same terms in the same order, so a sample's bits do not depend on it.
+ * (g) Less exact products by tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
@@ -20,6 +22,8 @@
 #define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
 #define FNN_NARROW (PW / 2) /* units of a panel whose dW goes without a transpose */
+#define FNN_FEW 4  /* samples that are cheaper one by one */
+#define FNN_WIDE 4 /* unit panels whose sums go side by side then: one alone would wait for each fma */
 #endif
 #undef FNN_BY_TILES
 #if IS_F32 && defined(FNN_TILES)
@@ -204,6 +208,46 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
 
 #include "tiles.inl.h"
 
+/* `dense_fwd` of the sample in one lane, for `count` unit panels.  x, y, z: that lane in the first of their rows; w: the
+ * first unit panel; units: from there on. */
+FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z, const T *x, const T *w, ptrdiff_t units)
+{
+    const ptrdiff_t I = op->n[0], rows = op->n[2];
+    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    V sum[FNN_WIDE][2];
+    for (int c = 0; c < count; c++)
+        for (int h = 0; h < 2; h++) sum[c][h] = rows > I ? v_load(w + (c * rows + I) * PW + h * VW) : (V){0};
+    for (ptrdiff_t k = 0; k < I; k++) {
+        const V xk = v_set1(x[k * PW]);
+        for (int c = 0; c < count; c++)
+            for (int h = 0; h < 2; h++) sum[c][h] = v_fma(xk, v_load(w + (c * rows + k) * PW + h * VW), sum[c][h]);
+    }
+    for (int c = 0; c < count; c++, y += PW * PW, z += PW * PW, units -= PW) {
+        T before[PW] __attribute__((aligned(FNN_VBYTES))), after[PW] __attribute__((aligned(FNN_VBYTES)));
+        v_store(before, sum[c][0]), v_store(before + VW, sum[c][1]);
+        if (act) act(after, before, PW, op->s);
+        for (ptrdiff_t o = 0; o < fnn_min(PW, units); o++) {
+            z[o * PW] = before[o];
+            if (act) y[o * PW] = after[o];
+        }
+    }
+}
+
+/* `dense_fwd` of the first n samples of one panel */
+static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
+{
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
+    const T *x = (T *)op->p[1] + r->p0 * I * PW, *w = op->p[2];
+    for (ptrdiff_t u = r->f0; u < r->f1;) {
+        const ptrdiff_t count = r->f1 - u < FNN_WIDE ? 1 : FNN_WIDE, at = (r->p0 * O + u * PW) * PW;
+        for (ptrdiff_t i = 0; i < n; i++)
+            if (count == 1) FN(forward_sample)(1, op, y + at + i, z + at + i, x + i, w + u * rows * PW, O - u * PW);
+            else FN(forward_sample)(FNN_WIDE, op, y + at + i, z + at + i, x + i, w + u * rows * PW, O - u * PW);
+        u += count;
+    }
+}
+
 /* y = act(x w + b).  f: unit panels.
  * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
  * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 pieces of a number (0: float32's own product)
@@ -216,6 +260,10 @@ static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     const T *x = op->p[1], *w = op->p[2];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
     const ptrdiff_t blocks = fnn_parts(I, FNN_KC);
+    if (run->n - r->p0 * PW <= FNN_FEW) {
+        FN(forward_few)(op, r, run->n - r->p0 * PW);
+        return;
+    }
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
             const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
