@@ -7,7 +7,7 @@ import fastnn
 from fastnn import layers
 
 FEW = range(1, 8)  # some more than go one by one
-SIZES = [(20, 64, 64, 4), (3, 70, 17), (300, 33, 1), (1, 160, 130, 2)]
+SIZES = [(20, 64, 64, 4), (3, 70, 17), (300, 33, 1), (1, 160, 130, 2), (20, 52, 4)]
 
 
 def net(sizes, activation, dtype, *, use_bias=True, normalized=False):
@@ -56,6 +56,19 @@ def test_gradients_of_few(activation):
     for n in FEW:
         model.forward(x[:n], training=True)
         np.testing.assert_array_equal(model.backward(dy[:n]), dx[:n])
+
+
+def test_the_last_panel_of_a_batch_may_be_all_that_a_thread_has():
+    x, t = samples(66, 20, "float32"), samples(66, 4, "float32")
+    found = []
+    for threads in (1, 2, 5, 8):
+        model = net((20, 16, 4), "tanh", "float32")
+        model.compile("sgd", "mse", threads=threads)
+        model.fit(x, t, batch_size=66, epochs=3, verbose=0, shuffle=False)
+        found.append(model.get_weights())
+    for weights in zip(*found, strict=True):
+        for other in weights[1:]:
+            np.testing.assert_array_equal(weights[0], other)
 
 
 @pytest.mark.parametrize("sizes", SIZES)
