@@ -16,7 +16,6 @@ How it measures
     `lax.scan` over the block inside `jit`, parameters donated; repeated layers also as an inner scan. With --all there
     are also PyTorch compiled and JAX with one call of a `jit` for each step. A peer that is not installed, or cannot do
     a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
-
 (e) With --busy N, N other processes that compute without a pause run beside it all: what neighbours do to the choice of
     threads. The last column is the one to look at then.
 
@@ -718,14 +717,15 @@ def main(argv=None):
     )
     neighbours = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(options.busy)]
     try:
-        compare(options, head, peers, pythons, repeats, block)
+        compare(options, head, peers, pythons)
     finally:
         for each in neighbours:
             each.kill()
 
 
-def compare(options, head, peers, pythons, repeats, block):
+def compare(options, head, peers, pythons):
     """Every workload asked for, and the tables."""
+    repeats, block = head["repeats"], head["block"]
     results, tiles = {}, "fastnn" in peers and has_tiles(pythons["fastnn"])
     for name in names(options.workloads, [*WORKLOADS, *TASKS], DEFAULT_WORKLOADS):
         w = workload(name, block)

@@ -269,7 +269,7 @@ class Trainer:
             rows = slice(at, at + n) if index is None else index[at : at + n]
             if sums:
                 sums[0] += self.penalty() * n
-            team, seconds = program.team.next()[0], 0.0
+            n_threads, seconds = program.team.next()[0], 0.0
             for name, lo, hi, call in program.parts:
                 if call is not None:
                     self._call(program, call, y, w, rows, n, training, sums)
@@ -277,13 +277,13 @@ class Trainer:
                     begun = time.perf_counter()
                     program.core.run(
                         live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
-                        step0=self.step + step, seed=self.seed, threads=team, first=lo, last=hi,
+                        step0=self.step + step, seed=self.seed, threads=n_threads, first=lo, last=hi,
                     )  # fmt: skip
                     seconds += time.perf_counter() - begun
                     if name == "loss":
                         for place, where in self._core_sums:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
-            program.team.report(team, seconds, 1)
+            program.team.report(n_threads, seconds, 1)
             done, step = done + n, step + 1
             if deadline > 0 and time.monotonic() > end:
                 break

@@ -159,6 +159,21 @@ def test_a_largest_number_is_not_rounded_to_infinity(any_size):
         np.testing.assert_array_equal(y, np.float32(1.7e38))
 
 
+def three_products(x, w, b, dy, mode):
+    """y, dx and dw of a dense layer, each with the exact one and what its terms add up to in absolute value; and db."""
+    model = fastnn.Sequential([layers.Dense(w.shape[1], input_shape=(w.shape[0],))])
+    model.compile("sgd", "mse", matmul_precision=mode)
+    model.set_weights([w, b])
+    y = model.forward(x, training=True)
+    dx = model.backward(dy)
+    dw, db = model.gradients()
+    results = []
+    for found, left, right, more in [(y, x, w, b), (dx, dy, w.T, 0), (dw, x.T, dy, 0)]:
+        left, right = left.astype(np.float64), right.astype(np.float64)
+        results.append((found, left @ right + more, abs(left) @ abs(right) + abs(more)))
+    return results, db
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("where", ["x", "w", "dy"])
 def test_numbers_without_pieces_in_any_factor(where, mode, any_size):
@@ -166,16 +181,9 @@ def test_numbers_without_pieces_in_any_factor(where, mode, any_size):
     rng = np.random.default_rng(1)
     x, w, dy = (normal(rng, shape) * np.float32(2.0**-30) for shape in [(530, 270), (270, 270), (530, 270)])
     {"x": x, "w": w, "dy": dy}[where][-4, -5] = 3.4e38
-    model = fastnn.Sequential([layers.Dense(270, input_shape=(270,))])
-    model.compile("sgd", "mse", matmul_precision=mode)
-    model.set_weights([w, np.zeros(270)])
-    y = model.forward(x, training=True)
-    dx = model.backward(dy)
-    dw, db = model.gradients()
-    for found, left, right in [(y, x, w), (dx, dy, w.T), (dw, x.T, dy)]:
-        left, right = left.astype(np.float64), right.astype(np.float64)
-        limit = {"float32": 1e-6, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)]
-        assert (abs(found - left @ right) <= limit * (abs(left) @ abs(right))).all()
+    limit = {"float32": 1e-6, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)]
+    for found, exact, scale in three_products(x, w, np.zeros(270), dy, mode)[0]:
+        assert (abs(found - exact) <= limit * scale).all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -184,17 +192,10 @@ def test_numbers_without_pieces_in_any_factor(where, mode, any_size):
 def test_all_three_products_against_float64(mode, batch, inputs, units, any_size):
     rng = np.random.default_rng(batch)
     x, w, b, dy = (normal(rng, shape) for shape in [(batch, inputs), (inputs, units), units, (batch, units)])
-    model = fastnn.Sequential([layers.Dense(units, input_shape=(inputs,))])
-    model.compile("sgd", "mse", matmul_precision=mode)
-    model.set_weights([w, b])
-    y = model.forward(x, training=True)
-    dx = model.backward(dy)
-    dw, db = model.gradients()
     limit = {"float32": 3e-7, "bf16x3": 2e-5, "bf16": 1e-2}[precision.used(mode)]
-    for found, left, right, more in [(y, x, w, b), (dx, dy, w.T, 0), (dw, x.T, dy, 0)]:
-        left, right = left.astype(np.float64), right.astype(np.float64)
-        scale = abs(left) @ abs(right) + abs(more)
-        assert (abs(found - (left @ right + more)) <= limit * scale + 1e-30).all()
+    results, db = three_products(x, w, b, dy, mode)
+    for found, exact, scale in results:
+        assert (abs(found - exact) <= limit * scale + 1e-30).all()
     assert np.allclose(db, dy.sum(axis=0, dtype=np.float64), atol=1e-4)
 
 
