@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from ._checks import number
 from ._core.kernels import DATA_CODES
 
 CHUNK = 1 << 18  # numbers looked at in one go: in cache, and no large temporary for a memory map
@@ -28,6 +29,11 @@ class Data:
     def part(self, start, stop):
         """Samples start … stop − 1, as views."""
         return Data(*(None if a is None else a[start:stop] for a in (self.x, self.y, self.w)))
+
+    def weighted(self, class_weight, dtype):
+        """The same with weights multiplied by those of the classes."""
+        w = class_weights(class_weight, self.y, dtype)
+        return Data(self.x, self.y, w if self.w is None else self.w * w)
 
 
 def as_array(name, value):
@@ -188,12 +194,8 @@ def class_weights(value, y, dtype):
         else np.round(y).astype(np.int64).reshape(-1)
     )
     result = np.ones(len(classes), dtype)
-    for number, weight in value.items():
-        if not np.isfinite(weight) or weight < 0:
-            raise ValueError(
-                f"class_weight[{number}]: expected a finite weight, not negative, got {weight}"
-            )
-        result[classes == number] = weight
+    for label, weight in value.items():
+        result[classes == number("class_weight: a class", label)] = number(f"class_weight[{label}]", weight, 0)
     return result
 
 
@@ -206,7 +208,7 @@ def same_length(n, **others):
 
 def check_finite(name, array):
     """ValueError that names the first NaN or infinity and where it is."""
-    if array is None or array.dtype.kind != "f" or not array.size:
+    if array is None or array.dtype.kind != "f" or not array.ndim or not array.size:
         return
     rows = max(1, CHUNK // max(1, array[0].size))
     for start in range(0, len(array), rows):

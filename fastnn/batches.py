@@ -190,15 +190,17 @@ class Feed:
         return data
 
 
-def numbered(source, callbacks, stage):
-    """The batches of a source, with the hooks for each ("test", "predict") if anybody wants them."""
+def numbered(source, callbacks, stage, logs):
+    """The batches of a source, with the hooks for each ("test", "predict") if anybody wants them.
+
+    logs: a dict that whoever takes a batch fills."""
     single = callbacks.per_batch(stage)
     for i, batch in enumerate(source):
         if single:
             callbacks.batch(stage, "begin", i)
         yield batch
         if single:
-            callbacks.batch(stage, "end", i)
+            callbacks.batch(stage, "end", i, dict(logs))
 
 
 def none_but_x(name, given):

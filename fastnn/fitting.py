@@ -106,13 +106,14 @@ def start(
     validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None,
 ):  # fmt: skip
     """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet."""
+    model.need_loss("fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
         steps = None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
         train = Feed(model, Batches("x", x, steps), class_weight, check_finite)
         train.prepare()
     else:
-        train = model.data(x, y, sample_weight, class_weight, check_finite)
+        train = model.data(x, y, sample_weight, None, check_finite)
         if not train.n:
             raise ValueError("x: expected at least one row, got none")
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
@@ -120,6 +121,8 @@ def start(
         train, validation = split(train, validation_split)
     else:
         validation = held_out(model, validation_data, validation_steps, check_finite)
+    if class_weight is not None and not isinstance(train, Feed):
+        train = train.weighted(class_weight, model.dtype)  # after the split: validation knows no class weights
     plan = Plan(
         batch_size,
         epochs=integer("epochs", epochs, 0),

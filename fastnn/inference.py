@@ -70,25 +70,28 @@ class Inference:
 
     def measure(self, data, batch_size, callbacks, progress=None, steps=None):
         """`evaluate` of checked data: ``{name: mean}``."""
-        sums, done = [0.0] * (1 + len(self.metrics)), 0
+        sums, done, so_far = [0.0] * (1 + len(self.metrics)), 0, {}
+        single = callbacks.per_batch("test")
         callbacks.call("on_test_begin")
         if isinstance(data, batches.Feed):
-            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test")
+            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test", so_far)
         else:
-            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test")
+            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test", so_far)
         for part in pieces:
             with self._lock:
                 _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
             sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
             done += part.n
+            if single:
+                so_far |= self.means(done, *sums)
             if progress is not None:
                 progress.update(done, {})
         logs = self.means(done, *sums)
         callbacks.call("on_test_end", logs=logs)
         return logs
 
-    def _parts(self, data, batch_size, callbacks, stage):
-        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
+    def _parts(self, data, batch_size, callbacks, stage, logs):
+        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches (see `batches.numbered`)."""
         single = callbacks.per_batch(stage)
         work = 2 * max(1, sum(v.size for v in self.weights))
         batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
@@ -99,7 +102,7 @@ class Inference:
             part.start, part.stop = start, start + part.n
             yield part
             if single:
-                callbacks.batch(stage, "end", i)
+                callbacks.batch(stage, "end", i, dict(logs))
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
         """The model's results for data, in inference mode.
@@ -138,9 +141,12 @@ class Inference:
         out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
         progress.start("Prediction", data.n)
         callbacks.call("on_predict_begin")
-        for part in self._parts(data, batch_size, callbacks, "predict"):
+        logs = {}
+        for part in self._parts(data, batch_size, callbacks, "predict", logs):
+            here = out[part.start : part.stop]
             with self._lock:
-                self.engine().predict(part.x, batch_size, out[part.start : part.stop])
+                self.engine().predict(part.x, batch_size, here)
+            logs["outputs"] = here.reshape(part.n, *self.out_shape)
             progress.update(part.stop, {})
         callbacks.call("on_predict_end")
         progress.clear()
@@ -152,13 +158,14 @@ class Inference:
     def _predict_batches(self, source, progress, callbacks):
         progress.start("Prediction", None)
         callbacks.call("on_predict_begin")
-        found, done = [], 0
-        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict")):
+        found, done, logs = [], 0, {}
+        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict", logs)):
             x = self._samples(f"x, batch {i}", batches.parts("x", batch)[0])
             out = np.empty((len(x), prod(self.out_shape)), float_dtype(self.dtype))
             with self._lock:
                 self.engine().predict(x, INFERENCE_BATCH, out)
             found.append(out)
+            logs["outputs"] = out.reshape(len(x), *self.out_shape)
             done += len(x)
             progress.update(done, {})
         callbacks.call("on_predict_end")

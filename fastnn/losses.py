@@ -305,7 +305,11 @@ class CategoricalCrossentropy(_Crossentropy):
 class _Labels(Loss):
     def __init__(self, ignore_class=None, **kwargs):
         super().__init__(**kwargs)
-        self.ignore_class = None if ignore_class is None else integer("ignore_class", ignore_class)
+        if ignore_class is not None:
+            ignore_class = integer("ignore_class", ignore_class, -(2**31))
+            if ignore_class >= 2**31:
+                raise ValueError(f"ignore_class: expected a 32-bit integer, as labels are kept, got {ignore_class}")
+        self.ignore_class = ignore_class
 
     @property
     def params(self):

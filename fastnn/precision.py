@@ -4,7 +4,7 @@ A mode is a permission to be less exact, never a demand: see docs/precision.md f
 decision 0010 for where and why less exact ones are made.
 """
 
-import threading
+from contextvars import ContextVar
 
 from ._checks import one_of
 from ._core import kernels
@@ -17,7 +17,7 @@ LEAST = {
     2: {"dense_fwd": (96, 128), "dense_dx": (96, 128), "dense_dw": (32, 128)},
 }
 _of_the_process = {"mode": "highest"}
-_here = threading.local()  # `mode`: of the block that this thread is in
+_here = ContextVar("float32_matmul_precision", default=None)  # of the block that this thread is in
 
 
 def set_float32_matmul_precision(precision):
@@ -53,11 +53,11 @@ def get_float32_matmul_precision():
     -------
     str
     """
-    return getattr(_here, "mode", None) or _of_the_process["mode"]
+    return _here.get() or _of_the_process["mode"]
 
 
 class float32_matmul_precision:
-    """``with float32_matmul_precision("high")``: the mode inside the block, for this thread.
+    """``with float32_matmul_precision("high")``: the mode inside the block, for this thread and sweeps begun there.
 
     Parameters
     ----------
@@ -76,11 +76,12 @@ class float32_matmul_precision:
         self.precision = one_of("precision", precision, MODES)
 
     def __enter__(self):
-        self.before, _here.mode = getattr(_here, "mode", None), self.precision
+        self.before = _here.get()
+        _here.set(self.precision)
         return self
 
     def __exit__(self, *error):
-        _here.mode = self.before
+        _here.set(self.before)
 
 
 def pieces_of(precision=None, isa=None):

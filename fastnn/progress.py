@@ -43,14 +43,15 @@ class Progress:
         self.last = time.perf_counter()
         seconds = self.last - self.began
         rate = done / max(seconds, 1e-9)
-        parts = [*_texts(logs), f"{rate:,.0f}/s"]
+        parts = [*_texts(logs), *([f"{rate:,.0f}/s"] if done else [])]
         if self.total is None:
             parts.insert(0, str(done))
         else:
             bar = "=" * (BAR * done // max(self.total, 1))
             left = (self.total - done) / max(rate, 1e-9)
             parts.insert(0, f"[{bar:.<{BAR}}] {done}/{self.total}")
-            parts.insert(-1, f"{left:.0f}s left")
+            if done:
+                parts.insert(-1, f"{left:.0f}s left")
         self._rewrite(f"{self.title} - {' - '.join(parts)}")
 
     def finish(self, logs, seconds=None, done=None):
@@ -82,6 +83,8 @@ def _texts(logs):
 
 
 def _short(value):
+    if isinstance(value, int):
+        return str(value)
     return (
         f"{value:.4f}"
         if value != value or 1e-3 <= abs(value) < 1e5 or value == 0

@@ -30,7 +30,7 @@ class SingleBatches:
             logs = self._train_at_once(x, y)
             if logs is not None:
                 return result(logs, return_dict)
-        self.need_compile("train_on_batch")
+        self.need_loss("train_on_batch")
         data = self.data(x, y, sample_weight, class_weight)
         with self._lock:
             engine = self.engine()
@@ -115,6 +115,8 @@ class SingleBatches:
             if y is not None:
                 return y
         x = self._samples("x", x)
+        if training and not len(x):
+            raise ValueError("x: expected at least one row, got none")
         with self._lock:
             y = self.engine().forward(x, training)
             if not training:

@@ -2,13 +2,27 @@
 
 from collections.abc import Sequence
 
+PLACES = {"waiting": 0, "training": 0, "done": 0, "stopped": 1, "diverged": 2, "error": 3}
+OURS = ("network", "seed", "status", "epochs", "seconds", "error")  # entries of a row that mean the same in all sweeps
+
+
+def place(network, monitor, rising):
+    """Sorts the best network first: those that were trained to the end, then those that were stopped, the last ones
+    first. The earlier of two equal ones."""
+    value = network.last(monitor)
+    missing = value is None or value != value
+    value = 0.0 if missing else -value if rising else value
+    late = -network.done if network.status == "stopped" else 0
+    return PLACES[network.status], late, missing, value, network.index
+
 
 class SweepResult(Sequence):
     """A row for each network of a `fastnn.sweep`, in the order of `params`.
 
     ``result[k]`` is a dict: the entries of ``params[k]``; "network" (k), "seed", "status", "epochs" (done), "seconds"
     (of one core); the loss and metrics of the last epoch; "error" where there was one. Status is "done", "stopped"
-    (by halving), "diverged" or "error".
+    (by halving), "diverged" or "error". An entry of ``params[k]`` that is called like one of the others (``loss``)
+    is there as "param_loss".
 
     Attributes
     ----------
@@ -21,10 +35,12 @@ class SweepResult(Sequence):
     """
 
     def __init__(self, networks, monitor, rising):
-        self.monitor, self._rising = monitor, bool(rising)
+        self.monitor = monitor
+        self._order = [n.index for n in sorted(networks, key=lambda n: place(n, monitor, rising))]
         self.history = [n.history for n in networks]
         self.models = {n.index: n.model for n in networks if n.model is not None}
-        self._rows = [_row(n) for n in networks]
+        metrics = dict.fromkeys(name for n in networks for name in n.history)
+        self._rows = [_row(n, {*OURS, *metrics, monitor}) for n in networks]
 
     def __len__(self):
         return len(self._rows)
@@ -39,15 +55,7 @@ class SweepResult(Sequence):
         -------
         list of dict
         """
-        places = {"done": 0, "stopped": 1, "diverged": 2, "error": 3}
-
-        def key(row):
-            value = row.get(self.monitor)
-            missing = value is None or value != value
-            value = 0.0 if missing else -value if self._rising else value
-            return places[row["status"]], -row["epochs"] if row["status"] == "stopped" else 0, missing, value
-
-        return sorted(self._rows, key=key)
+        return [self._rows[k] for k in self._order]
 
     @property
     def best(self):
@@ -63,11 +71,11 @@ class SweepResult(Sequence):
         ValueError
             If it was not kept.
         """
-        row = self.best
+        k = self._order[0]
         try:
-            return self.models[row["network"]]
+            return self.models[k]
         except KeyError:
-            raise ValueError(f"network {row['network']} was not kept; its status is {row['status']!r}") from None
+            raise ValueError(f"network {k} was not kept; its status is {self._rows[k]['status']!r}") from None
 
     def columns(self):
         """The rows as ``{name: list}``, for ``pandas.DataFrame`` or ``polars.DataFrame``.
@@ -101,10 +109,13 @@ class SweepResult(Sequence):
         return f"<SweepResult of {len(self)} networks, {self.summary()}>"
 
 
-def _row(network):
-    row = {"network": network.index, **network.given, "seed": network.seed, "status": network.status}
-    row |= {"epochs": network.done, "seconds": network.seconds}
-    row |= {name: values[-1] for name, values in network.history.items()}
+def _row(network, taken):
+    row = {"network": network.index}
+    for name, value in network.given.items():
+        if name not in ("seed", "epochs"):
+            row[f"param_{name}" if name in taken else name] = value
+    row |= {"seed": network.seed, "status": network.status, "epochs": network.done, "seconds": network.seconds}
+    row |= {name: values[-1] for name, values in network.history.items() if name not in OURS}
     if network.error is not None:
         row["error"] = network.error
     return row

@@ -9,16 +9,22 @@
 
 import threading
 import time
+from contextvars import copy_context
 from inspect import Parameter, signature
-from math import ceil, inf, isfinite
+from math import ceil, isfinite
+from traceback import clear_frames
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from . import arrays, fitting
 from ._checks import integer, one_of, refuse_keywords
+from ._config import float_dtype
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed, seed_of, seeded
 from .callbacks.base import rises
 from .progress import Progress
-from .sweep_result import SweepResult
+from .sweep_result import SweepResult, place
 from .training import Model
 
 OURS = ("batch_size", "epochs", "seed")  # entries of `params` that `build` need not take
@@ -72,7 +78,7 @@ def sweep(
     validation_data : (x, y) or (x, y, sample_weight), optional
     validation_split : float
     sample_weight, class_weight, shuffle
-        As for `Model.fit`.
+        As for `Model.fit`. (Weights from `class_weight` are made for each network.)
     callbacks : callable, optional
         Returns a list of callbacks, anew for each network. They are called in the thread that trains it.
     monitor : str, optional
@@ -91,7 +97,8 @@ def sweep(
     workers : int, optional
         Networks trained at a time; default: as many as there are cores (`get_num_threads`).
     on_error : {"raise", "keep"}
-        An error of `build` or of a training ends the sweep, or only that network; the error is then in its row.
+        An error of `build` or of a training ends the sweep, or only that network; the error is then in its row. A
+        `monitor` that a network does not have, and what is no `Exception` (``sys.exit()``, Ctrl-C), always end it.
     verbose : {"auto", 0, 1, 2}
         1: a live line on a terminal, one line at the end elsewhere. 0: nothing.
     check_finite : bool
@@ -109,7 +116,9 @@ def sweep(
 
     Notes
     -----
-    A network whose loss is NaN or infinite after an epoch is stopped; its status is "diverged", and it ranks last.
+    A network whose loss is NaN or infinite after an epoch is stopped; its status is "diverged", and it ranks last. Its
+    row and history end with that epoch; the model may have gone through a few more, of 65,536 samples together at the
+    most, until it was seen.
 
     References
     ----------
@@ -132,19 +141,24 @@ def sweep(
     """
     refuse_keywords(sweep, kwargs)
     epochs = integer("epochs", epochs, 1)
-    rounds = _rounds(epochs, halving, integer("min_epochs", min_epochs, 1))
+    first = integer("min_epochs", min_epochs, 1)
+    eta = None if halving is None else integer("halving", halving, 2)
     on_error = one_of("on_error", on_error, ("raise", "keep"))
-    networks = _networks(params, seed, epochs, halving is not None)
+    mode = one_of("mode", mode, ("auto", "min", "max"))
+    if callbacks is not None and not callable(callbacks):
+        raise TypeError(
+            f"callbacks: expected a function that returns a list of callbacks, anew for each network, got {callbacks!r}"
+        )
+    networks = _networks(params, seed, epochs, eta is not None)
+    rounds = _rounds(max(n.epochs for n in networks), eta, first)
     if keep != "all":
         keep = integer("keep", keep, 0)
     workers = core_threads.get_num_threads() if workers is None else integer("workers", workers, 1)
-    validation = (
-        None if validation_data is None else tuple(map(_shared, ["validation_data"] * 3, validation_data))
-    )
+    validation = _validation(validation_data)
     common = {
-        "x": _shared("x", x), "y": _shared("y", y), "validation_data": validation,
-        "validation_split": validation_split, "sample_weight": sample_weight, "class_weight": class_weight,
-        "shuffle": shuffle,
+        "x": _shared("x", x), "y": _labels(_shared("y", y)), "validation_data": validation,
+        "validation_split": validation_split, "class_weight": class_weight, "shuffle": shuffle,
+        "sample_weight": None if sample_weight is None else _shared("sample_weight", sample_weight),
     }  # fmt: skip
     if check_finite:
         for name, array in (("x", common["x"]), ("y", common["y"])):
@@ -155,10 +169,11 @@ def sweep(
     progress = Progress(verbose)
     progress.start("Sweep", len(networks))
     try:
-        for last, until in enumerate(rounds, 1):
-            job.round(until, workers, progress, final=last == len(rounds))
-            if last < len(rounds):
-                job.stop_all_but(ceil(len(job.alive()) / halving))
+        for until in rounds:
+            job.each(job.alive(), job.advance_to(until), workers, progress)
+            if until != rounds[-1]:
+                ranked = sorted(job.alive(), key=job.rank)
+                job.each(ranked[ceil(len(ranked) / eta) :], Network.stop, workers, progress)
     finally:
         progress.clear()
     result = SweepResult(networks, job.monitor, job.rising)
@@ -166,11 +181,10 @@ def sweep(
     return result
 
 
-def _rounds(epochs, halving, first):
-    if halving is None:
-        return [epochs]
-    eta, found = integer("halving", halving, 2), []
-    while first < epochs:
+def _rounds(epochs, eta, first):
+    """The epochs at which networks wait for each other, and the last one."""
+    found = []
+    while eta is not None and first < epochs:
         found.append(first)
         first *= eta
     return [*found, epochs]
@@ -185,7 +199,7 @@ def _networks(params, seed, epochs, halved):
         if not hasattr(given, "keys"):
             raise TypeError(f"params[{k}]: expected a dict of arguments of build, got {given!r}")
         network = Network(k, dict(given), seed_of(entropy, k))
-        network.epochs = integer(f"params[{k}]['epochs']", given.get("epochs", epochs), 1)
+        network.epochs = integer(f"params[{k}]['epochs']", network.given.get("epochs", epochs), 1)
         if halved and network.epochs != epochs:
             raise ValueError(
                 f"params[{k}]['epochs']: expected {epochs}, as all networks of a halving, got {network.epochs}"
@@ -197,10 +211,30 @@ def _networks(params, seed, epochs, halved):
 
 
 def _shared(name, value):
-    """An array that all networks read where it lies."""
+    """An array that all networks read where it lies: what the core cannot read there is copied here, once."""
     if fitting.is_batches(value):
         raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data many times and out of order")
-    return arrays.as_array(name, value)
+    array = arrays.as_array(name, value)
+    return arrays.readable(array, array.dtype.newbyteorder("="))
+
+
+def _labels(array):
+    """Whole numbers that may be classes, as a network with classes reads them; to others they are the same."""
+    if array.dtype.kind in "iu" and array.size and array.size == len(array):
+        limits = np.iinfo(np.int32)
+        if limits.min <= array.min() and array.max() <= limits.max:
+            return np.ascontiguousarray(array, np.int32)
+    return array
+
+
+def _validation(given):
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(f"validation_data: expected (x, y) or (x, y, sample_weight), got {type(given).__name__}")
+    x, y, weight = *given, *[None] * (3 - len(given))
+    names = [f"validation_data[{i}]" for i in range(3)]
+    return _shared(names[0], x), _labels(_shared(names[1], y)), None if weight is None else _shared(names[2], weight)
 
 
 def _named_arguments(function):
@@ -223,11 +257,15 @@ class Network:
         self.model = self.run = self.error = None
         self.history, self.done, self.seconds, self.status = {}, 0, 0.0, "waiting"
 
-    def start(self, build, takes, common, batch_size, callbacks):
-        """Build the model and check what it is to be trained with."""
-        model = build(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
+    def build(self, function, takes):
+        """The model."""
+        model = function(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
         if not isinstance(model, Model) or not model.compiled:
             raise TypeError(f"build: expected a compiled model, got {model!r}")
+        return model
+
+    def start(self, model, common, batch_size, callbacks):
+        """Check what a model is to be trained with."""
         self.model, self.status = model, "training"
         self.run = fitting.start(
             model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
@@ -250,10 +288,11 @@ class Network:
                 self.stop("diverged")
                 break
         self.seconds += time.perf_counter() - begun
-        if self.done >= self.epochs and self.status == "training":
+        ended = self.done >= self.epochs or (self.model.stop_training and not stopping())
+        if self.status == "training" and ended:
             self.stop("done")
 
-    def stop(self, status):
+    def stop(self, status="stopped"):
         """End the training as `fit` does, here."""
         self.model.stop_training, self.status = True, status
         for _ in self.run:
@@ -264,38 +303,35 @@ class Network:
         return self.history[name][-1] if self.history.get(name) else None
 
 
+class WrongMonitor(ValueError):
+    """An argument of the sweep, not of one network: it ends the sweep whatever `on_error` says."""
+
+
 class _Sweep:
     """The networks of a sweep and the threads that train them."""
 
     def __init__(self, build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error):
-        validated = common["validation_data"] is not None or common["validation_split"]
-        self.monitor = monitor or ("val_loss" if validated else "loss")
+        self.validated = common["validation_data"] is not None or bool(common["validation_split"])
+        self.monitor = monitor or ("val_loss" if self.validated else "loss")
         self.build, self.networks, self.common, self.batch_size = build, networks, common, batch_size
         self.callbacks, self.mode, self.keep, self.on_error = callbacks, mode, keep, on_error
         self.takes = _named_arguments(build).__contains__
         self.rising, self.lock, self.failed, self.stopping = None, threading.Lock(), None, False
-        self.kept = []
+        self.kept, self.weights = [], {}
+        self.owners = WeakKeyDictionary()  # of models and optimizers: number of the network
 
     def alive(self):
         return [n for n in self.networks if n.status in ("waiting", "training")]
 
     def rank(self, network):
-        """Sorts the best network first; the earlier of two equal ones."""
-        value = network.last(self.monitor)
-        value = inf if value is None or value != value else -value if self.rising else value
-        return (network.status in ("diverged", "error"), value, network.index)
+        return place(network, self.monitor, self.rising)
 
-    def stop_all_but(self, n):
-        for network in sorted(self.alive(), key=self.rank)[n:]:
-            network.stop("stopped")
-            if self.keep != "all":
-                network.model = None
+    def advance_to(self, until):
+        return lambda network: network.advance(min(until, network.epochs), lambda: self.stopping)
 
-    def round(self, until, workers, progress, final):
-        """All networks still alive, to an epoch."""
-        waiting = self.alive()
-        count, order = len(waiting), iter(waiting)
-        done = []
+    def each(self, networks, action, workers, progress):
+        """`action` of every network, of `workers` of them at a time."""
+        count, order, done = len(networks), iter(networks), []
 
         def work():
             while True:
@@ -303,54 +339,99 @@ class _Sweep:
                     network = None if self.stopping else next(order, None)
                 if network is None:
                     return
-                self.one(network, until, final)
+                self.one(network, action)
                 done.append(network)
 
-        pool = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, count))]
+        def look():
+            progress.update(len(self.networks) - count + len(done), {})
+
+        # Each with a copy of what is set where `sweep` was called: precision of products, NumPy's errstate.
+        pool = [
+            threading.Thread(target=copy_context().run, args=(work,), daemon=True) for _ in range(min(workers, count))
+        ]
         try:
             for thread in pool:
                 thread.start()
-            for thread in pool:
-                while thread.is_alive():
-                    thread.join(LOOK)
-                    progress.update(len(self.networks) - count + len(done), {})
+            self.join(pool, networks, look)
         except BaseException:
             self.stopping = True
-            for thread in pool:
-                while thread.is_alive():
-                    for network in waiting:  # again and again: one may only now have begun
-                        if network.model is not None:
-                            network.model.stop_training = True
-                    thread.join(LOOK)
+            self.join(pool, networks, lambda: None)
             raise
         if self.failed is not None:
             raise self.failed
 
-    def one(self, network, until, final):
-        """One network to an epoch, in a thread of its own."""
+    def join(self, pool, networks, look):
+        """Wait for threads, and stop their networks when all is to stop."""
+        for thread in pool:
+            while thread.is_alive():
+                thread.join(LOOK)
+                look()
+                for network in networks if self.stopping else ():  # again and again: one may only now have begun
+                    model = network.model
+                    if model is not None:
+                        model.stop_training = True
+
+    def one(self, network, action):
+        """`action` of a network, in a thread of its own; the first one is to make the model."""
         try:
             with core_threads.using(1), network.scope:
-                if network.model is None:
-                    network.start(self.build, self.takes, self.common, self.batch_size, self.callbacks)
-                    self.check_monitor(network.model)
-                network.advance(min(until, network.epochs), lambda: self.stopping)
-        except Exception as error:
+                if network.status == "waiting":
+                    self.begin(network)
+                action(network)
+            if network.status not in ("waiting", "training"):
+                self.let_go(network)
+        except BaseException as error:
             network.error, network.status, network.model, network.run = error, "error", None, None
-            if self.on_error == "raise":
-                with self.lock:
-                    self.stopping = True
-                    if self.failed is None:
-                        error.add_note(f"network {network.index} of the sweep: {network.given}")
-                        self.failed = error
-            return
-        if final or network.status != "training":
-            self.let_go(network)
+            if isinstance(error, WrongMonitor) or self.on_error == "raise" or not isinstance(error, Exception):
+                self.fail(network, error)
+            else:
+                free(error)
+
+    def begin(self, network):
+        model = network.build(self.build, self.takes)
+        self.own(network, model, "model")
+        self.own(network, model.optimizer, "optimizer")
+        network.start(model, self.data_for(model), self.batch_size, self.callbacks)
+        self.check_monitor(model)
+
+    def fail(self, network, error):
+        """An error that ends the sweep: the first one."""
+        with self.lock:
+            self.stopping = True
+            if self.failed is None:
+                self.failed = error
+                try:
+                    error.add_note(f"network {network.index} of the sweep: {network.given}")
+                except Exception:  # a parameter that cannot be printed must not hide what happened
+                    error.add_note(f"network {network.index} of the sweep")
+
+    def own(self, network, thing, what):
+        """TypeError if another network has this very object, too: two trainings of one would mix."""
+        with self.lock:
+            owner = self.owners.setdefault(thing, network.index)
+        if owner != network.index:
+            raise TypeError(
+                f"build: expected {what}s of their own for all networks; network {network.index} has that of network"
+                f" {owner}. Make the {what} in build"
+            )
+
+    def data_for(self, model):
+        """What `fitting.start` is to train it with: weights as this model wants them, made once for all such."""
+        weight, dtype = self.common["sample_weight"], float_dtype(model.dtype)
+        if weight is None:
+            return self.common
+        with self.lock:
+            if dtype not in self.weights:
+                self.weights[dtype] = np.ascontiguousarray(weight, dtype)
+        return {**self.common, "sample_weight": self.weights[dtype]}
 
     def check_monitor(self, model):
         """The first network says whether its metrics rise or fall."""
         names = ["loss", *model.metrics_names[1:]]
-        if self.monitor.removeprefix("val_") not in names:
-            raise ValueError(f"monitor: expected one of {', '.join(names)}, also with val_, got {self.monitor!r}")
+        names += [f"val_{name}" for name in names if self.validated]
+        if self.monitor not in names:
+            hint = "" if self.validated else "; those with val_ need validation_data or validation_split"
+            raise WrongMonitor(f"monitor: expected one of {', '.join(names)}, got {self.monitor!r}{hint}")
         with self.lock:
             if self.rising is None:
                 self.rising = rises(self.mode, self.monitor, model)
@@ -364,3 +445,12 @@ class _Sweep:
             for each in self.kept[self.keep :]:
                 each.model = None
             del self.kept[self.keep :]
+
+
+def free(error):
+    """Let go of what the functions had at hand through which an error came: models and programs."""
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -299,6 +299,11 @@ class Trainer:
             result = layer.backward(given)
             for variable, gradient in layer.gradients():
                 if variable in self.trainable:
+                    if np.shape(gradient) != variable.shape:
+                        raise ValueError(
+                            f"{layer.name}.gradients(): expected shape {variable.shape} for {variable.name}, got"
+                            f" {np.shape(gradient)}"
+                        )
                     self.store.put("grad", variable, gradient)
             if out_key is not None:
                 program.put(out_key, out_tensor, result, n, layer)
@@ -367,6 +372,8 @@ class Trainer:
         if self._manual is None:
             raise RuntimeError("backward: call forward(x, training=True) first")
         program, n, x = self._manual
+        if len(dy) != n:
+            raise ValueError(f"dy: expected {n} rows, as many as x of the last forward, got {len(dy)}")
         dx = np.empty((n, self.x.size), self.dtype)
         self._run_manual("backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
         return dx.reshape(n, *self.x.shape)
@@ -376,8 +383,14 @@ class Trainer:
         return [self.store.get("grad", v) for v in self.trainable]
 
     def set_gradients(self, gradients):
-        for variable, gradient in zip(self.trainable, gradients, strict=True):
-            self.store.put("grad", variable, gradient)
+        """Gradients of the trainable variables, as `gradients` has them."""
+        own, arrays = self.trainable, [np.asarray(g) for g in gradients]
+        if [v.shape for v in own] != [a.shape for a in arrays]:
+            raise ValueError(
+                f"gradients: expected arrays of shapes {[v.shape for v in own]}, got {[a.shape for a in arrays]}"
+            )
+        for variable, array in zip(own, arrays, strict=True):
+            self.store.put("grad", variable, array)
 
     def apply_gradients(self, lr):
         """One optimizer step with the gradients at hand."""
@@ -388,6 +401,7 @@ class Trainer:
 
     def _run_manual(self, stage, live, lr=0.0):
         program, n, _ = self._manual
+        self.store.acquire()  # another model that shares a layer, or `assign`, may have had the weights since `forward`
         self.store.version += 1
         self._start_averages()
         team = program.teams.setdefault(stage, Team(self.threads, program.plan.seconds))

@@ -177,6 +177,14 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if not self.compiled:
             raise ValueError(f"{what}: call compile(optimizer, loss) first")
 
+    def need_loss(self, what):
+        """ValueError if there is nothing to minimise."""
+        self.need_compile(what)
+        if self.loss is None:
+            raise ValueError(
+                f"{what}: this model was compiled without a loss; use forward, backward and apply_gradients"
+            )
+
     def resolve_targets(self, y):
         """Decide what targets are, by the loss or else the data; and which metrics are meant."""
         kind = getattr(self.loss, "target", None)
@@ -276,13 +284,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             arrays.same_length(n, **{names[1]: y})
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
-        if class_weight is not None:
-            by_class = arrays.class_weights(class_weight, y, self.dtype)
-            w = by_class if w is None else w * by_class
         if check_finite:
             arrays.check_finite(names[0], x)
             arrays.check_finite(names[1], y)
-        return arrays.Data(x, y, w)
+        data = arrays.Data(x, y, w)
+        return data if class_weight is None else data.weighted(class_weight, self.dtype)
 
     def recalibrate(self, x, batch_size=None):
         """Give every `BatchNormalization` the exact mean and variance of its inputs over data.
@@ -408,10 +414,6 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         """
         refuse_keywords(self.fit.__func__, kwargs)
         self.need_compile("fit")
-        if self.loss is None:
-            raise ValueError(
-                "fit: this model was compiled without a loss; use forward, backward and apply_gradients"
-            )
         with core_threads.using(threads):
             for _ in fitting.start(
                 self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,

@@ -187,5 +187,9 @@ def test_class_weights():
     np.testing.assert_array_equal(arrays.class_weights({1: 3.0}, np.eye(2)[[0, 1]], "f4"), [1, 3])
     with pytest.raises(TypeError, match="class_weight: expected a dict"):
         model().fit(X, Y, class_weight=[1, 2], verbose=0)
-    with pytest.raises(ValueError, match=r"class_weight\[1\].*not negative"):
+    with pytest.raises(ValueError, match=r"class_weight\[1\].*at least 0, got -1"):
         model().fit(X, Y, class_weight={1: -1}, verbose=0)
+    with pytest.raises(TypeError, match=r"class_weight\[1\].*expected a number, got None"):
+        model().fit(X, Y, class_weight={1: None}, verbose=0)
+    with pytest.raises(TypeError, match="class_weight: a class: expected a number, got 'a'"):
+        model().fit(X, Y, class_weight={"a": 1}, verbose=0)

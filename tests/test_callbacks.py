@@ -172,6 +172,26 @@ def test_logs_of_a_batch_are_the_means_so_far():
     np.testing.assert_allclose(seen, [squares[:n].mean() for n in (8, 16, 20)], rtol=1e-5)
 
 
+@pytest.mark.parametrize("as_batches", [False, True])
+def test_logs_of_batches_of_evaluate_and_predict(as_batches):
+    means, outputs, m = [], [], model()
+    note = cb.LambdaCallback(
+        on_test_batch_end=lambda batch, logs: means.append(logs),
+        on_predict_batch_end=lambda batch, logs: outputs.append(logs["outputs"]),
+    )
+    parts = [slice(0, 8), slice(8, 16), slice(16, 20)]
+    if as_batches:
+        m.evaluate(((X[p], Y[p]) for p in parts), callbacks=note, verbose=0)
+        y = m.predict(((X[p], Y[p]) for p in parts), callbacks=note, verbose=0)
+    else:
+        m.evaluate(X, Y, batch_size=8, callbacks=note, verbose=0)
+        y = m.predict(X, batch_size=8, callbacks=note, verbose=0)
+    squares = (y - Y) ** 2
+    np.testing.assert_allclose([logs["loss"] for logs in means], [squares[:n].mean() for n in (8, 16, 20)], rtol=1e-5)
+    for found, part in zip(outputs, parts, strict=True):
+        np.testing.assert_array_equal(found, y[part])
+
+
 def test_stop_training_and_lambda_callback():
     m, epochs = model(), []
     stop = cb.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(m, "stop_training", epoch == 2))
@@ -322,4 +342,10 @@ def test_live_line(monkeypatch):
     screen = progress.out.getvalue().split("\r")
     assert "50/100" in screen[1] and "loss: 0.5000" in screen[1] and "==========." in screen[1]
     assert screen[-1].startswith("Epoch 1/1") and screen[-1].endswith("/s\n")
+    progress = Progress("auto")
+    progress.start("Sweep", 100)
+    progress.update(0, {})
+    assert "0/100" in progress.out.getvalue().split("\r")[-1] and "left" not in progress.out.getvalue().split("\r")[-1]
+    progress.finish({"stopped": 4})
+    assert " - stopped: 4 - " in progress.out.getvalue()
     assert max(map(len, screen)) < 200 and "\x1b" not in progress.out.getvalue()

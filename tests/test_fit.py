@@ -72,6 +72,20 @@ def test_class_weight_is_sample_weight():
     np.testing.assert_array_equal(*results)
 
 
+def test_class_weights_are_not_for_validation():
+    labels = RNG.integers(0, 3, 50)
+    model = Sequential([Dense(3, "softmax", input_shape=(4,))], dtype="float64")
+    model.compile(fastnn.SGD(0.0), "sparse_categorical_crossentropy")
+    options = {"class_weight": {0: 5.0, 1: 0.0}, "sample_weight": np.arange(50.0), "verbose": 0}
+    history = model.fit(X, labels, validation_split=0.3, **options).history
+    weights = np.arange(50.0)
+    expected = model.evaluate(X[35:], labels[35:], sample_weight=weights[35:], verbose=0)
+    assert history["val_loss"][0] == pytest.approx(expected, rel=1e-12)
+    weights *= np.array([5, 0, 1])[labels]
+    expected = model.evaluate(X[:35], labels[:35], sample_weight=weights[:35], verbose=0)
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-12)
+
+
 def orders(n=50, epochs=3, **options):
     """The order in which a Python loss sees the samples, epoch by epoch."""
     seen = []

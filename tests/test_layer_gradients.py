@@ -39,10 +39,17 @@ BODIES = {
     "rescaling": lambda: [layers.Rescaling(0.5, 0.1)],
 }  # fmt: skip
 
+# The same where another layer reads what the first one of them reads: gradients of both have to arrive.
+READ_TWICE = {
+    f"{name}, read twice": lambda body=body: [layers.Residual([*body(), layers.Dense(18)])]
+    for name, body in BODIES.items()
+}
+
 
 def model_of(name, dtype="float64", width=18, activation="tanh"):
     fastnn.set_random_seed(4)
-    stack = [fastnn.Input((5,)), layers.Dense(width, activation), *BODIES[name](), layers.Dense(3)]
+    body = (BODIES | READ_TWICE)[name]()
+    stack = [fastnn.Input((5,)), layers.Dense(width, activation), *body, layers.Dense(3)]
     model = fastnn.Sequential(stack, dtype=dtype)
     rng = np.random.default_rng(8)
     model.set_weights([w + rng.uniform(0, 0.4, w.shape) for w in model.get_weights()])
@@ -56,7 +63,7 @@ def data(n, dtype="float64"):
 
 
 @pytest.mark.parametrize("isa", kernels.targets())
-@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("name", [*BODIES, *READ_TWICE])
 def test_gradient_is_the_central_difference(name, isa):
     model = model_of(name)
     trainer = trainer_of(model, isa=isa)

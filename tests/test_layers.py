@@ -267,6 +267,21 @@ def test_a_layer_in_numpy_trains_like_the_same_in_the_core():
     assert clone.layers[0].start == 2.0 and clone.layers[0] is not model.layers[0]
 
 
+@pytest.mark.parametrize("features", [3, 16, 20])
+def test_gradients_of_a_layer_in_numpy_have_the_shapes_of_its_weights(features):
+    class Forgotten(Scale):
+        def backward(self, dy):
+            result = super().backward(dy)
+            self.grads = [dy * self.x]  # not summed over the samples
+            return result
+
+    model = fastnn.Sequential([Forgotten(2.0, input_shape=(features,)), Dense(2)])
+    model.compile("sgd", "mse")
+    message = rf"gradients\(\): expected shape \({features},\) for .*factor, got \(6, {features}\)"
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(RNG.normal(size=(6, features)), RNG.normal(size=(6, 2)))
+
+
 def test_a_layer_without_super_init_says_so():
     class Bad(layers.Layer):
         def __init__(self):

@@ -30,11 +30,16 @@ def full_precision_afterwards():
     fastnn.set_float32_matmul_precision("highest")
 
 
-@pytest.fixture
-def any_size(monkeypatch):
-    sizes = {pieces: dict.fromkeys(least, (1, 1)) for pieces, least in precision.LEAST.items()}
+def gain_from(monkeypatch, side):
+    """As if layers with so many inputs and units gained by tiles, of any batch."""
+    sizes = {pieces: dict.fromkeys(least, (1, side)) for pieces, least in precision.LEAST.items()}
     monkeypatch.setattr(precision, "LEAST", sizes)
     monkeypatch.setattr(plans, "_kept", OrderedDict())  # those that are kept were made by the real sizes
+
+
+@pytest.fixture
+def any_size(monkeypatch):
+    gain_from(monkeypatch, 1)
 
 
 def products(a, b, mode):
@@ -152,6 +157,48 @@ def test_rows_of_an_earlier_call_leave_no_trace(mode, any_size):
         )
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("row", [10, 20])  # in either half of a panel of 32 samples
+def test_lanes_that_few_samples_do_not_write_leave_no_trace(row, mode, monkeypatch):
+    """The last batch has three samples: one layer writes three lanes and leaves the others as they were after the first
+    batch, whose weight is 0; the next one has tiles, which take whole panels."""
+    gain_from(monkeypatch, 50)
+    rng = np.random.default_rng(3)
+    x, y, w, w2 = (normal(rng, shape) for shape in [(35, 30), (35, 70), (30, 64), (64, 70)])
+    w[0], w[0, 0], w2[0] = 0, 1, 1e-10
+
+    def weights_after_an_epoch(first):
+        model = fastnn.Sequential([layers.Dense(64, input_shape=(30,)), layers.Dense(70)])
+        model.compile("sgd", "mse", matmul_precision=mode)
+        model.set_weights([w, np.zeros(64), w2, np.zeros(70)])
+        x[row] = 0
+        x[row, 0] = first  # and so the first of 64
+        model.fit(x, y, batch_size=32, shuffle=False, sample_weight=np.arange(35) >= 32, verbose=0)
+        return model.get_weights()
+
+    for found, expected in zip(weights_after_an_epoch(3e38), weights_after_an_epoch(1), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(found, np.zeros(70)), "nothing was learned"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("inputs", [40, 50])  # it comes in either half of a block of 32
+def test_a_bias_is_no_factor(inputs, mode, any_size):
+    """It lies behind the weights of its units: one without pieces changes no other unit."""
+    rng = np.random.default_rng(4)
+    x, w = normal(rng, (40, inputs)), normal(rng, (inputs, 20))
+
+    def outputs(bias):
+        model = fastnn.Sequential([layers.Dense(20, input_shape=(inputs,))])
+        model.compile("sgd", "mse", matmul_precision=mode)
+        model.set_weights([w, np.where(np.arange(20) == 7, bias, 0)])
+        return model.predict(x, verbose=0)
+
+    others = np.arange(20) != 7
+    np.testing.assert_array_equal(outputs(3e38)[:, others], outputs(0)[:, others])
+    assert (outputs(3e38)[:, 7] == np.float32(3e38)).all()
+
+
 def test_a_largest_number_is_not_rounded_to_infinity(any_size):
     """3.4e38 is nearer to 2^128 than to any bfloat16 below."""
     for mode in MODES:
@@ -218,10 +265,11 @@ def test_activations_come_after_the_last_block(mode, any_size):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("batch", [70, 600])
 def test_a_fused_step_is_that_by_hand(batch, mode, any_size):
-    """`fit` updates weights as soon as their gradient is there; 300 inputs are several parts, 600 samples blocks."""
+    """`fit` updates weights as soon as their gradient is there; 300 inputs are several parts, 600 samples two blocks
+    (with fewer weights they would be shared out, and each part of them one block)."""
     rng = np.random.default_rng(5)
-    x, t = normal(rng, (batch, 300)), normal(rng, (batch, 70))
-    model = fastnn.Sequential([layers.Dense(70, input_shape=(300,))])
+    x, t = normal(rng, (batch, 300)), normal(rng, (batch, 200))
+    model = fastnn.Sequential([layers.Dense(200, input_shape=(300,))])
     model.compile(fastnn.SGD(1.0), "mse", matmul_precision=mode)
     w, b = (a.astype(np.float64) for a in model.get_weights())
     dy = 2 * (x @ w + b - t) / t.size

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import layers
+from fastnn import arrays, layers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 5)).astype(np.float32)
@@ -46,6 +46,12 @@ def build(
     chosen = fastnn.optimizers.get(optimizer)
     chosen.learning_rate, chosen.use_ema = rate, ema
     model.compile(chosen, "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def without_loss():
+    model = fastnn.Sequential([layers.Dense(2)])
+    model.compile("adam")
     return model
 
 
@@ -176,6 +182,232 @@ def test_callbacks_are_made_for_each_network():
     assert {row["status"] for row in result} == {"done"}
 
 
+def test_epochs_of_a_network_may_be_more_than_those_of_all():
+    result = fastnn.sweep(build, [{"epochs": 6}, {}, {"epochs": 1}], X, LABELS, epochs=2, keep="all", seed=0, verbose=0)
+    assert [(row["status"], row["epochs"]) for row in result] == [("done", 6), ("done", 2), ("done", 1)]
+    for k, epochs in enumerate((6, 2, 1)):
+        fastnn.set_random_seed(result[k]["seed"])
+        model = build()
+        model.fit(X, LABELS, epochs=epochs, verbose=0)
+        assert bits(model) == bits(result.models[k])
+
+
+def test_what_is_set_for_the_caller_is_set_for_its_networks():
+    """What a context manager says around the sweep: precision, and NumPy's errors in a metric in Python."""
+    seen = []
+
+    def made():
+        seen.append((fastnn.get_float32_matmul_precision(), np.geterr()["divide"]))
+        return build()
+
+    with fastnn.float32_matmul_precision("medium"), np.errstate(divide="raise"):
+        fastnn.sweep(made, 3, X, LABELS, workers=2, verbose=0)
+    assert seen == [("medium", "raise")] * 3
+    fastnn.sweep(made, 1, X, LABELS, verbose=0)
+    assert seen[-1] == ("highest", "warn")
+
+
+@pytest.mark.parametrize("what", ["model", "optimizer"])
+def test_what_networks_share_is_refused_where_it_would_mix(what):
+    shared = fastnn.Adam() if what == "optimizer" else build()
+
+    def made(optimizer=None):
+        if what == "model":
+            return shared
+        model = fastnn.Sequential([layers.Dense(2, "softmax")])
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        return model
+
+    params = [{"optimizer": shared}] * 2 if what == "optimizer" else 2
+    with pytest.raises(TypeError, match=f"build: expected {what}s of their own for all networks"):
+        fastnn.sweep(made, params, X, LABELS, verbose=0)
+    assert fastnn.sweep(made, params if what == "model" else params[:1], X, LABELS, on_error="keep", workers=1,
+                        verbose=0)[0]["status"] == "done"  # fmt: skip
+
+
+def test_parameters_that_are_called_like_a_result():
+    def made(loss, network, status="?"):
+        model = fastnn.Sequential([layers.Dense(8, "relu"), layers.Dense(1)])
+        model.compile("adam", loss)
+        return model
+
+    grid = [{"loss": loss, "network": "mlp", "status": 7} for loss in ("mse", "mae")]
+    result = fastnn.sweep(made, grid, X, X[:, 0], seed=0, verbose=0)
+    assert result.columns()["param_loss"] == ["mse", "mae"]
+    assert result.columns()["network"] == [0, 1] and result.columns()["param_network"] == ["mlp"] * 2
+    assert [row["status"] for row in result] == ["done"] * 2 and result[0]["param_status"] == 7
+    assert result.best["loss"] == min(result.columns()["loss"])
+    assert result.best_model is result.models[result.best["network"]]
+    # errors alone: the parameter is not taken for the result, in the ranking neither
+    kept = fastnn.sweep(made, [{**g, "wrong": 1} for g in grid], X, X[:, 0], on_error="keep", verbose=0)
+    assert [row["network"] for row in kept.ranked()] == [0, 1] and "loss" not in kept[0]
+
+
+class Rate(fastnn.callbacks.Callback):
+    """The optimizer gets a rate at the beginning of an epoch."""
+
+    def __init__(self, epoch, rate):
+        super().__init__()
+        self.epoch, self.rate = epoch, rate
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.optimizer.learning_rate = self.rate
+
+
+def test_the_best_of_what_was_stopped_is_kept_if_the_last_one_diverges():
+    def made(k):
+        model = fastnn.Sequential([layers.Dense(8), layers.Dense(8), layers.Dense(1)])
+        model.compile(fastnn.SGD(1e-2 if k == 0 else 1e-6 * k), "mse")
+        made.last = k
+        return model
+
+    def callbacks():  # called after `build`, in the same thread
+        return [Rate(3, 1e30)] if made.last == 0 else []
+
+    options = {"epochs": 8, "halving": 4, "min_epochs": 2, "callbacks": callbacks, "workers": 1}
+    options |= {"seed": 0, "verbose": 0}
+    grid = [{"k": k} for k in range(4)]
+    result = fastnn.sweep(made, grid, X, X[:, 0], **options)
+    assert [row["status"] for row in result] == ["diverged", "stopped", "stopped", "stopped"]
+    assert result.best["network"] == min((1, 2, 3), key=lambda k: result[k]["loss"])
+    assert result.best_model is result.models[result.best["network"]]
+    three = fastnn.sweep(made, grid, X, X[:, 0], keep=3, **options)
+    assert set(three.models) == {1, 2, 3}
+
+
+def test_networks_that_are_stopped_end_as_they_were_trained():
+    """In a thread of their own, with their own random numbers, their errors like those of others."""
+    ends = []
+
+    class End(fastnn.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            ends.append((threading.current_thread() is threading.main_thread(), fastnn.initializers.HeNormal()((1, 1))))
+            raise RuntimeError("at the end")
+
+    fastnn.set_random_seed(5)
+    options = {"epochs": 4, "halving": 2, "callbacks": lambda: [End()], "verbose": 0}
+    result = fastnn.sweep(build, 4, X, LABELS, on_error="keep", **options)
+    after = fastnn.initializers.HeNormal()((2, 2))
+    assert [row["status"] for row in result] == ["error"] * 4
+    assert len(ends) == 4 and not any(main for main, _ in ends)
+    fastnn.set_random_seed(5)
+    fastnn.sweep(build, 1, X, LABELS, verbose=0)
+    np.testing.assert_array_equal(after, fastnn.initializers.HeNormal()((2, 2)))
+    with pytest.raises(RuntimeError, match="at the end") as error:
+        fastnn.sweep(build, 4, X, LABELS, **options)
+    assert error.value.__notes__
+
+
+class Stop(fastnn.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch >= self.epoch
+
+
+def test_a_network_that_ended_by_itself_takes_no_place_of_one_that_goes_on():
+    made = iter(range(4))
+
+    def callbacks():
+        return [Stop(0 if next(made) >= 2 else 99)]
+
+    result = fastnn.sweep(build, 4, X, LABELS, epochs=8, halving=2, workers=1, callbacks=callbacks, seed=0, verbose=0)
+    assert [row["status"] for row in result][2:] == ["done", "done"]
+    assert [row["epochs"] for row in result][2:] == [1, 1]
+    assert sorted(row["epochs"] for row in result)[2:] == [1, 8]
+
+
+@pytest.mark.parametrize("x", [np.asfortranarray(X), X.astype(">f4"), X[:, ::-1]])
+def test_data_that_have_to_be_copied_are_copied_once(x, monkeypatch):
+    copies = []
+    real = arrays.readable
+
+    def readable(array, dtype):
+        result = real(array, dtype)
+        if result is not array and array.size == X.size:
+            copies.append(1)
+        return result
+
+    monkeypatch.setattr(arrays, "readable", readable)
+    fastnn.sweep(build, 5, x, LABELS, verbose=0)
+    assert len(copies) == 1
+
+
+def test_labels_and_weights_are_converted_once(monkeypatch):
+    seen = []
+    real = arrays.Data.__init__
+
+    def init(self, x, y=None, w=None):
+        seen.append((x, y, w))
+        real(self, x, y, w)
+
+    monkeypatch.setattr(arrays.Data, "__init__", init)
+    fastnn.sweep(build, 5, X, LABELS, sample_weight=np.ones(200), validation_data=(XV, LV, None), verbose=0)
+    train = [s for s in seen if len(s[0]) == 200]
+    for same in zip(*train, strict=True):
+        assert len({a.__array_interface__["data"][0] for a in same}) == 1
+
+
+def test_errors_that_are_kept_hold_no_models():
+    alive = []
+
+    class Fail(fastnn.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            alive.append(weakref.ref(self.model))
+            raise RuntimeError("no more")
+
+    result = fastnn.sweep(build, 3, X, LABELS, callbacks=lambda: [Fail()], on_error="keep", verbose=0)
+    gc.collect()
+    assert len(alive) == 3 and [r() for r in alive] == [None] * 3
+    assert result[0]["error"].__traceback__ is not None
+
+
+@pytest.mark.parametrize("error", [SystemExit("enough"), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("options", [{}, {"on_error": "keep"}, {"halving": 2, "epochs": 4}])
+def test_what_is_no_exception_ends_the_sweep(error, options):
+    def made(k):
+        if k == 1:
+            raise error
+        return build()
+
+    with pytest.raises(type(error)) as found:
+        fastnn.sweep(made, [{"k": k} for k in range(3)], X, LABELS, verbose=0, **options)
+    assert found.value is error
+
+
+def test_a_parameter_that_cannot_be_printed_hides_no_error():
+    class Unprintable:
+        def __repr__(self):
+            raise RuntimeError("repr")
+
+    def made(thing):
+        raise ZeroDivisionError("of build")
+
+    with pytest.raises(ZeroDivisionError, match="of build") as error:
+        fastnn.sweep(made, [{"thing": Unprintable()}], X, LABELS, verbose=0)
+    assert error.value.__notes__ == ["network 0 of the sweep"]
+
+
+def test_an_error_does_not_wait_for_the_epochs_of_others():
+    """Those that train are stopped in the middle of an epoch: its steps are far more than those that were done."""
+    models, x = [], np.tile(X, (2000, 1))
+
+    def made(k):
+        if k == 1:
+            while not (models and models[0].optimizer.iterations):
+                time.sleep(0.001)
+            raise RuntimeError("build")
+        models.append(build(units=64, depth=3))
+        return models[0]
+
+    with pytest.raises(RuntimeError, match="build"):
+        fastnn.sweep(made, [{"k": 0}, {"k": 1}], x, np.tile(LABELS, 2000), batch_size=4, workers=2, verbose=0)
+    assert models[0].optimizer.iterations < len(x) // 4
+
+
 def test_errors_name_the_network():
     grid = [{"units": 3}, {"units": 0}, {"units": 4}]
     with pytest.raises(ValueError, match="units") as error:
@@ -201,6 +433,15 @@ def test_errors_name_the_network():
     (lambda: fastnn.sweep(build, 2, X * np.nan, LABELS), ValueError, "x: found nan in row 0, column 0"),
     (lambda: fastnn.sweep(build, 2, X, LABELS[1:]), ValueError, "y: expected 200 rows, as many as x, got 199"),
     (lambda: fastnn.sweep(build, 2, X, LABELS, on_error="skip"), ValueError, "on_error"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, mode="maximum"), ValueError, "mode"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, monitor="val_loss"), ValueError, "monitor: .* need validation_data"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, monitor="vall", on_error="keep"), ValueError, "monitor: expected one"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, callbacks=[Stop(1)]), TypeError, "callbacks: expected a function"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=3), TypeError, "validation_data: expected .*, got int"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=(X, LABELS, None, 5)), TypeError, "validation_data"),
+    (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=np.ones((3, 200, 5))), TypeError, "validation_data"),
+    (lambda: fastnn.sweep(build, 2, np.float32(1), LABELS), ValueError, r"expected a flat input .*, got shape \(\)"),
+    (lambda: fastnn.sweep(lambda: without_loss(), 2, X, LABELS), ValueError, "compiled without a loss"),
 ])  # fmt: skip
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):

@@ -216,6 +216,26 @@ def test_a_class_to_ignore_need_not_be_a_class():
     assert losses.SparseCategoricalCrossentropy(ignore_class=255)(y, p) == pytest.approx(got, rel=1e-9)
     with pytest.raises(ValueError, match="expected classes 0 to 3"):
         model.fit(x, np.where(y == 255, 254, y), verbose=0)
+    for number in (2**31, -(2**31) - 1, 2**32):  # labels are 32-bit numbers: these would be another class
+        with pytest.raises(ValueError, match="ignore_class: expected"):
+            losses.SparseCategoricalCrossentropy(ignore_class=number)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_focal_loss_of_predictions_outside_of_0_to_1(gamma, dtype):
+    """As in Keras they count like the ends, and have no gradient."""
+    t, outside, ends = (np.array(a, dtype)[:, None] for a in ([1, 0, 1, 0], [1.2, -0.2, -0.2, 1.2], [1, 0, 0, 1]))
+    value = losses.BinaryFocalCrossentropy(gamma=gamma, reduction="none")
+    np.testing.assert_allclose(value(t, outside), value(t, ends), rtol=1e-2, atol=1e-9)
+    model = fastnn.Sequential([fastnn.layers.Dense(1, kernel_initializer="ones", input_shape=(1,))], dtype=dtype)
+    model.compile(fastnn.SGD(1.0), losses.BinaryFocalCrossentropy(gamma=gamma))
+    model.fit(outside, t, verbose=0)
+    assert np.isfinite(model.get_weights()[0]).all()
+    right = model.get_weights()
+    model.fit(outside[:2], t[:2], verbose=0)
+    for a, b in zip(model.get_weights(), right, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_a_loss_without_reduction_cannot_be_minimised():

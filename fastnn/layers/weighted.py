@@ -75,8 +75,8 @@ class Weighted(Configurable):
 
         Raises
         ------
-        ValueError
-            For another number of arrays or another shape; nothing is changed then.
+        ValueError, TypeError
+            For another number of arrays or another shape, or what is no numbers; nothing is changed then.
         """
         own = self.weights
         arrays = [np.asarray(w) for w in weights]
@@ -91,6 +91,8 @@ class Weighted(Configurable):
                     f"weights[{i}] of {self.name}: expected shape {variable.shape}"
                     f" ({variable.name}), got {array.shape}"
                 )
+            if array.dtype.kind not in "biufV":  # V: bfloat16 of other packages
+                raise TypeError(f"weights[{i}] of {self.name}: expected numbers, got an array of dtype {array.dtype}")
         for variable, array in zip(own, arrays, strict=True):
             variable.assign(array)
 

@@ -46,10 +46,10 @@ FNN_INLINE V FN(loss_binary_crossentropy_f)(V p, V t, const V *s)
     t = FN(smooth_binary)(t, s), p = v_min(hi, v_max(lo, p));
     return -(t * FN(vlog)(p) + (1 - t) * FN(vlog1p)(-p));
 }
+FNN_INLINE VI FN(clipped_share)(V p) { return (p < (T)FNN_LOSS_EPS) | (p > (T)(1 - FNN_LOSS_EPS)); }
 FNN_INLINE V FN(loss_binary_crossentropy_b)(V p, V t, const V *s)
 {
-    const VI clipped = (p < (T)FNN_LOSS_EPS) | (p > (T)(1 - FNN_LOSS_EPS));
-    return v_sel(clipped, (V){0}, (p - FN(smooth_binary)(t, s)) / (p * (1 - p)));
+    return v_sel(FN(clipped_share)(p), (V){0}, (p - FN(smooth_binary)(t, s)) / (p * (1 - p)));
 }
 
 /* The same of p = sigmoid(x), written so that no exponential overflows: max(x, 0) - x t + log(1 + exp(-|x|)) */
@@ -160,6 +160,11 @@ FNN_INLINE V FN(loss_quantile_b)(V p, V t, const V *s)
 /* a q^gamma times binary cross-entropy, q = 1 - p where t = 1 and p where t = 0 (Lin et al. 2017);
  * with class balancing a = alpha t + (1 - alpha) (1 - t), else 1.  s: 0 balance, 1 alpha, 2 gamma, 3 smoothing */
 FNN_INLINE V FN(focal_power)(V q, V gamma) { return v_sel(gamma == 0, v_set1(1), FN(vexp)(gamma * FN(vlog)(q))); }
+/* q, for predictions outside 0 to 1 that of the ends */
+FNN_INLINE V FN(focal_share)(V p, V t)
+{
+    return v_min(v_set1(1), v_max(v_set1((T)FNN_LOSS_EPS), t * (1 - p) + (1 - t) * p));
+}
 FNN_INLINE V FN(focal_balance)(V t, const V *s)
 {
     return v_sel(s[0] != 0, t * s[1] + (1 - t) * (1 - s[1]), v_set1(1));
@@ -173,15 +178,15 @@ FNN_INLINE V FN(both_shares)(V x, V *other)
 }
 FNN_INLINE V FN(loss_binary_focal_crossentropy_f)(V p, V t, const V *s)
 {
-    const V y = FN(smooth_binary)(t, s + 3), q = y * (1 - p) + (1 - y) * p;
+    const V y = FN(smooth_binary)(t, s + 3), q = FN(focal_share)(p, y);
     return FN(focal_balance)(y, s) * FN(focal_power)(q, s[2]) * FN(loss_binary_crossentropy_f)(p, t, s + 3);
 }
 FNN_INLINE V FN(loss_binary_focal_crossentropy_b)(V p, V t, const V *s)
 {
-    const V y = FN(smooth_binary)(t, s + 3), q = y * (1 - p) + (1 - y) * p;
+    const V y = FN(smooth_binary)(t, s + 3), q = FN(focal_share)(p, y);
     const V slope = s[2] * FN(focal_power)(q, s[2] - 1) * (1 - y - y) * FN(loss_binary_crossentropy_f)(p, t, s + 3);
-    return FN(focal_balance)(y, s) *
-           v_fma(FN(focal_power)(q, s[2]), FN(loss_binary_crossentropy_b)(p, t, s + 3), slope);
+    const V both = v_fma(FN(focal_power)(q, s[2]), FN(loss_binary_crossentropy_b)(p, t, s + 3), slope);
+    return v_sel(FN(clipped_share)(p), (V){0}, FN(focal_balance)(y, s) * both);
 }
 FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_f)(V x, V t, const V *s)
 {

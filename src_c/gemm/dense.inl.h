@@ -52,27 +52,39 @@ FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_pan
     }
 }
 
-/* dyt[sample][PW units] <- unit panel u of dy, samples [b0, b1) (b0 a multiple of PW) and on to a whole panel;
- * lanes past the last unit are zero, so the padding of the parameters never moves */
+/* dyt[sample][unit] <- src[unit][sample], PW samples of `units` units; lanes past the last unit are zero */
+FNN_INLINE void FN(transpose_panel)(T *dyt, const T *src, const ptrdiff_t units)
+{
+    for (ptrdiff_t o = 0; o < PW; o += VW)
+        for (ptrdiff_t l = 0; l < PW; l += VW) {
+            V r[VW];
+            for (int i = 0; i < VW; i++) r[i] = o + i < units ? v_load(src + (o + i) * PW + l) : (V){0};
+            if (o < units) FN(transpose)(r);
+            for (int i = 0; i < VW; i++) v_store(dyt + (l + i) * PW + o, r[i]);
+        }
+}
+
+/* The same of unit panel u of dy, samples [b0, b1) (b0 a multiple of PW) and on to a whole panel.  Lanes past the last
+ * unit: zero, so the padding of the parameters never moves. */
 static void FN(transpose_dy)(T *dyt, const T *dy, ptrdiff_t O, ptrdiff_t u, ptrdiff_t b0, ptrdiff_t b1)
 {
     const ptrdiff_t units = fnn_min(PW, O - u * PW);
     for (ptrdiff_t b = b0; b < b1; b += PW, dyt += PW * PW) {
         const T *src = dy + (b / PW * O + u * PW) * PW;
-        for (ptrdiff_t o = 0; o < PW; o += VW)
-            for (ptrdiff_t l = 0; l < PW; l += VW) {
-                V r[VW];
-                for (int i = 0; i < VW; i++) r[i] = o + i < units ? v_load(src + (o + i) * PW + l) : (V){0};
-                if (o < units) FN(transpose)(r);
-                for (int i = 0; i < VW; i++) v_store(dyt + (l + i) * PW + o, r[i]);
-            }
+        if (units == PW) FN(transpose_panel)(dyt, src, PW); /* without a question for every row */
+        else FN(transpose_panel)(dyt, src, units);
     }
 }
 
 /* s[0..1] += the sum over n samples of dyt */
 FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n)
 {
-    for (ptrdiff_t b = 0; b < n; b++) s[0] += v_load(dyt + b * PW), s[1] += v_load(dyt + b * PW + VW);
+    for (; n >= 4; n -= 4, dyt += 4 * PW) /* four at a time: one would wait for each addition */
+        for (int h = 0; h < 2; h++) {
+            const T *d = dyt + h * VW;
+            s[h] += (v_load(d) + v_load(d + PW)) + (v_load(d + 2 * PW) + v_load(d + 3 * PW));
+        }
+    for (; n > 0; n--, dyt += PW) s[0] += v_load(dyt), s[1] += v_load(dyt + VW);
 }
 
 /* g[i][PW] (+)= sum over samples of x[i] * dyt, for input rows [i0, i1); row I is the bias: x = 1 */
