@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 PLACES = {"waiting": 0, "training": 0, "done": 0, "stopped": 1, "diverged": 2, "error": 3}
-OURS = ("network", "seed", "status", "epochs", "seconds", "error")  # entries of a row that mean the same in all sweeps
+FIXED = ("network", "seed", "status", "epochs", "seconds", "error")  # entries of a row that mean the same in all sweeps
 
 
 def place(network, monitor, rising):
@@ -40,7 +40,7 @@ class SweepResult(Sequence):
         self.history = [n.history for n in networks]
         self.models = {n.index: n.model for n in networks if n.model is not None}
         metrics = dict.fromkeys(name for n in networks for name in n.history)
-        self._rows = [_row(n, {*OURS, *metrics, monitor}) for n in networks]
+        self._rows = [_row(n, {*FIXED, *metrics, monitor}) for n in networks]
 
     def __len__(self):
         return len(self._rows)
@@ -115,7 +115,7 @@ def _row(network, taken):
         if name not in ("seed", "epochs"):
             row[f"param_{name}" if name in taken else name] = value
     row |= {"seed": network.seed, "status": network.status, "epochs": network.done, "seconds": network.seconds}
-    row |= {name: values[-1] for name, values in network.history.items() if name not in OURS}
+    row |= {name: values[-1] for name, values in network.history.items() if name not in FIXED}
     if network.error is not None:
         row["error"] = network.error
     return row

@@ -220,7 +220,7 @@ def _shared(name, value):
 
 def _labels(array):
     """Whole numbers that may be classes, as a network with classes reads them; to others they are the same."""
-    if array.dtype.kind in "iu" and array.size and array.size == len(array):
+    if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
         limits = np.iinfo(np.int32)
         if limits.min <= array.min() and array.max() <= limits.max:
             return np.ascontiguousarray(array, np.int32)

@@ -271,7 +271,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if y is None:
             raise TypeError(f"{names[1]}: expected targets, got None")
         self.resolve_targets(y)
-        if hasattr(y, "__len__") and len(y) != n:
+        if hasattr(y, "__len__") and getattr(y, "ndim", 1) and len(y) != n:
             arrays.same_length(n, **{names[1]: y})
         if self._kind == "labels":
             ignored = getattr(self.loss, "ignore_class", None)

@@ -126,6 +126,7 @@ FIT = [  # arguments, exception, words of the message
     ((X.reshape(40, 3, 1), Y), ValueError, r"got \(40, 3, 1\).*Flatten or Reshape"),
     ((X, Y[:-1]), ValueError, "y: expected 40 rows, as many as x, got 39"),
     ((X, None), TypeError, "y: expected"),
+    ((X, np.array(3)), ValueError, r"y: expected class numbers of shape \(n,\), got shape \(\)"),
     ((X, at(Y, 7, 2)), ValueError, "y: expected classes 0 to 1.*2 outputs; got 2.0 in row 7"),
     ((X, Y - 1), ValueError, "y: expected classes 0 to 1.*got -1 in row"),
     ((X, at(Y, 3, 0.5)), ValueError, "whole class numbers; got 0.5 in row 3"),
