@@ -36,10 +36,10 @@ def own_keywords(function):
         init = cls.__dict__.get("__init__")
         if not hasattr(init, "__code__"):
             continue
-        names += [n for n in own_keywords(init) if n not in names]
+        names += [n for n in own_keywords(init)[1:] if n not in names]  # without self, whatever it is called
         if not init.__code__.co_flags & 0x08:  # no **kwargs: bases are called with fixed arguments
             break
-    return [n for n in names if n != "self"]
+    return names
 
 
 def takes(function, n):

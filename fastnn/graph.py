@@ -61,6 +61,8 @@ class Graph:
 
     def dense(self, x, kernel, bias=None, trainable=True):
         """``x @ kernel + bias`` over the last axis of a flat tensor."""
+        if kernel.shape[0] != x.size:
+            raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} numbers, got {x.size}")
         variables = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
         return self._add("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
 
@@ -78,6 +80,7 @@ class Graph:
         """Normalisation by the statistics of the batch while training; by the moving ones otherwise or if frozen."""
         variables = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
         variables = {role: v for role, v in variables.items() if v is not None}
+        _fit(variables, x.size)
         attrs = {"momentum": momentum, "epsilon": epsilon, "frozen": frozen}
         return self._add("batch_norm", [x], x.shape, attrs, variables, not frozen)
 
@@ -93,20 +96,25 @@ class Graph:
         return self._add("reshape", [x], shape)
 
     def add(self, a, b):
+        if a.shape != b.shape:
+            raise ValueError(f"expected two results of one shape to add, got {a.shape} and {b.shape}")
         return self._add("add", [a, b], a.shape)
 
     def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True):
         """Each run of `length` features of a sample normalised by its own mean and variance."""
         variables = {role: v for role, v in (("gamma", gamma), ("beta", beta)) if v is not None}
+        _fit(variables, length)
         return self._add("layer_norm", [x], x.shape, {"length": length, "epsilon": epsilon}, variables, trainable)
 
     def prelu(self, x, alpha, shape, trainable=True):
         """x above 0, else ``alpha * x``; `alpha`, seen as an array of `shape`, is broadcast to a sample."""
+        _fit({"alpha": alpha}, prod(shape), shape, x)
         return self._add("prelu", [x], x.shape, {"shape": tuple(shape)}, {"alpha": alpha}, trainable)
 
     def normalize(self, x, mean, variance, shape, invert=False):
         """``(x - mean) / sqrt(variance)``, or the inverse of that; broadcast as in `prelu`."""
         attrs = {"shape": tuple(shape), "invert": bool(invert)}
+        _fit({"mean": mean, "variance": variance}, prod(shape), shape, x)
         return self._add("normalize", [x], x.shape, attrs, {"mean": mean, "variance": variance}, False)
 
     def noise(self, x, row, params, seed_id):
@@ -134,6 +142,17 @@ class Graph:
 
     def trainable_variables(self):
         return list(dict.fromkeys(v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable))
+
+
+def _fit(variables, size, shape=None, x=None):
+    """ValueError unless each variable has `size` numbers, and an array of `shape` can be broadcast to a sample."""
+    for variable in variables.values():
+        if variable.size != size:
+            raise ValueError(f"{variable.name}: made for {variable.size} numbers, got an input of {size}")
+    if x is not None and (len(shape) > len(x.shape) or any(
+        a not in (1, b) for a, b in zip(shape[::-1], x.shape[::-1], strict=False)
+    )):  # fmt: skip
+        raise ValueError(f"{next(iter(variables.values())).name}: made for {shape}, got an input of shape {x.shape}")
 
 
 FUSES_ACTIVATION = ("dense", "batch_norm")

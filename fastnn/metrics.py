@@ -527,7 +527,7 @@ class PrecisionAtRecall(_AtThreshold):
     recall : float
         0 to 1.
     num_thresholds : int
-        At least 2, spaced evenly from 0 to 1.
+        At least 2, spaced evenly from 0 to 1; an output that equals a threshold counts as above it.
     name : str, optional
     """
 

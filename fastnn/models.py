@@ -5,6 +5,7 @@ from ._checks import module_attributes, refuse_keywords, shape_of, suggest
 from ._config import float_dtype, is_description
 from .layers.base import Layer
 from .layers.input import InputLayer
+from .layers.residual import Residual
 from .summary import table
 from .training import Model
 
@@ -19,7 +20,8 @@ class Sequential(Model):
     Parameters
     ----------
     layers : list of Layer, optional
-        Layers of another model are shared, weights and all: ``Sequential(other.layers[:-1])``.
+        Layers of another model are shared, weights and all: ``Sequential(other.layers[:-1])``. (While one of the
+        two trains, the other is not to be used in another thread: what was learned meanwhile could be lost.)
     trainable : bool
     name : str, optional
     dtype : {"float32", "float64"}, optional
@@ -184,7 +186,8 @@ class Sequential(Model):
             "layers": layers,
             "input_shape": self.in_shape,
             "dtype": self.dtype,
-            "weight_decay": self.weight_decay,
+            "weight_decay": self._own_weight_decay,
+            "trainable": self._trainable,
         }
 
     @classmethod
@@ -197,6 +200,7 @@ class Sequential(Model):
         model = cls(parts, name=config["name"], dtype=config["dtype"], weight_decay=decay)
         if config.get("input_shape") and not model.built:
             model.build(config["input_shape"])
+        model._trainable = config.get("trainable", True)  # its layers have their own
         return model
 
 
@@ -215,14 +219,18 @@ def clone_model(model):
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a model, got {model!r}")
-    parts = [
-        clone_model(layer)
-        if isinstance(layer, Model)
-        else type(layer).from_config(layer.get_config())
-        for layer in model._layers
-    ]
-    config = {**model.get_config(), "layers": parts}
-    return type(model).from_config(config)
+    return _clone(model)
+
+
+def _clone(layer):
+    """Layers within it are cloned as the objects they are: classes of one's own need no name then."""
+    config = layer.get_config()
+    if isinstance(layer, Model):
+        config["layers"] = [_clone(part) for part in layer._layers]
+    elif isinstance(layer, Residual):
+        config["layers"] = [_clone(part) for part in layer.layers]
+        config["shortcut"] = layer.shortcut and _clone(layer.shortcut)
+    return type(layer).from_config(config)
 
 
 def _find(name):

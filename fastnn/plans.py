@@ -34,7 +34,10 @@ def structure(trainer):
         for n in trainer.nodes
     )  # fmt: skip
     variables = tuple((v.shape, place.off, place.rows, place.role) for v, place in places.items())
-    trained = tuple((numbers[v], trainer.rule(v), _penalty(v), _constraint(v)) for v in trainer.trainable)
+    trained = tuple(
+        (numbers[v], trainer.rules[v], _penalty(trainer.regularizers[v]), _constraint(trainer.constraints[v], v))
+        for v in trainer.trainable
+    )
     around = tuple((name, value) for name, value in trainer.clips.items() if name != "decay_of")  # that is in the rules
     return (
         nodes, tensors[trainer.x], tensors[trainer.y], variables, trained, tuple(trainer.store.flat),
@@ -44,14 +47,12 @@ def structure(trainer):
     )  # fmt: skip
 
 
-def _penalty(variable):
-    """What of its regularizer is not in the numbers of its rule."""
-    rule = variable.regularizer
+def _penalty(rule):
+    """What of a regularizer is not in the numbers of `Trainer.rules`."""
     return (rule.mode, rule.factor) if isinstance(rule, OrthogonalRegularizer) else None
 
 
-def _constraint(variable):
-    rule = variable.constraint
+def _constraint(rule, variable):
     return rule and (rule.numbers, rule.numbers and rule.axes(len(variable.shape)))
 
 

@@ -25,6 +25,7 @@ from .store import aligned
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
 SLOTS = 8
 FEW = 4  # FNN_FEW
+AT_ONCE = ("kernel", "bias", "gamma", "beta")  # what one kernel updates together with another, of its node
 LIVE = ("x", "y", "weight", "out", "dy", "dx")
 
 
@@ -72,6 +73,9 @@ class Planner:
         by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
+        # the kernels that fuse update kernel and bias, gamma and beta together: none of them may be frozen alone
+        at_once = [n.variables[role] for n in trainer.nodes if n.trainable for role in AT_ONCE if role in n.variables]
+        self.fused &= all(variable.trainable for variable in at_once)
         self.ops, self.parts = [], []
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
         self.owners = {}  # id of an array that operations point into -> (offset in the kept block, array)

@@ -48,6 +48,9 @@ class RateFinding:
         self.need_compile("find_learning_rate")
         batch_size = integer("batch_size", batch_size, minimum=1)
         finder = LearningRateFinder(min_lr, max_lr, steps, **kwargs)
+        if not len(x):
+            raise ValueError("x: expected at least one row, got none")
+        finder.samples = batch_size, len(x)
         with self._lock:
             if not self.built:
                 self._samples("x", x)

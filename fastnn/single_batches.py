@@ -7,9 +7,10 @@ import numpy as np
 
 from . import arrays
 from ._config import float_dtype
+from .fitting import InterruptLater
 from .inference import result
-from .layers.weighted import _changes as layer_changes
 from .precision import get_float32_matmul_precision
+from .variables import _changes as layer_changes
 from .variables import assigned
 
 SMALL = 256  # rows of a batch that may go the short way
@@ -35,10 +36,11 @@ class SingleBatches:
         with self._lock:
             engine = self.engine()
             rates = self.optimizer.rates(engine.step, 1)
-            n, loss, found = engine.fit_block(
-                data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
-            )
-            self.optimizer.iterations = engine.step
+            with InterruptLater():
+                n, loss, found = engine.fit_block(
+                    data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
+                )
+                self.optimizer.iterations = engine.step
             if data.w is None:
                 self._note_call("train", data.x, data.y)
         return result(self.means(n, loss, *found), return_dict)
@@ -53,11 +55,9 @@ class SingleBatches:
         call, _ = entry
         with self._lock:
             engine = self._trainer
-            if not call.train(x, y, optimizer._rate, engine.step):
+            if not call.train(x, y, optimizer._rate, engine, optimizer):
                 return None
-            engine.step += 1
             engine.store.version += 1
-            optimizer.iterations = engine.step
             sums = call.core.totals[:, 0].tolist()
         return self.means(len(x), *sums)
 
@@ -75,7 +75,7 @@ class SingleBatches:
         """Next time such a batch goes the short way, if that is possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
             return  # `_train_at_once` would never ask for it
-        if len(x) <= SMALL and len(self.out_shape) == 1:
+        if len(x) <= SMALL and len(self.in_shape) == len(self.out_shape) == 1:
             counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
             entry = self._trainer.call(what, x, y, counters)
             if len(self._calls) >= 16:
@@ -176,5 +176,6 @@ class SingleBatches:
             engine = self.engine()
             if gradients is not None:
                 engine.set_gradients(gradients)
-            engine.apply_gradients(self.optimizer.rates(engine.step, 1))
-            self.optimizer.iterations = engine.step
+            with InterruptLater():
+                engine.apply_gradients(self.optimizer.rates(engine.step, 1))
+                self.optimizer.iterations = engine.step

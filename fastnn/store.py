@@ -6,6 +6,7 @@ else is a flat vector. All of it is padded with zeros to whole panels, and stays
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,14 +129,14 @@ class Store:
 
     def acquire(self):
         """Load every variable whose newest values are elsewhere."""
-        if self.assigned == assigned[0]:
-            return
         theta = self.flat["theta"]
-        for variable, place in self.places.items():
-            if not variable.is_in(theta):
-                self.put("theta", variable, variable.fetched())
-                variable.moved(theta, place)
-        self.assigned = assigned[0]
+        while self.assigned != assigned[0]:
+            seen = assigned[0]
+            for variable, place in self.places.items():
+                if not variable.is_in(theta):
+                    variable.move(theta, place, partial(self.put, "theta", variable))
+                    seen += 1
+            self.assigned = seen  # more by now, if another thread has assigned or moved some: once more
 
     def blocks(self, variables, numbers):
         """The runs of theta that hold `variables` (see fnn_block), each at most BLOCK_LEN long.

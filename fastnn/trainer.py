@@ -5,6 +5,7 @@ rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in
 """
 
 import time
+from copy import copy
 from itertools import accumulate
 
 import numpy as np
@@ -94,9 +95,15 @@ class Trainer:
             (place, (row, 0) if pairs == 1 else slice(row, row + pairs))
             for place, row, pairs in zip(places, starts, self.pairs, strict=False)
         ]
+        # What is planned is what was said here, whenever that comes to be planned: regularizers and constraints are
+        # objects that anybody may change, and a plan is kept for all models of a structure.
+        self.regularizers = {v: copy(v.regularizer) for v in self.trainable}
+        self.constraints = {v: copy(v.constraint) for v in self.trainable}
+        self.rules = {v: self._rule(v) for v in self.trainable}
         self.structure = plans.structure(self)
         self._programs = {}
         self._manual = None
+        self.has_gradients = False  # of the last `backward`, or given
 
     def _set_loss(self, loss):
         self.loss, self.loss_row, self.loss_reads_pre = loss, None, False
@@ -115,9 +122,9 @@ class Trainer:
         self.loss_row = ("loss:" + row, loss.params, loss.target)
 
     # -- penalties on weights ---------------------------------------------------------------------------------
-    def rule(self, variable):
+    def _rule(self, variable):
         """(l1, l2, decay): its gradient gets l1 sign(w) + l2 w, its value a decay before the step."""
-        penalty, decay_of = variable.regularizer, self.clips.get("decay_of")
+        penalty, decay_of = self.regularizers[variable], self.clips.get("decay_of")
         l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, 2 * penalty.l2)
         if self.weight_decay and (variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel"):
             l2 += self.weight_decay
@@ -127,8 +134,8 @@ class Trainer:
         """What the trained weights add to the loss of each sample, as they are now."""
         total = 0.0
         for variable in self.trainable:
-            l1, l2, _ = self.rule(variable)
-            rule, w = variable.regularizer, None
+            l1, l2, _ = self.rules[variable]
+            rule, w = self.regularizers[variable], None
             if rule is not None or l1 or l2:
                 w = self.store.get("theta", variable)
             if rule is not None:
@@ -188,6 +195,7 @@ class Trainer:
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
         the sums go on from those of an earlier block, `carry`, as if there had been one block."""
         self.store.acquire()
+        self.has_gradients = False
         self._start_averages()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
@@ -214,6 +222,7 @@ class Trainer:
     def room_for_epochs(self, x, y, w, batch_size, epochs):
         """The array for `fit_epochs`' sums of so many epochs; None if Python has a part in every step."""
         self.store.acquire()
+        self.has_gradients = False
         self._start_averages()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         return None if program.plan.separate else np.zeros((epochs * sum(self.pairs), 2))
@@ -363,7 +372,7 @@ class Trainer:
         n = len(x)
         out = np.empty((n, self.y.size), self.dtype)
         program = self.program("manual", n, _code(x), _code(out))
-        self._manual = (program, n, x)
+        self._manual, self.has_gradients = (program, n, x), False
         self._run_manual("forward", (_address(x), 0, 0, _address(out), 0, 0))
         return out.reshape(n, *self.y.shape)
 
@@ -376,10 +385,13 @@ class Trainer:
             raise ValueError(f"dy: expected {n} rows, as many as x of the last forward, got {len(dy)}")
         dx = np.empty((n, self.x.size), self.dtype)
         self._run_manual("backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
+        self.has_gradients = True
         return dx.reshape(n, *self.x.shape)
 
     def gradients(self):
         """Gradients of the trainable variables, row-major, in their order."""
+        if not self.has_gradients:
+            raise RuntimeError("gradients: there are none; call forward(x, training=True) and backward")
         return [self.store.get("grad", v) for v in self.trainable]
 
     def set_gradients(self, gradients):
@@ -391,10 +403,11 @@ class Trainer:
             )
         for variable, array in zip(own, arrays, strict=True):
             self.store.put("grad", variable, array)
+        self.has_gradients = True
 
     def apply_gradients(self, lr):
         """One optimizer step with the gradients at hand."""
-        if self._manual is None:
+        if self._manual is None or not self.has_gradients:
             raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
         self._run_manual("update", (0,) * 6, lr)
         self.step += 1

@@ -5,7 +5,7 @@ predict, `single_batches` what goes batch by batch.
     the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
     moves along, variable by variable.
 (b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
-    several threads.
+    several threads. Not so models that share layers, while one of them trains: their locks are two.
 """
 
 import threading
@@ -20,11 +20,11 @@ from ._random import check_seed, next_seed
 from .graph import Graph
 from .inference import Inference
 from .layers.base import Layer
-from .layers.weighted import changes, note_change
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .single_batches import SingleBatches
 from .trainer import Trainer
+from .variables import changes, note_change
 
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
 
@@ -37,7 +37,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
 
     def __init__(self, *, weight_decay=None, **kwargs):
         super().__init__(**kwargs)
-        self.weight_decay = _weight_decay(weight_decay)
+        self.weight_decay = self._own_weight_decay = _weight_decay(weight_decay)
         self.optimizer = self.loss = self.history = None
         self.stop_training, self.compiled = False, False
         self.seed, self.threads, self.epochs_done = 0, None, 0
@@ -144,23 +144,29 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         ------
         ValueError, TypeError
             For unknown names and arguments; the message suggests the nearest.
+
+        Notes
+        -----
+        As with Keras' compiled functions, what is changed afterwards in the attributes of the optimizer (but its
+        rate), of layers (but `trainable`), regularizers and constraints counts from the next `compile` on.
         """
         refuse_keywords(self.compile.__func__, kwargs)
         asked = metrics_list(metrics)
-        decay = self.weight_decay if weight_decay is None else _weight_decay(weight_decay)
+        decay = self._own_weight_decay if weight_decay is None else _weight_decay(weight_decay)
         loss, chosen = losses.get(loss), optimizers.get(optimizer)
         threads = None if threads is None else integer("threads", threads, minimum=1)
         seed = next_seed() if seed is None else check_seed("seed", seed)
         if matmul_precision is not None:
             matmul_precision = one_of("matmul_precision", matmul_precision, precision.MODES)
         self.matmul_precision = matmul_precision
-        if chosen is not self.optimizer:
-            self._trainer = None  # a new optimizer starts without state
-        self._calls = {}
-        self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
-        self._metrics = self._kind = self._planned = None
-        self.weight_decay = decay
-        self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
+        with self._lock:
+            if chosen is not self.optimizer:
+                self._trainer = None  # a new optimizer starts without state
+            self._calls = {}
+            self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
+            self._metrics = self._kind = self._planned = None
+            self.weight_decay = decay
+            self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
 
     @property
     def metrics(self):
@@ -170,7 +176,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     @property
     def metrics_names(self):
         """``["loss", ...]``: the order of what `evaluate` returns."""
-        return ["loss", *(getattr(m, "name", m) for m in self.metrics)]
+        return ["loss", *(getattr(m, "name", None) or getattr(m, "__name__", m) for m in self.metrics)]
 
     def need_compile(self, what):
         """ValueError if there is no optimizer yet."""
@@ -219,8 +225,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
 
     def engine(self):
         """The `Trainer` for the model as it is now."""
-        if self._planned is None or self._seen != changes():
-            self._seen = changes()
+        seen = changes()
+        if self._planned is None or self._seen != seen:
             layers = list(self.leaves())
             now = [
                 (layer, layer.trainable, tuple(v.trainable for v in layer.weights))
@@ -229,6 +235,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             if now != self._planned:
                 self._plan(layers)
                 self._planned = now
+            self._seen = seen  # only now: after an error on the way, the next call is to look again
         return self._trainer
 
     def _plan(self, layers):
@@ -237,6 +244,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             layer.position = position
         x = graph.input(self.in_shape)
         y = self.emit(graph, x)
+        if tuple(y.shape) != tuple(self.out_shape):  # a nested model may have got another layer since
+            raise ValueError(f"{self.name}: made for results of shape {self.out_shape}, its layers now give {y.shape}")
         what = {}
         if self.compiled:
             found = self._metrics or []

@@ -1,5 +1,6 @@
 """A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
 
+import threading
 from contextvars import ContextVar
 from math import prod
 
@@ -10,6 +11,18 @@ blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
 KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # of a copy, besides the values
 assigned = [0]  # goes up whenever the newest values of any variable move to another place
+_moving = threading.Lock()  # held while they do
+_changes = [0]
+
+
+def note_change():
+    """Something was frozen, added or removed: every model looks again before its next step."""
+    _changes[0] += 1
+
+
+def changes():
+    """How often `note_change` was called in this process."""
+    return _changes[0]
 
 
 class Variable:
@@ -33,14 +46,14 @@ class Variable:
         Applied after each step.
     """
 
-    __slots__ = ("_held", "shape", "dtype", *KEPT, "__weakref__")
+    __slots__ = ("_held", "_trainable", "shape", "dtype", *(n for n in KEPT if n != "trainable"), "__weakref__")
 
     def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
         if layout not in LAYOUTS:
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
         self._hold(np.array(value, order="C"))
         self.name = name
-        self.trainable = trainable
+        self._trainable = bool(trainable)
         self.layout = layout
         self.regularizer, self.constraint = regularizer, constraint
 
@@ -51,6 +64,15 @@ class Variable:
         self.shape, self.dtype = value.shape, value.dtype
 
     @property
+    def trainable(self):
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+        note_change()
+
+    @property
     def size(self):
         return prod(self.shape)
 
@@ -59,19 +81,20 @@ class Variable:
         held = self._held
         return held.copy() if isinstance(held, np.ndarray) else self._fetched(held)
 
-    def fetched(self):
-        """The current values, not to be changed."""
-        held = self._held
-        return held if isinstance(held, np.ndarray) else self._fetched(held)
+    def move(self, theta, place, put):
+        """Let the newest values be at `place` of a store's `theta`, into which `put` writes them."""
+        while True:
+            held = self._held
+            put(held if isinstance(held, np.ndarray) else self._fetched(held))
+            with _moving:
+                if self._held is held:  # else another thread has assigned others meanwhile
+                    self._held = theta, place  # not the store, which refers to the variable: that would be a cycle
+                    assigned[0] += 1  # another store may have had them
+                    return
 
     def _fetched(self, held):
         theta, place = held
         return place.get(theta, self.shape).astype(self.dtype, copy=False)
-
-    def moved(self, theta, place):
-        """The newest values are at `place` of a store's `theta` from now on."""
-        self._held = theta, place  # not the store, which refers to the variable: that would be a cycle
-        assigned[0] += 1  # another store may have had them
 
     def is_in(self, theta):
         """Whether the newest values are there."""
@@ -83,13 +106,16 @@ class Variable:
         value = np.asarray(value)
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
-        self._hold(np.array(value, self.dtype, order="C"))
-        assigned[0] += 1
+        value = np.array(value, self.dtype, order="C")
+        with _moving:
+            self._hold(value)
+            assigned[0] += 1
 
     def cast(self, dtype):
         """Keep the values in another dtype from now on."""
-        self._hold(self.numpy().astype(dtype))
-        assigned[0] += 1
+        with _moving:
+            self._hold(self.numpy().astype(dtype))
+            assigned[0] += 1
 
     def __getstate__(self):
         return self.numpy(), {n: getattr(self, n) for n in KEPT}

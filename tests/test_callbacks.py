@@ -349,3 +349,32 @@ def test_live_line(monkeypatch):
     progress.finish({"stopped": 4})
     assert " - stopped: 4 - " in progress.out.getvalue()
     assert max(map(len, screen)) < 200 and "\x1b" not in progress.out.getvalue()
+
+
+def test_a_log_that_ends_in_the_middle_of_a_line_is_gone_on_with_on_the_next(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"epoch,loss\r\n0,1.0")
+    model().fit(X, Y, callbacks=[cb.CSVLogger(path, append=True)], verbose=0)
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ["epoch,loss", "0,1.0"] and len(lines) == 3
+
+
+@pytest.mark.parametrize("made, words", [
+    (lambda: cb.LearningRateScheduler(3), "schedule: expected a function of the epoch, got 3"),
+    (lambda: cb.LambdaCallback(on_epoch_end=3), "on_epoch_end: expected a function, got 3"),
+])  # fmt: skip
+def test_functions_are_asked_for(made, words):
+    with pytest.raises(TypeError, match=words):
+        made()
+
+
+def test_the_rate_finder_weighs_a_short_last_batch_as_what_it_is():
+    m = fastnn.Sequential([fastnn.layers.Dense(1, kernel_initializer="zeros", use_bias=False, input_shape=(1,))])
+    m.compile("sgd", "mse", seed=0)
+    x, y = np.zeros((3, 1)), np.array([[1.0], [1.0], [10.0]])
+    found = m.find_learning_rate(x, y, batch_size=2, steps=4, min_lr=1e-12, max_lr=1e-11, smoothing=0.0,
+                                 divergence=1e9)  # fmt: skip
+    for pair in (found.losses[:2], found.losses[2:]):  # the last sample is one of two, or alone
+        assert sorted(pair) == pytest.approx([1, 50.5]) or sorted(pair) == pytest.approx([1, 100])
+    with pytest.raises(ValueError, match="x: expected at least one row"):
+        m.find_learning_rate(x[:0], y[:0])

@@ -210,6 +210,12 @@ def test_checkpoint_threshold_and_batches(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b2-1", "b3-2"]  # batches 4 and 8 of 3 an epoch
 
 
+def test_checkpoints_make_their_folder(tmp_path):
+    best = cb.ModelCheckpoint(tmp_path / "new" / "{epoch}" / "w", "loss", save_best_only=True, save_freq=2)
+    model().fit(X, Y, batch_size=4, epochs=2, verbose=0, callbacks=[best])
+    assert (tmp_path / "new" / "1" / "w").exists()
+
+
 def test_checkpoint_errors(tmp_path):
     with pytest.raises(ValueError, match="save_freq.*'epoch'.*got 0"):
         cb.ModelCheckpoint("x", save_freq=0)
@@ -217,6 +223,13 @@ def test_checkpoint_errors(tmp_path):
         model().fit(X, Y, verbose=0, callbacks=[cb.ModelCheckpoint(tmp_path / "{acc}")])
     with pytest.raises(ValueError, match="nothing called 'val_loss'.*validation_data"):
         model().fit(X, Y, verbose=0, callbacks=[cb.ModelCheckpoint(tmp_path / "x", save_best_only=True)])
+    with pytest.raises(ValueError, match="monitor: nothing called 'val_loss' in the logs of a batch.* There are: loss"):
+        asking = cb.ModelCheckpoint(tmp_path / "x", save_best_only=True, save_freq=2)
+        model().fit(X, Y, batch_size=4, verbose=0, callbacks=[asking], validation_data=(X, Y))
+    with pytest.raises(ValueError, match="filepath: .* is no format of names of the logs"):
+        model().fit(X, Y, verbose=0, callbacks=[cb.ModelCheckpoint(tmp_path / "{}")])
+    with pytest.raises(TypeError, match="initial_value_threshold: expected a number, got 'a'"):
+        cb.ModelCheckpoint("x", initial_value_threshold="a")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,9 @@
 """The short way of small batches: the bits of the long way, and the long way wherever anything is unusual."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -182,3 +186,31 @@ def test_penalties_accumulation_and_constraints():
     for _ in range(7):
         assert pair[0].train_on_batch(X, Y) == pair[1].train_on_batch(X, Y)
     assert_same(*pair)
+
+
+def test_shapes_that_the_long_way_refuses_stay_refused():
+    made = fastnn.Sequential([layers.Flatten(input_shape=(2, 3)), layers.Dense(3)])
+    made.compile("sgd", "mse")
+    for _ in range(3):
+        made.predict_on_batch(X.reshape(8, 2, 3))
+        made.train_on_batch(X.reshape(8, 2, 3), Y)
+    for call in (lambda: made.predict_on_batch(X), lambda: made.train_on_batch(X, Y)):
+        with pytest.raises(ValueError, match=r"x: expected shape \(n, 2, 3\)"):
+            call()
+
+
+def test_ctrl_c_comes_before_a_step_or_after_its_count():
+    """The mean absolute error far from its target moves the bias by the rate: so it counts the steps."""
+    made = fastnn.Sequential([layers.Dense(1, kernel_initializer="zeros", input_shape=(6,))])
+    made.compile(fastnn.SGD(2.0**-10), "mae")
+    x, y = np.zeros((8, 6), np.float32), np.full((8, 1), 1e4, np.float32)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for i in range(20):
+            threading.Timer(0.005 + 0.0007 * i, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            with pytest.raises(KeyboardInterrupt):
+                while True:
+                    made.train_on_batch(x, y)
+            assert made.layers[0].bias.numpy()[0] * 2**10 == made._trainer.step
+    finally:
+        signal.signal(signal.SIGINT, previous)

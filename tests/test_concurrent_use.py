@@ -8,7 +8,7 @@ from races import together
 
 import fastnn
 from fastnn import layers
-from fastnn.store import Place
+from fastnn.store import Place, Store
 
 
 def test_weights_read_while_another_thread_trains_are_those_of_one_step():
@@ -69,3 +69,35 @@ def test_a_model_is_built_once():
     model = fastnn.Sequential([Slow(), layers.Dense(2)])
     together([lambda: model.predict(x, verbose=0)] * 3)
     assert [w.shape for w in model.get_weights()] == [(3,), (3, 2), (2,)]
+
+
+def test_taking_weights_does_not_undo_what_another_thread_assigns_meanwhile(monkeypatch):
+    model = fastnn.Sequential([layers.Dense(3, input_shape=(2,))])
+    kernel, put = model.weights[0] if model.built else None, Store.put
+
+    def put_and_assign(store, flat, variable, value):
+        put(store, flat, variable, value)
+        if variable is kernel and not (kernel.numpy() == 7).all():
+            kernel.assign(np.full(kernel.shape, 7.0))
+
+    monkeypatch.setattr(Store, "put", put_and_assign)
+    assert (model.predict(np.ones((1, 2)), verbose=0) == 14).all()
+    monkeypatch.undo()
+    assert (kernel.numpy() == 7).all()
+    assert (model.predict(np.ones((1, 2)), verbose=0) == 14).all()
+
+
+def test_a_variable_assigned_behind_the_back_of_the_loop_is_taken_by_the_next_call(monkeypatch):
+    """That of the first layer, while the last one's is loaded."""
+    model = fastnn.Sequential([layers.Dense(3, input_shape=(2,)), layers.Dense(1, kernel_initializer="ones")])
+    first, last, put = model.layers[0].kernel, model.layers[1].kernel, Store.put
+
+    def put_and_assign(store, flat, variable, value):
+        put(store, flat, variable, value)
+        if variable is last and not (first.numpy() == 7).all():
+            first.assign(np.full(first.shape, 7.0))
+
+    monkeypatch.setattr(Store, "put", put_and_assign)
+    model.predict(np.ones((1, 2)), verbose=0)
+    monkeypatch.undo()
+    assert (model.predict(np.ones((1, 2)), verbose=0) == 42).all()

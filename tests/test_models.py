@@ -286,3 +286,89 @@ def test_the_first_layer_that_says_so_decides_the_dtype(stack, dtype):
 def test_two_dtypes_are_refused(stack):
     with pytest.raises(ValueError, match="dense.*: expected float32 like the model, got float64"):
         Sequential(stack())
+
+
+class Wide(fastnn.layers.Layer):
+    """Says by `emit` alone what it does: 300 units, of which `compute_output_shape` knows nothing."""
+
+    rows = 0
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[0] + self.rows, 300), name="kernel", layout="kernel")
+
+    def emit(self, graph, x):
+        return graph.dense(x, self.kernel)
+
+
+class TooTall(Wide):
+    rows = 1
+
+    def compute_output_shape(self, input_shape):
+        return (300,)
+
+
+def changed(change, *more):
+    inner = fastnn.Sequential([fastnn.layers.Dense(6, input_shape=(3,)), fastnn.layers.Dense(5)])
+    outer = fastnn.Sequential([inner, *more])
+    change(inner)
+    return outer
+
+
+@pytest.mark.parametrize("made", [
+    lambda: changed(lambda inner: inner.add(fastnn.layers.Dense(200))),
+    lambda: changed(lambda inner: inner.pop(), fastnn.layers.Dense(2)),
+    lambda: changed(lambda inner: inner.pop(), fastnn.layers.BatchNormalization()),
+    lambda: changed(lambda inner: inner.pop(), fastnn.layers.LayerNormalization()),
+    lambda: changed(lambda inner: inner.pop(), fastnn.layers.PReLU()),
+    lambda: changed(lambda inner: inner.pop(), fastnn.layers.Residual([fastnn.layers.Activation("relu")],
+                                                                     fastnn.layers.Dense(5))),
+    lambda: fastnn.Sequential([Wide(input_shape=(3,))]),
+    lambda: fastnn.Sequential([TooTall(input_shape=(3,))]),
+])  # fmt: skip
+def test_layers_that_no_longer_fit_are_refused(made):
+    """Before any kernel reads past the end of a weight."""
+    model = made()
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3))
+    for call in (lambda: model.predict(x, verbose=0), lambda: model.fit(x, np.ones((4, 5)), verbose=0)):
+        with pytest.raises(ValueError, match="expected|made for"):
+            call()
+
+
+def test_weight_decay_of_one_compile_is_not_that_of_the_next():
+    for own in (None, 0.1):
+        model = fastnn.Sequential([fastnn.layers.Dense(2, input_shape=(3,))], weight_decay=own)
+        model.compile("sgd", "mse", weight_decay=0.5)
+        assert model.weight_decay == 0.5
+        assert fastnn.models.clone_model(model).weight_decay == (own or 0)
+        model.compile("sgd", "mse")
+        assert model.weight_decay == (own or 0)
+
+
+class Half(fastnn.layers.Layer):
+    def call(self, x, training):
+        return x * 0.5
+
+    def backward(self, dy):
+        return dy * 0.5
+
+
+def test_clones_of_layers_of_ones_own_wherever_they_are():
+    inner = fastnn.Sequential([fastnn.layers.Residual([Half()], Half())])
+    inner.trainable = False
+    model = fastnn.Sequential([inner, fastnn.layers.Dense(1)])
+    model.build((3,))
+    clone = fastnn.models.clone_model(model)
+    assert isinstance(clone.layers[0].layers[0].layers[0], Half)
+    assert clone.layers[0].layers[0].shortcut is not model.layers[0].layers[0].shortcut
+    assert not clone.layers[0].trainable and clone.trainable
+
+
+def test_names_of_metrics_before_the_first_data():
+    model = fastnn.Sequential([fastnn.layers.Dense(2, input_shape=(3,))])
+
+    def far(t, p):
+        return abs(t - p).max(axis=1)
+
+    model.compile("sgd", "mse", metrics=["mae", far])
+    assert model.metrics_names[2] == "far"

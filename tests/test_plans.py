@@ -227,3 +227,63 @@ def test_a_copy_has_a_history_of_its_own():
     twin = copy.deepcopy(model)
     assert twin.history.model is twin and model.history.model is model
     assert twin.history.history == model.history.history
+
+
+SHARED = regularizers.L2(0.01)
+
+
+def change_regularizer(model):
+    model.layers[0].kernel_regularizer.l2 = 5.0
+
+
+def change_factor(model):
+    model.layers[0].kernel_regularizer.factor = 5.0
+
+
+def change_constraint(model):
+    model.layers[0].kernel_constraint.numbers = (0.0, 0.01, 1.0)
+
+
+def change_decay(model):
+    model.optimizer.weight_decay = 3.0
+
+
+def put_another(model):
+    model.layers[0].kernel.regularizer = regularizers.L2(5.0)
+
+
+@pytest.mark.parametrize("dense, optimizer, change", [
+    ({"kernel_regularizer": lambda: regularizers.L2(0.01)}, lambda: "sgd", change_regularizer),
+    ({"kernel_regularizer": lambda: SHARED}, lambda: "sgd", change_regularizer),
+    ({"kernel_regularizer": lambda: regularizers.L2(0.01)}, lambda: "sgd", put_another),
+    ({"kernel_regularizer": lambda: regularizers.OrthogonalRegularizer(0.01)}, lambda: "sgd", change_factor),
+    ({"kernel_constraint": lambda: constraints.MaxNorm(0.5)}, lambda: "sgd", change_constraint),
+    ({}, lambda: optimizers.AdamW(0.01, weight_decay=0.01), change_decay),
+])  # fmt: skip
+def test_numbers_that_are_changed_later_reach_no_plan_of_others(dense, optimizer, change):
+    """Nor one of the model itself, before the next compile: not even for a size of batches that is new to it."""
+    made = []
+
+    def trained(batch, model=None):
+        if model is None:
+            fastnn.set_random_seed(1)
+            model = network(dense={n: make() for n, make in dense.items()}, optimizer=optimizer(), seed=3)
+        made.append(model)
+        model.fit(X, Y, batch_size=batch, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    l2 = SHARED.l2
+    try:
+        both = trained(32), trained(70, made[0])
+        alone = trained(70)
+        plans._kept.clear()
+        first = trained(32)
+        change(made[-1])
+        second = trained(70, made[-1])
+        SHARED.l2 = l2
+        new = trained(70)
+    finally:
+        SHARED.l2 = l2
+    for found, expected in ((first, both[0]), (second, both[1]), (new, alone)):
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -624,3 +624,83 @@ def test_clone_has_the_structure_and_not_the_weights():
     assert again.get_config()["layers"] == model.get_config()["layers"] and not same(model, again)
     again.set_weights(model.get_weights())
     np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_metrics_that_are_functions(tmp_path):
+    def far(t, p):
+        return abs(t - p).max(axis=1)
+
+    ours = [fastnn.metrics.mean_absolute_error, fastnn.losses.huber, fastnn.metrics.RootMeanSquaredError]
+    own = [fastnn.metrics.PythonMetric(far, name="foo"), fastnn.metrics.PythonMetric(far, name="bar"), far]
+    model = Sequential([Dense(2, input_shape=(7,))])
+    model.compile("sgd", "mse", metrics=[*ours, *own], weight_decay=0.25)
+    model.fit(X, X[:, :2], verbose=0)
+    model.save(tmp_path / "m")
+    loaded = load_model(tmp_path / "m", custom_objects={"far": far})
+    assert loaded.weight_decay == 0.25
+    assert loaded.evaluate(X, X[:, :2], verbose=0, return_dict=True) == model.evaluate(
+        X, X[:, :2], verbose=0, return_dict=True
+    )
+    assert list(loaded.metrics_names) == list(model.metrics_names)
+
+
+def test_a_frozen_variable_resumes_with_its_state(tmp_path):
+    model = classifier()
+    model.fit(X, LABELS, verbose=0)
+    model.layers[0].kernel.trainable = model.layers[1].gamma.trainable = False
+    model.fit(X, LABELS, verbose=0)
+    model.save(tmp_path / "m")
+    loaded = load_model(tmp_path / "m")
+    for each in (model, loaded):
+        assert not each.layers[0].kernel.trainable
+        each.layers[0].kernel.trainable = each.layers[1].gamma.trainable = True
+        each.fit(X, LABELS, verbose=0)
+    assert same(model, loaded)
+
+
+def test_weights_in_another_order_are_not_swapped(tmp_path):
+    first, second = (Sequential([BatchNormalization(input_shape=(2,))]) for _ in range(2))
+    first.layers[0].gamma.trainable = False
+    first.layers[0].gamma.assign([5, 6])
+    first.save_weights(tmp_path / "w")
+    with pytest.raises(ValueError, match="what is trained comes first in each layer"):
+        second.load_weights(tmp_path / "w")
+    second.layers[0].gamma.trainable = False
+    second.load_weights(tmp_path / "w")
+    np.testing.assert_array_equal(second.layers[0].gamma.numpy(), [5, 6])
+
+
+def test_a_nested_model_keeps_its_flag(tmp_path):
+    inner = Sequential([Dense(3, input_shape=(7,))])
+    inner.trainable = False
+    model = Sequential([inner, Dense(3)])
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m")
+    loaded = load_model(tmp_path / "m")
+    assert not loaded.layers[0].trainable and loaded.layers[1].trainable and loaded.trainable
+
+
+def test_names_of_files(tmp_path):
+    model = classifier()
+    for name in (tmp_path / ("漢" * 80), os.fsencode(tmp_path / "as bytes")):
+        model.save(name)
+        assert same(load_model(name), model)
+    missing = tmp_path / "no" / "such" / "file"
+    with pytest.raises(FileNotFoundError) as error:
+        model.save(missing)
+    assert error.value.filename == os.path.realpath(missing.parent)
+
+
+def test_a_class_may_call_itself_as_it_likes(tmp_path):
+    class By(layers.Layer):
+        def __init__(this, by=2.0, **kwargs):  # noqa: N805
+            super().__init__(**kwargs)
+            this.by = by
+
+        def call(self, x, training):
+            return x * self.by
+
+    model = Sequential([By(3.0, input_shape=(7,))])
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m")
+    assert load_model(tmp_path / "m", custom_objects={"By": By}).layers[0].by == 3.0

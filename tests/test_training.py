@@ -284,3 +284,78 @@ def test_a_frozen_prefix_costs_no_backward_pass():
     assert names.count("dense_fwd") == 3
     assert names.count("dense_dw") == 1
     assert names.count("dense_dx") == 0
+
+
+def frozen_alone(optimizer, role, batch, when):
+    """A network of which one variable is frozen; its weights after two epochs, and whether that one stayed."""
+    fastnn.set_random_seed(3)
+    stack = [layers.Dense(20, "tanh", input_shape=(INPUTS,)), layers.BatchNormalization(), layers.Dense(CLASSES)]
+    model = fastnn.Sequential(stack, dtype="float64")
+    at, name = role
+    variable = getattr(model.layers[at], name)
+    x, y = np.random.default_rng(0).normal(size=(600, INPUTS)), np.random.default_rng(1).normal(size=(600, CLASSES))
+    if when == "before compile":
+        variable.trainable = False
+    model.compile(optimizer(), "mse", seed=1)
+    if when == "after a step":
+        model.train_on_batch(x[:5], y[:5])
+        variable.trainable = False
+    before = variable.numpy()
+    model.fit(x, y, batch_size=batch, epochs=2, verbose=0)
+    model.train_on_batch(x[:5], y[:5])
+    return model.get_weights(), np.array_equal(before, variable.numpy())
+
+
+@pytest.mark.parametrize("when", ["before compile", "after a step"])
+@pytest.mark.parametrize("batch", [32, 600])
+@pytest.mark.parametrize("role", [(0, "kernel"), (0, "bias"), (1, "gamma"), (1, "beta"), (2, "kernel"), (2, "bias")])
+def test_a_variable_that_is_frozen_alone_stays_as_it_is(role, batch, when):
+    """As with an optimizer that clips norms, too far away to matter: nothing is fused there."""
+    found, stayed = frozen_alone(lambda: fastnn.Adam(0.01), role, batch, when)
+    expected, _ = frozen_alone(lambda: fastnn.Adam(0.01, clipnorm=1e9), role, batch, when)
+    assert stayed
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_are_those_of_the_last_backward_or_none():
+    model, x, weights, _ = by_hand()
+    new = fastnn.Sequential([layers.Dense(2, input_shape=(5,))])
+    new.compile("sgd", "mse")
+    for call in (new.gradients, new.apply_gradients):
+        with pytest.raises(RuntimeError, match=f"{call.__name__}: "):
+            call()
+    model.compile("sgd", "mse")
+    model.forward(x, training=True)
+    model.backward(np.ones((8, 3)))
+    assert len(model.gradients()) == len(weights)
+    for _ in range(3):  # the long way, then the short one
+        model.train_on_batch(x, np.ones((8, 3)))
+        for call in (model.gradients, model.apply_gradients):
+            with pytest.raises(RuntimeError, match=f"{call.__name__}: "):
+                call()
+        model.forward(x, training=True)
+        with pytest.raises(RuntimeError, match="gradients: "):
+            model.gradients()
+        model.backward(np.ones((8, 3)))
+
+
+def test_an_error_while_planning_is_no_plan(monkeypatch):
+    """The next call looks again: what was frozen stays frozen."""
+    model = fastnn.Sequential([layers.Dense(4, "tanh", input_shape=(5,)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 5)), np.ones((8, 3))
+    model.fit(x, y, verbose=0)
+    model.layers[0].trainable = False
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr("fastnn.training.Trainer", fail)
+    with pytest.raises(MemoryError):
+        model.fit(x, y, verbose=0)
+    monkeypatch.undo()
+    before = model.layers[0].get_weights()
+    model.fit(x, y, verbose=0)
+    for a, b in zip(model.layers[0].get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)

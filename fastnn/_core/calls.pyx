@@ -70,14 +70,19 @@ cdef class Call:
                 return False
         return True
 
-    cdef void run(self, void **live, double rate, uint64_t step) except *:
+    cdef void run(self, void **live, double rate, engine, optimizer) except *:
         cdef int threads = 1
         cdef double begun = 0
+        cdef uint64_t step = 0 if engine is None else engine.step
         if self.team is not None:
             threads = self.team.next()[0]
             begun = fnn_now()
         with nogil:
             self.core.once(live, self.n, rate, step, self.seed, threads)
+        if engine is not None:  # here, and not in Python, where Ctrl-C could come between a step and its count
+            engine.step = step + 1
+            engine.has_gradients = False
+            optimizer._iterations = step + 1
         if self.team is not None:
             self.team.report(threads, fnn_now() - begun, 1)
 
@@ -116,11 +121,13 @@ cdef class Call:
         out = PyArray_EMPTY(2, shape, self.out_type, 0)
         live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[3] = PyArray_DATA(<ndarray>out)
-        self.run(live, 0.0, 0)
+        self.run(live, 0.0, None, None)
         return out
 
-    def train(self, x, y, double rate, uint64_t step):
-        """A step; whether this is the kind of call it was made for. `core.totals` has the sums."""
+    def train(self, x, y, double rate, engine, optimizer):
+        """A step, which `engine` and `optimizer` count; whether this is the kind of call it was made for.
+
+        `core.totals` has the sums."""
         cdef void *live[8]
         if not self.fits(x, self.x_type, self.inputs):
             return False
@@ -130,5 +137,5 @@ cdef class Call:
             return False
         live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)
-        self.run(live, rate, step)
+        self.run(live, rate, engine, optimizer)
         return True

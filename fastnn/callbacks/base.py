@@ -277,6 +277,8 @@ class LambdaCallback(Callback):
         refuse_keywords(type(self), [n for n in kwargs if n not in hooks], also=hooks)
         for name, function in {**given, **kwargs}.items():
             if function is not None:
+                if not callable(function):
+                    raise TypeError(f"{name}: expected a function, got {function!r}")
                 setattr(self, name, function)
 
 

@@ -3,7 +3,7 @@
 import csv
 import os
 
-from .._checks import integer, one_of
+from .._checks import integer, number, one_of
 from .base import Callback, improves, monitored, rises
 
 
@@ -60,6 +60,8 @@ class ModelCheckpoint(Callback):
         if save_freq != "epoch":
             self.save_freq = integer("save_freq ('epoch', or a number of batches)", save_freq, minimum=1)
             self.on_train_batch_end = self._on_batch  # else batches would be entered for nothing
+        if initial_value_threshold is not None:
+            initial_value_threshold = number("initial_value_threshold", initial_value_threshold)
         self.initial_value_threshold = self.best = initial_value_threshold
         self._batches = 0
 
@@ -74,22 +76,25 @@ class ModelCheckpoint(Callback):
     def _on_batch(self, batch, logs=None):
         self._batches += 1
         if self._batches % self.save_freq == 0:
-            self._save({**(logs or {}), "batch": batch + 1}, wait=True)
+            self._save({**(logs or {}), "batch": batch + 1})
 
     def on_epoch_end(self, epoch, logs=None):
         if self.save_freq == "epoch":
             self._save(logs or {})
 
-    def _save(self, logs, wait=False):
-        """`wait`: a number of the validation may come later in the epoch."""
+    def _save(self, logs):
         if self.save_best_only:
-            if wait and self.monitor not in logs:
-                return
+            if self.save_freq != "epoch" and self.monitor not in logs:
+                raise ValueError(
+                    f"monitor: nothing called {self.monitor!r} in the logs of a batch, which save_freq={self.save_freq}"
+                    f" looks at. There are: {', '.join(logs)}"
+                )
             value = monitored(self.monitor, logs, self.params)
             if value is None or not improves(value, self.best, 0, self.rising):
                 return
             self.best = value
         path = self._path(logs)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
@@ -104,6 +109,8 @@ class ModelCheckpoint(Callback):
             raise ValueError(
                 f"filepath: nothing called {error} in the logs. There are: epoch, {', '.join(logs)}"
             ) from None
+        except (IndexError, ValueError) as error:
+            raise ValueError(f"filepath: {self.filepath!r} is no format of names of the logs: {error}") from None
 
 
 class CSVLogger(Callback):
@@ -145,6 +152,8 @@ class CSVLogger(Callback):
         if self._file is not None:  # of a training that ended with an error
             self._file.close()
         self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - over many hooks
+        if has_head and not _ends_a_line(self.filename):  # of a process that was killed in the middle of one
+            self._file.write("\r\n")
         self._headed = has_head
 
     def on_epoch_end(self, epoch, logs=None):
@@ -164,3 +173,9 @@ class CSVLogger(Callback):
     def on_train_end(self, logs=None):
         self._file.close()
         self._file = None
+
+
+def _ends_a_line(filename):
+    with open(filename, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

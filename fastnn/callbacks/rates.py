@@ -1,5 +1,7 @@
 """Callbacks that change the learning rate."""
 
+from math import inf
+
 import numpy as np
 
 from .._checks import integer, number, one_of, takes
@@ -30,6 +32,8 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule, verbose=0):
         super().__init__()
+        if not callable(schedule):
+            raise TypeError(f"schedule: expected a function of the epoch, got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -168,6 +172,7 @@ class LearningRateFinder(Callback):
         self.divergence = number("divergence", divergence, 1, open_low=True)
         self.learning_rates, self.losses, self.suggestion = [], [], None
         self._before = None
+        self.samples = None  # (of a batch, of an epoch), if known: the last batch of an epoch may be shorter
 
     def on_train_begin(self, logs=None):
         need_a_number(self.model.optimizer, "LearningRateFinder")
@@ -200,9 +205,11 @@ class LearningRateFinder(Callback):
         self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):
-        # the logs have the mean over the epoch so far: this batch's is what it adds (the last may be shorter)
-        total = logs["loss"] * (batch + 1)
-        loss, self._sum = total - self._sum, total
+        # the logs have the mean over the epoch so far: this batch's is what it adds.  The last one may be shorter.
+        size, n = self.samples or (1, inf)
+        done = min((batch + 1) * size, n)
+        total = logs["loss"] * done
+        loss, self._sum = (total - self._sum) / (done - batch * size), total
         i = len(self.losses) + 1
         self._mean = self.smoothing * self._mean + (1 - self.smoothing) * loss
         smooth = self._mean / (1 - self.smoothing**i)

@@ -3,18 +3,7 @@
 import numpy as np
 
 from .._config import Configurable
-
-_changes = [0]
-
-
-def note_change():
-    """Something was frozen, added or removed: every model looks again before its next step."""
-    _changes[0] += 1
-
-
-def changes():
-    """How often `note_change` was called in this process."""
-    return _changes[0]
+from ..variables import note_change
 
 
 class Weighted(Configurable):

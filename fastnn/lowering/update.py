@@ -26,8 +26,8 @@ class Update:
         self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
         self.pl, self.trainer = lowerer.pl, lowerer.trainer
         self.variables = self.trainer.trainable
-        self.rules = {v: self.trainer.rule(v) for v in self.variables} if self.pl.training else {}
-        self.orthogonal = [v for v in self.rules if isinstance(v.regularizer, OrthogonalRegularizer)]
+        self.rules = self.trainer.rules if self.pl.training else {}
+        self.orthogonal = [v for v in self.rules if isinstance(self.trainer.regularizers[v], OrthogonalRegularizer)]
 
     def fuses(self, node):
         """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`."""
@@ -86,8 +86,8 @@ class Update:
                     split="flat", items=items, reduces=True,
                     access=[("average", "w", True), *self.weights("w")])  # fmt: skip
         for variable in self.variables:
-            if variable.constraint is not None:
-                self.constrain(variable, variable.constraint)
+            if trainer.constraints[variable] is not None:
+                self.constrain(variable, trainer.constraints[variable])
 
     def reduce_slots(self, variables):
         pl = self.pl
@@ -139,7 +139,7 @@ class Update:
 
     def penalise_angles(self, variable):
         """The orthogonal penalty: its rows or columns side by side in memory of their own, then each with each."""
-        pl, rule, place = self.pl, variable.regularizer, self.pl.store.places[variable]
+        pl, rule, place = self.pl, self.trainer.regularizers[variable], self.pl.store.places[variable]
         by_column = rule.mode == "columns"
         length, count = variable.shape if by_column else variable.shape[::-1]
         stride = -(-length // pl.panel) * pl.panel

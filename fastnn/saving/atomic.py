@@ -29,7 +29,7 @@ def replace(path, chunks):
     OSError
         As the system says; the old file, if any, is untouched then.
     """
-    path = os.path.realpath(os.fspath(path))
+    path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)
     mode = None
     try:
@@ -64,11 +64,14 @@ def _new_file(folder, name):
     # Not mkstemp: its files are for the owner alone, whatever the umask.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
-        temporary = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.tmp")
+        short = os.fsdecode(os.fsencode(name)[:200])
+        temporary = os.path.join(folder, f".{short}.{os.urandom(6).hex()}.tmp")
         try:
             return os.open(temporary, flags, 0o666), temporary
         except FileExistsError:
             continue
+        except FileNotFoundError as error:  # the folder: the name of the temporary file would say nothing to anybody
+            raise FileNotFoundError(error.errno, error.strerror, folder) from None
 
 
 def _write_all(descriptor, chunk):

@@ -109,6 +109,7 @@ def _compiled(model):
         "optimizer": configuration.encode(model.optimizer, "optimizer"),
         "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
         "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
+        "weight_decay": model.weight_decay,
         "seed": model.seed,
         "matmul_precision": model.matmul_precision,
         "epochs_done": model.epochs_done,
@@ -118,10 +119,14 @@ def _compiled(model):
 def _metric(metric, where):
     if isinstance(metric, type):
         metric = metric()
+    name = []
     if isinstance(metric, metrics.PythonMetric):
+        name = [metric.name] * (metric.name != getattr(metric.function, "__name__", None))
         metric = metric.function
+    if hasattr(metric, "loss_class") or hasattr(metric, "metric_class"):
+        metric = metric.__name__  # a function of fastnn's
     kind = "loss" if isinstance(metric, losses.Loss) else "metric"
-    return [kind, configuration.encode(metric, where)]
+    return [kind, configuration.encode(metric, where), *name]
 
 
 def _take_state(model, tensors):
@@ -136,7 +141,8 @@ def _take_state(model, tensors):
             continue
         config[key] = {}
         for variable, arrays in value.items():
-            if variable in names and variable.trainable:
+            # of those that are never trained there is nothing but zeros
+            if variable in names and (variable.trainable or any(map(np.any, arrays))):
                 config[key][names[variable]] = len(arrays)
                 for i, array in enumerate(arrays):
                     tensors[f"state/{key}/{i}/{names[variable]}"] = array
@@ -287,9 +293,10 @@ def _class_names(description):
 def _compile(model, config, tensors, custom):
     how = config["compile"]
     asked = []
-    for kind, metric in how["metrics"]:
+    for kind, metric, *name in how["metrics"]:
         metric = configuration.decode(metric, custom)
-        asked.append((losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric)
+        metric = (losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric
+        asked.append(metrics.PythonMetric(metric, *name) if name else metric)
     own = dict(zip(_names(model), model.weights, strict=True))
     optimizer = optimizers.get(configuration.decode(how["optimizer"], custom))
     excluded, pattern = how["not_decayed"]
@@ -299,6 +306,7 @@ def _compile(model, config, tensors, custom):
         optimizer,
         configuration.decode(how["loss"], custom),
         asked,
+        weight_decay=how["weight_decay"],
         seed=how["seed"],
         matmul_precision=how["matmul_precision"],
     )
@@ -349,6 +357,12 @@ def load_weights(model, filepath, skip_mismatch=False, by_name=False):
         raise ValueError(
             f"{os.fspath(filepath)}: expected {len(own)} weights, {[v.shape for v in model.weights]},"
             f" got {len(names)}, {[a.shape for a in arrays.values()]}"
+        )
+    last = [[name.split("/")[-1] for name in some] for some in (names, own)]
+    if not by_name and last[0] != last[1] and sorted(last[0]) == sorted(last[1]):
+        raise ValueError(
+            f"{os.fspath(filepath)}: has its weights in the order {names}, the model in the order {own}; what is"
+            " trained comes first in each layer: freeze the same variables first, or use by_name=True"
         )
     pairs = list(zip(own if by_name else names, model.weights, strict=True))
     taken = []
