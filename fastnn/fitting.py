@@ -70,6 +70,11 @@ def inference_batch(size, name="batch_size"):
     return INFERENCE_BATCH if size is None else integer(name, size, 1)
 
 
+def no_more(batch_size, n):
+    """A size of batches for n samples: memory is planned for it, so one far beyond them is not taken literally."""
+    return min(batch_size, max(n, 1 << 16))
+
+
 def split(data, fraction):
     """``(training data, validation data or None)``: the last part of the rows is for validation."""
     if not number("validation_split", fraction, 0, 1, open_high=True):
@@ -123,6 +128,8 @@ def start(
         validation = held_out(model, validation_data, validation_steps, check_finite)
     if class_weight is not None and not isinstance(train, Feed):
         train = train.weighted(class_weight, model.dtype)  # after the split: validation knows no class weights
+    if not isinstance(train, Feed):
+        batch_size = no_more(batch_size, train.n)
     plan = Plan(
         batch_size,
         epochs=integer("epochs", epochs, 0),

@@ -9,7 +9,7 @@ from ._checks import integer, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
 from .callbacks import CallbackList
-from .fitting import INFERENCE_BATCH, inference_batch
+from .fitting import INFERENCE_BATCH, inference_batch, no_more
 from .progress import Progress
 
 FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
@@ -76,7 +76,9 @@ class Inference:
         if isinstance(data, batches.Feed):
             pieces = batches.numbered(data.epoch(anew=True), callbacks, "test", so_far)
         else:
-            pieces = self._parts(_first(data, steps, batch_size), batch_size, callbacks, "test", so_far)
+            data = _first(data, steps, batch_size)
+            batch_size = no_more(batch_size, data.n)
+            pieces = self._parts(data, batch_size, callbacks, "test", so_far)
         for part in pieces:
             with self._lock:
                 _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)

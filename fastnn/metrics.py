@@ -652,9 +652,14 @@ def get(identifier):
 
 def _by_name(name):
     try:
-        return _registry.find(name)(name=name)
+        cls = _registry.find(name)
     except ValueError:
-        pass
+        cls = None
+    if cls is not None:
+        try:
+            return cls(name=name)
+        except TypeError as error:  # it has an argument without a default
+            raise TypeError(f"metrics: {name!r} needs arguments: pass a {cls.__name__}(...) ({error})") from None
     try:
         return _LossMetric(losses.get(name), name)
     except ValueError:

@@ -86,6 +86,21 @@ def test_class_weights_are_not_for_validation():
     assert history["loss"][0] == pytest.approx(expected, rel=1e-12)
 
 
+def test_batches_far_larger_than_the_data():
+    results = []
+    for size in (50, 10**12, 2**70):
+        model = linear(optimizer=fastnn.SGD(0.1))
+        history = model.fit(X, Y, batch_size=size, validation_split=0.2, validation_batch_size=size, verbose=0).history
+        results.append([*history["loss"], *history["val_loss"], model.evaluate(X, Y, batch_size=size, verbose=0)])
+        model.predict(X, batch_size=size, verbose=0)
+    np.testing.assert_allclose(results[1:], [results[0]] * 2, rtol=1e-12)
+
+
+def test_a_metric_that_needs_arguments_says_so():
+    with pytest.raises(TypeError, match=r"'precision_at_recall' needs arguments: pass a PrecisionAtRecall\(\.\.\.\)"):
+        linear(metrics=["precision_at_recall"]).fit(X, Y, verbose=0)
+
+
 def orders(n=50, epochs=3, **options):
     """The order in which a Python loss sees the samples, epoch by epoch."""
     seen = []

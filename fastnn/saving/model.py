@@ -306,7 +306,7 @@ def _compile(model, config, tensors, custom):
         optimizer,
         configuration.decode(how["loss"], custom),
         asked,
-        weight_decay=how["weight_decay"],
+        weight_decay=how.get("weight_decay"),
         seed=how["seed"],
         matmul_precision=how["matmul_precision"],
     )
