@@ -31,7 +31,7 @@ def main(source, target):
     where = f"median of {found['repeats']}, {found['cpu']}, {found['cpus']} cores"
     axes.set_xlabel(f"time of the peer ÷ time of fastnn ({where})")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), loc="lower right")
+    axes.legend(handles.values(), handles.keys(), loc="center right")
     figure.savefig(target, dpi=110)
 
 
