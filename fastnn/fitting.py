@@ -19,6 +19,7 @@ from .progress import Progress, verbosity
 
 BLOCK_SECONDS = 0.1
 AHEAD = 1 << 16  # samples of the epochs that are trained at once
+HELD_OUT = [f"validation_data[{i}]" for i in range(3)]  # what errors call its parts
 INFERENCE_BATCH = 1024  # of validation, evaluate and predict, if none is asked for; results do not depend on it
 
 
@@ -89,17 +90,21 @@ def split(data, fraction):
     return data.part(0, at), data.part(at, data.n)
 
 
+def held_out_arrays(given, more=""):
+    """x, y and weights, or None, of a `validation_data` of arrays; `more`: what else could have been given."""
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError(
+            f"validation_data: expected (x, y) or (x, y, sample_weight){more}, got {type(given).__name__}"
+        )
+    return *given, *[None] * (3 - len(given))
+
+
 def held_out(model, given, steps, check_finite):
     """The checked `validation_data`."""
     if is_batches(given):
         return Feed(model, Batches("validation_data", given, steps), None, check_finite)
-    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        raise TypeError(
-            f"validation_data: expected (x, y) or (x, y, sample_weight), or batches, got {type(given).__name__}"
-        )
-    names = [f"validation_data[{i}]" for i in range(3)]
-    x, y, w = *given, *[None] * (3 - len(given))
-    data = model.data(x, y, w, None, check_finite, names)
+    x, y, w = held_out_arrays(given, ", or batches")
+    data = model.data(x, y, w, None, check_finite, HELD_OUT)
     if not data.n:
         raise ValueError("validation_data[0]: expected at least one row, got none")
     return data
@@ -126,9 +131,9 @@ def start(
         train, validation = split(train, validation_split)
     else:
         validation = held_out(model, validation_data, validation_steps, check_finite)
-    if class_weight is not None and not isinstance(train, Feed):
-        train = train.weighted(class_weight, model.dtype)  # after the split: validation knows no class weights
     if not isinstance(train, Feed):
+        if class_weight is not None:
+            train = train.weighted(class_weight, model.dtype)  # after the split: validation knows no class weights
         batch_size = no_more(batch_size, train.n)
     plan = Plan(
         batch_size,

@@ -74,12 +74,12 @@ class Inference:
         single = callbacks.per_batch("test")
         callbacks.call("on_test_begin")
         if isinstance(data, batches.Feed):
-            pieces = batches.numbered(data.epoch(anew=True), callbacks, "test", so_far)
+            pieces = data.epoch(anew=True)
         else:
             data = _first(data, steps, batch_size)
             batch_size = no_more(batch_size, data.n)
-            pieces = self._parts(data, batch_size, callbacks, "test", so_far)
-        for part in pieces:
+            pieces = self._parts(data, batch_size, single)
+        for part in batches.numbered(pieces, callbacks, "test", so_far):
             with self._lock:
                 _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
             sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
@@ -92,19 +92,14 @@ class Inference:
         callbacks.call("on_test_end", logs=logs)
         return logs
 
-    def _parts(self, data, batch_size, callbacks, stage, logs):
-        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches (see `batches.numbered`)."""
-        single = callbacks.per_batch(stage)
+    def _parts(self, data, batch_size, single):
+        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
         work = 2 * max(1, sum(v.size for v in self.weights))
         batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
-        for i, start in enumerate(range(0, data.n, batches * batch_size)):
-            if single:
-                callbacks.batch(stage, "begin", i)
+        for start in range(0, data.n, batches * batch_size):
             part = data.part(start, min(data.n, start + batches * batch_size))
             part.start, part.stop = start, start + part.n
             yield part
-            if single:
-                callbacks.batch(stage, "end", i, dict(logs))
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
         """The model's results for data, in inference mode.
@@ -144,7 +139,8 @@ class Inference:
         progress.start("Prediction", data.n)
         callbacks.call("on_predict_begin")
         logs = {}
-        for part in self._parts(data, batch_size, callbacks, "predict", logs):
+        parts = self._parts(data, batch_size, callbacks.per_batch("predict"))
+        for part in batches.numbered(parts, callbacks, "predict", logs):
             here = out[part.start : part.stop]
             with self._lock:
                 self.engine().predict(part.x, batch_size, here)

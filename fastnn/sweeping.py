@@ -230,11 +230,9 @@ def _labels(array):
 def _validation(given):
     if given is None:
         return None
-    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        raise TypeError(f"validation_data: expected (x, y) or (x, y, sample_weight), got {type(given).__name__}")
-    x, y, weight = *given, *[None] * (3 - len(given))
-    names = [f"validation_data[{i}]" for i in range(3)]
-    return _shared(names[0], x), _labels(_shared(names[1], y)), None if weight is None else _shared(names[2], weight)
+    x, y, weight = fitting.held_out_arrays(given)
+    of_x, of_y, of_weight = fitting.HELD_OUT
+    return _shared(of_x, x), _labels(_shared(of_y, y)), None if weight is None else _shared(of_weight, weight)
 
 
 def _named_arguments(function):

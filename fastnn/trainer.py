@@ -194,9 +194,7 @@ class Trainer:
 
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
         the sums go on from those of an earlier block, `carry`, as if there had been one block."""
-        self.store.acquire()
-        self.has_gradients = False
-        self._start_averages()
+        self._begin_training()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         self.step += -(-done // batch_size)
@@ -221,9 +219,7 @@ class Trainer:
 
     def room_for_epochs(self, x, y, w, batch_size, epochs):
         """The array for `fit_epochs`' sums of so many epochs; None if Python has a part in every step."""
-        self.store.acquire()
-        self.has_gradients = False
-        self._start_averages()
+        self._begin_training()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         return None if program.plan.separate else np.zeros((epochs * sum(self.pairs), 2))
 
@@ -433,6 +429,12 @@ class Trainer:
                 )  # fmt: skip
                 seconds += time.perf_counter() - begun
         team.report(n_threads, seconds, 1)
+
+    def _begin_training(self):
+        """The newest weights are here, gradients are no longer those of a `backward`."""
+        self.store.acquire()
+        self.has_gradients = False
+        self._start_averages()
 
     # -- averages of weights ----------------------------------------------------------------------------------
     def _start_averages(self):

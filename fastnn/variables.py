@@ -25,7 +25,23 @@ def changes():
     return _changes[0]
 
 
-class Variable:
+class Freezable:
+    """What may be frozen: a variable, or a layer with all its variables."""
+
+    __slots__ = ()
+
+    @property
+    def trainable(self):
+        """False freezes it, from the next step on and without a new compile."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+        note_change()
+
+
+class Variable(Freezable):
     """A named weight of a layer.
 
     While a model trains, the newest values are in its `Store`, in the layout of the kernels. Reading the variable
@@ -62,15 +78,6 @@ class Variable:
         # for another thread may move them at any moment.
         self._held = value
         self.shape, self.dtype = value.shape, value.dtype
-
-    @property
-    def trainable(self):
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        self._trainable = bool(value)
-        note_change()
 
     @property
     def size(self):

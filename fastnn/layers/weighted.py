@@ -3,10 +3,10 @@
 import numpy as np
 
 from .._config import Configurable
-from ..variables import note_change
+from ..variables import Freezable
 
 
-class Weighted(Configurable):
+class Weighted(Freezable, Configurable):
     """Owner of `Variable` objects; subclasses keep them in ``self._weights``."""
 
     @property
@@ -34,16 +34,6 @@ class Weighted(Configurable):
     def trainable_variables(self):
         """Keras' other name of `trainable_weights`."""
         return self.trainable_weights
-
-    @property
-    def trainable(self):
-        """False freezes the layer, from the next step on and without a new compile."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        self._trainable = bool(value)
-        note_change()
 
     def get_weights(self):
         """Copies of all weights, in the order of `weights`.

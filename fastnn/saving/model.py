@@ -358,8 +358,8 @@ def load_weights(model, filepath, skip_mismatch=False, by_name=False):
             f"{os.fspath(filepath)}: expected {len(own)} weights, {[v.shape for v in model.weights]},"
             f" got {len(names)}, {[a.shape for a in arrays.values()]}"
         )
-    last = [[name.split("/")[-1] for name in some] for some in (names, own)]
-    if not by_name and last[0] != last[1] and sorted(last[0]) == sorted(last[1]):
+    theirs, ours = ([name.split("/")[-1] for name in some] for some in (names, own))
+    if not by_name and theirs != ours and sorted(theirs) == sorted(ours):
         raise ValueError(
             f"{os.fspath(filepath)}: has its weights in the order {names}, the model in the order {own}; what is"
             " trained comes first in each layer: freeze the same variables first, or use by_name=True"
