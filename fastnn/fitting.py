@@ -231,7 +231,7 @@ def train_epochs(model, data, plan, epochs):
                 step = engine.fit_epochs(
                     data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
                 )
-                model.optimizer.iterations = engine.step
+                model.optimizer.at_batch(engine.step)
     except KeyboardInterrupt as error:
         interrupt = error  # raised when the epochs that are done are in the history
     done = step // per_epoch
@@ -262,7 +262,7 @@ def train_epoch(model, data, plan, hooks, progress):
                 block = engine.fit_block(
                     data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS, sums
                 )
-                model.optimizer.iterations = engine.step
+                model.optimizer.at_batch(engine.step)
         steps = ceil(block[0] / batch)
         rates = rates[steps:]
         done, step = done + block[0], step + steps
@@ -289,7 +289,7 @@ def train_batches(model, feed, plan, hooks, progress):
                 _, loss, found = engine.fit_block(
                     data.x, data.y, data.w, None, 0, data.n, feed.largest, rates, 0.0, sums
                 )
-                model.optimizer.iterations = engine.step
+                model.optimizer.at_batch(engine.step)
         sums = [loss, *found]
         if single or progress.live:
             logs = model.means(feed.n, *sums)

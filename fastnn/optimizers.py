@@ -106,11 +106,11 @@ class Optimizer(CoreRow):
 
     @property
     def iterations(self):
-        """Updates of the weights so far; set, the number of batches."""
+        """Updates of the weights so far; it cannot be set: weights, slots and this number belong together."""
         return self._iterations // (self.gradient_accumulation_steps or 1)
 
-    @iterations.setter
-    def iterations(self, batches):
+    def at_batch(self, batches):
+        """What a training says: so many batches so far."""
         self._iterations = batches
 
     @property

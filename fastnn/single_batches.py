@@ -40,7 +40,7 @@ class SingleBatches:
                 n, loss, found = engine.fit_block(
                     data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
                 )
-                self.optimizer.iterations = engine.step
+                self.optimizer.at_batch(engine.step)
             if data.w is None:
                 self._note_call("train", data.x, data.y)
         return result(self.means(n, loss, *found), return_dict)
@@ -178,4 +178,4 @@ class SingleBatches:
                 engine.set_gradients(gradients)
             with InterruptLater():
                 engine.apply_gradients(self.optimizer.rates(engine.step, 1))
-                self.optimizer.iterations = engine.step
+                self.optimizer.at_batch(engine.step)

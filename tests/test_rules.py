@@ -402,6 +402,8 @@ def test_iterations_count_updates_and_rates_count_batches():
         model.train_on_batch([[1.0]], [[1.0]])
     assert model.optimizer.iterations == 2
     assert model.optimizer.learning_rate == pytest.approx(0.1 * 0.5**7)
+    with pytest.raises(AttributeError, match="iterations"):
+        model.optimizer.iterations = 0  # Adam's corrections and the phase of the accumulation hang on it
 
 
 def test_state_goes_on_in_another_engine():

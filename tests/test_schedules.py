@@ -201,7 +201,7 @@ def test_a_schedule_of_the_users_own(schedule):
     )
     optimizer = fastnn.SGD(schedule)
     assert optimizer.learning_rate == 0.1
-    optimizer.iterations = 9
+    optimizer.at_batch(9)
     assert optimizer.learning_rate == 0.05
 
 

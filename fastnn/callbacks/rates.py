@@ -193,7 +193,7 @@ class LearningRateFinder(Callback):
             model.set_weights(before["weights"])
             model.engine().set_state(before["state"])
             model.optimizer.learning_rate = before["rate"]
-            model.optimizer.iterations = model.engine().step
+            model.optimizer.at_batch(model.engine().step)
             model.epochs_done = before["epochs"]
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -333,7 +333,7 @@ def _compile(model, config, tensors, custom):
                 raise FormatError(f"state {key} of {name!r} does not fit the weights")
             state[key][own[name]] = arrays
     engine.set_state(state)
-    model.optimizer.iterations = engine.step
+    model.optimizer.at_batch(engine.step)
 
 
 def _count(name, value, most=2**53):
