@@ -53,6 +53,8 @@ class CoreRow(Configurable):
     row : str or None
     variants : tuple of str
         Other rows that objects of the class may run.
+    over_a_row : bool
+        Of a loss or metric: whether it sees the outputs of a sample as one vector, and does not count each alike.
     rows : list of (name, {parameter: default}, third)
         Parameters are attributes here. `third` is the target of a loss or metric, "labels" or
         "dense", or the state vectors of an optimizer.
@@ -61,6 +63,7 @@ class CoreRow(Configurable):
     row, rows = None, ()
     variants = ()
     target = None
+    over_a_row = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -18,6 +18,7 @@ ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
 ALIASES = {"alpha": "negative_slope"}  # Keras 2: Keras 3
 OTHER_NAMES = {"silu": ("swish",), "hard_silu": ("hard_swish",)}
+LEAST = {("elu", "alpha"): 0, ("squareplus", "b"): 0}  # of parameters: below, the derivative from y is wrong
 NO_DERIVATIVE = (
     "A function of your own has no derivative here: write a layer with call and backward."
 )
@@ -84,7 +85,7 @@ class ActivationFunction(Configurable):
                 values.pop(key, None)
                 continue
             value = float(value) if isinstance(value, bool) else value
-            values[key] = inf if value == inf else number(key, value)
+            values[key] = inf if value == inf else number(key, value, LEAST.get((self.__name__, key)))
         values = {k: v for k, v in values.items() if v != self.defaults[k]}
         return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)
 

@@ -30,14 +30,16 @@ class Data:
         """Samples start … stop − 1, as views."""
         return Data(*(None if a is None else a[start:stop] for a in (self.x, self.y, self.w)))
 
-    def weighted(self, class_weight, dtype):
-        """The same with weights multiplied by those of the classes."""
-        w = class_weights(class_weight, self.y, dtype)
+    def weighted(self, class_weight, dtype, classes=None):
+        """The same with weights multiplied by those of the classes, of which there are `classes`, if that is known."""
+        w = class_weights(class_weight, self.y, dtype, classes)
         return Data(self.x, self.y, w if self.w is None else self.w * w)
 
 
 def as_array(name, value):
     """`value` as an array of numbers."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise ValueError(f"{name}: expected an array without masked entries, got a masked one; fill it first")
     if isinstance(value, np.ndarray):
         array = value
     elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
@@ -181,7 +183,7 @@ def weights(name, value, n, dtype):
     return array
 
 
-def class_weights(value, y, dtype):
+def class_weights(value, y, dtype, count=None):
     """The weight of each sample by its class; classes that are not named weigh 1."""
     if not isinstance(value, dict):
         raise TypeError(
@@ -193,10 +195,28 @@ def class_weights(value, y, dtype):
         if y.ndim == 2 and y.shape[1] > 1
         else np.round(y).astype(np.int64).reshape(-1)
     )
+    if y.ndim == 2 and y.shape[1] > 1:
+        count = y.shape[1]
+    if len(classes) != len(y):
+        raise ValueError(f"class_weight: expected targets with one class a row, got shape {y.shape}")
     result = np.ones(len(classes), dtype)
     for label, weight in value.items():
-        result[classes == number("class_weight: a class", label)] = number(f"class_weight[{label}]", weight, 0)
+        if number("class_weight: a class", label) != int(label):
+            raise ValueError(f"class_weight: expected whole class numbers, got {label!r}")
+        if count is not None and not 0 <= label < count:
+            raise ValueError(f"class_weight: expected classes 0 to {count - 1}, got {label!r}")
+        result[classes == label] = number(f"class_weight[{label}]", weight, 0)
     return result
+
+
+def check_shares(name, array):
+    """ValueError that names the first number below 0 or above 1."""
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
+        bad = np.argwhere((array < 0) | (array > 1))
+        if len(bad):  # else there are NaN
+            raise ValueError(
+                f"{name}: expected numbers from 0 to 1, as for the loss, got {array[tuple(bad[0])]} in row {bad[0][0]}"
+            )
 
 
 def same_length(n, **others):

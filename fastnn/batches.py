@@ -16,7 +16,10 @@ from itertools import chain
 
 import numpy as np
 
+from ._checks import integer
 from ._random import permutation
+
+END = object()  # in the place of a batch: None would be a wrong one
 
 
 def is_batches(x):
@@ -42,7 +45,8 @@ class Batches:
     """
 
     def __init__(self, name, source, steps=None):
-        self.name, self.source, self.steps = name, source, steps
+        self.name, self.source = name, source
+        self.steps = None if steps is None else integer("steps", steps, 1)
         self.once = hasattr(source, "__next__")
         self.numbered = hasattr(source, "__getitem__") and hasattr(source, "__len__") and not self.once
         self._left = iter(source) if self.once else None
@@ -75,8 +79,8 @@ class Batches:
         while self.steps is None or n < self.steps:
             if self._left is None:
                 self._left = self._begin(order)
-            batch = next(self._left, None)
-            if batch is None:
+            batch = next(self._left, END)
+            if batch is END:
                 if self.once:
                     self._run_out(n)
                     return
@@ -105,8 +109,8 @@ class Batches:
             return self.source[0]
         if self._left is None:
             self._left = self._begin(None)
-        batch = next(self._left, None)
-        if batch is None:
+        batch = next(self._left, END)
+        if batch is END:
             raise ValueError(f"{self.name}: expected at least one batch, got none")
         self._left = chain([batch], self._left)
         return batch

@@ -133,7 +133,7 @@ def start(
         validation = held_out(model, validation_data, validation_steps, check_finite)
     if not isinstance(train, Feed):
         if class_weight is not None:
-            train = train.weighted(class_weight, model.dtype)  # after the split: validation knows no class weights
+            train = model.weighted(train, class_weight)  # after the split: validation knows no class weights
         batch_size = no_more(batch_size, train.n)
     plan = Plan(
         batch_size,
@@ -197,6 +197,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
                 found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
                 logs.update({f"val_{name}": value for name, value in found.items()})
             model.epochs_done += 1
+            model.history = history  # a hook may have called `fit`
             progress.finish(logs, seconds, train.n if batches else None)
             hooks.call("on_epoch_end", epoch, logs=logs)
             yield logs
@@ -206,6 +207,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
             with model._lock:
                 model.engine().finalize()
         hooks.call("on_train_end", logs=logs)
+        model.history = history
     finally:
         progress.clear()
 
@@ -225,15 +227,17 @@ def train_epochs(model, data, plan, epochs):
         return
     index = permutation(model.seed, model.epochs_done, n, epochs) if plan.shuffle else None
     rates, step, interrupt = model.optimizer.rates(engine.step, epochs * per_epoch), 0, None
+    began = engine.step
     try:
         while step < len(rates) and not model.stop_training:
-            with model._lock, InterruptLater():
-                step = engine.fit_epochs(
-                    data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
-                )
-                model.optimizer.at_batch(engine.step)
-    except KeyboardInterrupt as error:
-        interrupt = error  # raised when the epochs that are done are in the history
+            with model._lock:
+                engine = model.engine()  # another thread may have frozen a layer
+                with Steps(model.optimizer, engine):
+                    step = engine.fit_epochs(
+                        data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
+                    )
+    except BaseException as error:  # of a signal: raised when the epochs that are done are in the history
+        interrupt, step = error, engine.step - began
     done = step // per_epoch
     model.epochs_done += done
     for sums in engine.epoch_sums(totals)[:done]:
@@ -249,20 +253,19 @@ def train_epoch(model, data, plan, hooks, progress):
     single, rates = hooks.per_batch("train"), None
     done, step, sums = 0, 0, [0.0] * len(model.metrics_names)
     while done < n:
+        if single:
+            hooks.batch("train", "begin", step)
         with model._lock:
-            if single:
-                hooks.batch("train", "begin", step)
-            engine = model.engine()  # after the hook, which may have frozen a layer
+            engine = model.engine()  # the hook may have frozen a layer
             if single:
                 rates = model.optimizer.rates(engine.step, 1)
             elif rates is None:
                 rates = model.optimizer.rates(engine.step, ceil((n - done) / batch))
             count = min(batch, n - done) if single else n - done
-            with InterruptLater():
+            with Steps(model.optimizer, engine):
                 block = engine.fit_block(
                     data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS, sums
                 )
-                model.optimizer.at_batch(engine.step)
         steps = ceil(block[0] / batch)
         rates = rates[steps:]
         done, step = done + block[0], step + steps
@@ -280,16 +283,15 @@ def train_batches(model, feed, plan, hooks, progress):
     """One epoch of batches that come one by one; returns the means."""
     single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
+        if single:
+            hooks.batch("train", "begin", i)
         with model._lock:
-            if single:
-                hooks.batch("train", "begin", i)
             engine = model.engine()
             rates = model.optimizer.rates(engine.step, 1)
-            with InterruptLater():
+            with Steps(model.optimizer, engine):
                 _, loss, found = engine.fit_block(
                     data.x, data.y, data.w, None, 0, data.n, feed.largest, rates, 0.0, sums
                 )
-                model.optimizer.at_batch(engine.step)
         sums = [loss, *found]
         if single or progress.live:
             logs = model.means(feed.n, *sums)
@@ -324,3 +326,14 @@ class InterruptLater:
             signal.signal(signal.SIGINT, self.before)
         if self.came and error[0] is None:
             raise KeyboardInterrupt
+
+
+class Steps(InterruptLater):
+    """Steps inside the block reach the optimizer's count however it ends."""
+
+    def __init__(self, optimizer, engine):
+        self.optimizer, self.engine = optimizer, engine
+
+    def __exit__(self, *error):
+        self.optimizer.at_batch(self.engine.step)
+        super().__exit__(*error)

@@ -88,6 +88,11 @@ class Inference:
                 so_far |= self.means(done, *sums)
             if progress is not None:
                 progress.update(done, {})
+        if not done and isinstance(data, batches.Feed):
+            raise ValueError(
+                f"{data.batches.name}: expected at least one batch, got none: its generator has ended. Give it fewer"
+                " steps each time, or batches that can be gone through again"
+            )
         logs = self.means(done, *sums)
         callbacks.call("on_test_end", logs=logs)
         return logs

@@ -51,6 +51,7 @@ class Loss(CoreRow):
 
     rows = loss_rows()
     logits_row = through = None
+    shares = False  # whether targets have to be from 0 to 1
     from_logits = False
 
     def __init_subclass__(cls, **kwargs):
@@ -83,11 +84,12 @@ class Loss(CoreRow):
         0.5
         """
         values, valid = self._values(y_true, y_pred)
-        weight = np.ones(values.shape) if sample_weight is None else np.asarray(sample_weight)
+        dtype = values.dtype
+        weight = np.ones(values.shape, values.dtype) if sample_weight is None else np.asarray(sample_weight)
         weight = np.broadcast_to(weight.reshape(np.shape(weight)[: values.ndim]), values.shape) * valid
         values = np.where(weight == 0, 0, values * weight)
         if self.reduction == "none":
-            return values
+            return values.astype(dtype, copy=False)
         divisor = {"sum": 1, "mean_with_sample_weight": weight.sum()}.get(self.reduction, valid.sum())
         return float(values.sum() / divisor) if divisor else 0.0
 
@@ -98,12 +100,19 @@ class Loss(CoreRow):
         y_pred = np.asarray(y_pred, self.dtype)
         y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
         y_true = np.asarray(y_true)
+        if y_true.dtype.kind not in "biuf":
+            raise TypeError(f"y_true: expected numbers, got an array of dtype {y_true.dtype}")
         if self.target == "labels":
+            if y_true.dtype.kind == "f" and (np.trunc(y_true) != y_true).any():
+                raise ValueError("y_true: expected whole class numbers")
             y_true = y_true.astype(np.int64).reshape(y_pred.shape[:-1])
             valid = y_true != getattr(self, "ignore_class", None)
             y_true = np.where(valid, y_true, 0)
         else:
-            y_true, valid = y_true.astype(y_pred.dtype).reshape(y_pred.shape), np.True_
+            y_true, valid = y_true.astype(y_pred.dtype), np.True_
+            if y_true.shape not in (y_pred.shape, (*y_pred.shape, 1)) and (*y_true.shape, 1) != y_pred.shape:
+                raise ValueError(f"y_true: expected shape {y_pred.shape}, as y_pred, got {y_true.shape}")
+            y_true = y_true.reshape(y_pred.shape)
         row = self.logits_row if self.from_logits else self.row
         values, _ = ops.loss(row, y_true, y_pred, **dict(zip(self.parameters, self.params, strict=True)))
         return values, np.broadcast_to(valid, values.shape)
@@ -184,6 +193,7 @@ class SquaredHinge(Loss):
 class CategoricalHinge(Loss):
     """``max(max((1 - y_true) * y_pred) - sum(y_true * y_pred) + 1, 0)`` over the outputs of a sample."""
 
+    over_a_row = True
     row = "categorical_hinge"
 
 
@@ -196,6 +206,7 @@ class Poisson(Loss):
 class KLDivergence(Loss):
     """``sum(y_true * log(y_true / y_pred))`` over the outputs, both cut to [1e-7, 1]. Short: "kld"."""
 
+    over_a_row = True
     row = "kl_divergence"
     aliases = ("kld", "kullback_leibler_divergence")
 
@@ -203,6 +214,7 @@ class KLDivergence(Loss):
 class CosineSimilarity(Loss):
     """Minus the cosine of the angle between `y_pred` and `y_true`: −1 if they point the same way."""
 
+    over_a_row = True
     row = "cosine_similarity"
 
 
@@ -247,6 +259,7 @@ class BinaryCrossentropy(_Crossentropy):
 
     row, logits_row, through = "binary_crossentropy", "binary_crossentropy_logits", "sigmoid"
     aliases = ("bce",)
+    shares = True
 
 
 class BinaryFocalCrossentropy(Loss):
@@ -266,6 +279,7 @@ class BinaryFocalCrossentropy(Loss):
     Lin et al. 2017.
     """
 
+    shares = True
     row, logits_row, through = (
         "binary_focal_crossentropy",
         "binary_focal_crossentropy_logits",
@@ -299,6 +313,7 @@ class CategoricalCrossentropy(_Crossentropy):
         s turns targets t into t (1 − s) + s / K.
     """
 
+    over_a_row = True
     row, logits_row, through = "crossentropy", "softmax_crossentropy", "softmax"
 
 
@@ -327,6 +342,7 @@ class SparseCategoricalCrossentropy(_Labels):
         Samples of this class count nothing, and a mean is over the others. Need not be 0 … K − 1.
     """
 
+    over_a_row = True
     row, logits_row, through = "sparse_crossentropy", "sparse_softmax_crossentropy", "softmax"
 
     def __init__(self, from_logits=False, ignore_class=None, **kwargs):

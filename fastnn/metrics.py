@@ -69,12 +69,14 @@ class BinaryAccuracy(Metric):
 class CategoricalAccuracy(Metric):
     """Share of samples whose largest output is where the largest target is (one-hot)."""
 
+    over_a_row = True
     row = "categorical_accuracy"
 
 
 class SparseCategoricalAccuracy(Metric):
     """Share of samples whose largest output is at the class number."""
 
+    over_a_row = True
     row = "sparse_accuracy"
 
 
@@ -135,6 +137,7 @@ class SquaredHinge(Metric):
 class CategoricalHinge(Metric):
     """As the loss of this name."""
 
+    over_a_row = True
     row, better = "categorical_hinge", "down"
 
 
@@ -147,12 +150,14 @@ class Poisson(Metric):
 class KLDivergence(Metric):
     """``sum(y_true * log(y_true / y_pred))`` over the outputs."""
 
+    over_a_row = True
     row, better, aliases = "kl_divergence", "down", ("kld",)
 
 
 class CosineSimilarity(Metric):
     """Cosine of the angle between `y_pred` and `y_true`: 1 if they point the same way."""
 
+    over_a_row = True
     row = "cosine_similarity"
 
     def result(self, sums, n):
@@ -188,6 +193,7 @@ class BinaryCrossentropy(_Crossentropy):
 class CategoricalCrossentropy(_Crossentropy):
     """Mean of the cross-entropy of one-hot targets; parameters as of `BinaryCrossentropy`."""
 
+    over_a_row = True
     row, logits_row = "crossentropy", "softmax_crossentropy"
 
 
@@ -200,6 +206,7 @@ class SparseCategoricalCrossentropy(Metric):
     from_logits : bool
     """
 
+    over_a_row = True
     row, logits_row, params = "sparse_crossentropy", "sparse_softmax_crossentropy", (inf,)
     better = "down"
 
@@ -226,6 +233,7 @@ class TopKCategoricalAccuracy(Metric):
     name : str, optional
     """
 
+    over_a_row = True
     row = "top_k_accuracy"
 
     def __init__(self, k=5, name=None, **kwargs):
@@ -405,6 +413,9 @@ class F1Score(FBetaScore):
 class R2Score(Metric):
     """1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
 
+    Of targets that do not differ it is 0. That they differ is not seen if their mean is a million times their spread:
+    subtract the mean then.
+
     Parameters
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average"}
@@ -427,9 +438,10 @@ class R2Score(Metric):
         total, square, residual, count = np.reshape(sums, (-1, 4)).T
         with np.errstate(all="ignore"):
             spread = square - total * (total / count)
+            spread = np.where(spread <= 1e-12 * square, 0.0, spread)  # nothing but rounding
             score = 1 - residual / spread
         score = np.where(np.isinf(score), 0.0, score)
-        weights = None if self.class_aggregation == "uniform_average" else spread
+        weights = spread if self.class_aggregation != "uniform_average" and spread.any() else None
         n, score = float(np.sum(count)), float(np.average(score, weights=weights))
         freedom = n - self.num_regressors - 1
         return score if not self.num_regressors or freedom < 1 else 1 - (1 - score) * (n - 1) / freedom
@@ -527,7 +539,7 @@ class PrecisionAtRecall(_AtThreshold):
     recall : float
         0 to 1.
     num_thresholds : int
-        At least 2, spaced evenly from 0 to 1; an output that equals a threshold counts as above it.
+        At least 2, spaced evenly from 0 to 1; an output is above a threshold if it is larger; 0 is above 0.
     name : str, optional
     """
 
@@ -589,8 +601,11 @@ class _LossMetric(Metric):
     better = "down"
 
     def __init__(self, loss, name=None):
+        if loss.reduction == "sum" or getattr(loss, "ignore_class", None) is not None:
+            raise ValueError(f"metric {loss.name}: expected a mean over all samples; a sum, or one that leaves out a"
+                             " class, is a loss only")  # fmt: skip
         self.loss, self.name = loss, name or loss.name
-        self.target = loss.target
+        self.target, self.over_a_row = loss.target, loss.over_a_row
 
     def for_core(self):
         loss = self.loss

@@ -224,12 +224,14 @@ def clone_model(model):
 
 def _clone(layer):
     """Layers within it are cloned as the objects they are: classes of one's own need no name then."""
-    config = layer.get_config()
+    config, parts = layer.get_config(), {}
     if isinstance(layer, Model):
-        config["layers"] = [_clone(part) for part in layer._layers]
+        parts = {"layers": layer._layers}
     elif isinstance(layer, Residual):
-        config["layers"] = [_clone(part) for part in layer.layers]
-        config["shortcut"] = layer.shortcut and _clone(layer.shortcut)
+        parts = {"layers": layer.layers, "shortcut": layer.shortcut}
+    for name in parts.keys() & config.keys():  # a class of one's own may make its layers itself
+        part = parts[name]
+        config[name] = [_clone(p) for p in part] if isinstance(part, list) else part and _clone(part)
     return type(layer).from_config(config)
 
 

@@ -4,6 +4,7 @@ An optimizer object says which row of the kernels to run; the pass over all weig
 """
 
 import re
+from inspect import signature
 
 import numpy as np
 
@@ -79,6 +80,9 @@ class Optimizer(CoreRow):
         **kwargs,
     ):
         if "lr" in kwargs:
+            default = signature(type(self).__init__).parameters.get("learning_rate")
+            if default is not None and learning_rate is not default.default and learning_rate != default.default:
+                raise TypeError("lr: another name of learning_rate; expected one of the two, got both")
             learning_rate = kwargs.pop("lr")
         refuse_keywords(type(self), kwargs, also=["lr"])
         self._rate = _checked_rate(learning_rate)

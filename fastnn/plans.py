@@ -7,16 +7,16 @@
 (c) Kept are the latest `MOST`, for the process; who wants one anew after that plans again, with the same bits.
 """
 
-import threading
 from collections import OrderedDict
 
+from ._locks import Lock
 from .regularizers import OrthogonalRegularizer
 
 MOST = 128  # plans; one of ten layers takes 30 KB
 LARGEST = 1 << 18  # bytes of arrays of a plan that is kept
 
 _kept = OrderedDict()  # (structure, request) -> Plan, the latest last
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def structure(trainer):

@@ -73,15 +73,15 @@ class float32_matmul_precision:
     """
 
     def __init__(self, precision):
-        self.precision = one_of("precision", precision, MODES)
+        self.precision, self.before = one_of("precision", precision, MODES), []
 
     def __enter__(self):
-        self.before = _here.get()
+        self.before.append(_here.get())
         _here.set(self.precision)
         return self
 
     def __exit__(self, *error):
-        _here.set(self.before)
+        _here.set(self.before.pop())
 
 
 def pieces_of(precision=None, isa=None):

@@ -90,14 +90,19 @@ def rates(schedule, first, n):
         values = np.array([schedule(step) for step in range(first, first + n)], np.float64).reshape(
             n
         )
-    if not np.isfinite(values).all():
-        step = int(np.argmin(np.isfinite(values)))
+    good = np.isfinite(values) & (values >= 0)
+    if not good.all():
+        step = int(np.argmin(good))
         raise ValueError(f"schedule: the rate of step {first + step} is {values[step]}")
     return values
 
 
 def momenta(schedule, first, n):
     """Momenta of steps first … first + n − 1, float64 (n,); None if the schedule leaves the momentum alone."""
+    if isinstance(schedule, WarmUp):
+        steps = np.maximum(np.arange(first, first + n) - schedule.warmup_steps, 0)
+        found = momenta(schedule.schedule, 0, 1)  # None of any step, if of one
+        return found if found is None else np.concatenate([momenta(schedule.schedule, int(s), 1) for s in steps])
     if getattr(schedule, "base_momentum", None) is None:
         return None
     return np.asarray(schedule.momentum(np.arange(first, first + n)), np.float64)
@@ -415,7 +420,7 @@ class StepDecay(_Vectorized):
 class WarmUp(LearningRateSchedule):
     """Another schedule, or a number, after a linear rise from `start` to its first value.
 
-    Step `warmup_steps` is the other schedule's step 0.
+    Step `warmup_steps` is the other schedule's step 0; a momentum that it has waits at that of its step 0.
 
     Parameters
     ----------
@@ -498,14 +503,15 @@ class OneCycle(_Vectorized):
     ):
         self.max_lr = number("max_lr", max_lr, 0)
         self.total_steps = integer("total_steps", total_steps, 1)
-        self.pct_start = number("pct_start", pct_start, 0, 1)
+        self.pct_start = number("pct_start", pct_start, 0, 1, open_high=True)
         self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, ("cos", "linear"))
         self.div_factor = number("div_factor", div_factor, 0, open_low=True)
         self.final_div_factor = number("final_div_factor", final_div_factor, 0, open_low=True)
         self.three_phase = bool(three_phase)
         if (base_momentum is None) != (max_momentum is None):
             raise ValueError("base_momentum, max_momentum: expected both or none")
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        given = (("base_momentum", base_momentum), ("max_momentum", max_momentum))
+        self.base_momentum, self.max_momentum = (n if n is None else number(name, n, 0) for name, n in given)
 
     def rate(self, step):
         first, top = self.max_lr / self.div_factor, self.max_lr

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import arrays
 from ._config import float_dtype
-from .fitting import InterruptLater
+from .fitting import Steps
 from .inference import result
 from .precision import get_float32_matmul_precision
 from .variables import _changes as layer_changes
@@ -33,14 +33,15 @@ class SingleBatches:
                 return result(logs, return_dict)
         self.need_loss("train_on_batch")
         data = self.data(x, y, sample_weight, class_weight)
+        if not data.n:
+            raise ValueError("x: expected at least one row, got none")
         with self._lock:
             engine = self.engine()
             rates = self.optimizer.rates(engine.step, 1)
-            with InterruptLater():
+            with Steps(self.optimizer, engine):
                 n, loss, found = engine.fit_block(
                     data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
                 )
-                self.optimizer.at_batch(engine.step)
             if data.w is None:
                 self._note_call("train", data.x, data.y)
         return result(self.means(n, loss, *found), return_dict)
@@ -48,25 +49,24 @@ class SingleBatches:
     # --- the short way for small batches, of which there was one of the same kind before ---
 
     def _train_at_once(self, x, y):
-        entry = self._calls.get(("train", getattr(x, "shape", None), get_float32_matmul_precision()))
-        optimizer = self.optimizer
-        if entry is None or type(optimizer._rate) is not float:
-            return None
-        call, _ = entry
-        with self._lock:
-            engine = self._trainer
+        with self._lock:  # before the look: `compile` lets go of trainer and calls
+            entry = self._calls.get(("train", getattr(x, "shape", None), get_float32_matmul_precision()))
+            optimizer, engine = self.optimizer, self._trainer
+            if entry is None or type(optimizer._rate) is not float:
+                return None
+            call, _ = entry
+            engine.store.version += 1  # first: Ctrl-C may come right after the step
             if not call.train(x, y, optimizer._rate, engine, optimizer):
                 return None
-            engine.store.version += 1
             sums = call.core.totals[:, 0].tolist()
         return self.means(len(x), *sums)
 
     def _predict_at_once(self, x):
-        entry = self._calls.get(("predict", getattr(x, "shape", None), get_float32_matmul_precision()))
-        if entry is None:
-            return None
-        call, program = entry
         with self._lock:
+            entry = self._calls.get(("predict", getattr(x, "shape", None), get_float32_matmul_precision()))
+            if entry is None:
+                return None
+            call, program = entry
             if program.folds and self._trainer.store.version != program.folded:
                 return None
             return call.predict(x)
@@ -75,8 +75,11 @@ class SingleBatches:
         """Next time such a batch goes the short way, if that is possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
             return  # `_train_at_once` would never ask for it
-        if len(x) <= SMALL and len(self.in_shape) == len(self.out_shape) == 1:
-            counters = [[counter, counter[0]] for counter in (assigned, layer_changes)]
+        if self._trainer is None:  # compiled anew, by a hook or another thread
+            return
+        if 0 < len(x) <= SMALL and len(self.in_shape) == len(self.out_shape) == 1:
+            # As this trainer has seen them: more may have been assigned or changed since it ran.
+            counters = [[assigned, self._trainer.store.assigned], [layer_changes, self._seen]]
             entry = self._trainer.call(what, x, y, counters)
             if len(self._calls) >= 16:
                 self._calls.clear()
@@ -176,6 +179,5 @@ class SingleBatches:
             engine = self.engine()
             if gradients is not None:
                 engine.set_gradients(gradients)
-            with InterruptLater():
+            with Steps(self.optimizer, engine):
                 engine.apply_gradients(self.optimizer.rates(engine.step, 1))
-                self.optimizer.at_batch(engine.step)

@@ -172,6 +172,18 @@ class Store:
                 if len(arrays) == len(self.lasting):
                     self.averaged.add(variable)
 
+    def take_over(self, other):
+        """The lasting vectors that both have, variable by variable."""
+        if "average" in other.flat:
+            other.acquire()
+            other.start_averages()
+        for variable in self.places.keys() & other.places.keys():
+            for name in self.lasting:
+                if name in other.flat:
+                    self.put(name, variable, other.get(name, variable))
+                    if name == "average":
+                        self.averaged.add(variable)
+
     def start_averages(self):
         """The average of a variable that is new to it starts from its value."""
         for variable in self.places:

@@ -155,6 +155,8 @@ class Trainer:
         pieces = pieces_of(self.precision, self.isa) if self.dtype == np.float32 else 0
         key = (what, batch, x_code, y_code, weighted, pieces)
         program = self._programs.get(key)
+        if program is None and what in ("train", "manual"):
+            self._refuse_used_twice()
         if program is None or program.copies < (threads.asked() or self.threads or threads.get_num_threads()):
             self._programs.pop(key, None)
             while len(self._programs) >= 16:
@@ -163,6 +165,20 @@ class Trainer:
             program = self._programs[key] = Program(found, self)
             program.team, program.teams = Team(self.threads, found.seconds), {}  # of all, and of its stages by hand
         return program
+
+    def forget_programs(self):
+        """Plan anew: their memory is that of a step which was not ended."""
+        self._programs, self._manual, self.has_gradients = {}, None, False
+
+    def _refuse_used_twice(self):
+        """A weight has one place for its gradient, and one node that fills it."""
+        used = [v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable]
+        for i, variable in enumerate(used):
+            if variable in used[:i]:
+                raise ValueError(
+                    f"{variable.name}: expected a layer at one place of the model, got it at two or more; such a model"
+                    " predicts, but trains only with that layer frozen (trainable = False)"
+                )
 
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
         """Run steps [step, steps) in slices, each with the threads that pay off; returns the step reached.
@@ -197,7 +213,6 @@ class Trainer:
         self._begin_training()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
-        self.step += -(-done // batch_size)
         return done, sums[0] if sums else 0.0, sums[1:]
 
     def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, totals, deadline=0.0):
@@ -205,16 +220,15 @@ class Trainer:
 
         `index` has the order of each epoch, one after the other, or is None; `lrs` the rate of every step;
         `totals` gets the sums of every epoch, see `epoch_sums`."""
-        self.store.acquire()  # between two calls somebody may have assigned weights
+        self._begin_training()  # between two calls somebody may have assigned weights or frozen a layer
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         program.refresh(self.store)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         self.store.version += 1
         at = self._steps(
             program, live, epochs * len(x), batch_size, len(lrs), deadline, step,
-            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, totals=totals,
+            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
         )  # fmt: skip
-        self.step += at - step
         return at
 
     def room_for_epochs(self, x, y, w, batch_size, epochs):
@@ -258,7 +272,7 @@ class Trainer:
             index = index[first : first + count]
         step = self._steps(
             program, live, count, batch, -(-count // batch), deadline,
-            index=index, row0=first, lrs=lrs, step0=self.step, totals=totals,
+            index=index, row0=first, lrs=lrs, step0=self.step, totals=totals, counter=self if training else None,
         )  # fmt: skip
         done = min(count, step * batch)
         self._add_sums(totals, sums)
@@ -282,7 +296,7 @@ class Trainer:
                     begun = time.perf_counter()
                     program.core.run(
                         live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
-                        step0=self.step + step, seed=self.seed, threads=n_threads, first=lo, last=hi,
+                        step0=self.step, seed=self.seed, threads=n_threads, first=lo, last=hi,
                     )  # fmt: skip
                     seconds += time.perf_counter() - begun
                     if name == "loss":
@@ -290,6 +304,7 @@ class Trainer:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
             program.team.report(n_threads, seconds, 1)
             done, step = done + n, step + 1
+            self.step += training  # at once: the next step's Python may raise
             if deadline > 0 and time.monotonic() > end:
                 break
         return done, sums
@@ -315,9 +330,9 @@ class Trainer:
         elif what == "metrics":
             for i, metric in enumerate(self.metrics):
                 if callable(metric):
-                    sums[1 + i] += float(np.sum(metric(y[rows], given)))
+                    sums[1 + i] += float(np.sum(metric(np.array(y[rows]), given)))
         else:
-            values, gradient = self.loss(y[rows], given)
+            values, gradient = self.loss(np.array(y[rows]), given)  # a copy: it may be written to
             weights = np.ones(n) if w is None else w[rows]
             sums[0] += float(np.sum(np.reshape(values, n) * weights))
             if out_key is not None:
@@ -327,6 +342,7 @@ class Trainer:
     def call(self, what, x, y, counters):
         """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
+        usual &= y is None or y.flags.c_contiguous  # the program has y's stride in it
         usual &= threads.asked() is None  # a number that is asked for once is no rule
         if not usual or any(pairs != 1 for pairs in self.pairs):
             return None
@@ -368,8 +384,9 @@ class Trainer:
         n = len(x)
         out = np.empty((n, self.y.size), self.dtype)
         program = self.program("manual", n, _code(x), _code(out))
-        self._manual, self.has_gradients = (program, n, x), False
-        self._run_manual("forward", (_address(x), 0, 0, _address(out), 0, 0))
+        self._manual, self.has_gradients = None, False  # until it is through: Python in it may raise
+        self._run_manual((program, n, x), "forward", (_address(x), 0, 0, _address(out), 0, 0))
+        self._manual = program, n, x
         return out.reshape(n, *self.y.shape)
 
     def backward(self, dy):
@@ -380,7 +397,7 @@ class Trainer:
         if len(dy) != n:
             raise ValueError(f"dy: expected {n} rows, as many as x of the last forward, got {len(dy)}")
         dx = np.empty((n, self.x.size), self.dtype)
-        self._run_manual("backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
+        self._run_manual(self._manual, "backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
         self.has_gradients = True
         return dx.reshape(n, *self.x.shape)
 
@@ -405,11 +422,11 @@ class Trainer:
         """One optimizer step with the gradients at hand."""
         if self._manual is None or not self.has_gradients:
             raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
-        self._run_manual("update", (0,) * 6, lr)
+        self._run_manual(self._manual, "update", (0,) * 6, lr)
         self.step += 1
 
-    def _run_manual(self, stage, live, lr=0.0):
-        program, n, _ = self._manual
+    def _run_manual(self, manual, stage, live, lr=0.0):
+        program, n, _ = manual
         self.store.acquire()  # another model that shares a layer, or `assign`, may have had the weights since `forward`
         self.store.version += 1
         self._start_averages()
@@ -452,7 +469,12 @@ class Trainer:
     def get_state(self):
         return {"step": self.step, "slots": self.store.get_state()}
 
+    def take_over(self, other):
+        """Step and optimizer vectors of the trainer that a model had before something was changed in it."""
+        self.step = other.step
+        self.store.take_over(other.store)
+
     def set_state(self, state):
-        """Take over step and optimizer vectors of another trainer, variable by variable."""
+        """As `get_state` gave them, of a trainer with the same vectors."""
         self.step = state["step"]
         self.store.set_state(state["slots"])

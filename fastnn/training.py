@@ -8,13 +8,15 @@ predict, `single_batches` what goes batch by batch.
     several threads. Not so models that share layers, while one of them trains: their locks are two.
 """
 
+import os
 import threading
 from math import prod
+from weakref import WeakSet
 
 import numpy as np
 
 from . import arrays, fitting, losses, metrics, optimizers, precision, recalibration
-from ._checks import integer, number, one_of, refuse_keywords
+from ._checks import number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from .graph import Graph
@@ -25,6 +27,17 @@ from .saving.methods import Saved
 from .single_batches import SingleBatches
 from .trainer import Trainer
 from .variables import changes, note_change
+
+_models = WeakSet()  # of this process
+
+
+def _after_fork():
+    for model in list(_models):
+        model._in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
 
@@ -66,6 +79,16 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         self._trainer = self._planned = None
         self._seen, self._calls = -1, {}
         self._lock = threading.RLock()
+        _models.add(self)
+
+    def _in_child(self):
+        """After a fork, where another thread may have been in the middle of a step that nobody ends."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            return
+        self._lock, self._calls = threading.RLock(), {}
+        if self._trainer is not None:
+            self._trainer.forget_programs()
 
     # --- weights: those of the layers ---
 
@@ -136,7 +159,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         seed : int, optional
             Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
         threads : int, optional
-            At most so many; default: as many as pay off. Results do not depend on it.
+            So many, whatever `set_num_threads` says; default: as many of those as pay off. Results do not depend on it.
         matmul_precision : {"highest", "high", "medium"}, optional
             Of this model, see `fastnn.set_float32_matmul_precision`; default: that of the process.
 
@@ -148,13 +171,14 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         Notes
         -----
         As with Keras' compiled functions, what is changed afterwards in the attributes of the optimizer (but its
-        rate), of layers (but `trainable`), regularizers and constraints counts from the next `compile` on.
+        rate), of layers (but `trainable`), regularizers and constraints counts from the next `compile` on, or from when
+        the model is planned anew for another reason (the first step, a layer frozen or thawed).
         """
         refuse_keywords(self.compile.__func__, kwargs)
         asked = metrics_list(metrics)
         decay = self._own_weight_decay if weight_decay is None else _weight_decay(weight_decay)
         loss, chosen = losses.get(loss), optimizers.get(optimizer)
-        threads = None if threads is None else integer("threads", threads, minimum=1)
+        threads = core_threads.checked("threads", threads)
         seed = next_seed() if seed is None else check_seed("seed", seed)
         if matmul_precision is not None:
             matmul_precision = one_of("matmul_precision", matmul_precision, precision.MODES)
@@ -162,6 +186,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         with self._lock:
             if chosen is not self.optimizer:
                 self._trainer = None  # a new optimizer starts without state
+                chosen.at_batch(0)  # and one that was in use before begins anew
             self._calls = {}
             self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
             self._metrics = self._kind = self._planned = None
@@ -211,10 +236,20 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
                     raise ValueError(
                         f"metric {metric.name!r} needs {means[metric.target]}, the loss {means[kind]}"
                     )
+            self._refuse_several_axes(found)
             names = [m.name for m in found]
             if len({"loss", *names}) <= len(names):
                 raise ValueError(f"metrics: expected different names, got {names}")
             self._metrics, self._kind, self._planned = found, kind, None
+
+    def _refuse_several_axes(self, found):
+        """The core knows samples of one row of outputs only."""
+        rows = [part.name for part in (self.loss, *found) if getattr(part, "over_a_row", False)]
+        if len(self.out_shape) > 1 and rows:
+            raise ValueError(
+                f"{', '.join(rows)}: expected outputs of shape (n, classes), the model's are"
+                f" {(None, *self.out_shape)}; end it with Flatten, or use a loss of your own"
+            )
 
     def forget_targets(self):
         """The output has changed: metrics are chosen again by the next data."""
@@ -255,7 +290,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             what["precision"] = self.matmul_precision
         self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
         if before is not None:
-            self._trainer.set_state(before.get_state())
+            self._trainer.take_over(before)
 
     def _samples(self, name, x):
         x = arrays.as_array(name, x)
@@ -287,6 +322,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             y = arrays.labels(names[1], y, prod(self.out_shape), ignored)
         elif self._kind == "dense":
             y = arrays.targets(names[1], y, self.out_shape, self.dtype)
+            if getattr(self.loss, "shares", False):
+                arrays.check_shares(names[1], y)
         else:
             y = arrays.free_targets(names[1], y, self.out_shape)
         if len(y) != n:
@@ -297,7 +334,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             arrays.check_finite(names[0], x)
             arrays.check_finite(names[1], y)
         data = arrays.Data(x, y, w)
-        return data if class_weight is None else data.weighted(class_weight, self.dtype)
+        return data if class_weight is None else self.weighted(data, class_weight)
+
+    def weighted(self, data, class_weight):
+        """Data with weights multiplied by those of the classes."""
+        return data.weighted(class_weight, self.dtype, prod(self.out_shape) if self._kind == "labels" else None)
 
     def recalibrate(self, x, batch_size=None):
         """Give every `BatchNormalization` the exact mean and variance of its inputs over data.
@@ -332,6 +373,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         x = self._samples("x", x)
         if not len(x):
             raise ValueError("x: expected at least one sample, got none")
+        arrays.check_finite("x", x)
         graph = Graph()
         for position, layer in enumerate(self.leaves()):
             layer.position = position

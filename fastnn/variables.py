@@ -1,17 +1,18 @@
 """A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
 
-import threading
 from contextvars import ContextVar
 from math import prod
 
 import numpy as np
+
+from ._locks import Lock
 
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
 KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # of a copy, besides the values
 assigned = [0]  # goes up whenever the newest values of any variable move to another place
-_moving = threading.Lock()  # held while they do
+_moving = Lock()  # held while they do
 _changes = [0]
 
 
@@ -62,14 +63,16 @@ class Variable(Freezable):
         Applied after each step.
     """
 
-    __slots__ = ("_held", "_trainable", "shape", "dtype", *(n for n in KEPT if n != "trainable"), "__weakref__")
+    __slots__ = (
+        "_held", "_trainable", "made_trainable", "shape", "dtype", "__weakref__", *(n for n in KEPT if n != "trainable")
+    )  # fmt: skip
 
     def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
         if layout not in LAYOUTS:
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
         self._hold(np.array(value, order="C"))
         self.name = name
-        self._trainable = bool(trainable)
+        self._trainable = self.made_trainable = bool(trainable)
         self.layout = layout
         self.regularizer, self.constraint = regularizer, constraint
 
@@ -125,7 +128,7 @@ class Variable(Freezable):
             assigned[0] += 1
 
     def __getstate__(self):
-        return self.numpy(), {n: getattr(self, n) for n in KEPT}
+        return self.numpy(), {n: getattr(self, n) for n in ("made_trainable", *KEPT)}
 
     def __setstate__(self, state):
         value, rest = state

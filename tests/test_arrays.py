@@ -194,3 +194,45 @@ def test_class_weights():
         model().fit(X, Y, class_weight={1: None}, verbose=0)
     with pytest.raises(TypeError, match="class_weight: a class: expected a number, got 'a'"):
         model().fit(X, Y, class_weight={"a": 1}, verbose=0)
+
+
+@pytest.mark.parametrize("key", [-1, 2, 0.5])
+def test_class_weights_of_classes_that_cannot_be(key):
+    for y in (np.array([0, 1, 1, 0]), np.eye(2)[[0, 1, 1, 0]]):
+        loss = "sparse_categorical_crossentropy" if y.ndim == 1 else "categorical_crossentropy"
+        made = model(loss=loss)
+        x = np.ones((4, *made.in_shape))
+        made.fit(x, y, class_weight={0: 2.0, 1: 1}, verbose=0)
+        with pytest.raises(ValueError, match="class_weight: expected"):
+            made.fit(x, y, class_weight={key: 2.0}, verbose=0)
+
+
+def test_class_weights_need_one_class_a_row():
+    made = fastnn.Sequential([fastnn.layers.Dense(2, input_shape=(4,))])
+    made.compile("sgd", lambda t, p: (t[:, 0, 0].astype(float), np.zeros_like(p)))
+    with pytest.raises(ValueError, match="class_weight: expected targets with one class a row"):
+        made.fit(np.ones((12, 4)), np.zeros((12, 2, 2)), class_weight={1: 10.0}, verbose=0)
+
+
+def test_masks_are_not_dropped():
+    made = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(1,))])
+    made.compile("sgd", "mse")
+    x = np.ones((4, 1))
+    for mask, fine in (([0, 0, 0, 1], False), ([0, 0, 0, 0], True)):
+        y = np.ma.masked_array([1.0, 1, 1, 1e9], mask=mask)
+        if fine:
+            made.evaluate(x, y, verbose=0)
+        else:
+            with pytest.raises(ValueError, match="y: expected an array without masked entries"):
+                made.evaluate(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", fastnn.losses.BinaryFocalCrossentropy(from_logits=True)])
+def test_binary_targets_are_shares(loss):
+    made = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(3,))])
+    made.compile("sgd", loss)
+    x = np.ones((3, 3))
+    made.fit(x, [0, 0.25, 1], verbose=0)
+    for wrong in (2, -1):
+        with pytest.raises(ValueError, match=f"y: expected numbers from 0 to 1.* got {wrong}.* in row 1"):
+            made.fit(x, [0, wrong, 1], verbose=0)

@@ -274,3 +274,37 @@ def test_more_elements_than_32_bits_count(tmp_path):
     np.testing.assert_array_equal(m.predict(x[-8:], verbose=0), m.predict(small, verbose=0))
     m.fit(x, np.zeros((rows, 2), np.int8), batch_size=1 << 20, epochs=1, steps_per_epoch=1, verbose=0, shuffle=False,
           check_finite=False)  # fmt: skip
+
+
+def test_a_generator_of_validation_that_has_ended_is_no_zero():
+    x, y = np.ones((16, 10), "f4"), np.zeros(16, int)
+    with pytest.raises(ValueError, match="validation_data: expected at least one batch, got none"):
+        model().fit(x, y, epochs=3, verbose=0, validation_data=iter([(x, y)]))
+
+
+@pytest.mark.parametrize("of", [lambda batches: batches, iter])
+def test_none_is_no_end(of):
+    class Numbered:
+        def __init__(self, batches):
+            self.batches = batches
+
+        def __len__(self):
+            return len(self.batches)
+
+        def __getitem__(self, i):
+            return self.batches[i]
+
+        def __iter__(self):
+            return iter(self.batches)
+
+    batch = np.ones((16, 10), "f4"), np.zeros(16, int)
+    with pytest.raises(ValueError, match="x: expected batches .x, y."):
+        model().fit(of(Numbered([batch, None, batch])), shuffle=False, verbose=0)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "2"])
+def test_steps_are_a_whole_number(steps):
+    batches = [(np.ones((16, 10), "f4"), np.zeros(16, int))]
+    for call in (model().evaluate, model().predict):
+        with pytest.raises((TypeError, ValueError), match="steps: expected"):
+            call(iter(batches), steps=steps, verbose=0)

@@ -378,3 +378,9 @@ def test_the_rate_finder_weighs_a_short_last_batch_as_what_it_is():
         assert sorted(pair) == pytest.approx([1, 50.5]) or sorted(pair) == pytest.approx([1, 100])
     with pytest.raises(ValueError, match="x: expected at least one row"):
         m.find_learning_rate(x[:0], y[:0])
+
+
+@pytest.mark.parametrize("made", [lambda: cb.EarlyStopping(3), lambda: cb.ReduceLROnPlateau(None)])
+def test_a_monitor_is_a_name(made):
+    with pytest.raises(TypeError, match="monitor: expected the name of a number in the logs, got"):
+        model().fit(np.ones((4, 3)), np.ones(4), verbose=0, callbacks=[made()])

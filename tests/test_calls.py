@@ -214,3 +214,83 @@ def test_ctrl_c_comes_before_a_step_or_after_its_count():
             assert made.layers[0].bias.numpy()[0] * 2**10 == made._trainer.step
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_targets_that_are_columns_of_a_larger_array(columns):
+    """The short way after such a batch reads contiguous targets where they are."""
+    x, wide = np.eye(4, 3, dtype="f4"), np.arange(16, dtype="f4").reshape(4, 4)
+    made = fastnn.Sequential([layers.Dense(columns, input_shape=(3,), kernel_initializer="zeros")])
+    made.compile(fastnn.SGD(0.0), "mse", seed=0)
+    y = np.ones((4, columns), "f4")
+    for _ in range(2):
+        assert made.train_on_batch(x, wide[:, :columns]) == pytest.approx(np.mean(wide[:, :columns] ** 2))
+        assert [made.train_on_batch(x, y) for _ in range(2)] == [1.0, 1.0]
+
+
+def test_no_rows():
+    made = model()
+    x, y = np.zeros((0, 6), "f4"), np.zeros((0, 3), "f4")
+    for _ in range(2):  # the second call would go the short way
+        assert made.predict_on_batch(x).shape == (0, 3)
+        with pytest.raises(ValueError, match="x: expected at least one row"):
+            made.train_on_batch(x, y)
+
+
+def test_an_assignment_right_after_the_run_reaches_the_next_one():
+    """The short way is noted after the hooks, one of which assigns."""
+    layer = layers.Dense(2, input_shape=(3,))
+    made, x = fastnn.Sequential([layer]), np.ones((4, 3), "f4")
+    hook = fastnn.callbacks.LambdaCallback(
+        on_predict_end=lambda logs: layer.set_weights([np.full((3, 2), 5.0), np.zeros(2)])
+    )
+    made.predict(x, callbacks=[hook])
+    assert (made.predict(x) == 15).all()
+
+
+def test_ctrl_c_right_after_a_step_leaves_no_old_folds():
+    made = model(middle=[layers.BatchNormalization()], optimizer=fastnn.SGD(1.0))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6)).astype("f4"), rng.normal(size=(8, 3)).astype("f4")
+    for _ in range(2):
+        made.train_on_batch(x, y)
+        made.predict(x)
+    [key] = [k for k in made._calls if k[0] == "train"]
+    call, program = made._calls[key]
+
+    class Interrupted:
+        core = call.core
+
+        def train(self, *args):
+            assert call.train(*args)
+            raise KeyboardInterrupt
+
+    made._calls[key] = Interrupted(), program
+    with pytest.raises(KeyboardInterrupt):
+        made.train_on_batch(x, y)
+    found = made.predict(x)
+    fresh = fastnn.models.clone_model(made)
+    fresh.set_weights(made.get_weights())
+    np.testing.assert_array_equal(found, fresh.predict(x))
+
+
+def test_compile_in_another_thread():
+    """Every call is one of the old model or of the new one."""
+    made, stop, errors = model(), [], []
+    x, y = np.ones((8, 6), "f4"), np.ones((8, 3), "f4")
+
+    def compiles():
+        while not stop:
+            made.compile("sgd", "mse")
+
+    thread = threading.Thread(target=compiles)
+    thread.start()
+    try:
+        for _ in range(1000):
+            made.train_on_batch(x, y)
+            made.predict(x)
+    except Exception as error:
+        errors.append(error)
+    stop.append(1)
+    thread.join()
+    assert not errors

@@ -1,5 +1,7 @@
 """One model in the hands of several threads of Python: what they read and write is whole, and made once."""
 
+import os
+import signal
 import threading
 import time
 
@@ -7,7 +9,7 @@ import numpy as np
 from races import together
 
 import fastnn
-from fastnn import layers
+from fastnn import layers, plans, variables
 from fastnn.store import Place, Store
 
 
@@ -101,3 +103,33 @@ def test_a_variable_assigned_behind_the_back_of_the_loop_is_taken_by_the_next_ca
     model.predict(np.ones((1, 2)), verbose=0)
     monkeypatch.undo()
     assert (model.predict(np.ones((1, 2)), verbose=0) == 42).all()
+
+
+def test_a_child_finds_locks_open():
+    """Whoever held them when it was forked: the process' own, and that of a model that was trained."""
+    model = fastnn.Sequential([layers.Dense(8, input_shape=(4,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    x, y = np.ones((20000, 4), "f4"), np.ones(20000, "f4")
+    stop = fastnn.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: setattr(model, "stop_training", bool(done)))
+    done = []
+    training = threading.Thread(
+        target=lambda: model.fit(x, y, epochs=10**6, verbose=0, validation_split=0.1, callbacks=[stop])
+    )
+    with variables._moving, plans._lock:
+        training.start()
+        deadline = time.monotonic() + 5
+        while model.engine().step < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            other = fastnn.Sequential([layers.Dense(3, input_shape=(4,))])
+            other.compile("sgd", "mse")
+            other.fit(x[:8], np.ones((8, 3)), verbose=0)
+            model.get_weights()
+            good = np.isfinite(model.predict(x[:8], verbose=0)).all()
+            model.train_on_batch(x[:8], y[:8])
+            os._exit(0 if good else 1)
+    done.append(1)
+    training.join()
+    assert os.waitpid(child, 0)[1] == 0

@@ -466,3 +466,23 @@ def test_time_is_not_spent_outside_the_executor():
     engine.fit_block = lambda *a: calls.append(1) or real(*a)
     model.fit(x, y, verbose=0)
     assert 1 <= len(calls) <= 20
+
+
+@pytest.mark.parametrize("n", [0, 65, 10**6, 1.5, True, "2"])
+def test_threads_that_cannot_be(n):
+    with pytest.raises(ValueError, match="threads: expected an integer from 1 to 64 or None"):
+        small_model().compile("sgd", "mse", threads=n)
+    with pytest.raises(ValueError, match="n: expected an integer from 1 to 64 or None"):
+        fastnn.set_num_threads(n)
+
+
+def test_whole_numbers_of_numpy_are_numbers_of_threads():
+    model = small_model()
+    x, y = small_data(64)
+    model.fit(x, y, verbose=0, threads=np.int64(2))
+
+
+@pytest.mark.parametrize("value", ["\u00b2", "9" * 5000, "x", "-1", ""])
+def test_nonsense_in_omp_num_threads(monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert core_threads.available_threads() >= 1

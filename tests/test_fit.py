@@ -332,3 +332,94 @@ def test_one_model_from_two_threads():
     for t in threads:
         t.join()
     assert not failed
+
+
+def test_steps_before_an_error_in_python_are_counted():
+    """The weights have them; rates and Adam's corrections have to."""
+    calls = []
+
+    def loss(t, p):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("in the fourth batch")
+        return (p - t)[:, 0] ** 2, 2 * (p - t)
+
+    model = Sequential([Dense(1, input_shape=(1,))])
+    model.compile("adam", loss)
+    x, y = np.ones((32, 1)), np.ones(32)
+    with pytest.raises(RuntimeError, match="fourth"):
+        model.fit(x, y, batch_size=4, verbose=0)
+    assert model.optimizer.iterations == model.engine().step == 3
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.1])
+def test_steps_before_a_signal_that_raises_are_counted(held_out):
+    """A handler of one's own: the weight w_k = 1 - (1 - 2 rate)^k says how many steps there were."""
+    model = Sequential([Dense(1, use_bias=False, kernel_initializer="zeros", input_shape=(1,))], dtype="float64")
+    model.compile(fastnn.SGD(1e-8), "mse")
+    x = np.ones((32000, 1))
+
+    def handler(number, frame):
+        raise SystemExit
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    timer = threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    try:
+        timer.start()
+        with pytest.raises(SystemExit):
+            model.fit(x, x, batch_size=1, epochs=10**5, verbose=0, validation_split=held_out)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    steps = round(float(np.log1p(-model.get_weights()[0][0, 0]) / np.log1p(-2e-8)))
+    assert steps == model.optimizer.iterations == model.engine().step > 0
+
+
+def test_a_layer_frozen_by_another_thread_is_frozen_from_the_next_block_on(monkeypatch):
+    """Epochs that nobody looks at run in blocks; the model of the next one is the model as it is then."""
+    monkeypatch.setattr(fitting, "BLOCK_SECONDS", 1e-9)
+    model = Sequential([Dense(8, "tanh", input_shape=(3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 3)), rng.normal(size=64)
+    engine, steps = model.engine, []
+
+    def engine_after_a_while():
+        steps.append(1)
+        if len(steps) == 20:  # what another thread does between two blocks
+            model.layers[0].trainable = False
+            steps.append(model.layers[0].get_weights())
+        return engine()
+
+    monkeypatch.setattr(model, "engine", engine_after_a_while)
+    model.fit(x, y, batch_size=16, epochs=100, verbose=0)
+    [then] = [s for s in steps if s != 1]
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], then[0])
+    assert model.optimizer.iterations == engine().step == 400
+
+
+def test_another_thread_may_use_the_model_in_any_hook():
+    model = linear()
+    x, found = np.ones((8, 4)), []  # whether each of four threads got through while its hook waited
+
+    def predict(*_):
+        thread = threading.Thread(target=lambda: model.predict(x, verbose=0), daemon=True)
+        thread.start()
+        thread.join(5)
+        found.append(not thread.is_alive())
+
+    hooks = fastnn.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda b, logs: predict(), on_train_batch_end=lambda b, logs: predict()
+    )
+    model.fit(x, np.ones(8), batch_size=4, verbose=0, callbacks=[hooks])
+    assert found == [True] * 4
+
+
+def test_fit_within_a_hook_keeps_the_outer_history():
+    model = linear()
+    x, y = np.ones((8, 4)), np.ones(8)
+    inner = fastnn.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: model.fit(x, y, epochs=7, verbose=0)
+    )
+    history = model.fit(x, y, epochs=3, verbose=0, callbacks=[inner])
+    assert history is model.history and len(history.history["loss"]) == 3

@@ -281,3 +281,16 @@ def test_what_it_needs():
     model.trainable = False
     with pytest.raises(ValueError, match="no trainable weights"):
         model.check_gradients(x, y)
+
+
+def test_nan_is_named():
+    model = fastnn.Sequential([layers.BatchNormalization(input_shape=(5,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 5)), np.ones(8)
+    x[3, 2] = np.nan
+    before = model.get_weights()
+    for call in (lambda: model.check_gradients(x, y), lambda: model.recalibrate(x)):
+        with pytest.raises(ValueError, match="x: found nan in row 3"):
+            call()
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

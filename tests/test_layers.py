@@ -289,3 +289,19 @@ def test_a_layer_without_super_init_says_so():
 
     with pytest.raises(AttributeError, match=r"super\(\).__init__"):
         fastnn.Sequential([Bad()])
+
+
+def test_two_names_of_one_argument():
+    with pytest.raises(TypeError, match="alpha: another name of negative_slope"):
+        layers.LeakyReLU(0.1, alpha=0.5)
+    with pytest.raises(TypeError, match="negative_slope: expected a number"):
+        layers.LeakyReLU(None)
+    with pytest.raises(TypeError, match="lr: another name of learning_rate"):
+        fastnn.SGD(learning_rate=0.1, lr=0.2)
+    assert fastnn.SGD(lr=0.2).learning_rate == 0.2
+
+
+def test_parameters_whose_derivative_would_be_wrong():
+    for function, name in ((activations.elu, "alpha"), (activations.squareplus, "b")):
+        with pytest.raises(ValueError, match=f"{name}: expected a number of at least 0|{name}: expected"):
+            function.using(**{name: -1.0})

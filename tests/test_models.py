@@ -372,3 +372,107 @@ def test_names_of_metrics_before_the_first_data():
 
     model.compile("sgd", "mse", metrics=["mae", far])
     assert model.metrics_names[2] == "far"
+
+
+def test_a_layer_used_twice_predicts_but_is_not_trained():
+    """It has one place for its gradient: the two parts of it would not be added."""
+    layer = Dense(4, "tanh")
+    model = Sequential([fastnn.layers.Residual([layer], input_shape=(4,)), fastnn.layers.Residual([layer])])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("f4")
+    w, b = model.get_weights()
+    h = x + np.tanh(x @ w + b)
+    np.testing.assert_allclose(model.predict(x), h + np.tanh(h @ w + b), rtol=1e-5, atol=1e-6)
+    for step in (lambda: model.fit(x, x, verbose=0), lambda: model.forward(x, training=True)):
+        with pytest.raises(ValueError, match="kernel: expected a layer at one place of the model"):
+            step()
+    layer.trainable = False
+    model.fit(x, x, verbose=0)
+
+
+def test_order_of_weights_does_not_hang_on_what_is_frozen():
+    """Keras: gamma, beta, moving mean, moving variance, whatever is frozen."""
+    model = Sequential([BatchNormalization(input_shape=(1,))])
+    norm = model.layers[0]
+    norm.set_weights([[2.0], [50.0], [0.0], [1.0]])
+    norm.gamma.trainable = False
+    assert [v.name.split("/")[-1] for v in model.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [v.name.split("/")[-1] for v in model.trainable_weights] == ["beta"]
+    clone = clone_model(model)
+    clone.set_weights(model.get_weights())
+    x = np.full((1, 1), 3.0)
+    assert clone.predict(x) == model.predict(x)
+
+
+def test_flags_within_a_residual_block_are_cloned():
+    block = fastnn.layers.Residual([Dense(3)], input_shape=(3,))
+    block.trainable = False
+    block.layers[0].trainable = True
+    clone = clone_model(Sequential([block])).layers[0]
+    assert (clone.trainable, clone.layers[0].trainable) == (False, True)
+
+
+def test_a_block_that_makes_its_own_layers_is_cloned():
+    class Block(fastnn.layers.Residual):
+        def __init__(self, units, **kwargs):
+            super().__init__([Dense(units)], **kwargs)
+            self.units = units
+
+        def get_config(self):
+            return {"units": self.units, "name": self.name}
+
+    model = Sequential([fastnn.layers.Input((3,)), Block(3)])
+    assert clone_model(model).count_params() == 12
+
+
+def test_nothing_is_assigned_if_one_array_is_wrong():
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(TypeError, match=r"weights\[1\].*expected numbers"):
+        model.set_weights([before[0] + 1, np.zeros(before[1].shape, "V4"), *before[2:]])
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_step_by_hand_after_a_forward_that_failed():
+    class Fails(fastnn.layers.Layer):
+        fail = False
+
+        def call(self, x, training=False):
+            if self.fail:
+                raise RuntimeError("on the way")
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    layer = Fails()
+    model = Sequential([Dense(2, input_shape=(2,)), layer])
+    model.compile("sgd")
+    x = np.ones((4, 2))
+    model.forward(x, training=True)
+    layer.fail = True
+    with pytest.raises(RuntimeError, match="on the way"):
+        model.forward(x, training=True)
+    with pytest.raises(RuntimeError, match="call forward"):
+        model.backward(x)
+
+
+def test_two_weights_of_one_name_are_both_trained():
+    class Affine(fastnn.layers.Layer):
+        def build(self, shape):
+            self.a, self.b = self.add_weight(shape, "ones"), self.add_weight(shape, "zeros")
+
+        def call(self, x, training=False):
+            self.x = x
+            return x * self.a.numpy() + self.b.numpy()
+
+        def backward(self, dy):
+            self.grads = [(dy * self.x).sum(0), dy.sum(0)]
+            return dy * self.a.numpy()
+
+    model = Sequential([Affine(input_shape=(3,))])
+    model.compile(fastnn.SGD(0.5), "mse")
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    model.fit(x, 2 * x + 1, epochs=100, verbose=0)
+    np.testing.assert_allclose(model.get_weights(), [[2, 2, 2], [1, 1, 1]], rtol=1e-3)

@@ -739,3 +739,23 @@ def test_a_short_fuzz():
     assert fuzz_ops.run(calls=1500, seed=0) == 1500
     fresh = int(np.random.SeedSequence().entropy % 2**32)
     assert fuzz_ops.run(calls=500, seed=fresh) == 500
+
+
+@pytest.mark.parametrize("name", ["sparse_crossentropy", "sparse_softmax_crossentropy", "nll"])
+@pytest.mark.parametrize("ignored", [-1, 255])
+def test_the_ignored_class_may_be_any_number(name, ignored):
+    y_pred = np.array([[0.25, 0.75], [0.5, 0.5]])
+    value, gradient = ops.loss(name, [1, ignored], y_pred, ignore_class=ignored)
+    expected, _ = ops.loss(name, [1], y_pred[:1])
+    assert value[0] == expected[0] and value[1] == 0 and not gradient[1].any()
+    with pytest.raises(ValueError, match="expected classes 0 to 1"):
+        ops.loss(name, [1, 7], y_pred, ignore_class=ignored)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("dtype, sure", [("float32", 200.0), ("float64", 800.0)])
+def test_focal_gradient_of_a_sure_sample_is_zero(gamma, dtype, sure):
+    x, t = np.array([[sure], [-sure]], dtype), np.array([[1.0], [0.0]], dtype)
+    value, gradient = ops.binary_focal_crossentropy_logits(t, x, gamma=gamma)
+    np.testing.assert_allclose(value, 0, atol=1e-30)
+    np.testing.assert_allclose(gradient, 0, atol=1e-15)

@@ -415,3 +415,10 @@ def test_the_mode_of_a_model_is_in_its_file(tmp_path):
     model.compile("sgd", "mse", matmul_precision="high")
     model.save(tmp_path / "m")
     assert fastnn.models.load_model(tmp_path / "m").matmul_precision == "high"
+
+
+def test_a_context_may_be_entered_again_within_itself():
+    context = precision.float32_matmul_precision("high")
+    with context, context:
+        assert precision.get_float32_matmul_precision() == "high"
+    assert precision.get_float32_matmul_precision() == "highest"

@@ -451,3 +451,32 @@ def test_an_activity_regularizer_is_the_layer_of_that_name():
     assert found[0] == found[1]
     with pytest.raises(ValueError, match="activity_regularizer: expected L1, L2 or L1L2"):
         layers.Dense(1, activity_regularizer="orthogonal_regularizer")
+
+
+def test_vectors_keep_their_meaning_when_the_optimizer_changes():
+    """Without its average, an optimizer's next vector is not the average's."""
+    optimizer = fastnn.SGD(0.01, use_ema=True, gradient_accumulation_steps=2)
+    model = fastnn.Sequential([layers.Dense(1, input_shape=(2,), kernel_initializer="ones")])
+    model.compile(optimizer, "mse")
+    x = np.ones((4, 2))
+    for _ in range(2):
+        model.train_on_batch(x, np.ones(4))
+    optimizer.use_ema = False
+    model.compile(optimizer, "mse")
+    before, still = model.get_weights(), model.predict(x)
+    for _ in range(2):
+        model.train_on_batch(x, still)  # no gradient
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_optimizer_that_comes_back_begins_anew():
+    schedule = optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)
+    first = fastnn.SGD(schedule)
+    model = fastnn.Sequential([layers.Dense(1, input_shape=(1,))])
+    for optimizer in (first, fastnn.SGD(0.1), first):
+        model.compile(optimizer, "mse")
+        assert optimizer.learning_rate == (0.1 if optimizer is not first else 1.0)
+        for _ in range(3):
+            model.train_on_batch([[1.0]], [[1.0]])
+    assert first.iterations == 3 and first.learning_rate == 0.125

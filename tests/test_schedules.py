@@ -252,3 +252,23 @@ def test_setting_a_rate_over_a_schedule_is_refused():
 def test_bad_arguments(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_a_warm_up_hands_the_momentum_on():
+    cycle = schedules.OneCycle(0.01, 24, base_momentum=0.5, max_momentum=0.95)
+    expected = schedules.momenta(cycle, 0, 20)
+    np.testing.assert_array_equal(schedules.momenta(schedules.WarmUp(cycle, 0), 0, 20), expected)
+    later = schedules.momenta(schedules.WarmUp(cycle, 4), 0, 24)
+    np.testing.assert_array_equal(later, [expected[0]] * 4 + expected.tolist())
+    assert schedules.momenta(schedules.WarmUp(0.1, 4), 0, 2) is None
+
+
+def test_rates_and_momenta_that_cannot_be():
+    with pytest.raises(ValueError, match="the rate of step 3 is -0.5"):
+        schedules.rates(lambda step: 1.0 if step < 3 else -0.5, 0, 5)
+    with pytest.raises(ValueError, match="base_momentum: expected"):
+        schedules.OneCycle(0.1, 10, base_momentum=-0.5, max_momentum=0.9)
+    with pytest.raises(TypeError, match="max_momentum: expected a number"):
+        schedules.OneCycle(0.1, 10, base_momentum=0.5, max_momentum="a")
+    with pytest.raises(ValueError, match="pct_start: expected"):
+        schedules.OneCycle(0.1, 10, pct_start=1.0)

@@ -359,3 +359,72 @@ def test_an_error_while_planning_is_no_plan(monkeypatch):
     model.fit(x, y, verbose=0)
     for a, b in zip(model.layers[0].get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+ROW_WISE = ["categorical_crossentropy", "kl_divergence", "cosine_similarity", "categorical_hinge",
+            "sparse_categorical_crossentropy"]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", ROW_WISE)
+def test_classes_in_several_groups_are_refused(loss):
+    """The core would take them for one row: one softmax over both groups."""
+    model = fastnn.Sequential([layers.Dense(6, input_shape=(4,)), layers.Reshape((2, 3))])
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match=r"expected outputs of shape \(n, classes\).*\(None, 2, 3\)"):
+        model.fit(np.ones((2, 4)), np.zeros((2, 2, 3)), verbose=0)
+    model.compile("sgd", "mse", metrics=["categorical_accuracy"])
+    with pytest.raises(ValueError, match="categorical_accuracy: expected outputs"):
+        model.evaluate(np.ones((2, 4)), np.zeros((2, 2, 3)), verbose=0)
+    model.compile("sgd", "mse")
+    y = np.arange(12.0).reshape(2, 2, 3)
+    expected = np.mean((model.predict(np.ones((2, 4))) - y) ** 2)
+    assert model.evaluate(np.ones((2, 4)), y, verbose=0) == pytest.approx(expected)
+
+
+def test_python_losses_and_metrics_may_write_to_their_targets():
+    def masked(t, p):
+        missing = t == -1
+        t[missing] = 0
+        e = np.where(missing, 0, p - t)
+        return (e**2).mean(1), e
+
+    x, y = np.ones((4, 3)), np.array([[1.0, -1], [2, -1], [-1, -1], [4, 5]])
+    model = fastnn.Sequential([layers.Dense(2, kernel_initializer="ones", input_shape=(3,))])
+    model.compile(fastnn.SGD(0.0), masked, metrics=[lambda t, p: masked(t, p)[0]])
+    before = y.copy()
+    for _ in range(2):
+        assert model.evaluate(x, y, verbose=0) == [1.25, 1.25]
+        model.train_on_batch(x, y)
+    np.testing.assert_array_equal(y, before)
+
+
+def test_r2_of_targets_that_do_not_differ():
+    for k, aggregation in ((1, "uniform_average"), (2, "variance_weighted_average")):
+        model = fastnn.Sequential([layers.Activation("linear", input_shape=(k,))], dtype="float64")
+        model.compile("sgd", "mse", metrics=[fastnn.metrics.R2Score(aggregation)])
+        t = np.full((10, k), 0.1)
+        assert model.evaluate(t + 0.01, t, verbose=0)[1] == 0
+
+
+def test_losses_that_are_no_means_are_no_metrics():
+    for loss in (fastnn.losses.MeanSquaredError(reduction="sum"),
+                 fastnn.losses.SparseCategoricalCrossentropy(ignore_class=-1)):  # fmt: skip
+        model = fastnn.Sequential([layers.Dense(3, "softmax", input_shape=(2,))])
+        with pytest.raises(ValueError, match="is a loss only"):
+            model.compile("sgd", loss, metrics=[loss])
+            model.evaluate(np.ones((2, 2)), np.zeros(2, int), verbose=0)
+
+
+def test_calls_of_losses_check_their_arguments():
+    mse, sparse = fastnn.losses.MeanSquaredError, fastnn.losses.SparseCategoricalCrossentropy
+    with pytest.raises(ValueError, match=r"y_true: expected shape \(2, 3\)"):
+        mse()(np.zeros((3, 2)), np.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match="whole class numbers"):
+        sparse()([1.7], [[0.2, 0.5, 0.3]])
+    with pytest.raises(TypeError, match="y_true: expected numbers"):
+        mse()([[1j]], [[0.0]])
+    assert mse()([0.0, 0.0], np.ones((2, 1))) == 1
+    values = mse(reduction="none", dtype="float32")(np.zeros((2, 1)), np.ones((2, 1)))
+    assert values.dtype == np.float32
+    weighted = mse(reduction="none", dtype="float32")(np.zeros((2, 1)), np.ones((2, 1)), sample_weight=[1.0, 2.0])
+    assert weighted.dtype == np.float32 and weighted.tolist() == [1, 2]

@@ -375,7 +375,7 @@ cdef class Executor:
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
-            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None):
+            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, counter=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
@@ -383,7 +383,8 @@ cdef class Executor:
         with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
         each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of
         losses and metrics are added to `totals`, step by step: where a run is cut leaves no trace in them (default: the
-        attribute `totals`, from zero).  Each epoch has rows of its own there, one after the other."""
+        attribute `totals`, from zero).  Each epoch has rows of its own there, one after the other.  counter: its `step`
+        goes up by the steps done, here, where no handler of a signal can come between the two."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
@@ -421,4 +422,6 @@ cdef class Executor:
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
         with nogil:
             self.start(team)
+        if counter is not None:
+            counter.step = counter.step + job.steps_done
         return job.steps_done

@@ -1,5 +1,6 @@
 """Every question about threads is asked here: how many there may be, and what happens to them at a fork."""
 import os
+from operator import index
 from threading import local
 from time import monotonic
 
@@ -52,7 +53,7 @@ def available_threads():
         n = min(n, max(1, int(-(-quota // 1))))
     for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
         first = os.environ.get(name, "").split(",")[0].strip()
-        if first.isdigit() and int(first) > 0:
+        if first.isascii() and first.isdigit() and len(first) < 10 and int(first) > 0:
             n = min(n, int(first))
     return max(1, min(n, MAX_THREADS))
 
@@ -65,13 +66,22 @@ def asked():
     return getattr(_here, "n", None)
 
 
+def checked(name, n):
+    """A number of threads as an int, or None; ValueError for anything else."""
+    try:
+        number = None if n is None else index(n)
+        if isinstance(n, bool) or number is not None and not 1 <= number <= MAX_THREADS:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"{name}: expected an integer from 1 to {MAX_THREADS} or None, got {n!r}") from None
+    return number
+
+
 class using:
     """``with using(n)``: calls of this thread of Python use `n` threads, whatever else is said; None: as before."""
 
     def __init__(self, n):
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_THREADS):
-            raise ValueError(f"threads: expected an integer from 1 to {MAX_THREADS} or None, got {n!r}")
-        self.n = n
+        self.n = checked("threads", n)
 
     def __enter__(self):
         self.before = asked()
@@ -94,9 +104,7 @@ def set_num_threads(n):
     if n is None:
         LIMIT = 0
         return
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_THREADS:
-        raise ValueError(f"n: expected an integer from 1 to {MAX_THREADS} or None, got {n!r}")
-    LIMIT = n
+    LIMIT = checked("n", n)
 
 
 # The OpenMP runtime's idle threads do not exist in a child, and its first parallel region there would wait for them

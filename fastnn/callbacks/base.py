@@ -284,6 +284,8 @@ class LambdaCallback(Callback):
 
 def rises(mode, monitor, model):
     """Whether a larger monitored number is a better one; ValueError if "auto" cannot know."""
+    if not isinstance(monitor, str):
+        raise TypeError(f"monitor: expected the name of a number in the logs, got {monitor!r}")
     if mode != "auto":
         return mode == "max"
     name = monitor.removeprefix("val_")

@@ -188,13 +188,14 @@ class LearningRateFinder(Callback):
 
     def restore(self):
         """Take back what the test has changed; nothing if it has not begun, or did so already."""
-        before, self._before, model = self._before, None, self.model
+        before, model = self._before, self.model
         if before is not None:
             model.set_weights(before["weights"])
             model.engine().set_state(before["state"])
             model.optimizer.learning_rate = before["rate"]
             model.optimizer.at_batch(model.engine().step)
             model.epochs_done = before["epochs"]
+            self._before = None  # last: Ctrl-C on the way leaves it to be done again
 
     def on_epoch_begin(self, epoch, logs=None):
         self._sum = 0.0

@@ -26,7 +26,7 @@ class Probe:
             raise ValueError(
                 "check_gradients: the model has no loss; expected compile(optimizer, loss) before"
             )
-        self.data = self.model.data(x, y, sample_weight)
+        self.data = self.model.data(x, y, sample_weight, check_finite=True)
         if not self.data.n:
             raise ValueError("x: expected at least one row, got none")
         self.engine = self.model.engine()

@@ -88,7 +88,9 @@ class LeakyReLU(_Fixed):
     """
 
     def __init__(self, negative_slope=0.3, **kwargs):
-        self.negative_slope = kwargs.pop("alpha", negative_slope)
+        if "alpha" in kwargs and negative_slope != 0.3:
+            raise TypeError("alpha: another name of negative_slope; expected one of the two, got both")
+        self.negative_slope = number("negative_slope", kwargs.pop("alpha", negative_slope))
         super().__init__(**kwargs)
         self.function = activations.get("leaky_relu").using(negative_slope=self.negative_slope)
 

@@ -36,7 +36,7 @@ class BatchNormalization(Layer):
 
     Notes
     -----
-    A batch of one sample, or of equal ones, has variance 0: it gives β and passes no gradient down.
+    A batch of one sample, or of equal ones, has variance 0: it gives β; one of a single sample passes no gradient down.
     The moving averages take each batch alike, a short last one too, and one of a single sample with
     its variance of 0, all as in Keras; `Model.recalibrate` replaces them by exact statistics. For
     inference the layer is folded into the dense layer before it (or behind it, where a layer stands

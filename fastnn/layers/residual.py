@@ -43,6 +43,13 @@ class Residual(Layer):
         if not self._trainable:
             self.trainable = False
 
+    @classmethod
+    def from_config(cls, config):
+        """The block that `get_config` described; its layers have flags of their own."""
+        block = super().from_config({**config, **({"trainable": True} if "trainable" in config else {})})
+        block._trainable = config.get("trainable", block._trainable)
+        return block
+
     @property
     def parts(self):
         """Every layer inside."""

@@ -11,9 +11,8 @@ class Weighted(Freezable, Configurable):
 
     @property
     def weights(self):
-        """The trainable variables, then the others."""
-        own = self._weights
-        return [v for v in own if v.trainable] + [v for v in own if not v.trainable]
+        """The variables made to be trained, then the others; freezing one does not move it."""
+        return sorted(self._weights, key=lambda v: not v.made_trainable)
 
     @property
     def trainable_weights(self):
@@ -70,8 +69,14 @@ class Weighted(Freezable, Configurable):
                     f"weights[{i}] of {self.name}: expected shape {variable.shape}"
                     f" ({variable.name}), got {array.shape}"
                 )
-            if array.dtype.kind not in "biufV":  # V: bfloat16 of other packages
-                raise TypeError(f"weights[{i}] of {self.name}: expected numbers, got an array of dtype {array.dtype}")
+            try:
+                if array.dtype.kind not in "biufV":  # V: bfloat16 of other packages, or nonsense
+                    raise TypeError
+                arrays[i] = array.astype(variable.dtype)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"weights[{i}] of {self.name}: expected numbers, got an array of dtype {array.dtype}"
+                ) from None
         for variable, array in zip(own, arrays, strict=True):
             variable.assign(array)
 

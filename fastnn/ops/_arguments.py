@@ -192,8 +192,10 @@ def apart(given):
                 raise ValueError(f"{name}: shares memory with {other}")
 
 
-def class_numbers(name, value, shape, classes):
-    """Class numbers of any integer dtype as int32, of a shape that may have one more axis of length 1."""
+def class_numbers(name, value, shape, classes, ignored=None):
+    """Class numbers of any integer dtype as int32, of a shape that may have one more axis of length 1.
+
+    One number, `ignored`, may be outside of the classes."""
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
         raise TypeError(
@@ -202,8 +204,9 @@ def class_numbers(name, value, shape, classes):
     if array.shape == (*shape, 1):
         array = array[..., 0]
     expect_shape(name, array, shape, ", one class number a row")
-    if array.size:
-        low, high = array.min(), array.max()
+    found = array if ignored is None else array[array != ignored]
+    if found.size:
+        low, high = found.min(), found.max()
         if low < 0 or high >= classes:
             bad = low if low < 0 else high
             raise ValueError(f"{name}: expected classes 0 to {classes - 1}, got {bad}")

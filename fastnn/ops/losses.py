@@ -12,7 +12,7 @@ _METRICS = {name: (defaults, target) for name, defaults, target in metric_rows()
 __all__ = ["loss", "metric", "softmax_cross_entropy"]
 
 
-def _operands_of_loss(names, y_true, y_pred, target):
+def _operands_of_loss(names, y_true, y_pred, target, ignored=None):
     """y_pred, y_true as a matrix or labels for the kernel, and y_true as it lies in memory (None for labels)."""
     y_pred = a.at_least(names[1], a.operand(names[1], y_pred), 1)
     if y_pred.shape[-1] == 0:
@@ -20,7 +20,7 @@ def _operands_of_loss(names, y_true, y_pred, target):
             f"{names[1]}: expected at least one output a row, got shape {y_pred.shape}"
         )
     if target == "labels":
-        return y_pred, a.class_numbers(names[0], y_true, y_pred.shape[:-1], y_pred.shape[-1]), None
+        return y_pred, a.class_numbers(names[0], y_true, y_pred.shape[:-1], y_pred.shape[-1], ignored), None
     y_true = a.operand(names[0], y_true, (names[1], y_pred))
     a.expect_shape(names[0], y_true, y_pred.shape, f" like {names[1]}")
     return y_pred, a.matrix(y_true), y_true
@@ -30,7 +30,7 @@ def _loss(names, name, y_true, y_pred, sample_weight, out, threads, params):
     threads = a.team(threads)
     defaults, target = a.find_row("loss", name, _LOSSES)
     values = a.row_values(name, defaults, params)
-    y_pred, y_true, shared = _operands_of_loss(names, y_true, y_pred, target)
+    y_pred, y_true, shared = _operands_of_loss(names, y_true, y_pred, target, params.get("ignore_class"))
     lead, dtype, weight = y_pred.shape[:-1], y_pred.dtype, None
     if sample_weight is not None:
         sample_weight = a.operand("sample_weight", sample_weight, (names[1], y_pred))

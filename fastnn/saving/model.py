@@ -296,7 +296,11 @@ def _compile(model, config, tensors, custom):
     for kind, metric, *name in how["metrics"]:
         metric = configuration.decode(metric, custom)
         metric = (losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric
-        asked.append(metrics.PythonMetric(metric, *name) if name else metric)
+        if name:  # of a function, which may be one of fastnn's and so be known by its name
+            if isinstance(metric, str):
+                metric = getattr(losses if hasattr(losses, metric) else metrics, metric)
+            metric = metrics.PythonMetric(metric, *name)
+        asked.append(metric)
     own = dict(zip(_names(model), model.weights, strict=True))
     optimizer = optimizers.get(configuration.decode(how["optimizer"], custom))
     excluded, pattern = how["not_decayed"]
@@ -361,8 +365,8 @@ def load_weights(model, filepath, skip_mismatch=False, by_name=False):
     theirs, ours = ([name.split("/")[-1] for name in some] for some in (names, own))
     if not by_name and theirs != ours and sorted(theirs) == sorted(ours):
         raise ValueError(
-            f"{os.fspath(filepath)}: has its weights in the order {names}, the model in the order {own}; what is"
-            " trained comes first in each layer: freeze the same variables first, or use by_name=True"
+            f"{os.fspath(filepath)}: has its weights in the order {names}, the model in the order {own};"
+            " use by_name=True"
         )
     pairs = list(zip(own if by_name else names, model.weights, strict=True))
     taken = []

@@ -198,7 +198,9 @@ FNN_INLINE V FN(loss_binary_focal_crossentropy_logits_b)(V x, V t, const V *s)
 {
     V n;
     const V p = FN(both_shares)(x, &n), y = FN(smooth_binary)(t, s + 3), q = y * n + (1 - y) * p;
-    const V slope = s[2] * FN(focal_power)(q, s[2] - 1) * (1 - y - y) * p * n;
+    /* A sure, right sample has q = 0, and gamma < 1 divides by it; the smallest normal number does as well. */
+    const V safe = v_max(v_set1(sizeof(T) == 4 ? (T)1.17549435e-38 : (T)2.2250738585072014e-308), q);
+    const V slope = s[2] * FN(focal_power)(safe, s[2] - 1) * (1 - y - y) * p * n;
     return FN(focal_balance)(y, s) *
            (FN(focal_power)(q, s[2]) * (p - y) + slope * FN(loss_binary_crossentropy_logits_f)(x, t, s + 3));
 }

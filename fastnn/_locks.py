@@ -1,0 +1,22 @@
+"""Locks of the process that outlive a fork."""
+
+import os
+import threading
+
+
+class Lock:
+    """As `threading.Lock`; a forked child finds it open, whichever thread of its parent held it."""
+
+    def __init__(self):
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self):
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
