@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -486,3 +487,62 @@ def test_whole_numbers_of_numpy_are_numbers_of_threads():
 def test_nonsense_in_omp_num_threads(monkeypatch, value):
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert core_threads.available_threads() >= 1
+
+
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *x)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    return getenv("NO_MORE_THREADS") ? EAGAIN : real(t, a, f, x);
+}
+"""
+WITHOUT_THREADS = """
+import os
+import numpy as np, fastnn
+from fastnn import layers
+x, y = np.ones((640, 50), "f4"), np.ones((640, 10), "f4")
+def trained(threads):
+    model = fastnn.Sequential([layers.Dense(64, "relu", input_shape=(50,)), layers.Dense(10)])
+    model.compile("sgd", "mse", seed=0, threads=threads)
+    fastnn.set_random_seed(0)
+    model.fit(x, y, epochs=3, verbose=0)
+    return model.predict(x)
+fastnn.set_random_seed(0)
+alone = trained(1)
+os.environ["NO_MORE_THREADS"] = "1"
+fastnn.set_random_seed(0)
+assert (trained(3) == alone).all()
+fastnn.set_random_seed(0)
+assert (trained(None) == alone).all()
+big = np.linspace(-2, 2, 400000)
+assert (fastnn.ops.tanh(big, threads=3) == fastnn.ops.tanh(big, threads=1)).all()
+assert (fastnn.ops.dense_forward(np.ones((2000, 300)), np.ones((300, 300)), threads=3) == 300).all()
+del os.environ["NO_MORE_THREADS"]
+before = len(os.listdir("/proc/self/task"))
+fastnn.set_random_seed(0)
+assert (trained(3) == alone).all()
+print("alive", len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="LD_PRELOAD and /proc")
+def test_threads_that_cannot_be_made_do_not_end_the_process(tmp_path):
+    """The OpenMP runtime would: it is not asked for more than can be had."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    (tmp_path / "shim.c").write_text(SHIM)
+    shim = tmp_path / "shim.so"
+    subprocess.run([compiler, "-shared", "-fPIC", tmp_path / "shim.c", "-o", shim, "-ldl"], check=True)
+    more = " ".join(filter(None, [str(shim), os.environ.get("LD_PRELOAD")]))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", WITHOUT_THREADS], capture_output=True, text=True, check=False,
+        env={**os.environ, "LD_PRELOAD": more, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["alive", "2" if core_threads.openmp() else "0"]

@@ -294,3 +294,14 @@ def test_nan_is_named():
             call()
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("first", [layers.Dense(8, "relu", kernel_initializer="zeros", input_shape=(5,)),
+                                   layers.Maxout(3, 2, kernel_initializer="zeros", input_shape=(5,))])  # fmt: skip
+def test_several_samples_at_kinks(first):
+    """All weights zero: each sample has two slopes, and those of their sum may have one sign."""
+    rng = np.random.default_rng(0)
+    model = fastnn.Sequential([fastnn.models.clone_model(fastnn.Sequential([first])), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", seed=0)
+    check = model.check_gradients(rng.normal(size=(20, 5)), rng.integers(0, 3, 20))
+    assert check.passed and sum(len(e.kinks) for e in check.entries) > 10

@@ -20,7 +20,7 @@ from libc.string cimport memcpy
 from numpy cimport PyArray_DATA
 
 from . cimport kernels as k
-from .threads cimport fnn_team_size
+from .threads cimport affordable, fnn_team_size
 
 from .kernels import optimizer_rows
 
@@ -367,6 +367,7 @@ cdef class Executor:
         self.start(threads)
 
     cdef void start(self, int threads) noexcept nogil:
+        threads = affordable(threads)
         if threads == 1:
             work(&self.job, 0, 1)
         else:

@@ -10,7 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset, strcmp
 
 from . cimport kernels as k
-from .threads cimport fnn_in_team
+from .threads cimport affordable, fnn_in_team
 
 from .threads import get_num_threads
 
@@ -175,10 +175,10 @@ cdef int team_for(double seconds, threads) except -1:
     if fnn_in_team():
         return 1
     if threads is not None:
-        return threads
+        return affordable(threads)
     if seconds < PAYS_OFF:
         return 1
-    return min(<int>get_num_threads(), max(1, <int>min(seconds * 2 / PAYS_OFF, 1024.0)))
+    return affordable(min(<int>get_num_threads(), max(1, <int>min(seconds * 2 / PAYS_OFF, 1024.0))))
 
 
 cdef int done(int status) except -1:

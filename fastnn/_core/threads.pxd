@@ -17,3 +17,6 @@ cdef extern from * nogil:
     int fnn_in_team() noexcept
     int fnn_release_team() noexcept
     int FNN_OPENMP
+
+
+cdef int affordable(int n) noexcept nogil

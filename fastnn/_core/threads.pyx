@@ -4,11 +4,54 @@ from operator import index
 from threading import local
 from time import monotonic
 
+cdef extern from * nogil:
+    """
+    #include <pthread.h>
+    static __thread int fnn_had = 1, fnn_had_at = 0; /* the largest team that this thread has had, since which release */
+    static int fnn_releases = 0;
+    static void *fnn_pass(void *gate)
+    {
+        pthread_mutex_lock((pthread_mutex_t *)gate);
+        pthread_mutex_unlock((pthread_mutex_t *)gate);
+        return NULL;
+    }
+    /* Whether n - 1 more threads can exist at a time. */
+    static int fnn_can_start(int n)
+    {
+        pthread_t made[64];
+        pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+        int k = 0;
+        const int wanted = n - 1 < 64 ? n - 1 : 64;
+        pthread_mutex_lock(&gate);
+        while (k < wanted && pthread_create(&made[k], NULL, fnn_pass, &gate) == 0) k++;
+        pthread_mutex_unlock(&gate);
+        for (int i = 0; i < k; i++) pthread_join(made[i], NULL);
+        return k == wanted;
+    }
+    """
+    int fnn_had, fnn_had_at, fnn_releases
+    int fnn_can_start(int) noexcept
+
 MAX_THREADS = 64
 QUOTA_SECONDS = 1.0  # the quota may change while we run, but reading it costs more than a small call
 cdef int LIMIT = 0  # set_num_threads; 0: as many as the process may use
 cdef double QUOTA_READ = -QUOTA_SECONDS
 QUOTA = None
+
+
+cdef int affordable(int n) noexcept nogil:
+    """`n`, or 1 if so many threads cannot be had: OpenMP's runtime would end the process.
+
+    Tried out once for each thread that calls, and again after a fork."""
+    global fnn_had, fnn_had_at
+    if fnn_had_at != fnn_releases:
+        fnn_had, fnn_had_at = 1, fnn_releases
+    if n <= fnn_had:
+        return n
+    if not fnn_can_start(n):
+        return 1
+    fnn_had = n
+    return n
 
 
 def openmp():
@@ -109,5 +152,11 @@ def set_num_threads(n):
 
 # The OpenMP runtime's idle threads do not exist in a child, and its first parallel region there would wait for them
 # for ever (scikit-learn#19272).  Letting them go just before the fork makes parent and child start new ones.
+def _release():
+    global fnn_releases
+    fnn_release_team()
+    fnn_releases += 1
+
+
 if FNN_OPENMP and hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=fnn_release_team)
+    os.register_at_fork(before=_release)
