@@ -210,9 +210,10 @@ def class_weights(value, y, dtype, count=None):
 
 
 def check_shares(name, array):
-    """ValueError that names the first number below 0 or above 1."""
-    if array.size and not (array.min() >= 0 and array.max() <= 1):
-        bad = np.argwhere((array < 0) | (array > 1))
+    """ValueError that names the first number below 0 or above 1, by more than rounding."""
+    low, high = -1e-6, 1 + 1e-6
+    if array.size and not (array.min() >= low and array.max() <= high):
+        bad = np.argwhere((array < low) | (array > high))
         if len(bad):  # else there are NaN
             raise ValueError(
                 f"{name}: expected numbers from 0 to 1, as for the loss, got {array[tuple(bad[0])]} in row {bad[0][0]}"

@@ -172,13 +172,14 @@ class Trainer:
 
     def _refuse_used_twice(self):
         """A weight has one place for its gradient, and one node that fills it."""
-        used = [v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable]
-        for i, variable in enumerate(used):
-            if variable in used[:i]:
+        used = set()
+        for variable in (v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable):
+            if variable in used:
                 raise ValueError(
                     f"{variable.name}: expected a layer at one place of the model, got it at two or more; such a model"
                     " predicts, but trains only with that layer frozen (trainable = False)"
                 )
+            used.add(variable)
 
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
         """Run steps [step, steps) in slices, each with the threads that pay off; returns the step reached.
