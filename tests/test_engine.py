@@ -539,7 +539,7 @@ def test_threads_that_cannot_be_made_do_not_end_the_process(tmp_path):
     (tmp_path / "shim.c").write_text(SHIM)
     shim = tmp_path / "shim.so"
     subprocess.run([compiler, "-shared", "-fPIC", tmp_path / "shim.c", "-o", shim, "-ldl"], check=True)
-    more = " ".join(filter(None, [str(shim), os.environ.get("LD_PRELOAD")]))
+    more = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(shim)]))
     done = subprocess.run(
         [sys.executable, "-P", "-c", WITHOUT_THREADS], capture_output=True, text=True, check=False,
         env={**os.environ, "LD_PRELOAD": more, "OPENBLAS_NUM_THREADS": "1"},

@@ -7,7 +7,7 @@ from time import monotonic
 cdef extern from * nogil:
     """
     #include <pthread.h>
-    static __thread int fnn_had = 1, fnn_had_at = 0; /* the largest team that this thread has had, since which release */
+    static __thread int fnn_had = 1, fnn_had_at = 0; /* the largest team of this thread, since which release */
     static int fnn_releases = 0;
     static void *fnn_pass(void *gate)
     {
