@@ -200,3 +200,23 @@ def test_any_cut_gives_the_same_bits(name, dtype, isa):
                 x[:] = data[first : first + n]
                 y = call_function(name, x, isa).view(np.uint8).reshape(-1, size)
                 assert (y == whole[first : first + n]).all()
+
+
+@each_target
+@each_dtype
+def test_square_roots_of_the_optimizers(dtype, isa):
+    """Within 1 ulp on normal numbers, by estimate and Newton step or by the hardware; ends as documented."""
+    info = np.finfo(dtype)
+    if dtype == "float32":
+        x = np.arange(0x00800000, 0x7F800000, 997, dtype=np.uint32).view(np.float32)
+        true = np.sqrt(x.astype(np.float64))
+        head = true.astype(np.float32)
+        tail = true - head
+    else:
+        x = np.ldexp(1 + np.random.default_rng(4).random(100_000), np.resize(np.arange(-1021, 1023), 100_000))
+        head, tail = np.sqrt(x), np.zeros(x.size)
+    error = ulp_error(call_function("root", x, isa), head, tail)
+    assert error.max() <= 1, f"{error.max():.3f} ulp at {float(x[error.argmax()]).hex()}"
+    ends = call_function("root", np.array([0, info.smallest_subnormal, info.tiny, info.max, INF, NAN], dtype), isa)
+    assert (ends[:3] <= np.sqrt(info.tiny)).all() and (ends[:3] >= 0).all()
+    assert np.sqrt(info.max) * (1 - info.eps) <= ends[3] <= ends[4] and np.isnan(ends[5])

@@ -53,7 +53,7 @@ FNN_INLINE void FN(step_adam)(V *w, V *m, V *v, V *s2, V g, const V *h)
     (void)s2;
     *m = v_fma(g - *m, h[1], *m);
     *v = v_fma(v_fma(g, g, -*v), h[2], *v); /* never below zero: v >= 0 and h[2] <= 1, rounding is monotone */
-    *w -= *m * h[0] / (v_sqrt(*v) + h[3]);
+    *w -= *m * h[0] / (v_root(*v) + h[3]);
 }
 
 /* Adam with the largest v so far in place of v (Reddi, Kale & Kumar 2018), uncorrected as in Keras */
@@ -68,7 +68,7 @@ FNN_INLINE void FN(step_amsgrad)(V *w, V *m, V *v, V *most, V g, const V *h)
     *m = v_fma(g - *m, h[1], *m);
     *v = v_fma(v_fma(g, g, -*v), h[2], *v);
     *most = v_max(*most, *v);
-    *w -= *m * h[0] / (v_sqrt(*most) + h[3]);
+    *w -= *m * h[0] / (v_root(*most) + h[3]);
 }
 
 /* m as Adam;  u <- max(b2 u, |g|);  w <- w - lr / (1 - b1^t) m / (u + eps): Kingma & Ba 2015, section 7.1 */
@@ -104,7 +104,7 @@ FNN_INLINE void FN(step_nadam)(V *w, V *m, V *v, V *s2, V g, const V *h)
     (void)s2;
     *m = v_fma(g - *m, h[2], *m);
     *v = v_fma(v_fma(g, g, -*v), h[3], *v);
-    *w -= v_fma(*m, h[0], g * h[1]) / (v_sqrt(*v * h[4]) + h[5]);
+    *w -= v_fma(*m, h[0], g * h[1]) / (v_root(*v * h[4]) + h[5]);
 }
 
 /* v <- rho v + (1 - rho) g^2;  w <- w - lr g / sqrt(v + eps)  (Tieleman & Hinton 2012; epsilon as in Keras).

@@ -52,6 +52,20 @@ FNN_INLINE V FN(vsqrt)(V a)
     return r;
 #endif
 }
+/* Square root of a >= 0 within 1 ulp, for the optimizers, which divide by it: hardware square roots and quotients share one
+ * unit, the divider, so where a cheap estimate of 1 / sqrt(a) exists, one Newton step (Heron's) leaves the divider to the
+ * quotient.  a is clamped to the normal numbers: the estimate of 1 / 0 is infinite.  So the root of less than 2^-126 is
+ * 2^-63, that of infinity the root of the largest number; NaN stays NaN. */
+FNN_INLINE V FN(vroot)(V a)
+{
+#if IS_F32 && defined(FNN_RSQRT_f32)
+    a = FNN_MAX_f32(FN(vset1)(0x1p-126f), FNN_MIN_f32(FN(vset1)(0x1.fffffep127f), a));
+    const V q = FNN_RSQRT_f32(a), s = a * q;
+    return FN(vfma)(FN(vfma)(-s, s, a), (T)0.5 * q, s);
+#else
+    return FN(vsqrt)(a);
+#endif
+}
 /* Sum of the lanes in one fixed order (pairs at distance VW/2, VW/4, ...). */
 FNN_INLINE T FN(vhsum)(V a)
 {
@@ -97,6 +111,7 @@ FNN_INLINE VI FN(vfirstn)(ptrdiff_t n)
 #define v_abs FN(vabs)
 #define v_copysign FN(vcopysign)
 #define v_sqrt FN(vsqrt)
+#define v_root FN(vroot)
 #define v_hsum FN(vhsum)
 #define v_loadn FN(vloadn)
 #define v_storen FN(vstoren)

@@ -3,6 +3,8 @@
  * FNN_EMULATE_AVX512 builds the same target from portable vector operations: same widths, panels and
  * loops, only slower.  It lets a machine without AVX-512 test everything but the intrinsics below. */
 #pragma once
+#include <stdint.h>
+#include <string.h>
 #define FNN_VBYTES 64
 #define FNN_GEMM_ROWS 14 /* 14 x 2 accumulators + 2 vectors + 1 broadcast = 31 of 32 registers */
 #ifndef FNN_EMULATE_AVX512
@@ -11,11 +13,26 @@
 #define FNN_FMA_f64(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define FNN_SQRT_f32(a) _mm512_sqrt_ps(a)
 #define FNN_SQRT_f64(a) _mm512_sqrt_pd(a)
+#define FNN_RSQRT_f32(a) _mm512_rsqrt14_ps(a) /* relative error below 2^-14 */
+#define FNN_LOOKUP_f32(table, i) /* table[i], of 32 numbers */ \
+    _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)(i), _mm512_load_ps((table) + 16))
 #define FNN_MAX_f32(a, b) _mm512_max_ps(a, b)
 #define FNN_MAX_f64(a, b) _mm512_max_pd(a, b)
 #define FNN_MIN_f32(a, b) _mm512_min_ps(a, b)
 #define FNN_MIN_f64(a, b) _mm512_min_pd(a, b)
 #else
+#define FNN_RSQRT_f32(a) FNN_EACH_LANE(f32, fnn_rsqrt14((a)[fnn_i]))
+/* as inexact as the instruction, so that what corrects it is tested: 1 / sqrt(a) cut to 14 bits */
+static inline float fnn_rsqrt14(float a)
+{
+    float r = (float)(1 / __builtin_sqrt((double)a));
+    uint32_t bits;
+    memcpy(&bits, &r, 4);
+    bits &= 0xfffffc00;
+    memcpy(&r, &bits, 4);
+    return r;
+}
+#define FNN_LOOKUP_f32(table, i) FNN_EACH_LANE(f32, (table)[(i)[fnn_i] & 31])
 #define FNN_FMA_f32(a, b, c) FNN_EACH_LANE(f32, __builtin_fmaf((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
 #define FNN_FMA_f64(a, b, c) FNN_EACH_LANE(f64, __builtin_fma((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
 #endif
