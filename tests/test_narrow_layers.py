@@ -1,4 +1,4 @@
-"""Unit panels with few units: dW without a transpose (src_c/gemm/dense.inl.h, dw_narrow)."""
+"""Few units or few inputs: dW without a transpose, and half panels (src_c/gemm/dense.inl.h, dw_narrow)."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from fastnn._core import kernels
 
 @pytest.mark.parametrize("isa", kernels.targets())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("units", [1, 2, 3, 4, 5, 8, 9, 17, 20, 33])
-@pytest.mark.parametrize("batch, inputs", [(1, 1), (5, 7), (32, 100), (37, 33), (1100, 200)])
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 5, 8, 9, 16, 17, 20, 33, 41])
+@pytest.mark.parametrize("batch, inputs", [(1, 1), (5, 2), (5, 7), (300, 3), (70, 8), (32, 100), (37, 33), (1100, 200)])
 def test_gradients_against_float64(batch, inputs, units, dtype, isa):
     """What lies in the lanes behind the last sample is infinite here, and must not be seen."""
     rng = np.random.default_rng(units)

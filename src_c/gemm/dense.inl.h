@@ -6,7 +6,8 @@
  * (b) The activation is an epilogue on the panel just finished (PW x PW elements, still in L1): one indirect
  *     call per panel, no code per activation here.  So is the activation's derivative after dX.
  * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.  A panel with
- *     few units (a small last layer, the rest of a wide one) is summed along the lanes instead, see `dw_narrow`.
+ *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes instead,
+ *     see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
  * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
@@ -16,12 +17,12 @@
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
-#define FNN_KC 256
+#define FNN_KC (FNN_VBYTES == 64 ? 160 : 256) /* half of that many KiB (AVX-512: of twice that many) are two blocks */
 #define FNN_PC 16
 #define FNN_IB 96  /* input rows of a dW item, about */
 #define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
-#define FNN_NARROW (PW / 2) /* units of a panel whose dW goes without a transpose */
+#define FNN_NARROW (VW / 2) /* units of a panel, or inputs, whose dW goes without a transpose */
 #define FNN_FEW 4  /* samples that are cheaper one by one */
 #define FNN_WIDE 4 /* unit panels whose sums go side by side then: one alone would wait for each fma */
 #endif
@@ -42,12 +43,14 @@ FNN_INLINE void FN(forward_panel)(T *z, const T *x, const T *w, const T *bias, p
     }
 }
 
-/* `rows` rows of c: (+)= a b over k, a with k along its lanes */
-FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows, int resume)
+/* `rows` rows of c: (+)= a b over k, a with k along its lanes; half: the lanes of b from VW on are 0 */
+FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows, int resume,
+                                   int half)
 {
+    const FN(backward_tile) *tiles = half ? FN(half_tiles) : FN(backward_tiles);
     for (ptrdiff_t i = 0; i < rows;) {
         const int mr = FN(tile_height)(rows - i);
-        FN(backward_tiles)[mr](k, a + i * PW, a_panel, b, c + i * PW, resume);
+        tiles[mr](k, a + i * PW, a_panel, b, c + i * PW, resume);
         i += mr;
     }
 }
@@ -89,11 +92,11 @@ FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n)
 
 /* g[i][PW] (+)= sum over samples of x[i] * dyt, for input rows [i0, i1); row I is the bias: x = 1 */
 static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t b0,
-                        ptrdiff_t n, int resume)
+                        ptrdiff_t n, int resume, int half)
 {
     const T *xb = x + b0 / PW * I * PW;
     const ptrdiff_t last = fnn_min(i1, I);
-    if (i0 < last) FN(backward_panel)(g, dyt, xb + i0 * PW, I * PW, n, last - i0, resume);
+    if (i0 < last) FN(backward_panel)(g, dyt, xb + i0 * PW, I * PW, n, last - i0, resume, half);
     if (i1 > I) {
         T *gb = g + (I - i0) * PW;
         V s[2] = {resume ? v_load(gb) : (V){0}, resume ? v_load(gb + VW) : (V){0}};
@@ -102,50 +105,83 @@ static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i
     }
 }
 
-/* One panel of samples times VW input rows for `dw_narrow`; `mask`: the lanes that count, of a last panel */
-FNN_INLINE void FN(narrow_panel)(const int masked, V sum[VW], const T *const row[VW], ptrdiff_t at, const T *d,
-                                 const VI mask[2])
+/* One panel of samples for a tile of `dw_narrow`, ni inputs by VW / ni units: each vector loaded takes part in several
+ * products.  masked: a last panel, of which only the lanes of `mask` count */
+FNN_INLINE void FN(narrow_panel)(const int ni, const int masked, V sum[VW], const T *const *x, ptrdiff_t x_at,
+                                 const T *const *d, ptrdiff_t d_at, const VI mask[2])
 {
-    V d0 = v_load(d), d1 = v_load(d + VW);
-    if (masked) d0 = v_frombits(v_bits(d0) & mask[0]), d1 = v_frombits(v_bits(d1) & mask[1]);
-    for (int i = 0; i < VW; i++) {
-        V x0 = v_load(row[i] + at), x1 = v_load(row[i] + at + VW);
-        if (masked) x0 = v_frombits(v_bits(x0) & mask[0]), x1 = v_frombits(v_bits(x1) & mask[1]);
-        sum[i] = v_fma(x1, d1, v_fma(x0, d0, sum[i]));
+    const int nu = VW / ni;
+    for (int h = 0; h < 2; h++) {
+        V a[VW], b[VW];
+        for (int i = 0; i < ni; i++) a[i] = v_load(x[i] + x_at + h * VW);
+        for (int o = 0; o < nu; o++) b[o] = v_load(d[o] + d_at + h * VW);
+        for (int i = 0; masked && i < ni; i++) a[i] = v_frombits(v_bits(a[i]) & mask[h]);
+        for (int o = 0; masked && o < nu; o++) b[o] = v_frombits(v_bits(b[o]) & mask[h]);
+        for (int i = 0; i < ni; i++)
+            for (int o = 0; o < nu; o++) sum[i * nu + o] = v_fma(a[i], b[o], sum[i * nu + o]);
     }
 }
 
-/* As `dw_rows`, for a unit panel with few units: samples stay along the lanes, so that lanes of units that are not there
+/* g[i][o] += the sum over samples of x[i] dy[o], samples along the lanes, tile by tile.  x_panel, d_panel: distance from a
+ * panel of samples to the next; whole: full panels; left: samples of one more */
+FNN_INLINE void FN(narrow_tiles)(const int ni, T *g, const T *x, ptrdiff_t x_panel, ptrdiff_t inputs, const T *dy,
+                                 ptrdiff_t d_panel, ptrdiff_t units, ptrdiff_t whole, ptrdiff_t left, const VI mask[2])
+{
+    const int nu = VW / ni;
+    for (ptrdiff_t i = 0; i < inputs; i += ni, g += ni * PW) {
+        const T *row[VW], *unit[VW]; /* past the last one: that one again, for nothing */
+        for (int r = 0; r < ni; r++) row[r] = x + fnn_min(i + r, inputs - 1) * PW;
+        for (ptrdiff_t o = 0; o < units; o += nu) {
+            V sum[VW];
+            T sums[VW] __attribute__((aligned(FNN_VBYTES)));
+            for (int c = 0; c < nu; c++) unit[c] = dy + fnn_min(o + c, units - 1) * PW;
+            for (int c = 0; c < VW; c++) sum[c] = (V){0};
+            for (ptrdiff_t p = 0; p < whole; p++) FN(narrow_panel)(ni, 0, sum, row, p * x_panel, unit, p * d_panel, mask);
+            if (left) FN(narrow_panel)(ni, 1, sum, row, whole * x_panel, unit, whole * d_panel, mask);
+            v_store(sums, FN(sum_lanes)(sum));
+            for (int r = 0; r < fnn_min(ni, inputs - i); r++)
+                for (int c = 0; c < fnn_min(nu, units - o); c++) g[r * PW + o + c] += sums[r * nu + c];
+        }
+    }
+}
+
+/* g[o] += the sum over samples of dy[o] */
+FNN_INLINE void FN(narrow_bias)(T *g, const T *dy, ptrdiff_t d_panel, ptrdiff_t units, ptrdiff_t whole, ptrdiff_t left,
+                                const VI mask[2])
+{
+    for (ptrdiff_t o0 = 0; o0 < units; o0 += VW) {
+        const ptrdiff_t count = fnn_min(VW, units - o0);
+        V sum[VW];
+        T sums[VW] __attribute__((aligned(FNN_VBYTES)));
+        for (int o = 0; o < VW; o++) sum[o] = (V){0};
+        for (ptrdiff_t o = 0; o < count; o++) {
+            const T *d = dy + (o0 + o) * PW;
+            V s = {0};
+            for (ptrdiff_t p = 0; p < whole; p++, d += d_panel) s += v_load(d) + v_load(d + VW);
+            if (left) s += v_frombits(v_bits(v_load(d)) & mask[0]) + v_frombits(v_bits(v_load(d + VW)) & mask[1]);
+            sum[o] = s;
+        }
+        v_store(sums, FN(sum_lanes)(sum));
+        for (ptrdiff_t o = 0; o < count; o++) g[o0 + o] += sums[o];
+    }
+}
+
+/* As `dw_rows`, for few units or few inputs: samples stay along the lanes, so that lanes of units that are not there
  * cost nothing and dy is not transposed. */
 static void FN(dw_narrow)(T *g, const T *x, const T *dy, ptrdiff_t I, ptrdiff_t O, ptrdiff_t u, ptrdiff_t i0,
                           ptrdiff_t i1, ptrdiff_t b0, ptrdiff_t n, int resume)
 {
     const ptrdiff_t units = fnn_min(PW, O - u * PW), whole = n / PW, left = n - whole * PW, last = fnn_min(i1, I);
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
-    x += b0 / PW * I * PW;
+    x += (b0 / PW * I + i0) * PW;
     dy += (b0 / PW * O + u * PW) * PW;
     if (!resume) memset(g, 0, (size_t)((i1 - i0) * PW) * sizeof(T));
-    for (ptrdiff_t o = 0; o < units; o++, dy += PW) {
-        for (ptrdiff_t i = i0; i < last; i += VW) {
-            V sum[VW];
-            T sums[VW] __attribute__((aligned(FNN_VBYTES)));
-            const T *row[VW]; /* past the last one: that one again, for nothing */
-            for (int r = 0; r < VW; r++) row[r] = x + fnn_min(i + r, last - 1) * PW, sum[r] = (V){0};
-            for (ptrdiff_t p = 0; p < whole; p++) FN(narrow_panel)(0, sum, row, p * I * PW, dy + p * O * PW, mask);
-            if (left) FN(narrow_panel)(1, sum, row, whole * I * PW, dy + whole * O * PW, mask);
-            v_store(sums, FN(sum_lanes)(sum));
-            for (int r = 0; r < fnn_min(VW, last - i); r++) g[(i - i0 + r) * PW + o] += sums[r];
-        }
-        if (i1 > I) {
-            V sum = {0};
-            for (ptrdiff_t p = 0; p < whole; p++) sum += v_load(dy + p * O * PW) + v_load(dy + p * O * PW + VW);
-            if (left) {
-                const T *d = dy + whole * O * PW;
-                sum += v_frombits(v_bits(v_load(d)) & mask[0]) + v_frombits(v_bits(v_load(d + VW)) & mask[1]);
-            }
-            g[(I - i0) * PW + o] += v_hsum(sum);
-        }
-    }
+#define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, last - i0, dy, O * PW, units, whole, left, mask)
+    if (units == 1) TILES(VW);
+    else if (units == 2 || VW < 8) TILES(VW / 2);
+    else TILES(4);
+#undef TILES
+    if (i1 > I) FN(narrow_bias)(g + (I - i0) * PW, dy, O * PW, units, whole, left, mask);
 }
 
 /* The rules of kernel and bias on a tile whose first `kernel` of `len` elements are the kernel's. */
@@ -310,7 +346,7 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                 for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
                     T *dxp = dx + (p * I + i0) * PW;
                     FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + i0) * PW, rows * PW, k1 - k0,
-                                       inputs, kb > 0);
+                                       inputs, kb > 0, 0);
                     if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
                 }
             }
@@ -338,7 +374,7 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
         const ptrdiff_t first = u * parts < r->f0 ? r->f0 - u * parts : 0, last = fnn_min(parts, r->f1 - u * parts);
-        const int narrow = O - u * PW <= FNN_NARROW && !op->p[8];
+        const int narrow = (O - u * PW <= FNN_NARROW || I <= FNN_NARROW) && !op->p[8], half = O - u * PW <= VW;
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
             const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), b1 = fnn_cut(n, blocks, nb + 1, PW);
@@ -349,7 +385,7 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                 T *to = g ? g + (u * rows + i0) * PW : tmp;
                 const int resume = nb > 0 || run->accumulate;
                 if (narrow) FN(dw_narrow)(to, x, dy, I, O, u, i0, i1, b0, b1 - b0, resume);
-                else FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, resume);
+                else FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, resume, half);
                 if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part, db);
             }
         }

@@ -39,6 +39,20 @@ FNN_INLINE void FN(tile_lanes)(const int mr, V (*acc)[2], ptrdiff_t k, const T *
     for (int l = 0; l < (int)k; l++, b += PW) FN(mul_add_rows)(mr, acc, a + l, PW, b);
 }
 
+/* As mul_add_rows and tile_lanes for the first VW lanes of b alone: half the products where the others are zero */
+FNN_INLINE void FN(mul_add_half)(const int mr, V *acc, const T *a, const T *b)
+{
+    const V b0 = v_load(b);
+    FNN_UNROLL_ROWS
+    for (int r = 0; r < mr; r++) acc[r] = v_fma(v_set1(a[r * PW]), b0, acc[r]);
+}
+FNN_INLINE void FN(half_lanes)(const int mr, V *acc, ptrdiff_t k, const T *a, ptrdiff_t a_panel, const T *b)
+{
+    for (; k >= PW; k -= PW, a += a_panel)
+        for (int l = 0; l < PW; l++, b += PW) FN(mul_add_half)(mr, acc, a + l, b);
+    for (int l = 0; l < (int)k; l++, b += PW) FN(mul_add_half)(mr, acc, a + l, b);
+}
+
 FNN_INLINE void FN(acc_load)(const int mr, V (*acc)[2], const T *c)
 {
     FNN_UNROLL_ROWS
@@ -56,7 +70,8 @@ FNN_INLINE void FN(acc_bias)(const int mr, V (*acc)[2], const T *bias)
     for (int r = 0; r < mr; r++) acc[r][0] = acc[r][1] = bias ? v_set1(bias[r]) : (V){0};
 }
 
-/* One function per number of rows.  `resume`: go on from what an earlier block of k left in c. */
+/* One function per number of rows.  `resume`: go on from what an earlier block of k left in c.  half: of b only the first
+ * VW lanes count, the others of c become 0. */
 #define FNN_TILE(mr)                                                                            \
     static void FN(forward_##mr)(ptrdiff_t k, const T *a, const T *b, T *c, const T *bias, int resume) \
     {                                                                                           \
@@ -71,6 +86,13 @@ FNN_INLINE void FN(acc_bias)(const int mr, V (*acc)[2], const T *bias)
         if (resume) FN(acc_load)(mr, acc, c); else FN(acc_bias)(mr, acc, NULL);                 \
         FN(tile_lanes)(mr, acc, k, a, a_panel, b);                                              \
         FN(acc_store)(mr, acc, c);                                                              \
+    }                                                                                           \
+    static void FN(half_##mr)(ptrdiff_t k, const T *a, ptrdiff_t a_panel, const T *b, T *c, int resume) \
+    {                                                                                           \
+        V acc[mr];                                                                              \
+        for (int r = 0; r < mr; r++) acc[r] = resume ? v_load(c + r * PW) : (V){0};             \
+        FN(half_lanes)(mr, acc, k, a, a_panel, b);                                              \
+        for (int r = 0; r < mr; r++) v_store(c + r * PW, acc[r]), v_store(c + r * PW + VW, (V){0}); \
     }
 
 FNN_TILE(1) FNN_TILE(2) FNN_TILE(3) FNN_TILE(4) FNN_TILE(5) FNN_TILE(6)
@@ -89,6 +111,7 @@ typedef void (*FN(backward_tile))(ptrdiff_t k, const T *a, ptrdiff_t a_panel, co
 #endif
 static const FN(forward_tile) FN(forward_tiles)[] = {FNN_ROWS(forward_)};
 static const FN(backward_tile) FN(backward_tiles)[] = {FNN_ROWS(backward_)};
+static const FN(backward_tile) FN(half_tiles)[] = {FNN_ROWS(half_)};
 
 /* Rows of the next tile when `left` remain: as few tiles as possible, of nearly equal height. */
 FNN_INLINE int FN(tile_height)(ptrdiff_t left)

@@ -223,7 +223,7 @@ static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
                 for (ptrdiff_t p = 0; p < panels; p++) {
                     T *dxp = dx + ((pb + p) * I + i0) * PW;
                     if (wild_a || wild_b[p])
-                        FN(backward_panel)(dxp, dy + ((pb + p) * O + k0) * PW, wf, rows * PW, k, inputs, kb > 0);
+                        FN(backward_panel)(dxp, dy + ((pb + p) * O + k0) * PW, wf, rows * PW, k, inputs, kb > 0, 0);
                     else {
                         if (kb == 0) FN(set_rows)(dxp, inputs, NULL);
                         FN(tiles_multiply)(pieces, dxp, inputs, a, b + p * packed, k);
@@ -276,14 +276,14 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
                         const ptrdiff_t tall = fnn_min(PW, i1 - i);
                         T *c = to + (i - i0) * PW;
                         if (wild_a[at] || wild_b)
-                            FN(dw_rows)(c, x, dyt, I, i, i + tall, b0, k, resume);
+                            FN(dw_rows)(c, x, dyt, I, i, i + tall, b0, k, resume, 0);
                         else {
                             if (!resume) FN(set_rows)(c, tall, NULL);
                             FN(tiles_multiply)(pieces, c, tall, a + at * packed, b, k);
                         }
                     }
                     if (q == parts - 1 && rows > I) /* the bias, whose factor is 1 */
-                        FN(dw_rows)(to + (I - i0) * PW, x, dyt, I, I, rows, b0, k, resume);
+                        FN(dw_rows)(to + (I - i0) * PW, x, dyt, I, I, rows, b0, k, resume, 0);
                     if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, q, NULL);
                 }
             }
