@@ -5,6 +5,8 @@ import pytest
 
 import fastnn
 from fastnn import arrays
+from fastnn._core import kernels
+from fastnn._core.finite import all_finite
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 200, (40, 3)).astype(np.float64)
@@ -236,3 +238,29 @@ def test_binary_targets_are_shares(loss):
     for wrong in (2, -1):
         with pytest.raises(ValueError, match=f"y: expected numbers from 0 to 1.* got {wrong}.* in row 1"):
             made.fit(x, [0, wrong, 1], verbose=0)
+
+
+@pytest.mark.parametrize("isa", kernels.targets())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_place_of_a_non_finite_number_is_seen(dtype, isa):
+    lanes = kernels.vector_bytes(isa) // np.dtype(dtype).itemsize
+    largest = np.finfo(dtype).max
+    for n in (1, lanes - 1, lanes, 4 * lanes, 4 * lanes + 1, 9 * lanes + 3):
+        x = np.resize(np.array([0, -0.0, largest, -largest, np.finfo(dtype).smallest_subnormal], dtype), n)
+        assert all_finite(x, isa=isa)
+        for i in range(n):
+            for bad in (np.nan, -np.nan, np.inf, -np.inf):
+                x[i], kept = bad, x[i]
+                assert not all_finite(x, isa=isa), (n, i, bad)
+                x[i] = kept
+    assert all_finite(np.empty(0, dtype), isa=isa)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 3, 8])
+def test_non_finite_numbers_are_seen_by_any_number_of_threads(threads):
+    x = np.zeros(3 * 65536 + 5, np.float32)
+    assert all_finite(x, threads)
+    for i in (0, 65535, 65536, 2 * 65536, 3 * 65536 - 1, 3 * 65536, x.size - 1):
+        x[i] = np.nan
+        assert not all_finite(x, threads), i
+        x[i] = 0

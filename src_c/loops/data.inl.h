@@ -9,7 +9,7 @@
  *     the Python edge sees to that. */
 #ifndef FNN_DATA_KERNELS
 #define FNN_DATA_KERNELS(X) X(gather) X(scatter)
-#define FNN_DATA_FUNCTIONS(X) X(pack_kernel) X(unpack_kernel) X(pack_bias) X(unpack_bias) X(bad_label)
+#define FNN_DATA_FUNCTIONS(X) X(pack_kernel) X(unpack_kernel) X(pack_bias) X(unpack_bias) X(bad_label) X(all_finite)
 enum { /* n[2] of gather; bool is FNN_U8 */
     FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_F16, FNN_F32, FNN_F64
 };
@@ -108,6 +108,30 @@ FNN_INLINE void FN(panel_from_rows)(T *y, const T *const *rows, ptrdiff_t n)
         }
 }
 
+/* y[c][lane] = rows[lane][c] for a full panel of rows and four columns */
+typedef T FN(four) __attribute__((vector_size(4 * sizeof(T))));
+typedef TI FN(four_i) __attribute__((vector_size(4 * sizeof(T))));
+typedef T FN(four_u) __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+#if defined(__clang__)
+#define FOUR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FOUR(a, b, ...) __builtin_shuffle(a, b, (FN(four_i)){__VA_ARGS__})
+#endif
+FNN_INLINE void FN(panel_from_four)(T *y, const T *const *rows)
+{
+    for (int i = 0; i < PW; i += 4) {
+        const FN(four) a = *(const FN(four_u) *)rows[i], b = *(const FN(four_u) *)rows[i + 1];
+        const FN(four) c = *(const FN(four_u) *)rows[i + 2], d = *(const FN(four_u) *)rows[i + 3];
+        const FN(four) ab = FOUR(a, b, 0, 4, 1, 5), cd = FOUR(c, d, 0, 4, 1, 5);
+        const FN(four) ab2 = FOUR(a, b, 2, 6, 3, 7), cd2 = FOUR(c, d, 2, 6, 3, 7);
+        *(FN(four_u) *)(y + i) = FOUR(ab, cd, 0, 1, 4, 5);
+        *(FN(four_u) *)(y + PW + i) = FOUR(ab, cd, 2, 3, 6, 7);
+        *(FN(four_u) *)(y + 2 * PW + i) = FOUR(ab2, cd2, 0, 1, 4, 5);
+        *(FN(four_u) *)(y + 3 * PW + i) = FOUR(ab2, cd2, 2, 3, 6, 7);
+    }
+}
+#undef FOUR
+
 static void FN(convert)(T *y, const char *x, ptrdiff_t dtype, ptrdiff_t n)
 {
     switch (dtype) {
@@ -162,6 +186,10 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             }
             if (done == n) continue;
             if (dtype == (IS_F32 ? FNN_F32 : FNN_F64) && n - done < VW) { /* few columns: not worth a transposition */
+                for (; lanes == PW && done + 4 <= n; done += 4) {
+                    for (int i = 0; i < PW; i++) from[i] = (const T *)row[i] + f + done;
+                    FN(panel_from_four)(y + (f + done) * PW, from);
+                }
                 for (ptrdiff_t c = f + done; c < f + n; c++) {
                     for (ptrdiff_t i = 0; i < lanes; i++) y[c * PW + i] = ((const T *)row[i])[c];
                     for (ptrdiff_t i = lanes; i < PW; i++) y[c * PW + i] = 0;
@@ -242,6 +270,19 @@ static void FN(pack_bias)(T *panels, const T *bias, ptrdiff_t I, ptrdiff_t O)
 static void FN(unpack_bias)(T *bias, const T *panels, ptrdiff_t I, ptrdiff_t O)
 {
     for (ptrdiff_t o = 0; o < O; o++) bias[o] = panels[(o / PW * (I + 1) + I) * PW + o % PW];
+}
+
+/* whether n contiguous numbers are all finite */
+static int FN(all_finite)(const T *x, ptrdiff_t n)
+{
+    const VI exponent = v_bits(v_set1((T)__builtin_inf()));
+    VI bad = {0};
+    for (; n >= 4 * VW; n -= 4 * VW, x += 4 * VW)
+        for (int i = 0; i < 4; i++) bad |= (v_bits(v_loadu(x + i * VW)) & exponent) == exponent;
+    for (; n > 0; n -= VW, x += VW) bad |= (v_bits(v_loadn(x, n < VW ? n : VW)) & exponent) == exponent;
+    TI any = 0;
+    for (int i = 0; i < VW; i++) any |= bad[i];
+    return any == 0;
 }
 
 /* index of the first label that is not a class 0..K-1, or -1 */

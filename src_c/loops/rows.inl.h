@@ -155,6 +155,10 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     s.lanes = left < PW ? left : PW;
     s.partial = (double *)op->p[4] + 2 * (run->s0 / PW + p);
     s.each = op->p[6] ? (T *)op->p[6] + run->s0 + p * PW : NULL;
+    if (!weight && !labels && !op->p[7] && !op->n[1]) { /* every sample counts the same */
+        for (ptrdiff_t i = 0; i < PW; i++) s.weight[i] = i < s.lanes, s.scale[i] = i < s.lanes ? (T)inv : 0;
+        return s;
+    }
     for (ptrdiff_t i = 0; i < PW; i++) s.weight[i] = s.scale[i] = 0, s.label[i] = -1;
     for (ptrdiff_t i = 0; i < s.lanes; i++) {
         const ptrdiff_t row = FN(data_row)(run, p * PW + i);
@@ -171,19 +175,21 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
 /* partial <- weighted sum of the samples' losses, and their number; each <- the terms of that sum */
 FNN_INLINE void FN(panel_close)(const FN(panel_t) *s, const double *loss)
 {
-    double sum = 0;
-    for (ptrdiff_t i = 0; i < s->lanes; i++) {
-        const double term = s->weight[i] == 0 ? 0 : (double)s->weight[i] * loss[i];
-        if (s->each) s->each[i] = (T)term;
-        sum += term;
-    }
-    s->partial[0] = sum, s->partial[1] = (double)s->lanes;
+    double term[PW], sum[4] = {0};
+    for (ptrdiff_t i = s->lanes; i < PW; i++) term[i] = 0;
+    for (ptrdiff_t i = 0; i < s->lanes; i++) term[i] = s->weight[i] == 0 ? 0 : (double)s->weight[i] * loss[i];
+    for (ptrdiff_t i = 0; s->each && i < s->lanes; i++) s->each[i] = (T)term[i];
+    for (ptrdiff_t i = 0; i < PW; i += 4) /* four at a time: one would wait for each addition */
+        for (int j = 0; j < 4; j++) sum[j] += term[i + j];
+    s->partial[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]), s->partial[1] = (double)s->lanes;
 }
 
 /* acc[lane] += v[lane] */
 FNN_INLINE void FN(add_lanes)(double *acc, V v)
 {
-    for (int i = 0; i < VW; i++) acc[i] += (double)v[i];
+    T t[VW]; /* through memory: lane by lane the compiler would not convert several at once */
+    v_storeu(t, v);
+    for (int i = 0; i < VW; i++) acc[i] += (double)t[i];
 }
 
 /* What turns the mean over a batch into one over its valid samples, or by their weights: batch / sum of those.
