@@ -24,16 +24,17 @@ from .store import aligned
 
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
 SLOTS = 8
+PARAMETERS = 768  # bytes of parameters per sample up to which adding up gradient slots pays off (docs/decisions/0002)
 FEW = 4  # FNN_FEW
 AT_ONCE = ("kernel", "bias", "gamma", "beta")  # what one kernel updates together with another, of its node
 LIVE = ("x", "y", "weight", "out", "dy", "dx")
 
 
 def choose_schedule(batch, n_params, reduces, itemsize):
-    """Chunks win when the batch's activations leave L2 and the parameters are few (docs/decisions)."""
+    """Chunks win when the batch's activations leave L2 and the parameters are few beside them (docs/decisions)."""
     if reduces:
         return "layers"
-    return "samples" if batch >= 256 and n_params * itemsize <= 192 * 1024 else "layers"
+    return "samples" if batch >= 256 and n_params * itemsize <= PARAMETERS * batch else "layers"
 
 
 class Planner:
