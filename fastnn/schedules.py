@@ -3,14 +3,39 @@
 A schedule is a function of the step (0, 1, …). The ones here take an array of steps as well, so
 that `fit` hands the core the rates of many steps at once. One of your own is a subclass with
 ``__call__(step)``, or any function; it is called step by step unless it says ``vectorized = True``.
+
+Cosines, powers and logarithms come from libm, number by number. NumPy's own round differently by CPU, and by
+whether they get an array or a number: a rate would then depend on how many steps were asked for at once.
 """
 
-from math import pi
+import math
+from math import inf, pi
 
 import numpy as np
 
 from ._checks import integer, number, one_of, suggest
 from ._config import Configurable, is_description
+
+
+def _by_number(function, count=1):
+    """A function of `count` numbers as one of arrays, float64."""
+    ufunc = np.frompyfunc(function, count, 1)
+
+    def of_arrays(*arguments):
+        with np.errstate(all="ignore"):
+            return np.asarray(ufunc(*arguments), np.float64)
+
+    return of_arrays
+
+
+def _pow(base, exponent):
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return inf
+
+
+_cos, _log1p, _power = _by_number(math.cos), _by_number(math.log1p), _by_number(_pow, 2)
 
 
 class LearningRateSchedule(Configurable):
@@ -174,9 +199,7 @@ class ExponentialDecay(_Vectorized):
 
     def rate(self, step):
         p = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (
-            np.floor(p) if self.staircase else p
-        )
+        return self.initial_learning_rate * _power(self.decay_rate, np.floor(p) if self.staircase else p)
 
 
 class PiecewiseConstantDecay(_Vectorized):
@@ -253,7 +276,7 @@ class CosineDecay(_Vectorized):
         start, warm = self.initial_learning_rate, self.warmup_steps
         top = start if self.warmup_target is None else self.warmup_target
         done = np.clip((step - warm) / self.decay_steps, 0, 1)
-        decayed = top * ((1 - self.alpha) * 0.5 * (1 + np.cos(pi * done)) + self.alpha)
+        decayed = top * ((1 - self.alpha) * 0.5 * (1 + _cos(pi * done)) + self.alpha)
         return np.where(step < warm, start + (top - start) * step / max(warm, 1), decayed)
 
 
@@ -324,7 +347,7 @@ class PolynomialDecay(_Vectorized):
             steps = steps * np.maximum(np.ceil(step / steps), 1)
         part = np.minimum(step / steps, 1)
         first, last = self.initial_learning_rate, self.end_learning_rate
-        return (first - last) * (1 - part) ** self.power + last
+        return (first - last) * _power(1 - part, self.power) + last
 
 
 class CosineDecayRestarts(_Vectorized):
@@ -376,13 +399,13 @@ class CosineDecayRestarts(_Vectorized):
         else:
             # A sum of powers: 1 + r + ... + r^(k-1).  The logarithm may be off by one ulp just at a restart.
             def begin(k):
-                return (ratio**k - 1) / (ratio - 1)
+                return (_power(ratio, k) - 1) / (ratio - 1)
 
-            period = np.floor(np.log1p(part * (ratio - 1)) / np.log(ratio))
+            period = np.floor(_log1p(part * (ratio - 1)) / math.log(ratio))
             period = np.where(part >= begin(period + 1), period + 1, period)
             period = np.where(part < begin(period), period - 1, period)
-            within = (part - begin(period)) / ratio**period
-        cosine = 0.5 * self.m_mul**period * (1 + np.cos(pi * within))
+            within = (part - begin(period)) / _power(ratio, period)
+        cosine = 0.5 * _power(self.m_mul, period) * (1 + _cos(pi * within))
         return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
 
 
@@ -414,7 +437,7 @@ class StepDecay(_Vectorized):
         self.steps_per_epoch = integer("steps_per_epoch", steps_per_epoch, 1)
 
     def rate(self, step):
-        return self.initial_learning_rate * self.factor ** (step // (self.every * self.steps_per_epoch))
+        return self.initial_learning_rate * _power(self.factor, step // (self.every * self.steps_per_epoch))
 
 
 class WarmUp(LearningRateSchedule):
@@ -530,6 +553,6 @@ class OneCycle(_Vectorized):
         for a, b, start, stop in zip(knots, knots[1:], values, values[1:], strict=False):
             part = np.clip((step - a) / (b - a), 0, 1) if b > a else np.ones(np.shape(step))
             if self.anneal_strategy == "cos":
-                part = 0.5 * (1 - np.cos(pi * part))
+                part = 0.5 * (1 - _cos(pi * part))
             result = np.where(step >= a, start + (stop - start) * part, result)
         return result

@@ -1,5 +1,10 @@
 """Schedules: numbers of Keras 3.15 and PyTorch 2 (OneCycleLR), vectorised = one by one, in `fit`."""
 
+import os
+import subprocess
+import sys
+import warnings
+
 import numpy as np
 import pytest
 
@@ -272,3 +277,39 @@ def test_rates_and_momenta_that_cannot_be():
         schedules.OneCycle(0.1, 10, base_momentum=0.5, max_momentum="a")
     with pytest.raises(ValueError, match="pct_start: expected"):
         schedules.OneCycle(0.1, 10, pct_start=1.0)
+
+
+RATES_AND_MOMENTA = """
+import numpy as np
+from fastnn.optimizers import schedules as s
+steps = np.arange(400)
+cycle = s.OneCycle(1.0, 400, base_momentum=0.8, max_momentum=0.9)
+every = [s.CosineDecayRestarts(0.1, 10, t_mul=1.5, m_mul=0.8, alpha=0.05), s.CosineDecay(0.1, 377), cycle,
+         cycle.momentum, s.ExponentialDecay(0.1, 37, 0.9), s.PolynomialDecay(0.1, 390, power=1.7),
+         s.WarmUp(s.CosineDecay(1, 300), 9)]
+print(b"".join(np.asarray(schedule(steps), np.float64).tobytes() for schedule in every).hex())
+"""
+
+
+def test_rates_are_those_of_any_cpu():
+    """The bits do not depend on the instruction sets NumPy finds: as with none but its baseline."""
+    umath = getattr(np, "_core", getattr(np, "core", None))._multiarray_umath
+    found = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
+    if not found:
+        pytest.skip("NumPy uses no instruction set beyond its baseline here")
+    bits = [
+        subprocess.run(
+            [sys.executable, "-c", RATES_AND_MOMENTA], env={**os.environ, "NPY_DISABLE_CPU_FEATURES": off},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for off in ("", " ".join(found))
+    ]  # fmt: skip
+    assert len(bits[0]) > 16 * 400 and bits[0] == bits[1]
+
+
+def test_a_period_beyond_all_numbers():
+    """Powers that overflow are infinite, as NumPy has them, no OverflowError and no warning."""
+    schedule = schedules.CosineDecayRestarts(1.0, 10, t_mul=1e200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert schedule(2**40) == pytest.approx(1.0)
