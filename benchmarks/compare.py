@@ -3,11 +3,11 @@
     python benchmarks/compare.py before=../before after=. --repeats 15
     python benchmarks/compare.py before=../before after=. --workloads fmnist,deep --threads 0,1 --isa avx2
 
-Each folder is a checkout built in place (`python setup.py build_ext --inplace`). The workers are those of `peers.py`: a
-process each, from the same weights on the same data, that run one block of steps at a time, never two at once. They take
-turns, the order reversed from round to round, so that each block of one has a block of the others as its neighbour. The
-table has the minimum and the median of the blocks and, against the first checkout, the ratio of the minima and the median
-of the ratios pair by pair; above 1 is faster than the first.
+Each folder is a checkout built in place (`python setup.py build_ext --inplace`). The workers are those of `peers.py`:
+a process each, from the same weights on the same data, that run one block of steps at a time, never two at once. They
+take turns, the order reversed from round to round, so that each block of one has a block of the others as its
+neighbour. The table has the minimum and the median of the blocks and, against the first checkout, the ratio of the
+minima and the median of the ratios pair by pair; above 1 is faster than the first.
 """
 
 import argparse
@@ -68,7 +68,8 @@ def main(argv=None):
     trees = [tuple(text.split("=", 1)) for text in options.checkouts]
     known = [*peers.WORKLOADS, *peers.TASKS]
     counts, found = [int(n) for n in options.threads.split(",")], []
-    print(f"{peers.processor()}, {len(peers.cpus())} CPUs, {options.isa or 'best'} kernels, {options.repeats} blocks of each")
+    machine = f"{peers.processor()}, {len(peers.cpus())} CPUs"
+    print(f"{machine}, {options.isa or 'best'} kernels, {options.repeats} blocks of each")
     print("| work | threads | checkout | min µs | median µs | ratio of minima | median of paired ratios |")
     print("|---|---:|---|---:|---:|---:|---:|")
     for name in peers.names(options.workloads, known, peers.DEFAULT_WORKLOADS):

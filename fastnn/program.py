@@ -12,6 +12,7 @@
     *program* is a plan with memory of its own and the weights of one model.
 """
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -35,6 +36,29 @@ def choose_schedule(batch, n_params, reduces, itemsize):
     if reduces:
         return "layers"
     return "samples" if batch >= 256 and n_params * itemsize <= PARAMETERS * batch else "layers"
+
+
+@dataclass(frozen=True)
+class Split:
+    """How threads share an operation; see `Plan` of _core/executor.pxd, whose fields these are."""
+
+    way: str
+    items: int
+    grain: int
+    extent: int
+    cost: int = 1
+    last: int = 1
+    few: int = 0
+    group: int = 1
+
+    @classmethod
+    def of_items(cls, way, items, costs):
+        return cls(way, items, 1, items, *costs)
+
+    @classmethod
+    def of_features(cls, way, features, grain):
+        items = max(1, -(-features // grain))
+        return cls(way, items, grain, features, grain, max(1, features - (items - 1) * grain), 1)
 
 
 class Planner:
@@ -115,15 +139,21 @@ class Planner:
         return (flat, offset * self.itemsize) if flat in self.store.flat else None
 
     # -- operations -------------------------------------------------------------------------------------------
-    def emit(self, kernel, p, n=(), s=(), fn=(), *, split, items, access, reduces=False):
+    def emit(self, kernel, p, n=(), s=(), fn=(), *, split, access, features=None, items=None, costs=None, whole=False,
+             reduces=False):
         """Append an operation.
 
-        access: (buffer, "r" | "w", own): `own` says that a thread touches only the panels which the same split of
-        the same number of items gives it, so that a chain of such operations needs no waiting."""
+        split: "features", "samples", "both", "one" or "flat", of `features` (whole: at whole panels), or of so many
+        `items`, of which `costs` = (cost of one, cost of one of the last, number of those, items of a group).
+        access: (buffer, "r" | "w", own): `own` says that a thread touches only what the same split gives it, so that
+        a chain of such operations needs no waiting."""
         self._segment(self.chunked and not reduces and split != "flat")
-        if split == "flat":
-            split = "features"
-        own = (split, items)
+        if features is None:
+            way = "features" if split == "flat" else split
+            split = Split.of_items(way, 1 if items is None else items, costs or (1, 1, 0, 1))
+        else:
+            split = Split.of_features(split, features, self.panel if whole else self.panel // 2)
+        own = ("samples",) if split.way == "samples" else split
         marks = [(key, mode, own if mine else None) for key, mode, mine in access]
         barrier = False
         if not self.segment_chunked:
@@ -136,7 +166,7 @@ class Planner:
                 self.since_barrier = {}
             for key, mode, part in marks:
                 self.since_barrier.setdefault(key, []).append((mode, part))
-        self.ops.append((kernel, list(p), list(n), list(s), list(fn), split, items, barrier))
+        self.ops.append((kernel, list(p), list(n), list(s), list(fn), split, barrier))
 
     def _segment(self, chunked):
         chunked = (1 if self.private else 2) if chunked else 0
@@ -160,7 +190,29 @@ class Planner:
 
     def finish(self):
         self._close()
+        if not self.separate:
+            self._separate_steps()
         return Plan(self)
+
+    def _separate_steps(self):
+        """Have a barrier before the first partial sums: the first thread adds up those of the step before while the
+        others are in the next one (`finish_step` of the executor)."""
+        waits = [i for i, op in enumerate(self.ops) if op[-1]]
+        waits += [lo for chunked, lo, _ in self.segments if chunked]
+        sums = [i for i, op in enumerate(self.ops) if any(self._is_sum(where) for where in op[1])]
+        first = min(sums, default=len(self.ops) - 1)
+        if self.ops and min(waits, default=len(self.ops)) > first:
+            self.ops[first] = (*self.ops[first][:-1], True)
+
+    def _is_sum(self, where):
+        """Whether an operand lies among the partial sums of losses and metrics, or of penalties."""
+        partials = getattr(self, "partials", None)
+        if where is None or where[0] != "kept":
+            return False
+        runs = [(at, 8 * count) for _, at, count in self.penalties]
+        if partials is not None:
+            runs.append((self.keep(partials)[1], partials.nbytes))
+        return any(at <= where[1] < at + size for at, size in runs)
 
 
 class Plan:

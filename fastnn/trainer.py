@@ -189,7 +189,7 @@ class Trainer:
         while step < steps:
             n, seconds = team.next()
             if n > 1 and seconds > 0 and step == begin and steps - begin > 1:
-                # threads that have slept need a while to wake up: the first step is not timed
+                # threads that have slept need a while to wake up: the first steps are not timed
                 step += core.run(live, count, batch, start=step, seed=self.seed, threads=n, seconds=1e-9, **job)
             left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
             if deadline > 0 and left <= 0 and step > begin:

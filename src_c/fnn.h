@@ -7,9 +7,10 @@
  *     Both are zero-padded to whole panels and 64-byte aligned, so every inner loop of the forward pass,
  *     dX and dW reads contiguous vectors; nothing is packed or transposed per step but dY, panel by panel.
  *     Per-feature vectors (gamma, moving averages, ...) are plain vectors padded to whole panels.
- * (b) Kernels are serial.  A kernel computes the rectangle [f0, f1) x [p0, p1) of its output: feature panels
- *     by sample panels.  The executor above decides which thread runs which rectangle.  A result never
- *     depends on how its rectangle was cut.
+ * (b) Kernels are serial.  A kernel computes the rectangle [f0, f1) x [p0, p1) of its output: features by sample
+ *     panels.  The executor above decides which thread runs which rectangle; it cuts features at multiples of VW, half a
+ *     panel, or of PW where a kernel says so, and a range may end past the last feature.  A result never depends on how
+ *     its rectangle was cut.
  * (c) A kernel reads what is fixed from fnn_op (resolved once) and what changes per step from fnn_run.
  *     What p, n, s and fn mean is written above each kernel. */
 #pragma once
@@ -40,7 +41,7 @@ typedef struct fnn_run {
 } fnn_run;
 
 typedef struct fnn_rect {
-    ptrdiff_t f0, f1; /* feature panels (or whatever the op calls an item) */
+    ptrdiff_t f0, f1; /* features (or whatever the op calls an item) */
     ptrdiff_t p0, p1; /* sample panels, relative to run->s0 */
 } fnn_rect;
 
@@ -80,8 +81,10 @@ typedef struct fnn_rule {
 typedef void (*fnn_map_fwd)(void *y, const void *x, ptrdiff_t n, const double *s);
 /* dx = dy * f'(.), the derivative from `t`: the output y, or the input x if the row says so */
 typedef void (*fnn_map_bwd)(void *dx, const void *dy, const void *t, ptrdiff_t n, const double *s);
-/* w, state <- one optimizer step with gradient g; h: what fnn_prep made for this step */
-typedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, const double *h);
+/* w, state <- one optimizer step with gradient g, of `rows` runs of n elements, the next one `stride` elements further on in
+ * each of the vectors; h: what fnn_prep made for this step */
+typedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, ptrdiff_t rows,
+                           ptrdiff_t stride, const double *h);
 /* the scalars of step t (1, 2, ...), computed once a step in double: h[FNN_MAX_H] <- learning rate, t, s */
 typedef void (*fnn_prep)(double *h, double lr, uint64_t t, const double *s);
 #define FNN_MAX_H 8

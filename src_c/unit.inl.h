@@ -27,6 +27,7 @@ static inline ptrdiff_t fnn_parts(ptrdiff_t n, ptrdiff_t most) { return n > most
 /* whether a step is the last of `every` (0, 1: each one is) */
 static inline int fnn_due(uint64_t step, ptrdiff_t every) { return every <= 1 || (step + 1) % (uint64_t)every == 0; }
 static inline ptrdiff_t fnn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t fnn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
 #define SFX f32
 #define T float

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from fastnn._core.finite import all_finite
 
 import fastnn
 from fastnn import arrays
 from fastnn._core import kernels
-from fastnn._core.finite import all_finite
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 200, (40, 3)).astype(np.float64)

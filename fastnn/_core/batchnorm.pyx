@@ -66,7 +66,7 @@ cdef void one_task(const Columns *q, ptrdiff_t task, char *memory) noexcept nogi
     memset(&op, 0, sizeof(op))
     memset(&run, 0, sizeof(run))
     run.n = run.batch = q.B
-    r.f0, r.f1, r.p0, r.p1 = 0, rows.ceil_div(n, lanes), 0, rows.ceil_div(q.B, lanes)
+    r.f0, r.f1, r.p0, r.p1 = 0, n, 0, rows.ceil_div(q.B, lanes)
     op.n[0] = n
     rows.gather(q.f64, x, q.x + f * item, n, q.stride_x, 0, q.B)
     if q.dy == NULL:

@@ -13,9 +13,9 @@ cdef extern from "sync.h" nogil:
     void fnn_float_leave(unsigned old) noexcept
 
 cdef enum Split:
-    BY_FEATURES = 0   # items: feature panels; each with every sample panel
-    BY_SAMPLES = 1    # items: sample panels; each with every feature panel
-    BY_BOTH = 2       # items: pairs, feature panel by feature panel
+    BY_FEATURES = 0   # items, each with every sample panel
+    BY_SAMPLES = 1    # sample panels, each with every item
+    BY_BOTH = 2       # pairs of item and sample panel, item by item
     BY_ONE = 3        # the first thread does it
 
 cdef enum Chunked:
@@ -24,7 +24,13 @@ cdef enum Chunked:
 
 cdef struct Plan:
     Split split
-    ptrdiff_t items    # feature panels
+    ptrdiff_t items    # what threads share: runs of features, blocks of parameters, ...
+    ptrdiff_t grain    # the rect's f of an item to that of the next: features, or 1
+    ptrdiff_t extent   # where the rect's f ends
+    ptrdiff_t cost     # of an item, relative to
+    ptrdiff_t last     # that of each of the last
+    ptrdiff_t few      # so many items, which do not cost as much
+    ptrdiff_t group    # items that one thread should have together, where there are enough groups for all
     int barrier        # wait for the others first (layered segments)
 
 cdef struct Segment:
@@ -70,7 +76,7 @@ cdef struct Job:
     ptrdiff_t accumulate     # steps that make one update of the weights
     double *totals           # per epoch and partial {sum, weight}
     fnn_barrier *barrier
-    int stop
+    ptrdiff_t stop_after     # the last step to do
     ptrdiff_t steps_done
 
 cdef struct Patch:

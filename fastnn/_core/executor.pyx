@@ -3,8 +3,9 @@
 (a) A program is a list of operations (fnn_op) cut into segments.  A *layered* segment runs operation by operation;
     all threads share one, each takes a part of its panels, and wait for each other where the planner has set a
     barrier.  A *chunked* segment is run by each thread for chunk after chunk of the samples, without waiting.
-(b) Parts depend on the number of threads; what is computed in a panel, a chunk or a gradient slot does not.  So the
-    bits are the same for any number of threads.
+(b) Shares depend on the number of threads; what is computed for a feature and a sample panel, in a chunk or a gradient
+    slot does not.  So the bits are the same for any number of threads.  Shares are even by cost, to within an item:
+    half a panel of features, or what an operation says its last items cost.
 (c) What a program does is made once (`Operations`) and shared by all networks of one structure; an `Executor` is a copy
     with pointers to one network's memory.  Those into the caller's arrays (data, labels, output) are patched at each
     call.
@@ -38,26 +39,37 @@ cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
     return (a + b - 1) // b
 
 
+cdef inline ptrdiff_t share(const Plan *plan, ptrdiff_t panels, int tid, int team) noexcept nogil:
+    """Where the items of thread `tid` begin, each taken `panels` times; nearest to its part of the whole cost."""
+    cdef ptrdiff_t unit = plan.group if plan.items >= 3 * team * plan.group else 1
+    cdef ptrdiff_t items = plan.items // unit * panels, few = plan.few // unit * panels, front = items - few, part
+    part = (front * plan.cost + few * plan.last) * tid // team
+    if tid == team:
+        return items * unit
+    if part < front * plan.cost:
+        return (part + plan.cost // 2) // plan.cost * unit
+    return (front + (part - front * plan.cost + plan.last // 2) // plan.last) * unit
+
+
 cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *run, ptrdiff_t panels,
                          int tid, int team) noexcept nogil:
     """The part of thread `tid` of one operation."""
     cdef k.fnn_rect r
-    cdef ptrdiff_t items, lo, hi, f, p
-    r.f0, r.f1, r.p0, r.p1 = 0, plan.items, 0, panels
+    cdef ptrdiff_t lo, hi, f, p
+    r.f0, r.f1, r.p0, r.p1 = 0, plan.extent, 0, panels
     if plan.split == BY_ONE:
         if tid == 0:
             op.run(op, run, &r)
         return
-    if plan.split == BY_BOTH:
-        items = plan.items * panels
+    if plan.split == BY_SAMPLES:
+        lo, hi = panels * tid // team, panels * (tid + 1) // team
     else:
-        items = plan.items if plan.split == BY_FEATURES else panels
-    lo = items * tid // team
-    hi = items * (tid + 1) // team
+        p = panels if plan.split == BY_BOTH else 1
+        lo, hi = share(plan, p, tid, team), share(plan, p, tid + 1, team)
     if lo >= hi:
         return
     if plan.split == BY_FEATURES:
-        r.f0, r.f1 = lo, hi
+        r.f0, r.f1 = lo * plan.grain, min(hi * plan.grain, plan.extent)
         op.run(op, run, &r)
     elif plan.split == BY_SAMPLES:
         r.p0, r.p1 = lo, hi
@@ -66,13 +78,14 @@ cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *
         while lo < hi:
             f = lo // panels
             p = lo - f * panels
-            r.f0, r.p0 = f, p
+            r.f0, r.p0 = f * plan.grain, p
             if p == 0 and hi - lo >= panels:
                 r.f1 = f + (hi - lo) // panels
                 r.p1 = panels
                 lo += (r.f1 - f) * panels
+                r.f1 = min(r.f1 * plan.grain, plan.extent)
             else:
-                r.f1 = f + 1
+                r.f1 = min((f + 1) * plan.grain, plan.extent)
                 r.p1 = min(panels, p + hi - lo)
                 lo += r.p1 - p
             op.run(op, run, &r)
@@ -102,13 +115,16 @@ cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg
                 run.n = min(job.chunk, n - run.s0)
                 r.p0, r.p1 = 0, ceil_div(run.n, job.panel)
             for i in range(seg.lo, seg.hi):
-                r.f1 = job.plan[i].items
+                r.f1 = job.plan[i].extent
                 ops[i].run(&ops[i], run, &r)
     run.s0, run.n, run.slot, run.accumulate = 0, n, 0, 0
 
 
-cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panels, ptrdiff_t n) noexcept nogil:
-    """First thread: add up the partial sums in the order of the samples; decide whether to go on."""
+cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panels, ptrdiff_t n,
+                      int team) noexcept nogil:
+    """First thread: add up the partial sums in the order of the samples; decide whether to go on.
+
+    The others are in the next step already, which saves a barrier; so that step will be done in any case."""
     cdef int i
     cdef ptrdiff_t p
     cdef double a, b, penalty = 0
@@ -128,8 +144,8 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panel
         totals[2 * i] += a
         totals[2 * i + 1] += b
     job.steps_done = step + 1 - job.start
-    if job.deadline > 0 and fnn_now() > job.deadline:
-        job.stop = 1
+    if job.deadline > 0 and job.stop_after < 0 and fnn_now() > job.deadline:
+        job.stop_after = step + (team > 1)
 
 
 cdef void work(Job *job, int tid, int team) noexcept nogil:
@@ -139,7 +155,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     cdef const Segment *seg
     cdef k.fnn_op *ops = job.ops + <ptrdiff_t>tid * job.n_ops
     cdef ptrdiff_t step, panels, at, within, per_epoch = ceil_div(job.epoch, job.batch)
-    cdef int i, j
+    cdef int i, j, last
     cdef unsigned csr = fnn_float_enter()
     run.s0 = run.slot = run.accumulate = 0
     run.seed = job.seed
@@ -174,11 +190,14 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
                     if job.plan[i].barrier:
                         fnn_barrier_wait(job.barrier, team)
                     layered(&ops[i], &job.plan[i], &run, panels, tid, team)
+        # Written by the first thread after the step before, and so, for a barrier lies between (`Planner.finish`), seen
+        # alike by all; it will be written again only when all have passed the next line.
+        last = job.stop_after == step
         fnn_barrier_wait(job.barrier, team)
         if tid == 0:
-            finish_step(job, step, step // per_epoch, panels, run.n)
-        fnn_barrier_wait(job.barrier, team)
-        if job.stop:
+            finish_step(job, step, step // per_epoch, panels, run.n, team)
+            last = last or job.stop_after == step
+        if last:
             break
     fnn_float_leave(csr)
 
@@ -190,8 +209,9 @@ cdef class Operations:
     ----------
     isa : str
     dtype : numpy dtype, float32 or float64
-    ops : list of (kernel, p, n, s, fn, split, items, barrier)
-        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update", row name) or None each.
+    ops : list of (kernel, p, n, s, fn, split, barrier)
+        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update", row name) or None each; split: a
+        `Split` of program.py.
     segments : list of (chunked, lo, hi)
     bases : tuple of names of bases that an executor brings
     live : tuple of names of bases that come with each call
@@ -217,9 +237,11 @@ cdef class Operations:
         self.segments = <Segment *>calloc(len(segments) + 1, sizeof(Segment))
         if self.ops == NULL or self.plan == NULL or self.segments == NULL:
             raise MemoryError("program")
-        for i, (kernel, p, n, s, fn, split, items, barrier) in enumerate(ops):
-            self.plan[i].split = SPLITS[split]
-            self.plan[i].items = items
+        for i, (kernel, p, n, s, fn, split, barrier) in enumerate(ops):
+            self.plan[i].split = SPLITS[split.way]
+            self.plan[i].items, self.plan[i].grain, self.plan[i].extent = split.items, split.grain, split.extent
+            self.plan[i].cost, self.plan[i].last, self.plan[i].few = split.cost, split.last, split.few
+            self.plan[i].group = split.group
             self.plan[i].barrier = barrier
             op = &self.ops[i]
             op.run = k.find_kernel(table, kernel, f64)
@@ -363,7 +385,7 @@ cdef class Executor:
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
         job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.operations.n_segments
-        job.stop, job.steps_done, job.deadline = 0, 0, 0
+        job.stop_after, job.steps_done, job.deadline = -1, 0, 0
         self.start(threads)
 
     cdef void start(self, int threads) noexcept nogil:
@@ -419,7 +441,7 @@ cdef class Executor:
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = row0, count, batch, epoch, start, steps
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
-        job.stop, job.steps_done = 0, 0
+        job.stop_after, job.steps_done = -1, 0
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
         with nogil:
             self.start(team)

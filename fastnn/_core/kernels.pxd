@@ -55,7 +55,7 @@ cdef extern from "fnn.h" nogil:
     ctypedef void (*fnn_map_fwd)(void *y, const void *x, ptrdiff_t n, const double *s) noexcept nogil
     ctypedef void (*fnn_map_bwd)(void *dx, const void *dy, const void *t, ptrdiff_t n, const double *s) noexcept nogil
     ctypedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n,
-                                const double *h) noexcept nogil
+                                ptrdiff_t rows, ptrdiff_t stride, const double *h) noexcept nogil
     ctypedef void (*fnn_prep)(double *h, double lr, uint64_t t, const double *s) noexcept nogil
 
     ctypedef struct fnn_activation:

@@ -34,13 +34,13 @@ cdef void optimizer_step(const void *row, int f64, void *w, void *s0, void *s1, 
     (<const k.fnn_optimizer *>row).prep(h, lr, t, s)
     threads = <int>min(<ptrdiff_t>threads, pieces)
     if threads <= 1:
-        f(w, s0, s1, s2, g, n, h)
+        f(w, s0, s1, s2, g, n, 1, 0, h)
         return
     for i in prange(threads, num_threads=threads, schedule="static"):
         lo = pieces * i // threads * PIECE
         hi = min(n, pieces * (i + 1) // threads * PIECE)
         f(<char *>w + lo * item, at(s0, lo * item), at(s1, lo * item), at(s2, lo * item), <const char *>g + lo * item,
-          hi - lo, h)
+          hi - lo, 1, 0, h)
 
 
 # ---- for fastnn.ops, which has checked everything ------------------------------------------------------------

@@ -69,7 +69,7 @@ cdef void product_task(const Product *q, ptrdiff_t task, int thread) noexcept no
         op.p[0], op.p[1], op.p[2], run.n = y, x, w, samples
         op.n[0], op.n[1] = (n if q.turned else q.F), (q.F if q.turned else n)
         op.n[2] = op.n[0] + (q.b != NULL)
-        r.f0, r.f1, r.p0, r.p1 = 0, rows.ceil_div(n, width), 0, rows.ceil_div(samples, width)
+        r.f0, r.f1, r.p0, r.p1 = 0, n, 0, rows.ceil_div(samples, width)
         op.run(&op, &run, &r)
         rows.scatter(q.f64, q.y + i * q.slice * item, y, n, q.stride_y, first, samples, 0, r.f1)
 

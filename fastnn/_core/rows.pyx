@@ -87,13 +87,13 @@ cdef void gather(int f64, void *panels, const char *rows, ptrdiff_t features, pt
     op.p[0], op.p[1] = panels, <void *>rows
     op.n[0], op.n[1], op.n[2] = features, stride, (10 if f64 else 9)  # FNN_F64, FNN_F32
     run.n, run.row0 = samples, first
-    r.f0, r.f1, r.p0, r.p1 = 0, ceil_div(features, width), 0, ceil_div(samples, width)
+    r.f0, r.f1, r.p0, r.p1 = 0, features, 0, ceil_div(samples, width)
     kernel("gather", f64)(&op, &run, &r)
 
 
 cdef void scatter(int f64, char *rows, const void *panels, ptrdiff_t features, ptrdiff_t stride, ptrdiff_t first,
                   ptrdiff_t samples, ptrdiff_t f0, ptrdiff_t f1) noexcept nogil:
-    """Feature panels f0 .. f1 into rows first, first + 1, ..."""
+    """Features f0 .. f1 into rows first, first + 1, ..."""
     cdef k.fnn_op op
     cdef k.fnn_run run
     cdef k.fnn_rect r
@@ -122,7 +122,7 @@ cdef void one_task(const Job *job, char *memory, ptrdiff_t first, ptrdiff_t samp
     cdef char *panels = memory
     cdef int i
     run.s0, run.n = first, samples
-    r.f0, r.f1, r.p0, r.p1 = 0, max(1, ceil_div(job.features, width)), 0, ceil_div(samples, width)
+    r.f0, r.f1, r.p0, r.p1 = 0, max(1, job.features), 0, ceil_div(samples, width)
     for i in range(job.sides):
         side = &job.side[i]
         if side.source != NULL:
@@ -136,8 +136,7 @@ cdef void one_task(const Job *job, char *memory, ptrdiff_t first, ptrdiff_t samp
     for i in range(job.sides):
         side = &job.side[i]
         if side.target != NULL:
-            scatter(job.f64, side.target, panels, side.features, side.target_stride, first, samples, 0,
-                    ceil_div(side.features, width))
+            scatter(job.f64, side.target, panels, side.features, side.target_stride, first, samples, 0, side.features)
         panels += side_bytes(job, i, chunk)
 
 

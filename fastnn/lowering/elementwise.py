@@ -14,7 +14,7 @@ class Activation(Lowering):
         x, y = node.inputs[0], node.out
         split = lo.elementwise_split(lo.tensors[x])
         lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], node.attrs["params"],
-                   [("act_fwd", node.attrs["row"])], split=split, items=lo.panels(y.size),
+                   [("act_fwd", node.attrs["row"])], split=split, features=y.size,
                    access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
@@ -26,7 +26,7 @@ class Activation(Lowering):
         dy = lo.finished_gradient(node)
         dx, dkey, done = lo.contribute(x)
         lo.pl.emit("act_bwd", [dx, dy, operand], [x.size], node.attrs["params"], [("act_bwd", node.attrs["row"])],
-                   split=lo.split_for(x, True), items=lo.panels(x.size),
+                   split=lo.split_for(x, True), features=x.size,
                    access=[(dkey, "w", True), (lo.gkey(node.out), "r", True), (key, "r", True)])  # fmt: skip
         done()
 
@@ -40,8 +40,9 @@ class Softmax(Lowering):
 
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
-        lo.pl.emit(node.attrs["row"] + "_fwd", [lo.value(y), lo.value(x)], self.sizes(node), split="samples", items=1,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", False)])  # fmt: skip
+        lo.pl.emit(node.attrs["row"] + "_fwd", [lo.value(y), lo.value(x)], self.sizes(node), split="samples",
+                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
+        lo.split_of[lo.tensors[y]] = "samples"
 
     def backward(self, lo, node):
         x = node.inputs[0]
@@ -49,9 +50,9 @@ class Softmax(Lowering):
             return
         dx, key, done = lo.contribute(x)
         lo.pl.emit(node.attrs["row"] + "_bwd", [dx, lo.gradient(node.out), lo.value(node.out)], self.sizes(node),
-                   split="samples", items=1,
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", False),
-                           (lo.tensors[node.out], "r", False)])  # fmt: skip
+                   split="samples",
+                   access=[(key, "w", True), (lo.gkey(node.out), "r", True),
+                           (lo.tensors[node.out], "r", True)])  # fmt: skip
         done()
 
 
@@ -61,7 +62,7 @@ class Affine(Lowering):
         x, y = node.inputs[0], node.out
         split = lo.split_for(y)
         lo.pl.emit("affine", [lo.value(y), lo.value(x)], [y.size], [node.attrs["scale"], node.attrs["offset"]],
-                   split=split, items=lo.panels(y.size),
+                   split=split, features=y.size,
                    access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
@@ -71,7 +72,7 @@ class Affine(Lowering):
             return
         dx, key, done = lo.contribute(x)
         lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [node.attrs["scale"], 0.0],
-                   split=lo.split_for(x, True), items=lo.panels(x.size),
+                   split=lo.split_for(x, True), features=x.size,
                    access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
         done()
 
@@ -81,7 +82,7 @@ class Add(Lowering):
     def forward(self, lo, node):
         a, b = node.inputs
         lo.pl.emit("add", [lo.value(node.out), lo.value(a), lo.value(b)], [a.size], split="both",
-                   items=lo.panels(a.size),
+                   features=a.size,
                    access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True),
                            (lo.tensors[b], "r", True)])  # fmt: skip
 
@@ -91,5 +92,5 @@ class Add(Lowering):
                 continue
             dx, key, done = lo.contribute(x)
             lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [1.0, 0.0], split="both",
-                       items=lo.panels(x.size), access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
+                       features=x.size, access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
             done()

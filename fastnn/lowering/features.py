@@ -28,7 +28,7 @@ class PerFeature(Lowering):
         split = lo.elementwise_split(lo.tensors[x])
         at = [self.at(lo, node, v) for v in vectors]
         lo.pl.emit(kernel, [lo.value(y), lo.value(x), *at, self.map(lo, node)], [y.size], s, split=split,
-                   items=lo.panels(y.size),
+                   features=y.size,
                    access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True),
                            (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
@@ -41,7 +41,7 @@ class PerFeature(Lowering):
         dy = lo.finished_gradient(node)
         dx, key, done = lo.contribute(x)
         lo.pl.emit(kernel, [dx, dy, *operands, self.map(lo, node)], [x.size], s, split=lo.split_for(x, True),
-                   items=lo.panels(x.size),
+                   features=x.size,
                    access=[(key, "w", True), (lo.gkey(y), "r", True), (("w", node), "r", False), *access])  # fmt: skip
         done()
 
@@ -64,7 +64,7 @@ class PReLU(PerFeature):
                 members = pl.keep(np.argsort(found, kind="stable").astype(np.int32))
             pl.emit("prelu_params", [lo.slots(), lo.finished_gradient(node), lo.value(x), start, members],
                     [x.size, alpha.size, pl.store.size, pl.store.places[alpha].off], split="features",
-                    items=lo.panels(alpha.size),
+                    features=alpha.size,
                     access=[(lo.gkey(y), "r", False), (lo.tensors[x], "r", False), ("grad", "w", False)])  # fmt: skip
         self.emit_backward(lo, node, "prelu_bwd", [lo.value(x), self.at(lo, node, "alpha")],
                            access=[(lo.tensors[x], "r", True)])  # fmt: skip
@@ -87,7 +87,7 @@ class Maxout(Lowering):
     def forward(self, lo, node):
         z, y = node.inputs[0], node.out
         lo.pl.emit("maxout_fwd", [lo.value(y), lo.value(z)], [y.size, node.attrs["k"]], split="both",
-                   items=lo.panels(y.size),
+                   features=y.size,
                    access=[(lo.tensors[y], "w", True), (lo.tensors[z], "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = "both"
 
@@ -98,7 +98,7 @@ class Maxout(Lowering):
         dy = lo.finished_gradient(node)
         dz, key, done = lo.contribute(z)
         lo.pl.emit("maxout_bwd", [dz, dy, lo.value(z), lo.value(y)], [y.size, node.attrs["k"]], split="both",
-                   items=lo.panels(y.size),
+                   features=y.size,
                    access=[(key, "w", False), (lo.gkey(y), "r", True), (lo.tensors[z], "r", False),
                            (lo.tensors[y], "r", True)])  # fmt: skip
         done()
@@ -117,6 +117,6 @@ class Activity(Lowering):
             return
         dx, key, done = lo.contribute(x)
         lo.pl.emit("activity_bwd", [dx, lo.value(x)], [x.size], node.attrs["params"], split="both",
-                   items=lo.panels(x.size),
+                   features=x.size,
                    access=[(key, "w", True), (lo.tensors[x], "r", False)])  # fmt: skip
         done()

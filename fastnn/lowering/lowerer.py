@@ -15,6 +15,7 @@ from ..store import aligned
 from .update import STATES, Update
 
 LOWERINGS = {}
+WORTH_WAITING = 1 << 17  # floating-point operations of a dense layer: half a microsecond, about that of a barrier
 
 
 def lowering(kind):
@@ -46,6 +47,7 @@ class Lowerer:
         self.penalties = [n for n in self.nodes if n.kind == "activity"]
         self.folds, self.absorbed = find_folds(self) if planner.what in ("predict", "evaluate") else ({}, {})
         self.needs = self._needs_gradient()
+        self.postponed = []  # functions that emit gradients of parameters
         self.update = Update(self)
 
     # -- helpers ----------------------------------------------------------------------------------------------
@@ -82,7 +84,8 @@ class Lowerer:
         return "features" if wide and self.pl.training and not self.pl.chunked else "both"
 
     def elementwise_split(self, key):
-        return "features" if self.split_of.get(key) == "features" else "both"
+        """That of the operation before, so that no thread has to wait."""
+        return self.split_of.get(key, "both")
 
     def bn_of(self, dense):
         """The batch normalisation whose gradients the dense layer behind it makes by the way (gemm/dense.inl.h).
@@ -140,9 +143,8 @@ class Lowerer:
         key = self.gkey(tensor) + ".part"
 
         def add():
-            items = self.panels(tensor.size)
             self.pl.emit("add", [self.gradient(tensor), self.gradient(tensor), self.pl.buffer(key, tensor.size)],
-                         [tensor.size], split="both", items=items,
+                         [tensor.size], split="both", features=tensor.size,
                          access=[(self.gkey(tensor), "w", True), (key, "r", True)])  # fmt: skip
 
         return self.pl.buffer(key, tensor.size), key, add
@@ -153,7 +155,7 @@ class Lowerer:
             key = self.gkey(node.out)
             d, t = self.gradient(node.out), self.act_operand(node)
             self.pl.emit("act_bwd", [d, d, t], [node.out.size], node.act[1], [("act_bwd", node.act[0])],
-                         split=self.split_for(node.out, True), items=self.panels(node.out.size),
+                         split=self.split_for(node.out, True), features=node.out.size,
                          access=[(key, "w", True)])  # fmt: skip
             self.multiplied.add(node.out)
         return self.gradient(node.out)
@@ -190,7 +192,7 @@ class Lowerer:
         self.factor = pl.keep(np.zeros(1))
         labels, weights = ("y", 0) if ignores else None, ("weight", 0) if weighted else None
         pl.emit("loss_factor", [self.factor, labels, weights], [], params[:1] if ignores else [inf], split="one",
-                items=1, access=[("factor", "w", False)], reduces=True)  # fmt: skip
+                access=[("factor", "w", False)], reduces=True)  # fmt: skip
 
     def loss_gives(self, node):
         """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
@@ -209,12 +211,12 @@ class Lowerer:
     def gather(self, tensor, base, key, code, split):
         row_bytes, dtype_code = code
         self.pl.emit("gather", [self.pl.buffer(key, tensor.size), (base, 0)], [tensor.size, row_bytes, dtype_code],
-                     split=split, items=self.panels(tensor.size), access=[(key, "w", True)])  # fmt: skip
+                     split=split, features=tensor.size, access=[(key, "w", True)])  # fmt: skip
         self.split_of[key] = split
 
     def scatter(self, tensor, base, key):
         self.pl.emit("scatter", [(base, 0), self.pl.buffer(key, tensor.size)], [tensor.size, tensor.size],
-                     split="both", items=self.panels(tensor.size),
+                     split="both", features=tensor.size,
                      access=[(key, "r", self.split_of.get(key) == "both")])  # fmt: skip
 
     def loss_and_metrics(self):
@@ -230,7 +232,7 @@ class Lowerer:
         if not specs and not alone:
             return
         if any(target == "dense" for _, _, target in specs):
-            self.gather(y, "y", "target", pl.y_code, "both")
+            self.gather(y, "y", "target", pl.y_code, "samples")
         stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
         pl.partials = np.zeros((sum(trainer.pairs), stride))
         source, source_key, probabilities = self.value(y), self.tensors[y], None
@@ -246,10 +248,10 @@ class Lowerer:
             row += pairs
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
             if kernel.startswith("metric:"):
-                pl.emit(kernel, [partial, self.value(y), truth], [size, stride], params, split="samples", items=1,
-                        access=[(self.tensors[y], "r", False), ("target", "r", False)])  # fmt: skip
+                pl.emit(kernel, [partial, self.value(y), truth], [size, stride], params, split="samples",
+                        access=[(self.tensors[y], "r", True), ("target", "r", True)])  # fmt: skip
                 continue
-            dy, access = None, [(source_key, "r", False), ("target", "r", False)]
+            dy, access = None, [(source_key, "r", True), ("target", "r", True)]
             if pl.what == "train" and y in self.needs:
                 into = node.inputs[0] if trainer.loss_reads_pre and node.kind == "softmax" else y
                 self.grads[into] = self.grads.get(into, 0) + 1
@@ -262,14 +264,14 @@ class Lowerer:
             weight = ("weight", 0) if pl.weighted else None
             access.append(("factor", "r", False))
             p = [dy, source, truth, weight, partial, probabilities, None, self.factor]
-            pl.emit(kernel, p, [size, int(trainer.reduction == "sum")], params, split="samples", items=1,
+            pl.emit(kernel, p, [size, int(trainer.reduction == "sum")], params, split="samples",
                     access=access)  # fmt: skip
 
         for i, penalty in enumerate(self.penalties):
             x = penalty.inputs[0]
             pl.emit("activity", [pl.keep(pl.partials[0]), self.value(x)], [x.size, int(alone and i == 0)],
-                    penalty.attrs["params"], split="samples", items=1,
-                    access=[(self.tensors[x], "r", False)])  # fmt: skip
+                    penalty.attrs["params"], split="samples",
+                    access=[(self.tensors[x], "r", True)])  # fmt: skip
 
     def python_loss_and_metrics(self):
         y, key, trainer = self.y, self.tensors[self.y], self.trainer
@@ -292,8 +294,19 @@ class Lowerer:
         for node in reversed(self.nodes):
             if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
                 LOWERINGS[node.kind].backward(self, node)
+        self.emit_postponed()
         if pl.what == "manual":
             self.scatter(self.x, "dx", self.gkey(self.x))
+
+
+    def emit_postponed(self):
+        """Gradients of parameters that have waited for the gradient of the next layer's input.
+
+        Both need dY of their own layer and nothing of each other: together they have one barrier, where each directly
+        after dX of its own layer would have another one, for it changes the weights that dX reads."""
+        postponed, self.postponed = self.postponed, []
+        for emit in postponed:
+            emit()
 
 
 class Lowering:
@@ -318,6 +331,12 @@ class Dense(Lowering):
         pl.cuts_numbers |= pieces > 0
         return pieces
 
+    def split(self, lo, tensor, n, backward=False):
+        """By samples where so little is to be done that waiting for the others costs more than their help saves."""
+        small = 2 * n[0] * n[1] * lo.pl.batch <= WORTH_WAITING and lo.pl.training and not lo.pl.chunked
+        split = lo.split_for(tensor, backward)
+        return "samples" if small and split == "both" else split
+
     def forward(self, lo, node):
         place, n = self.sizes(lo, node)
         weights, last = lo.pl.at("theta", place.off), node
@@ -326,33 +345,41 @@ class Dense(Lowering):
             lo.pl.folds.append(fold)
             weights, last, n = lo.pl.keep(fold.panels), fold.after or node, [place.inputs, place.units, fold.rows]
         x, y = node.inputs[0], last.out
-        split = lo.split_for(y)
+        split, pieces = self.split(lo, y, n), self.pieces(lo, "dense_fwd", n)
         fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
-        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)],
-                   [*n, self.pieces(lo, "dense_fwd", n)], params, fn,
-                   split=split, items=lo.panels(y.size),
-                   access=[(lo.tensors[x], "r", False), (lo.tensors[y], "w", True),
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], [*n, pieces], params, fn,
+                   split=split, features=y.size, whole=pieces > 0,
+                   access=[(lo.tensors[x], "r", split == "samples"), (lo.tensors[y], "w", True),
                            (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
     def backward(self, lo, node):
-        pl = lo.pl
+        pl, x, y = lo.pl, node.inputs[0], node.out
         place, n = self.sizes(lo, node)
-        x, y = node.inputs[0], node.out
-        dy = lo.finished_gradient(node)
-        bn = lo.bn_of(node)
+        dy, bn = lo.finished_gradient(node), lo.bn_of(node)
         if bn is not None:
             lo.grads[x] = 1  # as far as `backward` is to go on there
         elif x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
-            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, self.pieces(lo, "dense_dx", n)],
-                    params, fn,
-                    split=lo.split_for(x, True), items=lo.panels(x.size),
-                    access=[(key, "w", True), (lo.gkey(y), "r", False), (("w", node), "r", False)])  # fmt: skip
+            split, pieces = self.split(lo, x, n, True), self.pieces(lo, "dense_dx", n)
+            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, pieces], params, fn,
+                    split=split, features=x.size, whole=pieces > 0,
+                    access=[(key, "w", True), (lo.gkey(y), "r", split == "samples"),
+                            (("w", node), "r", False)])  # fmt: skip
             done()
+        lo.emit_postponed()
         if not node.trainable:
             return
+        if bn is None and not pl.chunked:
+            lo.postponed.append(lambda: self.parameters(lo, node, dy, None))
+        else:
+            self.parameters(lo, node, dy, bn)
+
+    def parameters(self, lo, node, dy, bn):
+        """The gradient of kernel and bias."""
+        pl, x, y = lo.pl, node.inputs[0], node.out
+        place, n = self.sizes(lo, node)
         fused = lo.update.fuses(node)
         fn = [("update", lo.trainer.optimizer_row[0])] if fused else [None]
         states = [pl.at(s, place.off) for s in STATES] if fused else [None] * 3
@@ -361,7 +388,12 @@ class Dense(Lowering):
             grad = lo.slots(place.off)
         elif fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
             grad = None
-        items = place.panels * max(1, -(-place.inputs // 96))  # FNN_IB
+        pieces = 0 if bn is not None else self.pieces(lo, "dense_dw", n)
+        clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
+        ruled = fused and any(any(lo.update.rules.get(v, ())) for v in node.variables.values())
+        halves = bn is None and not (pieces or ruled or clip)
+        costs = self.costs(pl, place, max(1, -(-place.inputs // 96)), halves)  # FNN_IB
+        items = costs[-1] * (-(-place.units // (pl.panel // 2)) if halves else place.panels)
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
         read, behind, more = lo.tensors[x], [], []
         if bn is not None:
@@ -369,12 +401,22 @@ class Dense(Lowering):
             read, (gamma, beta, *_) = form.normalised(lo, bn), form.parameters(lo, bn)
             behind = [form.parts(lo, bn, place.panels), gamma, beta]
             more = [(("w", bn), "r", False), (("parts", bn), "w", False)]
-        pieces = 0 if bn is not None else self.pieces(lo, "dense_dw", n)
         pl.emit("dense_dw", [pl.buffer(read, x.size), dy, pl.at("theta", place.off), *states, grad, rules, *behind],
-                [*n, pl.store.size, pieces], [float(pl.clips.get("clipvalue") or 0) if fused else 0.0], fn,
-                split="features", items=items,
+                [*n, pl.store.size, pieces, int(halves)], [clip], fn,
+                split="features", items=items, costs=costs,
                 access=[(read, "r", False), (lo.gkey(y), "r", False), *more,
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip
+
+    def costs(self, pl, place, parts, halves):
+        """What an item of `dense_dw` costs, one of the last of them, how many those are, and of a group: all of one run
+        of units. Of half panels the groups are shared as the units of `dense_fwd` are, so that each thread finds the
+        weights that it has made in its own cache."""
+        half, units = pl.panel // 2, (place.units - 1) % pl.panel + 1
+        if halves:
+            return half, (units - 1) % half + 1, parts, parts
+        # few units have the samples along the lanes; the optimizer takes the whole panel all the same
+        last = units + half // 2 if units <= half // 2 else half + half // 4 if units <= half else pl.panel
+        return pl.panel, last, parts, parts
 
 
 @lowering("batch_norm")
@@ -413,7 +455,7 @@ class BatchNorm(Lowering):
             normalised = pl.buffer(key, x.size)
             access.append((key, "w", True))
         pl.emit("bn_train" if live else "bn_infer", [lo.value(y), lo.value(x), *at, *saved, lo.pre(node), normalised],
-                [y.size], s, fn, split=split, items=lo.panels(y.size), reduces=live, access=access)
+                [y.size], s, fn, split=split, features=y.size, reduces=live, access=access)
         lo.split_of[lo.tensors[y]] = split
 
     def saved(self, lo, node, i):
@@ -439,8 +481,8 @@ class BatchNorm(Lowering):
             off = self.vectors(lo, node)
             fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
             n = [x.size, off["gamma"], off["beta"], 1]
-            items = lo.panels(x.size)
-            rules = lo.update.rules_of(map(node.variables.get, ("gamma", "beta")), items) if pl.fused else None
+            halves = -(-x.size // (pl.panel // 2))
+            rules = lo.update.rules_of(map(node.variables.get, ("gamma", "beta")), halves) if pl.fused else None
             name, first, saved = "bn_bwd", [dx, dy, lo.value(x)], [pl.keep(self.saved(lo, node, i)) for i in (0, 1)]
             if dense is not None:
                 panels = pl.store.places[dense.variables["kernel"]].panels
@@ -448,13 +490,13 @@ class BatchNorm(Lowering):
                 n.append(panels)
                 access = [(("parts", node), "r", False)]
             pl.emit(name, [*first, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), *saved, operand, rules],
-                    n, s, fn, split="features", items=items, reduces=True,
+                    n, s, fn, split="features", features=x.size, reduces=True,
                     access=[*access, (("w", node), "w", True),
                             *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
         else:
             at = self.parameters(lo, node)
             p = [dx, dy, at[0], None, None, at[3], None, None, None, None, operand]
-            pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), items=lo.panels(x.size),
+            pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), features=x.size,
                     access=access)  # fmt: skip
         done()
 

@@ -14,7 +14,7 @@ class Dropout(Lowering):
         mask = lo.tensors[y] + ".mask"
         split = lo.elementwise_split(key)
         lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], [y.size, node.attrs["id"]],
-                   [node.attrs["rate"]], split=split, items=lo.panels(y.size),
+                   [node.attrs["rate"]], split=split, features=y.size,
                    access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
@@ -24,12 +24,12 @@ class Dropout(Lowering):
             return
         dx, key, done = lo.contribute(x)
         if node.attrs["rate"] == 0:
-            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", items=lo.panels(x.size),
+            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", features=x.size,
                        access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
         else:
             mask = lo.tensors[y] + ".mask"
             lo.pl.emit("mul", [dx, lo.gradient(y), lo.pl.buffer(mask, y.size)], [x.size],
-                       split=lo.split_for(x, True), items=lo.panels(x.size),
+                       split=lo.split_for(x, True), features=x.size,
                        access=[(key, "w", True), (lo.gkey(y), "r", True), (mask, "r", True)])  # fmt: skip
         done()
 
@@ -57,10 +57,10 @@ class Noise(Lowering):
             mask_key, mask = self.mask(lo, node)
             access += [] if mask is None else [(mask_key, "w", True)]
             lo.pl.emit(row, [lo.value(y), lo.value(x), mask], [y.size, node.attrs["id"]], params, split=split,
-                       items=lo.panels(y.size), access=access)  # fmt: skip
+                       features=y.size, access=access)  # fmt: skip
         else:
             lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], [sum(params) / 2], [("act_fwd", "leaky_relu")],
-                       split=split, items=lo.panels(y.size), access=access)  # fmt: skip
+                       split=split, features=y.size, access=access)  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
 
     def backward(self, lo, node):
@@ -70,7 +70,7 @@ class Noise(Lowering):
         dx, key, done = lo.contribute(x)
         mask_key, mask = self.mask(lo, node)
         access = [(key, "w", True), (lo.gkey(y), "r", True)]
-        where = {"split": lo.split_for(x, True), "items": lo.panels(x.size)}
+        where = {"split": lo.split_for(x, True), "features": x.size}
         if mask is None:
             lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], access=access, **where)
         else:

@@ -22,7 +22,7 @@ class LayerNorm(Lowering):
         at = [self.vector(lo, node, role) for role in ("gamma", "beta")]
         key, stats = self.stats(lo, node)
         lo.pl.emit("ln_fwd", [lo.value(y), lo.value(x), *(lo.pl.at("theta", o) if o >= 0 else None for o in at), stats],
-                   self.sizes(node), [node.attrs["epsilon"]], split="samples", items=1,
+                   self.sizes(node), [node.attrs["epsilon"]], split="samples",
                    access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", False), (key, "w", True),
                            (("w", node), "r", False)])  # fmt: skip
 
@@ -35,14 +35,14 @@ class LayerNorm(Lowering):
             lo.vectors.update(node.variables.values())
             length, groups = self.sizes(node)
             pl.emit("ln_params", [lo.slots(), dy, lo.value(x), stats], [length, groups, pl.store.size, gamma, beta],
-                    split="features", items=lo.panels(length),
+                    split="features", features=length,
                     access=[(lo.gkey(y), "r", False), (lo.tensors[x], "r", False), (key, "r", False),
                             ("grad", "w", False)])  # fmt: skip
         if x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, dkey, done = lo.contribute(x)
             pl.emit("ln_bwd", [dx, dy, lo.value(x), pl.at("theta", gamma) if gamma >= 0 else None, stats, operand],
-                    self.sizes(node), params, fn, split="samples", items=1,
+                    self.sizes(node), params, fn, split="samples",
                     access=[(dkey, "w", True), (lo.gkey(y), "r", False), (lo.tensors[x], "r", False), (key, "r", True),
                             (("w", node), "r", False)])  # fmt: skip
             done()

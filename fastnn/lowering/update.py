@@ -131,7 +131,7 @@ class Update:
             at, scale = pl.keep(partial), pl.keep(factors)
             pl.emit("norm_partials", [where, pl.at("grad"), at],
                     access=[("grad", "r", True), ("norms", "w", True)], **flat)  # fmt: skip
-            pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one", items=1,
+            pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one",
                     access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
         pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [pl.accumulate],
                 [float(pl.clips.get("clipvalue") or 0)], [("update", self.trainer.optimizer_row[0])],

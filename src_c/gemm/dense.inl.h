@@ -8,7 +8,8 @@
  * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.  A panel with
  *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes instead,
  *     see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
- * (d) dW ends in the optimizer while the gradient of the item is in L1; in fused mode it never reaches memory.
+ * (d) dW ends in the optimizer while the gradient is in L1, where nothing comes between tile by tile: then the divider
+ *     works on one tile while the next is multiplied.  In fused mode the gradient never reaches memory.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
  * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
@@ -33,6 +34,9 @@
 #define FNN_BY_TILES(kernel, pieces) (void)run; /* the planner asks for pieces only where there are tiles */
 #endif
 
+/* where the panel of feature f ends, or the range before it */
+FNN_INLINE ptrdiff_t FN(panel_end)(ptrdiff_t f, ptrdiff_t end) { return fnn_min((f / PW + 1) * PW, end); }
+
 /* units rows of z: += w x over k, from the bias on or (resume) from what is there */
 FNN_INLINE void FN(forward_panel)(T *z, const T *x, const T *w, const T *bias, ptrdiff_t k, ptrdiff_t units, int resume)
 {
@@ -43,14 +47,12 @@ FNN_INLINE void FN(forward_panel)(T *z, const T *x, const T *w, const T *bias, p
     }
 }
 
-/* `rows` rows of c: (+)= a b over k, a with k along its lanes; half: the lanes of b from VW on are 0 */
-FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows, int resume,
-                                   int half)
+/* `rows` rows of c: (+)= a b over k, a with k along its lanes */
+FNN_INLINE void FN(backward_panel)(T *c, const T *b, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows, int resume)
 {
-    const FN(backward_tile) *tiles = half ? FN(half_tiles) : FN(backward_tiles);
     for (ptrdiff_t i = 0; i < rows;) {
         const int mr = FN(tile_height)(rows - i);
-        tiles[mr](k, a + i * PW, a_panel, b, c + i * PW, resume);
+        FN(backward_tiles)[mr](k, a + i * PW, a_panel, b, c + i * PW, resume);
         i += mr;
     }
 }
@@ -79,30 +81,58 @@ static void FN(transpose_dy)(T *dyt, const T *dy, ptrdiff_t O, ptrdiff_t u, ptrd
     }
 }
 
-/* s[0..1] += the sum over n samples of dyt */
-FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n)
+/* s[..] += the sum over n samples of dyt, of so many lanes */
+FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n, int lanes)
 {
     for (; n >= 4; n -= 4, dyt += 4 * PW) /* four at a time: one would wait for each addition */
-        for (int h = 0; h < 2; h++) {
-            const T *d = dyt + h * VW;
-            s[h] += (v_load(d) + v_load(d + PW)) + (v_load(d + 2 * PW) + v_load(d + 3 * PW));
+        for (int h = 0; h < lanes; h += VW) {
+            const T *d = dyt + h;
+            s[h / VW] += (v_load(d) + v_load(d + PW)) + (v_load(d + 2 * PW) + v_load(d + 3 * PW));
         }
-    for (; n > 0; n--, dyt += PW) s[0] += v_load(dyt), s[1] += v_load(dyt + VW);
+    for (; n > 0; n--, dyt += PW)
+        for (int h = 0; h < lanes; h += VW) s[h / VW] += v_load(dyt + h);
 }
 
-/* g[i][PW] (+)= sum over samples of x[i] * dyt, for input rows [i0, i1); row I is the bias: x = 1 */
-static void FN(dw_rows)(T *g, const T *x, const T *dyt, ptrdiff_t I, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t b0,
-                        ptrdiff_t n, int resume, int half)
+/* A part of the gradient of a unit panel: some input rows, row I being the bias, and the lanes [lane, lane + lanes): those
+ * of the panel, or one vector of them. */
+typedef struct FN(dw_item) {
+    ptrdiff_t u, i0, i1;
+    int lane, lanes;
+} FN(dw_item);
+
+/* The optimizer on `count` rows of an item from row i on, whose gradient is at g */
+FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, const T *g, ptrdiff_t i,
+                              ptrdiff_t count)
 {
-    const T *xb = x + b0 / PW * I * PW;
-    const ptrdiff_t last = fnn_min(i1, I);
-    if (i0 < last) FN(backward_panel)(g, dyt, xb + i0 * PW, I * PW, n, last - i0, resume, half);
-    if (i1 > I) {
-        T *gb = g + (I - i0) * PW;
-        V s[2] = {resume ? v_load(gb) : (V){0}, resume ? v_load(gb + VW) : (V){0}};
-        FN(add_dy)(s, dyt, n);
-        v_store(gb, s[0]), v_store(gb + VW, s[1]);
+    const ptrdiff_t at = (item->u * op->n[2] + i) * PW + item->lane;
+    T *s[3];
+    for (int k = 0; k < 3; k++) s[k] = op->p[3 + k] ? (T *)op->p[3 + k] + at : NULL;
+    const int whole = item->lanes == PW; /* then the rows are one run */
+    ((fnn_update)op->fn[0])((T *)op->p[2] + at, s[0], s[1], s[2], g, whole ? count * PW : VW, whole ? 1 : count, PW,
+                            run->hyper);
+}
+
+/* g[i - i0][PW] (+)= sum over n samples from b0 on of x[i] * dyt, in the lanes of the item; x of the bias is 1.
+ * update: then the optimizer follows tile by tile, so that the divider works on one while the next is multiplied. */
+static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dyt,
+                        ptrdiff_t b0, ptrdiff_t n, int resume, int update)
+{
+    const ptrdiff_t I = op->n[0], last = fnn_min(item->i1, I);
+    const FN(backward_tile) *tiles = item->lanes == PW ? FN(backward_tiles) : FN(half_tiles);
+    x += b0 / PW * I * PW;
+    dyt += item->lane, g += item->lane;
+    for (ptrdiff_t i = item->i0; i < last;) {
+        const int mr = FN(tile_height)(last - i);
+        tiles[mr](n, x + i * PW, I * PW, dyt, g, resume);
+        if (update) FN(dw_update)(op, run, item, g, i, mr);
+        i += mr, g += mr * PW;
     }
+    if (item->i1 <= I) return;
+    V s[2] = {{0}, {0}};
+    for (int h = 0; resume && h < item->lanes; h += VW) s[h / VW] = v_load(g + h);
+    FN(add_dy)(s, dyt, n, item->lanes);
+    for (int h = 0; h < item->lanes; h += VW) v_store(g + h, s[h / VW]);
+    if (update) FN(dw_update)(op, run, item, g, I, 1);
 }
 
 /* One panel of samples for a tile of `dw_narrow`, ni inputs by VW / ni units: each vector loaded takes part in several
@@ -168,20 +198,23 @@ FNN_INLINE void FN(narrow_bias)(T *g, const T *dy, ptrdiff_t d_panel, ptrdiff_t 
 
 /* As `dw_rows`, for few units or few inputs: samples stay along the lanes, so that lanes of units that are not there
  * cost nothing and dy is not transposed. */
-static void FN(dw_narrow)(T *g, const T *x, const T *dy, ptrdiff_t I, ptrdiff_t O, ptrdiff_t u, ptrdiff_t i0,
-                          ptrdiff_t i1, ptrdiff_t b0, ptrdiff_t n, int resume)
+static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dy,
+                          ptrdiff_t b0, ptrdiff_t n, int resume, int update)
 {
-    const ptrdiff_t units = fnn_min(PW, O - u * PW), whole = n / PW, left = n - whole * PW, last = fnn_min(i1, I);
+    const ptrdiff_t I = op->n[0], O = op->n[1], first = item->u * PW + item->lane, units = fnn_min(item->lanes, O - first);
+    const ptrdiff_t whole = n / PW, left = n - whole * PW, rows = item->i1 - item->i0, inputs = fnn_min(item->i1, I) - item->i0;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
-    x += (b0 / PW * I + i0) * PW;
-    dy += (b0 / PW * O + u * PW) * PW;
-    if (!resume) memset(g, 0, (size_t)((i1 - i0) * PW) * sizeof(T));
-#define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, last - i0, dy, O * PW, units, whole, left, mask)
+    x += (b0 / PW * I + item->i0) * PW;
+    dy += (b0 / PW * O + first) * PW;
+    g += item->lane;
+    for (ptrdiff_t i = 0; !resume && i < rows; i++) memset(g + i * PW, 0, (size_t)item->lanes * sizeof(T));
+#define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, inputs, dy, O * PW, units, whole, left, mask)
     if (units == 1) TILES(VW);
     else if (units == 2 || VW < 8) TILES(VW / 2);
     else TILES(4);
 #undef TILES
-    if (i1 > I) FN(narrow_bias)(g + (I - i0) * PW, dy, O * PW, units, whole, left, mask);
+    if (item->i1 > I) FN(narrow_bias)(g + inputs * PW, dy, O * PW, units, whole, left, mask);
+    if (update) FN(dw_update)(op, run, item, g, item->i0, rows);
 }
 
 /* The rules of kernel and bias on a tile whose first `kernel` of `len` elements are the kernel's. */
@@ -231,34 +264,42 @@ static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, const V db[2], 
 #undef ROWS
 }
 
+/* Input rows of part `part` of a unit panel, all its lanes */
+FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
+{
+    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB);
+    const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, 1);
+    return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lane = 0, .lanes = PW};
+}
+
 /* The finished gradient of part `part` of unit panel u, at g: what a batch normalisation before the layer wants (db: sums
  * of dy, used only then), and rules, clipping and update, if they are fused. */
 static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part, const V *db)
 {
-    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
-    const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
-    const ptrdiff_t at = (u * rows + i0) * PW, len = (i1 - i0) * PW;
-    T *w = op->p[2], *s0 = op->p[3], *s1 = op->p[4], *s2 = op->p[5];
-    const fnn_update update = (fnn_update)op->fn[0];
+    const FN(dw_item) item = FN(dw_part)(op, u, part);
+    const ptrdiff_t I = op->n[0], at = (u * op->n[2] + item.i0) * PW, len = (item.i1 - item.i0) * PW;
     const fnn_rule *rules = op->p[7];
-    T *dots = op->p[8];
+    T *w = op->p[2], *dots = op->p[8];
     if (dots) {
         const T *gamma = op->p[9], *beta = op->p[10];
-        const ptrdiff_t wide = (I + PW - 1) / PW * PW;
-        FN(tile_behind_bn)(g, w + at, fnn_min(i1, I) - i0, db, gamma ? gamma + i0 : NULL, beta ? beta + i0 : NULL,
+        const ptrdiff_t wide = (I + PW - 1) / PW * PW, i0 = item.i0;
+        FN(tile_behind_bn)(g, w + at, fnn_min(item.i1, I) - i0, db, gamma ? gamma + i0 : NULL, beta ? beta + i0 : NULL,
                            dots + 2 * u * wide + i0, dots + (2 * u + 1) * wide + i0);
     }
-    if (!update) return;
-    if (rules) FN(tile_rules)(rules, g, w + at, (fnn_min(i1, I) - i0) * PW, len, u * parts + part, run->rate);
+    if (!op->fn[0]) return;
+    if (rules)
+        FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * fnn_parts(I, FNN_IB) + part,
+                       run->rate);
     if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
-    update(w + at, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, s2 ? s2 + at : NULL, g, len, run->hyper);
+    FN(dw_update)(op, run, &item, g, item.i0, item.i1 - item.i0);
 }
 
 #include "tiles.inl.h"
 
-/* `dense_fwd` of the sample in one lane, for `count` unit panels.  x, y, z: that lane in the first of their rows; w: the
- * first unit panel; units: from there on. */
-FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z, const T *x, const T *w, ptrdiff_t units)
+/* `dense_fwd` of the sample in one lane, for units [o0, o1) of `count` unit panels.  x: that lane in the first row; w: the
+ * first of the panels; y, z: that lane of unit 0 of it. */
+FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z, const T *x, const T *w, ptrdiff_t o0,
+                                   ptrdiff_t o1)
 {
     const ptrdiff_t I = op->n[0], rows = op->n[2];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
@@ -270,11 +311,11 @@ FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z
         for (int c = 0; c < count; c++)
             for (int h = 0; h < 2; h++) sum[c][h] = v_fma(xk, v_load(w + (c * rows + k) * PW + h * VW), sum[c][h]);
     }
-    for (int c = 0; c < count; c++, y += PW * PW, z += PW * PW, units -= PW) {
+    for (int c = 0; c < count; c++, y += PW * PW, z += PW * PW, o0 -= PW, o1 -= PW) {
         T before[PW] __attribute__((aligned(FNN_VBYTES))), after[PW] __attribute__((aligned(FNN_VBYTES)));
         v_store(before, sum[c][0]), v_store(before + VW, sum[c][1]);
         if (act) act(after, before, PW, op->s);
-        for (ptrdiff_t o = 0; o < fnn_min(PW, units); o++) {
+        for (ptrdiff_t o = fnn_max(o0, 0); o < fnn_min(PW, o1); o++) {
             z[o * PW] = before[o];
             if (act) y[o * PW] = after[o];
         }
@@ -284,19 +325,20 @@ FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z
 /* `dense_fwd` of the first n samples of one panel */
 static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], end = fnn_min(r->f1, O);
     T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
     const T *x = (T *)op->p[1] + r->p0 * I * PW, *w = op->p[2];
-    for (ptrdiff_t u = r->f0; u < r->f1;) {
-        const ptrdiff_t count = r->f1 - u < FNN_WIDE ? 1 : FNN_WIDE, at = (r->p0 * O + u * PW) * PW;
+    for (ptrdiff_t u = r->f0 / PW; u * PW < end;) {
+        const ptrdiff_t count = end - u * PW > (FNN_WIDE - 1) * PW ? FNN_WIDE : 1, at = (r->p0 * O + u * PW) * PW;
+        const ptrdiff_t o0 = r->f0 - u * PW, o1 = end - u * PW;
         for (ptrdiff_t i = 0; i < n; i++)
-            if (count == 1) FN(forward_sample)(1, op, y + at + i, z + at + i, x + i, w + u * rows * PW, O - u * PW);
-            else FN(forward_sample)(FNN_WIDE, op, y + at + i, z + at + i, x + i, w + u * rows * PW, O - u * PW);
+            if (count == 1) FN(forward_sample)(1, op, y + at + i, z + at + i, x + i, w + u * rows * PW, o0, o1);
+            else FN(forward_sample)(FNN_WIDE, op, y + at + i, z + at + i, x + i, w + u * rows * PW, o0, o1);
         u += count;
     }
 }
 
-/* y = act(x w + b).  f: unit panels.
+/* y = act(x w + b).  f: units.
  * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
  * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 pieces of a number (0: float32's own product)
  * fn: 0 activation (NULL: none)   s: its parameters */
@@ -307,7 +349,7 @@ static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
     const T *x = op->p[1], *w = op->p[2];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(I, FNN_KC);
+    const ptrdiff_t blocks = fnn_parts(I, FNN_KC), end = fnn_min(r->f1, O);
     if (run->n - r->p0 * PW <= FNN_FEW) {
         FN(forward_few)(op, r, run->n - r->p0 * PW);
         return;
@@ -315,20 +357,20 @@ static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
             const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
-            for (ptrdiff_t u = r->f0; u < r->f1; u++) {
-                const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
-                const ptrdiff_t units = fnn_min(PW, O - u * PW);
+            for (ptrdiff_t f = r->f0, next; f < end; f = next) {
+                next = FN(panel_end)(f, end);
+                const T *wu = w + f / PW * rows * PW + f % PW, *bias = rows > I ? wu + I * PW : NULL;
                 for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
                     const T *xp = x + (p * I + k0) * PW;
-                    T *zp = z + (p * O + u * PW) * PW;
-                    FN(forward_panel)(zp, xp, wu + k0 * PW, bias, k1 - k0, units, kb > 0);
-                    if (act && kb == blocks - 1) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
+                    T *zp = z + (p * O + f) * PW;
+                    FN(forward_panel)(zp, xp, wu + k0 * PW, bias, k1 - k0, next - f, kb > 0);
+                    if (act && kb == blocks - 1) act(y + (p * O + f) * PW, zp, (next - f) * PW, op->s);
                 }
             }
         }
 }
 
-/* dx = (dy w^T) * act'(t), act the activation that made x.  f: panels of inputs.
+/* dx = (dy w^T) * act'(t), act the activation that made x.  f: inputs.
  * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation)   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
 static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -337,56 +379,66 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     T *dx = op->p[0];
     const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(O, FNN_KC);
+    const ptrdiff_t blocks = fnn_parts(O, FNN_KC), end = fnn_min(r->f1, I);
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
             const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k1 = fnn_cut(O, blocks, kb + 1, PW);
-            for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-                const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
+            for (ptrdiff_t f = r->f0, next; f < end; f = next) {
+                next = FN(panel_end)(f, end);
                 for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
-                    T *dxp = dx + (p * I + i0) * PW;
-                    FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + i0) * PW, rows * PW, k1 - k0,
-                                       inputs, kb > 0, 0);
-                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
+                    T *dxp = dx + (p * I + f) * PW;
+                    FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + f) * PW, rows * PW, k1 - k0,
+                                       next - f, kb > 0);
+                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + f) * PW, (next - f) * PW, op->s);
                 }
             }
         }
 }
 
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
- * f: items, u * parts + block of inputs; there are (unit panels) * fnn_parts(inputs, FNN_IB).
+ * f: items, u * parts + block of inputs, of u = (units / PW) or, if n[5], of u = (units / VW); parts = fnn_parts(inputs,
+ *    FNN_IB).  Half panels let threads own equal shares of the weights, the same that `dense_fwd` has.
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
  *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
  *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
  *    10 beta
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 pieces of a number (0 where p[8] is
- *    given)
+ *    given), 5 nonzero: items of half panels (then no p[7], p[8], n[4], s[0])
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_BY_TILES(dense_dw_tiles, op->n[4])
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
     const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB);
+    const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB), each = op->n[5] ? 2 * parts : parts;
     T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
 
-    for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
-        const ptrdiff_t first = u * parts < r->f0 ? r->f0 - u * parts : 0, last = fnn_min(parts, r->f1 - u * parts);
-        const int narrow = (O - u * PW <= FNN_NARROW || I <= FNN_NARROW) && !op->p[8], half = O - u * PW <= VW;
+    for (ptrdiff_t u = r->f0 / each; u * each < r->f1; u++) {
+        /* items of this panel, or of its halves: those of the first are [0, parts), those of the second follow */
+        const ptrdiff_t first = fnn_max(r->f0 - u * each, 0), last = fnn_min(r->f1 - u * each, each), units = O - u * PW;
+        const int narrow = (units <= FNN_NARROW || I <= FNN_NARROW) && !op->p[8];
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
-            const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), b1 = fnn_cut(n, blocks, nb + 1, PW);
-            if (!narrow) FN(transpose_dy)(dyt, dy, O, u, b0, b1);
-            if (op->p[8]) FN(add_dy)(db, dyt, b1 - b0);
-            for (ptrdiff_t part = first; part < last; part++) {
-                const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, 1);
-                T *to = g ? g + (u * rows + i0) * PW : tmp;
-                const int resume = nb > 0 || run->accumulate;
-                if (narrow) FN(dw_narrow)(to, x, dy, I, O, u, i0, i1, b0, b1 - b0, resume);
-                else FN(dw_rows)(to, x, dyt, I, i0, i1, b0, b1 - b0, resume, half);
-                if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, part, db);
+            const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), k = fnn_cut(n, blocks, nb + 1, PW) - b0;
+            const int resume = nb > 0 || run->accumulate, end = nb == blocks - 1;
+            if (!narrow) FN(transpose_dy)(dyt, dy, O, u, b0, b0 + k);
+            if (op->p[8]) FN(add_dy)(db, dyt, k, PW);
+            for (ptrdiff_t part = 0; part < parts; part++) {
+                const int low = first <= part && part < last, high = first <= part + parts && part + parts < last;
+                if (!low && !high) continue;
+                FN(dw_item) item = FN(dw_part)(op, u, part);
+                T *to = g ? g + (u * rows + item.i0) * PW : tmp;
+                if (op->n[5] && !low) item.lane = VW;
+                if (op->n[5] && (!low || !high)) item.lanes = VW;
+                if (!op->n[5] && !narrow && units <= VW) { /* half the work, but all lanes are looked at in `dw_finish` */
+                    item.lanes = VW;
+                    for (ptrdiff_t i = 0; i < item.i1 - item.i0; i++) v_store(to + i * PW + VW, (V){0});
+                }
+                const int update = end && op->n[5] && op->fn[0];
+                if (narrow) FN(dw_narrow)(op, run, &item, to, x, dy, b0, k, resume, update);
+                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, update);
+                if (end && !op->n[5]) FN(dw_finish)(op, run, to, u, part, db);
             }
         }
     }

@@ -39,7 +39,7 @@ FNN_INLINE void FN(tile_lanes)(const int mr, V (*acc)[2], ptrdiff_t k, const T *
     for (int l = 0; l < (int)k; l++, b += PW) FN(mul_add_rows)(mr, acc, a + l, PW, b);
 }
 
-/* As mul_add_rows and tile_lanes for the first VW lanes of b alone: half the products where the others are zero */
+/* As mul_add_rows and tile_lanes for VW lanes alone, from where b and c point */
 FNN_INLINE void FN(mul_add_half)(const int mr, V *acc, const T *a, const T *b)
 {
     const V b0 = v_load(b);
@@ -70,8 +70,8 @@ FNN_INLINE void FN(acc_bias)(const int mr, V (*acc)[2], const T *bias)
     for (int r = 0; r < mr; r++) acc[r][0] = acc[r][1] = bias ? v_set1(bias[r]) : (V){0};
 }
 
-/* One function per number of rows.  `resume`: go on from what an earlier block of k left in c.  half: of b only the first
- * VW lanes count, the others of c become 0. */
+/* One function per number of rows.  `resume`: go on from what an earlier block of k left in c.  half: of b and c only
+ * VW lanes, from where they point; the others of c are not touched. */
 #define FNN_TILE(mr)                                                                            \
     static void FN(forward_##mr)(ptrdiff_t k, const T *a, const T *b, T *c, const T *bias, int resume) \
     {                                                                                           \
@@ -92,7 +92,7 @@ FNN_INLINE void FN(acc_bias)(const int mr, V (*acc)[2], const T *bias)
         V acc[mr];                                                                              \
         for (int r = 0; r < mr; r++) acc[r] = resume ? v_load(c + r * PW) : (V){0};             \
         FN(half_lanes)(mr, acc, k, a, a_panel, b);                                              \
-        for (int r = 0; r < mr; r++) v_store(c + r * PW, acc[r]), v_store(c + r * PW + VW, (V){0}); \
+        for (int r = 0; r < mr; r++) v_store(c + r * PW, acc[r]);                               \
     }
 
 FNN_TILE(1) FNN_TILE(2) FNN_TILE(3) FNN_TILE(4) FNN_TILE(5) FNN_TILE(6)

@@ -179,7 +179,7 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
             const ptrdiff_t panels = fnn_min(FNN_PC, r->p1 - pb);
             for (ptrdiff_t p = 0; p < panels; p++)
                 wild_b[p] = FN(pack_b)(pieces, b + p * packed, x + ((pb + p) * I + k0) * PW, k, run->n - (pb + p) * PW);
-            for (ptrdiff_t u = r->f0; u < r->f1; u++) {
+            for (ptrdiff_t u = r->f0 / PW; u * PW < fnn_min(r->f1, O); u++) {
                 const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
                 const ptrdiff_t units = fnn_min(PW, O - u * PW);
                 const int wild_a = FN(pack_a_turned)(pieces, a, wu + k0 * PW, k);
@@ -216,14 +216,14 @@ static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
             const ptrdiff_t panels = fnn_min(FNN_PC, r->p1 - pb);
             for (ptrdiff_t p = 0; p < panels; p++)
                 wild_b[p] = FN(pack_b)(pieces, b + p * packed, dy + ((pb + p) * O + k0) * PW, k, run->n - (pb + p) * PW);
-            for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-                const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
+            for (ptrdiff_t i0 = r->f0; i0 < fnn_min(r->f1, I); i0 += PW) {
+                const ptrdiff_t inputs = fnn_min(PW, I - i0);
                 const T *wf = w + (k0 / PW * rows + i0) * PW;
                 const int wild_a = FN(pack_a)(pieces, a, wf, rows * PW, k, inputs);
                 for (ptrdiff_t p = 0; p < panels; p++) {
                     T *dxp = dx + ((pb + p) * I + i0) * PW;
                     if (wild_a || wild_b[p])
-                        FN(backward_panel)(dxp, dy + ((pb + p) * O + k0) * PW, wf, rows * PW, k, inputs, kb > 0, 0);
+                        FN(backward_panel)(dxp, dy + ((pb + p) * O + k0) * PW, wf, rows * PW, k, inputs, kb > 0);
                     else {
                         if (kb == 0) FN(set_rows)(dxp, inputs, NULL);
                         FN(tiles_multiply)(pieces, dxp, inputs, a, b + p * packed, k);
@@ -275,15 +275,17 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
                     for (ptrdiff_t i = i0, at = (q - q0) * TALL; i < i1; i += PW, at++) {
                         const ptrdiff_t tall = fnn_min(PW, i1 - i);
                         T *c = to + (i - i0) * PW;
+                        const FN(dw_item) item = {.u = u, .i0 = i, .i1 = i + tall, .lane = 0, .lanes = PW};
                         if (wild_a[at] || wild_b)
-                            FN(dw_rows)(c, x, dyt, I, i, i + tall, b0, k, resume, 0);
+                            FN(dw_rows)(op, run, &item, c, x, dyt, b0, k, resume, 0);
                         else {
                             if (!resume) FN(set_rows)(c, tall, NULL);
                             FN(tiles_multiply)(pieces, c, tall, a + at * packed, b, k);
                         }
                     }
                     if (q == parts - 1 && rows > I) /* the bias, whose factor is 1 */
-                        FN(dw_rows)(to + (I - i0) * PW, x, dyt, I, I, rows, b0, k, resume, 0);
+                        FN(dw_rows)(op, run, &(FN(dw_item)){.u = u, .i0 = I, .i1 = rows, .lane = 0, .lanes = PW},
+                                    to + (I - i0) * PW, x, dyt, b0, k, resume, 0);
                     if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, q, NULL);
                 }
             }

@@ -1,5 +1,5 @@
 /* Kernels that reduce over the batch, feature by feature: batch normalisation (Ioffe & Szegedy 2015, alg. 1).
- * A rect names feature panels; every sample panel of the batch is read.  Vectors of the layer (gamma, moving
+ * A rect names features; every sample panel of the batch is read.  Vectors of the layer (gamma, moving
  * averages, ...) may be NULL where the layer has none.
  *
  * Sums over the batch are taken for a group of VW features at a time: a vector of lane sums each, then `sum_lanes` of
@@ -55,7 +55,7 @@ static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3];
     const T keep = (T)op->s[4], eps = (T)op->s[5];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f += VW) {
+    for (ptrdiff_t f = r->f0; f < fnn_min(r->f1, F); f += VW) {
         const ptrdiff_t count = fnn_min(VW, F - f);
         V m, v;
         FN(moments)(x + f * PW, stride, n, count, &m, &v);
@@ -75,7 +75,7 @@ static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     }
     if (act)
         for (ptrdiff_t p = 0; p * PW < n; p++) {
-            const ptrdiff_t at = p * stride + r->f0 * PW * PW, len = (fnn_min(r->f1 * PW, F) - r->f0 * PW) * PW;
+            const ptrdiff_t at = p * stride + r->f0 * PW, len = (fnn_min(r->f1, F) - r->f0) * PW;
             act(y + at, z + at, len, op->s);
         }
 }
@@ -84,7 +84,7 @@ static void FN(bn_train)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 static void FN(bn_infer)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;
-    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0 * PW, f1 = fnn_min(r->f1 * PW, F);
+    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0, f1 = fnn_min(r->f1, F);
     T *y = op->p[0], *z = op->p[8] ? op->p[8] : y;
     const T *x = op->p[1], *gamma = op->p[2], *beta = op->p[3], *mm = op->p[4], *mv = op->p[5];
     const T eps = (T)op->s[5];
@@ -112,14 +112,14 @@ static void FN(bn_update)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     if (!update || !op->n[3]) return;
     for (int v = 1; v <= 2; v++) {
         if (op->n[v] < 0) continue;
-        const ptrdiff_t at = op->n[v] + r->f0 * PW, len = (r->f1 - r->f0) * PW;
+        const ptrdiff_t at = op->n[v] + r->f0, len = (r->f1 - r->f0 + VW - 1) / VW * VW;
         T *s[3];
         for (int i = 0; i < 3; i++) s[i] = op->p[4 + i] ? (T *)op->p[4 + i] + at : NULL;
-        for (ptrdiff_t f = r->f0; op->p[11] && f < r->f1; f++)
-            FN(apply_rule)((const fnn_rule *)op->p[11] + v - 1, grad + op->n[v] + f * PW, theta + op->n[v] + f * PW,
-                           PW, run->rate, FNN_RULE_ALL, f);
+        for (ptrdiff_t f = r->f0; op->p[11] && f < r->f1; f += VW)
+            FN(apply_rule)((const fnn_rule *)op->p[11] + v - 1, grad + op->n[v] + f, theta + op->n[v] + f, VW, run->rate,
+                           FNN_RULE_ALL, f / VW);
         if (op->s[6] > 0) FN(clip_value)(grad + at, grad + at, len, op->s[6]);
-        update(theta + at, s[0], s[1], s[2], grad + at, len, run->hyper);
+        update(theta + at, s[0], s[1], s[2], grad + at, len, 1, 0, run->hyper);
     }
 }
 
@@ -135,7 +135,7 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     T *dx = op->p[0], *theta = op->p[3], *grad = op->p[7];
     const T *dy = op->p[1], *x = op->p[2], *mean = op->p[8], *rstd = op->p[9], *t = op->p[10];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, F); f += VW) {
+    for (ptrdiff_t f = r->f0; f < fnn_min(r->f1, F); f += VW) {
         const ptrdiff_t count = fnn_min(VW, F - f);
         const V m = v_load(mean + f), rs = v_load(rstd + f);
         V sb[VW], sg[VW];
@@ -166,8 +166,8 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     }
     if (dx && act)
         for (ptrdiff_t p = 0; p * PW < n; p++) {
-            const ptrdiff_t at = p * stride + r->f0 * PW * PW;
-            act(dx + at, dx + at, t + at, (fnn_min(r->f1 * PW, F) - r->f0 * PW) * PW, op->s);
+            const ptrdiff_t at = p * stride + r->f0 * PW;
+            act(dx + at, dx + at, t + at, (fnn_min(r->f1, F) - r->f0) * PW, op->s);
         }
     FN(bn_update)(op, run, r);
 }
@@ -183,7 +183,7 @@ static void FN(bn_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     T *grad = op->p[7];
     for (int v = 0; v < 2; v++) {
         const ptrdiff_t to = op->n[1 + v];
-        for (ptrdiff_t f = r->f0 * PW; to >= 0 && f < r->f1 * PW; f += VW) {
+        for (ptrdiff_t f = r->f0; to >= 0 && f < r->f1; f += VW) {
             V sum = {0};
             for (ptrdiff_t u = 0; u < op->n[4]; u++) sum += v_load(parts + (2 * u + v) * wide + f);
             v_store(grad + to + f, sum);
@@ -197,7 +197,7 @@ static void FN(bn_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *
 static void FN(bn_infer_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;
-    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0 * PW, f1 = fnn_min(r->f1 * PW, F);
+    const ptrdiff_t F = op->n[0], stride = F * PW, f0 = r->f0, f1 = fnn_min(r->f1, F);
     T *dx = op->p[0];
     const T *dy = op->p[1], *gamma = op->p[2], *mv = op->p[5], *t = op->p[10];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];

@@ -168,7 +168,7 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     static const unsigned char size[] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
     const ptrdiff_t F = op->n[0], stride = op->n[1], dtype = op->n[2], item = size[dtype];
-    const ptrdiff_t end = r->f1 * PW < F ? r->f1 * PW : F;
+    const ptrdiff_t end = r->f1 < F ? r->f1 : F;
     T tile[PW][FNN_TILE_COLS] __attribute__((aligned(64)));
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         T *y = (T *)op->p[0] + p * F * PW;
@@ -176,7 +176,7 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
         const char *row[PW];
         const T *from[PW];
         for (ptrdiff_t i = 0; i < lanes; i++) row[i] = (const char *)op->p[1] + FN(data_row)(run, p * PW + i) * stride;
-        for (ptrdiff_t f = r->f0 * PW; f < end; f += FNN_TILE_COLS) {
+        for (ptrdiff_t f = r->f0; f < end; f += FNN_TILE_COLS) {
             const ptrdiff_t n = end - f < FNN_TILE_COLS ? end - f : FNN_TILE_COLS;
             ptrdiff_t done = 0;
             if (dtype == (IS_F32 ? FNN_F32 : FNN_F64) && lanes == PW) {
@@ -221,13 +221,13 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
  * p: 0 y rows, 1 x panels   n: 0 F, 1 row stride in elements */
 static void FN(scatter)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t F = op->n[0], stride = op->n[1], end = r->f1 * PW < F ? r->f1 * PW : F;
+    const ptrdiff_t F = op->n[0], stride = op->n[1], end = r->f1 < F ? r->f1 : F;
     T *y = (T *)op->p[0] + (run->row0 + run->s0) * stride;
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const T *x = (const T *)op->p[1] + p * F * PW;
         for (ptrdiff_t h = 0; h < PW && p * PW + h < run->n; h += VW) {
             const ptrdiff_t b = p * PW + h, left = run->n - b, lanes = left < VW ? left : VW;
-            ptrdiff_t f = r->f0 * PW;
+            ptrdiff_t f = r->f0;
             for (; f + VW <= end; f += VW) {
                 V t[VW];
                 for (int i = 0; i < VW; i++) t[i] = v_load(x + (f + i) * PW + h);

@@ -2,7 +2,7 @@
  *
  * (a) map[f] says which element of the vector belongs to feature f; NULL: element f.  The other way round,
  *     members[start[j] .. start[j + 1]) are the features of element j, in order; NULL: feature j.
- * (b) Rects of `*_fwd` and `*_bwd` are panels of features, those of `*_params` panels of the vector. */
+ * (b) Rects of `*_fwd` and `*_bwd` are features, those of `*_params` elements of the vector. */
 #ifndef FNN_FEATURE_KERNELS
 #define FNN_FEATURE_KERNELS(X) X(prelu_fwd) X(prelu_bwd) X(prelu_params) X(normalize_fwd) X(normalize_bwd)
 #endif
@@ -10,7 +10,7 @@
 /* Calls `body` for each feature of the rect, `at` its first lane in a panel, j its element of the vector. */
 #define FNN_EACH_FEATURE(map, j, at, body)                                                                  \
     for (ptrdiff_t fnn_p = r->p0; fnn_p < r->p1; fnn_p++)                                                   \
-        for (ptrdiff_t fnn_f = r->f0 * PW; fnn_f < fnn_min(r->f1 * PW, op->n[0]); fnn_f++) {                \
+        for (ptrdiff_t fnn_f = r->f0; fnn_f < fnn_min(r->f1, op->n[0]); fnn_f++) {                \
             const ptrdiff_t j = (map) ? (map)[fnn_f] : fnn_f, fnn_at = (fnn_p * op->n[0] + fnn_f) * PW;     \
             for (ptrdiff_t at = fnn_at; at < fnn_at + PW; at += VW) { body; }                               \
         }
@@ -44,7 +44,7 @@ static void FN(prelu_params)(const fnn_op *op, const fnn_run *run, const fnn_rec
     const ptrdiff_t F = op->n[0], A = op->n[1], end = fnn_min(r->p1 * PW, run->n);
     const T *dy = op->p[1], *x = op->p[2];
     const int32_t *start = op->p[3], *members = op->p[4];
-    for (ptrdiff_t j = r->f0 * PW; j < fnn_min(r->f1 * PW, A); j += VW) {
+    for (ptrdiff_t j = r->f0; j < fnn_min(r->f1, A); j += VW) {
         V sums[VW];
         for (int i = 0; i < VW; i++) {
             sums[i] = (V){0};

@@ -21,41 +21,47 @@ FNN_INLINE void FN(step)(int id, V *w, V *s0, V *s1, V *s2, V g, const V *h)
     }
 }
 
-FNN_INLINE void FN(update_loop)(int id, int states, T *w, T *const *s, const T *g, ptrdiff_t n, const double *hyper)
+FNN_INLINE void FN(update_loop)(int id, int states, T *w, T *const *s, const T *g, ptrdiff_t n, ptrdiff_t rows,
+                                ptrdiff_t stride, const double *hyper)
 {
     V h[FNN_MAX_H];
     for (int i = 0; i < FNN_MAX_H; i++) h[i] = v_set1((T)hyper[i]);
-    ptrdiff_t i = 0;
-    for (; i + VW <= n; i += VW) {
-        V x = v_loadu(w + i), q[3] = {{0}, {0}, {0}};
-        for (int k = 0; k < states; k++) q[k] = v_loadu(s[k] + i);
-        FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadu(g + i), h);
-        for (int k = 0; k < states; k++) v_storeu(s[k] + i, q[k]);
-        v_storeu(w + i, x);
-    }
-    if (i < n) {
-        V x = v_loadn(w + i, n - i), q[3] = {{0}, {0}, {0}};
-        for (int k = 0; k < states; k++) q[k] = v_loadn(s[k] + i, n - i);
-        FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadn(g + i, n - i), h);
-        for (int k = 0; k < states; k++) v_storen(s[k] + i, q[k], n - i);
-        v_storen(w + i, x, n - i);
+    for (ptrdiff_t first = 0; rows > 0; rows--, first += stride) {
+        ptrdiff_t i = first;
+        for (; i + VW <= first + n; i += VW) {
+            V x = v_loadu(w + i), q[3] = {{0}, {0}, {0}};
+            for (int k = 0; k < states; k++) q[k] = v_loadu(s[k] + i);
+            FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadu(g + i), h);
+            for (int k = 0; k < states; k++) v_storeu(s[k] + i, q[k]);
+            v_storeu(w + i, x);
+        }
+        if (i < first + n) {
+            const ptrdiff_t left = first + n - i;
+            V x = v_loadn(w + i, left), q[3] = {{0}, {0}, {0}};
+            for (int k = 0; k < states; k++) q[k] = v_loadn(s[k] + i, left);
+            FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadn(g + i, left), h);
+            for (int k = 0; k < states; k++) v_storen(s[k] + i, q[k], left);
+            v_storen(w + i, x, left);
+        }
     }
 }
 
 /* update_<name>: fnn_update.  A state vector may be NULL (then so are those after it): it reads as zero and is not
  * kept, which is what SGD without momentum wants. */
-FNN_INLINE void FN(update_states)(int id, T *w, T *s0, T *s1, T *s2, const T *g, ptrdiff_t n, const double *h)
+FNN_INLINE void FN(update_states)(int id, T *w, T *s0, T *s1, T *s2, const T *g, ptrdiff_t n, ptrdiff_t rows,
+                                  ptrdiff_t stride, const double *h)
 {
     T *const s[3] = {s0, s1, s2};
-    if (!s0) FN(update_loop)(id, 0, w, s, g, n, h);
-    else if (!s1) FN(update_loop)(id, 1, w, s, g, n, h);
-    else if (!s2) FN(update_loop)(id, 2, w, s, g, n, h);
-    else FN(update_loop)(id, 3, w, s, g, n, h);
+    if (!s0) FN(update_loop)(id, 0, w, s, g, n, rows, stride, h);
+    else if (!s1) FN(update_loop)(id, 1, w, s, g, n, rows, stride, h);
+    else if (!s2) FN(update_loop)(id, 2, w, s, g, n, rows, stride, h);
+    else FN(update_loop)(id, 3, w, s, g, n, rows, stride, h);
 }
 #define X(name, params, state)                                                                                      \
-    static void FN(update_##name)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, const double *h) \
+    static void FN(update_##name)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, ptrdiff_t rows, \
+                                  ptrdiff_t stride, const double *h)                                                \
     {                                                                                                               \
-        FN(update_states)(FNN_UPDATE_##name, w, s0, s1, s2, g, n, h);                                               \
+        FN(update_states)(FNN_UPDATE_##name, w, s0, s1, s2, g, n, rows, stride, h);                                 \
     }
 FNN_OPTIMIZERS(X)
 #undef X
@@ -181,7 +187,8 @@ static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                 else FN(scale_clip)(run->scratch, gi, n, 1, a, 0, 0);
                 gi = run->scratch;
             }
-            ((fnn_update)op->fn[0])(w + at, s0 ? s0 + at : 0, s1 ? s1 + at : 0, s2 ? s2 + at : 0, gi, n, run->hyper);
+            ((fnn_update)op->fn[0])(w + at, s0 ? s0 + at : 0, s1 ? s1 + at : 0, s2 ? s2 + at : 0, gi, n, 1, 0,
+                                       run->hyper);
         }
     }
 }

@@ -85,14 +85,14 @@ FNN_INLINE void FN(give)(T *grad, const fnn_run *run, ptrdiff_t stride, ptrdiff_
     v_store(g, run->accumulate ? v_load(g) + value : value);
 }
 
-/* dgamma = sum dy xh, dbeta = sum dy over the samples of the rect.  f: panels of K.
+/* dgamma = sum dy xh, dbeta = sum dy over the samples of the rect.  f: features of K.
  * p: 0 gradients, 1 dy, 2 x, 3 stats   n: 0 K, 1 groups, 2 elements from slot to slot, 3 offset of gamma (-1: none),
  * 4 of beta */
 static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0], groups = op->n[1], end = fnn_min(r->p1 * PW, run->n);
     const T *dy = op->p[1], *x = op->p[2], *stats = op->p[3];
-    for (ptrdiff_t f = r->f0 * PW; f < fnn_min(r->f1 * PW, K); f += VW) {
+    for (ptrdiff_t f = r->f0; f < fnn_min(r->f1, K); f += VW) {
         V sb[VW], sg[VW];
         for (int i = 0; i < VW; i++) {
             V b = {0}, g = {0};

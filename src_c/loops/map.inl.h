@@ -39,7 +39,7 @@ FNN_ACTIVATIONS(X)
  * start, `count` of them (a multiple of VW).  Full width is one piece. */
 #define FNN_EACH_PIECE(F, r, at, count, body)                                                              \
     do {                                                                                                   \
-        ptrdiff_t fnn_a = (r)->f0 * PW, fnn_b = (r)->f1 * PW < (F) ? (r)->f1 * PW : (F);                   \
+        ptrdiff_t fnn_a = (r)->f0, fnn_b = (r)->f1 < (F) ? (r)->f1 : (F);                   \
         ptrdiff_t fnn_p = (r)->p0, fnn_step = fnn_a == 0 && fnn_b == (F) ? (r)->p1 - (r)->p0 : 1;          \
         for (; fnn_a < fnn_b && fnn_p < (r)->p1; fnn_p += fnn_step) {                                      \
             const ptrdiff_t at = (fnn_p * (F) + fnn_a) * PW, count = fnn_step * (fnn_b - fnn_a) * PW;      \

@@ -1,4 +1,4 @@
-/* Maxout (Goodfellow et al. 2013): the largest of k neighbouring features.  f: panels of units. */
+/* Maxout (Goodfellow et al. 2013): the largest of k neighbouring features.  f: units. */
 #ifndef FNN_MAXOUT_KERNELS
 #define FNN_MAXOUT_KERNELS(X) X(maxout_fwd) X(maxout_bwd)
 #endif
@@ -10,7 +10,7 @@ static void FN(maxout_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect 
     (void)run;
     const ptrdiff_t U = op->n[0], k = op->n[1];
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
-        for (ptrdiff_t u = r->f0 * PW; u < fnn_min(r->f1 * PW, U); u++)
+        for (ptrdiff_t u = r->f0; u < fnn_min(r->f1, U); u++)
             for (int h = 0; h < PW; h += VW) {
                 const T *z = (const T *)op->p[1] + (p * U + u) * k * PW + h;
                 V m = v_load(z);
@@ -25,7 +25,7 @@ static void FN(maxout_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect 
     (void)run;
     const ptrdiff_t U = op->n[0], k = op->n[1];
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
-        for (ptrdiff_t u = r->f0 * PW; u < fnn_min(r->f1 * PW, U); u++)
+        for (ptrdiff_t u = r->f0; u < fnn_min(r->f1, U); u++)
             for (int h = 0; h < PW; h += VW) {
                 const ptrdiff_t at = (p * U + u) * PW + h, from = (p * U + u) * k * PW + h;
                 const V y = v_load((const T *)op->p[3] + at);

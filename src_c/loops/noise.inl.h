@@ -78,7 +78,7 @@ FNN_INLINE V FN(noise_rrelu)(V x, V r, const V *s, V *mask)
     /* p: 0 y, 1 x (may be y), 2 mask or NULL   n: 0 F, 1 layer id   s: the row's parameters */              \
     static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                            \
     {                                                                                                        \
-        const ptrdiff_t F = op->n[0], end = fnn_min(r->f1 * PW, F);                                          \
+        const ptrdiff_t F = op->n[0], end = fnn_min(r->f1, F);                                          \
         const double *p = op->s, made[4] = {__VA_ARGS__};                                                    \
         uint32_t words[FNN_WORDS] __attribute__((aligned(64)));                                              \
         V s[4], keep;                                                                                        \
@@ -87,7 +87,7 @@ FNN_INLINE V FN(noise_rrelu)(V x, V r, const V *s, V *mask)
         for (int i = 0; i < 4; i++) s[i] = v_set1((T)made[i]);                                               \
         FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));              \
         for (ptrdiff_t q = r->p0; q < r->p1; q++)                                                            \
-            for (ptrdiff_t f = r->f0 * PW; f < end; f += FNN_WORD_COLS) {                                    \
+            for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {                                    \
                 const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (q * F + f) * PW;                  \
                 FN(panel_words)(words, run, op->n[1], q, f, n, keys);                                        \
                 for (ptrdiff_t i = 0; i < n * PW; i += VW) {                                                 \

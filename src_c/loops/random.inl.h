@@ -168,7 +168,7 @@ FNN_INLINE void FN(panel_words)(uint32_t *words, const fnn_run *run, ptrdiff_t l
  * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1 layer id   s: 0 rate   run: seed, step */
 static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t F = op->n[0], end = r->f1 * PW < F ? r->f1 * PW : F;
+    const ptrdiff_t F = op->n[0], end = r->f1 < F ? r->f1 : F;
     const double rate = op->s[0];
     const uint64_t least = (uint64_t)ceil(rate * 4294967296.0); /* word >= rate * 2^32 for an integer word */
     /* in 32 bits the comparison is word > least - 1, which at rate 0 has to be made up for */
@@ -178,7 +178,7 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     V64 keys[20];
     FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
-        for (ptrdiff_t f = r->f0 * PW; f < end; f += FNN_WORD_COLS) {
+        for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {
             const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (p * F + f) * PW;
             FN(panel_words)(words, run, op->n[1], p, f, n, keys);
             const T *x = (const T *)op->p[1] + at;
