@@ -198,7 +198,7 @@ class Trainer:
             seconds = min(limits, default=0.0)
             begun = time.perf_counter()
             ran = core.run(live, count, batch, start=step, seed=self.seed, threads=n, seconds=seconds, **job)
-            team.report(n, time.perf_counter() - begun, ran)
+            team.report(n, time.perf_counter() - begun, ran, core.disturbed)
             step += ran
         return step
 
@@ -289,7 +289,7 @@ class Trainer:
             rows = slice(at, at + n) if index is None else index[at : at + n]
             if sums:
                 sums[0] += self.penalty() * n
-            n_threads, seconds = program.team.next()[0], 0.0
+            n_threads, seconds, disturbed = program.team.next()[0], 0.0, False
             for name, lo, hi, call in program.parts:
                 if call is not None:
                     self._call(program, call, y, w, rows, n, training, sums)
@@ -300,10 +300,11 @@ class Trainer:
                         step0=self.step, seed=self.seed, threads=n_threads, first=lo, last=hi,
                     )  # fmt: skip
                     seconds += time.perf_counter() - begun
+                    disturbed |= program.core.disturbed
                     if name == "loss":
                         for place, where in self._core_sums:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
-            program.team.report(n_threads, seconds, 1)
+            program.team.report(n_threads, seconds, 1, disturbed)
             done, step = done + n, step + 1
             self.step += training  # at once: the next step's Python may raise
             if deadline > 0 and time.monotonic() > end:
@@ -432,7 +433,7 @@ class Trainer:
         self.store.version += 1
         self._start_averages()
         team = program.teams.setdefault(stage, Team(self.threads, program.plan.seconds))
-        n_threads, seconds, current = team.next()[0], 0.0, None
+        n_threads, seconds, current, disturbed = team.next()[0], 0.0, None, False
         for name, lo, hi, call in program.parts:
             current = name if name != "python" else current
             if current != stage:
@@ -446,7 +447,8 @@ class Trainer:
                     threads=n_threads, first=lo, last=hi,
                 )  # fmt: skip
                 seconds += time.perf_counter() - begun
-        team.report(n_threads, seconds, 1)
+                disturbed |= program.core.disturbed
+        team.report(n_threads, seconds, 1, disturbed)
 
     def _begin_training(self):
         """The newest weights are here, gradients are no longer those of a `backward`."""

@@ -2,7 +2,7 @@
  *
  * fnn_barrier: sense by generation.  Threads spin (0.3 us when all run), and once they have spun for some
  * microseconds give their time slice away, so that more threads than cores, or a busy neighbour, cost a context
- * switch and not a scheduling quantum.
+ * switch and not a scheduling quantum.  How often they had to is kept: it tells a machine that is busy.
  * fnn_float_*: inside a run subnormals are zero (a layer of dying units would otherwise slow the step many times);
  * the caller's own setting is put back, so importing or training changes nothing for the host program. */
 #pragma once
@@ -20,9 +20,13 @@
 #define FNN_PAUSE() ((void)0)
 #endif
 
+#define FNN_SPINS 4000  /* pauses before a waiting thread gives its time slice away */
+#define FNN_YIELDS 1000 /* so many of those are half a millisecond or more: longer than any share of an operation */
+
 typedef struct fnn_barrier {
     _Alignas(64) atomic_int waiting;
     _Alignas(64) atomic_uint generation;
+    atomic_long yields; /* seldom written, so it may lie beside the generation */
 } fnn_barrier;
 
 /* On lines of its own, which an object of Python would not give it; NULL without memory.  For free(). */
@@ -32,6 +36,7 @@ static inline fnn_barrier *fnn_barrier_new(void)
     if (b) {
         atomic_init(&b->waiting, 0);
         atomic_init(&b->generation, 0);
+        atomic_init(&b->yields, 0);
     }
     return b;
 }
@@ -45,9 +50,19 @@ static inline void fnn_barrier_wait(fnn_barrier *b, int n)
         atomic_store_explicit(&b->generation, gen + 1, memory_order_release);
         return;
     }
-    for (int spin = 0; atomic_load_explicit(&b->generation, memory_order_acquire) == gen; spin++)
-        if (spin < 4000) FNN_PAUSE();
+    long spin = 0;
+    for (; atomic_load_explicit(&b->generation, memory_order_acquire) == gen; spin++)
+        if (spin < FNN_SPINS) FNN_PAUSE();
         else sched_yield();
+    if (spin > FNN_SPINS) atomic_fetch_add_explicit(&b->yields, spin - FNN_SPINS, memory_order_relaxed);
+}
+
+/* Whether threads have waited for one that did not run, since the last time this was asked */
+static inline int fnn_barrier_disturbed(fnn_barrier *b)
+{
+    if (atomic_load_explicit(&b->yields, memory_order_relaxed) < FNN_YIELDS) return 0;
+    atomic_store_explicit(&b->yields, 0, memory_order_relaxed);
+    return 1;
 }
 
 static inline double fnn_now(void)

@@ -368,7 +368,7 @@ def test_the_first_steps_of_a_call_are_not_timed():
         def next(self):
             return 2, 10.0
 
-        def report(self, n, seconds, steps):
+        def report(self, n, seconds, steps, disturbed):
             timed.append(steps)
 
     program.team = Watch()
@@ -383,6 +383,7 @@ class TestTeam:
         """[(threads, begin, end), ...] of slices; step(threads, seconds so far, threads of the slice before)."""
         team, now, used = Team(None, estimate), 0.0, [(1, 0.0, 0.0)]
         team.most = lambda: most
+        Team.disturbed_at = -inf  # by a neighbour of this very test run
         while now < total:
             n, asked = team.next()
             seconds = step(n, now, used[-1][0])
@@ -408,22 +409,22 @@ class TestTeam:
 
     def test_a_busy_neighbour_comes_and_goes(self, single):
         """From 10 s to 20 s all threads are ten times slower than one."""
-        used = self.choose(lambda n, now, last: 1e-2 if n == 4 and 10 <= now < 20 else 1e-3 / n, 40, single)
+        used = self.choose(lambda n, now, last: 1e-2 if n > 1 and 10 <= now < 20 else 1e-3 / n, 40, single)
         assert self.share(used, 4, end=10) > 0.98
         assert self.share(used, 1, begin=10, end=20) > 0.95
         assert self.share(used, 4, begin=24) > 0.95
 
     def test_lucky_slices_beside_a_busy_neighbour_are_not_trusted(self, single):
         """The first slice with all threads goes well each time, those after it do not."""
-        used = self.choose(lambda n, now, last: 1e-2 if n == 4 == last else 1e-3 / n, 60, single)
+        used = self.choose(lambda n, now, last: 1e-2 if 1 < n == last else 1e-3 / n, 60, single)
         assert self.share(used, 1, begin=1) > (0.98 if single else 0.99)
 
     def test_a_hiccup_is_soon_forgotten(self, single):
-        used = self.choose(lambda n, now, last: 1e-2 if n == 4 and now % 5 < 0.02 else 1e-3 / n, 60, single)
+        used = self.choose(lambda n, now, last: 1e-2 if n > 1 and now % 5 < 0.02 else 1e-3 / n, 60, single)
         assert self.share(used, 4) > 0.97
 
     def test_one_thread_may_become_the_better(self, single):
-        used = self.choose(lambda n, now, last: 5e-4 if n == 4 else 1e-3 if now < 10 else 1e-4, 60, single)
+        used = self.choose(lambda n, now, last: 1e-3 / n if n > 1 else 1e-3 if now < 10 else 1e-4, 60, single)
         assert self.share(used, 4, end=10) > 0.98
         assert self.share(used, 1, begin=25) > 0.98
 
@@ -439,13 +440,60 @@ class TestTeam:
 
     def test_threads_may_need_a_call_to_wake_up(self):
         """The first call with all threads is slower than with one, those after it are not."""
-        used = self.choose(lambda n, now, last: 1.5e-3 if n == 4 != last else 1e-3 / n, 20, True)
+        used = self.choose(lambda n, now, last: 1.5e-3 if 1 < n != last else 1e-3 / n, 20, True)
         assert self.share(used, 4) > 0.98
 
     def test_trying_costs_little_however_bad_it_is(self, single):
         """Beside a neighbour a call with all threads may take a whole time slice of the system."""
-        used = self.choose(lambda n, now, last: 4e-3 if n == 4 else 1e-4, 20, single)
+        used = self.choose(lambda n, now, last: 4e-3 if n > 1 else 1e-4, 20, single)
         assert self.share(used, 1, begin=1) > 0.98
+
+    @pytest.mark.parametrize(
+        ("relative", "chosen"),
+        [
+            ({2: 0.55, 4: 0.35, 8: 0.3, 16: 0.33}, 8),
+            ({2: 0.5, 4: 0.25, 8: 0.125, 16: 0.07}, 16),
+            ({2: 0.9, 4: 1.2, 8: 2, 16: 4}, 2),
+            ({2: 1.1, 4: 1.3, 8: 2, 16: 4}, 1),
+        ],
+    )
+    def test_the_best_of_16(self, relative, chosen, single):
+        """On a machine with 16 cores: what each number of threads takes, relative to one."""
+        used = self.choose(lambda n, now, last: 1e-3 * relative.get(n, 1), 20, single, most=16)
+        assert self.share(used, chosen) > 0.96
+        assert {n for n, _, _ in used} <= {1, 2, 4, 8, 16}
+
+    def test_numbers_that_are_clearly_slower_are_not_tried(self, single):
+        used = self.choose(lambda n, now, last: 1e-3 * n, 20, single, most=16)
+        assert max(n for n, _, _ in used) == 2
+
+    def test_the_best_number_may_change(self, single):
+        """After 10 s half of 8 cores get busy; after 30 s they are free again."""
+        used = self.choose(lambda n, now, last: 1e-2 if n > 4 and 10 <= now < 30 else 1e-3 / n, 90, single, most=8)
+        assert self.share(used, 8, end=10) > 0.95
+        assert self.share(used, 4, begin=11, end=30) > 0.9
+        assert self.share(used, 8, begin=60) > 0.95
+
+    @pytest.mark.parametrize(("most", "numbers"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (16, [1, 2, 4, 8, 16])])
+    def test_numbers_of_threads(self, most, numbers):
+        team = Team(None, 1.0)
+        team.most = lambda: most
+        assert team.numbers() == numbers
+
+    def test_a_disturbed_try_is_not_repeated_by_the_next_program(self, monkeypatch):
+        now = [100.0]
+        monkeypatch.setattr("time.monotonic", lambda: now[0])
+        monkeypatch.setattr(Team, "disturbed_at", -inf)
+        first, second = Team(None, 1.0), Team(None, 1.0)
+        first.most = second.most = lambda: 2
+        for n in (1, 1, 2):
+            assert first.next()[0] == n
+            first.report(n, 2e-3, 2, disturbed=n > 1)
+        for _ in range(5):
+            assert second.next()[0] == 1
+            second.report(1, 50e-3, 50)
+        now[0] += 60
+        assert second.next()[0] == 2
 
     def test_what_the_user_asks_for_is_used(self):
         assert Team(3, 1e-9).next() == (3, 0.0)

@@ -84,7 +84,7 @@ cdef class Call:
             engine.has_gradients = False
             optimizer._iterations = step + 1
         if self.team is not None:
-            self.team.report(threads, fnn_now() - begun, 1)
+            self.team.report(threads, fnn_now() - begun, 1, self.core.disturbed)
 
     cdef bint take_labels(self, object y):
         """Class numbers as the program reads them; whether they are such."""

@@ -8,6 +8,7 @@ cdef extern from "sync.h" nogil:
         pass
     fnn_barrier *fnn_barrier_new() noexcept
     void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
+    int fnn_barrier_disturbed(fnn_barrier *b) noexcept
     double fnn_now() noexcept
     unsigned fnn_float_enter() noexcept
     void fnn_float_leave(unsigned old) noexcept
@@ -78,6 +79,7 @@ cdef struct Job:
     fnn_barrier *barrier
     ptrdiff_t stop_after     # the last step to do
     ptrdiff_t steps_done
+    int disturbed            # threads have waited for one that did not run
 
 cdef struct Patch:
     int op                 # whose pointer

@@ -144,7 +144,10 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panel
         totals[2 * i] += a
         totals[2 * i + 1] += b
     job.steps_done = step + 1 - job.start
-    if job.deadline > 0 and job.stop_after < 0 and fnn_now() > job.deadline:
+    if team > 1 and fnn_barrier_disturbed(job.barrier):
+        job.disturbed = 1
+    # of a disturbed run the rest may be done better with fewer threads
+    if job.deadline > 0 and job.stop_after < 0 and (job.disturbed or fnn_now() > job.deadline):
         job.stop_after = step + (team > 1)
 
 
@@ -390,9 +393,11 @@ cdef class Executor:
 
     cdef void start(self, int threads) noexcept nogil:
         threads = affordable(threads)
+        self.job.disturbed = 0
         if threads == 1:
             work(&self.job, 0, 1)
         else:
+            fnn_barrier_disturbed(self.barrier)  # forgets an earlier run
             with parallel(num_threads=threads):
                 work(&self.job, threadid(), fnn_team_size())
 
@@ -404,10 +409,11 @@ cdef class Executor:
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
         of one); the last batch of each may be smaller, and rows without an index begin anew.  start: the step to begin
         with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
-        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never).  Sums of
-        losses and metrics are added to `totals`, step by step: where a run is cut leaves no trace in them (default: the
-        attribute `totals`, from zero).  Each epoch has rows of its own there, one after the other.  counter: its `step`
-        goes up by the steps done, here, where no handler of a signal can come between the two."""
+        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never), or after
+        threads had to wait for one that did not run (see `disturbed`).  Sums of losses and metrics are added to
+        `totals`, step by step: where a run is cut leaves no trace in them (default: the attribute `totals`, from zero).
+        Each epoch has rows of its own there, one after the other.  counter: its `step` goes up by the steps done, here,
+        where no handler of a signal can come between the two."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
@@ -448,3 +454,8 @@ cdef class Executor:
         if counter is not None:
             counter.step = counter.step + job.steps_done
         return job.steps_done
+
+    @property
+    def disturbed(self):
+        """Whether threads of the last run had to wait for one that did not run: the machine is busy."""
+        return self.job.disturbed != 0
