@@ -149,6 +149,24 @@ def _interval(low, high, open_low, open_high):
     return " ".join(filter(None, ["a finite number", " and ".join(filter(None, [lower, upper]))]))
 
 
+def flag(name, value):
+    """`value` as a bool: True or False, NumPy's among them, or the integers 1 and 0; a string is not one.
+
+    Anything else has a truth value too, but "false" and "no" would be true.
+    """
+    if value is True or value is False:
+        return value
+    if getattr(value, "shape", ()) == ():  # numpy.bool_, or a number
+        try:
+            kind = getattr(getattr(value, "dtype", None), "kind", "")
+            number = int(value) if kind == "b" else operator.index(value)
+        except TypeError:
+            number = None
+        if number in (0, 1):
+            return bool(number)
+    raise TypeError(f"{name}: expected True or False, got {value!r} of type {type(value).__name__}")
+
+
 def one_of(name, value, choices):
     """`value` if it is among `choices` (strings in any case)."""
     for choice in choices:

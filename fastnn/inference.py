@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from . import arrays, batches
-from ._checks import integer, refuse_keywords
+from ._checks import flag, integer, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
 from .callbacks import CallbackList
@@ -54,6 +54,7 @@ class Inference:
             `return_dict` by name.
         """
         refuse_keywords(self.evaluate.__func__, kwargs)
+        return_dict = flag("return_dict", return_dict)
         self.need_compile("evaluate")
         progress = Progress(verbose)
         if batches.is_batches(x):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._checks import (
     Registry,
+    flag,
     integer,
     module_attributes,
     number,
@@ -241,7 +242,7 @@ class Quantile(Loss):
 class _Crossentropy(Loss):
     def __init__(self, from_logits=False, label_smoothing=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
 
@@ -296,7 +297,8 @@ class BinaryFocalCrossentropy(Loss):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.apply_class_balancing, self.from_logits = bool(apply_class_balancing), bool(from_logits)
+        self.apply_class_balancing = flag("apply_class_balancing", apply_class_balancing)
+        self.from_logits = flag("from_logits", from_logits)
         self.alpha, self.gamma = number("alpha", alpha, 0, 1), number("gamma", gamma, 0)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
@@ -347,7 +349,7 @@ class SparseCategoricalCrossentropy(_Labels):
 
     def __init__(self, from_logits=False, ignore_class=None, **kwargs):
         super().__init__(ignore_class, **kwargs)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag("from_logits", from_logits)
 
 
 class NLLLoss(_Labels):

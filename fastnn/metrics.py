@@ -14,6 +14,7 @@ from . import losses
 from ._checks import (
     CAN_PASS_OBJECT,
     Registry,
+    flag,
     integer,
     module_attributes,
     number,
@@ -169,7 +170,7 @@ class _Crossentropy(Metric):
 
     def __init__(self, name=None, from_logits=False, label_smoothing=0.0, **kwargs):
         super().__init__(name=name, **kwargs)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
     def for_core(self):
@@ -212,7 +213,7 @@ class SparseCategoricalCrossentropy(Metric):
 
     def __init__(self, name=None, from_logits=False, **kwargs):
         super().__init__(name=name, **kwargs)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag("from_logits", from_logits)
 
     def for_core(self):
         return (self.logits_row if self.from_logits else self.row), self.params, self.target
@@ -481,7 +482,7 @@ class AUC(Metric):
         self.curve = one_of("curve", curve, ("ROC", "PR"))
         methods = ("interpolation", "minoring", "majoring")
         self.summation_method = one_of("summation_method", summation_method, methods)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag("from_logits", from_logits)
 
     def result(self, sums, n):
         tp, fp = np.cumsum(sums[::-1], axis=0)[::-1].T  # of each threshold

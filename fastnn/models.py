@@ -1,7 +1,7 @@
 """Models: layers put together."""
 
 from . import layers as layer_classes
-from ._checks import module_attributes, refuse_keywords, shape_of, suggest
+from ._checks import flag, module_attributes, refuse_keywords, shape_of, suggest
 from ._config import float_dtype, is_description
 from .layers.base import Layer
 from .layers.input import InputLayer
@@ -54,7 +54,7 @@ class Sequential(Model):
             raise TypeError(f"layers: expected a list of layers, got {layers!r}")
         for layer in layers:
             self.add(layer)
-        if not trainable:
+        if not flag("trainable", trainable):
             self.trainable = False
 
     @property
@@ -175,6 +175,7 @@ class Sequential(Model):
         show_trainable : bool
         """
         refuse_keywords(self.summary.__func__, kwargs)
+        show_trainable = flag("show_trainable", show_trainable)
         for line in table(self, line_length, show_trainable):
             (print_fn or print)(line)
 

@@ -9,7 +9,7 @@ from inspect import signature
 import numpy as np
 
 from . import schedules
-from ._checks import Registry, integer, module_attributes, number, refuse_keywords
+from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords
 from ._config import Configurable, CoreRow, add_classes_of_rows, is_description
 from ._core.kernels import optimizer_rows
 
@@ -95,7 +95,7 @@ class Optimizer(CoreRow):
         for n, value in given.items():
             setattr(self, n, number(n, value, 0, open_low=True))
         self.weight_decay = _optional("weight_decay", weight_decay, number, 0)
-        self.use_ema = bool(use_ema)
+        self.use_ema = flag("use_ema", use_ema)
         self.ema_momentum = number("ema_momentum", ema_momentum, 0, 1)
         self.ema_overwrite_frequency = _optional(
             "ema_overwrite_frequency", ema_overwrite_frequency, integer, 1
@@ -251,7 +251,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.momentum = number("momentum", momentum, 0, 1)
-        self.nesterov = bool(nesterov)
+        self.nesterov = flag("nesterov", nesterov)
 
 
 class Adam(Optimizer):
@@ -292,7 +292,7 @@ class Adam(Optimizer):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
         self.beta_2 = number("beta_2", beta_2, 0, 1, open_high=True)
-        self.epsilon, self.amsgrad = number("epsilon", epsilon, 0), bool(amsgrad)
+        self.epsilon, self.amsgrad = number("epsilon", epsilon, 0), flag("amsgrad", amsgrad)
         if self.amsgrad:
             self.use_row("amsgrad")
 
@@ -411,7 +411,7 @@ class RMSprop(Optimizer):
         super().__init__(learning_rate, **kwargs)
         self.rho = number("rho", rho, 0, 1, open_high=True)
         self.momentum = number("momentum", momentum, 0, 1)
-        self.epsilon, self.centered = number("epsilon", epsilon, 0, open_low=True), bool(centered)
+        self.epsilon, self.centered = number("epsilon", epsilon, 0, open_low=True), flag("centered", centered)
         self.use_row("rmsprop" + "_centered" * self.centered + "_momentum" * (self.momentum > 0))
 
 

@@ -13,7 +13,7 @@ from math import inf, pi
 
 import numpy as np
 
-from ._checks import integer, number, one_of, suggest
+from ._checks import flag, integer, number, one_of, suggest
 from ._config import Configurable, is_description
 
 
@@ -195,7 +195,7 @@ class ExponentialDecay(_Vectorized):
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.decay_rate = number("decay_rate", decay_rate, 0)
-        self.staircase, self.name = bool(staircase), name
+        self.staircase, self.name = flag("staircase", staircase), name
 
     def rate(self, step):
         p = step / self.decay_steps
@@ -301,7 +301,7 @@ class InverseTimeDecay(_Vectorized):
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.decay_rate = number("decay_rate", decay_rate, 0)
-        self.staircase, self.name = bool(staircase), name
+        self.staircase, self.name = flag("staircase", staircase), name
 
     def rate(self, step):
         part = step / self.decay_steps
@@ -339,7 +339,7 @@ class PolynomialDecay(_Vectorized):
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.end_learning_rate = number("end_learning_rate", end_learning_rate, 0)
-        self.power, self.cycle, self.name = number("power", power, 0), bool(cycle), name
+        self.power, self.cycle, self.name = number("power", power, 0), flag("cycle", cycle), name
 
     def rate(self, step):
         steps = self.decay_steps
@@ -530,7 +530,7 @@ class OneCycle(_Vectorized):
         self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, ("cos", "linear"))
         self.div_factor = number("div_factor", div_factor, 0, open_low=True)
         self.final_div_factor = number("final_div_factor", final_div_factor, 0, open_low=True)
-        self.three_phase = bool(three_phase)
+        self.three_phase = flag("three_phase", three_phase)
         if (base_momentum is None) != (max_momentum is None):
             raise ValueError("base_momentum, max_momentum: expected both or none")
         given = (("base_momentum", base_momentum), ("max_momentum", max_momentum))

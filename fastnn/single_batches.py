@@ -6,6 +6,7 @@ Small batches of a kind that has been there before go a short way, see `_core.ca
 import numpy as np
 
 from . import arrays
+from ._checks import flag
 from ._config import float_dtype
 from .fitting import Steps
 from .inference import result
@@ -27,6 +28,7 @@ class SingleBatches:
         float, list of float or dict
             As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
         """
+        return_dict = flag("return_dict", return_dict)
         if sample_weight is None and class_weight is None:
             logs = self._train_at_once(x, y)
             if logs is not None:
@@ -88,6 +90,7 @@ class SingleBatches:
 
     def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""
+        return_dict = flag("return_dict", return_dict)
         self.need_compile("test_on_batch")
         data = self.data(x, y, sample_weight)
         with self._lock:
@@ -113,6 +116,7 @@ class SingleBatches:
         -------
         ndarray (B, *output_shape)
         """
+        training = flag("training", training)
         if not training:
             y = self._predict_at_once(x)
             if y is not None:

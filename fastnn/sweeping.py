@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from . import arrays, fitting
-from ._checks import integer, one_of, refuse_keywords
+from ._checks import flag, integer, one_of, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed, seed_of, seeded
@@ -140,6 +140,7 @@ def sweep(
     (256, 1)
     """
     refuse_keywords(sweep, kwargs)
+    shuffle, check_finite = flag("shuffle", shuffle), flag("check_finite", check_finite)
     epochs = integer("epochs", epochs, 1)
     first = integer("min_epochs", min_epochs, 1)
     eta = None if halving is None else integer("halving", halving, 2)

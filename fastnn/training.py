@@ -16,7 +16,7 @@ from weakref import WeakSet
 import numpy as np
 
 from . import arrays, fitting, losses, metrics, optimizers, precision, recalibration
-from ._checks import number, one_of, refuse_keywords
+from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from .graph import Graph
@@ -117,7 +117,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
 
     @trainable.setter
     def trainable(self, value):
-        self._trainable = bool(value)
+        self._trainable = flag("trainable", value)
         for layer in self.layers:
             layer.trainable = value
 
@@ -330,7 +330,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             arrays.same_length(n, **{names[1]: y})
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
-        if check_finite:
+        if flag("check_finite", check_finite):
             arrays.check_finite(names[0], x)
             arrays.check_finite(names[1], y)
         data = arrays.Data(x, y, w)
@@ -464,6 +464,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             On Ctrl-C, after the step at hand; what was trained is kept.
         """
         refuse_keywords(self.fit.__func__, kwargs)
+        shuffle, check_finite = flag("shuffle", shuffle), flag("check_finite", check_finite)
         self.need_compile("fit")
         with core_threads.using(threads):
             for _ in fitting.start(

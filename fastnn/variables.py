@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from ._checks import flag
 from ._locks import Lock
 
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
@@ -38,7 +39,7 @@ class Freezable:
 
     @trainable.setter
     def trainable(self, value):
-        self._trainable = bool(value)
+        self._trainable = flag("trainable", value)
         note_change()
 
 
@@ -72,7 +73,7 @@ class Variable(Freezable):
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
         self._hold(np.array(value, order="C"))
         self.name = name
-        self._trainable = self.made_trainable = bool(trainable)
+        self._trainable = self.made_trainable = flag("trainable", trainable)
         self.layout = layout
         self.regularizer, self.constraint = regularizer, constraint
 

@@ -6,7 +6,7 @@ callback overrides them; without, many steps run in one call of the core.
 
 import weakref
 
-from .._checks import refuse_keywords, suggest
+from .._checks import flag, refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
 
@@ -117,7 +117,8 @@ class CallbackList(Callback):
         for i, callback in enumerate(self.callbacks):
             if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise TypeError(f"callbacks[{i}]: expected a Callback, got {callback!r}")
-        if add_history and not self.has(History):
+        add_progbar = flag("add_progbar", add_progbar)
+        if flag("add_history", add_history) and not self.has(History):
             self.callbacks.append(History())
         if add_progbar:
             from .progress_bar import ProgbarLogger

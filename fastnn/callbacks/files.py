@@ -3,7 +3,7 @@
 import csv
 import os
 
-from .._checks import integer, number, one_of
+from .._checks import flag, integer, number, one_of
 from .base import Callback, improves, monitored, rises
 
 
@@ -54,7 +54,8 @@ class ModelCheckpoint(Callback):
     ):
         super().__init__()
         self.filepath, self.monitor, self.verbose = os.fspath(filepath), monitor, verbose
-        self.save_best_only, self.save_weights_only = bool(save_best_only), bool(save_weights_only)
+        self.save_best_only = flag("save_best_only", save_best_only)
+        self.save_weights_only = flag("save_weights_only", save_weights_only)
         self.mode = one_of("mode", mode, ("auto", "min", "max"))
         self.save_freq = save_freq
         if save_freq != "epoch":
@@ -133,7 +134,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename, separator=",", append=False):
         super().__init__()
-        self.filename, self.separator, self.append = os.fspath(filename), separator, bool(append)
+        self.filename, self.separator, self.append = os.fspath(filename), separator, flag("append", append)
         self._file = self._names = None
 
     def on_train_begin(self, logs=None):

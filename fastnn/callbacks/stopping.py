@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from .._checks import integer, number, one_of
+from .._checks import flag, integer, number, one_of
 from .base import Callback, improves, monitored, rises
 
 
@@ -49,7 +49,7 @@ class EarlyStopping(Callback):
         self.min_delta = abs(number("min_delta", min_delta))
         self.verbose, self.mode = verbose, one_of("mode", mode, ("auto", "min", "max"))
         self.baseline = None if baseline is None else number("baseline", baseline)
-        self.restore_best_weights = bool(restore_best_weights)
+        self.restore_best_weights = flag("restore_best_weights", restore_best_weights)
         self.start_from_epoch = integer("start_from_epoch", start_from_epoch, minimum=0)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
@@ -100,7 +100,7 @@ class TerminateOnNaN(Callback):
 
     def __init__(self, raise_error=False):
         super().__init__()
-        self.raise_error = bool(raise_error)
+        self.raise_error = flag("raise_error", raise_error)
 
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")

@@ -16,7 +16,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from .._checks import integer, number
+from .._checks import flag, integer, number
 
 ROUNDINGS = 16  # errors of rounding in a value of f, in units in the last place
 ENTRIES = 64  # of a variable of a model, if not told otherwise
@@ -244,6 +244,7 @@ def check_gradient(f, g, theta, eps=None, two_sided=True, tolerance=None):
     theta (2,)        2  [1]              9        8        0.11  1 wrong
     FAILED: worst relative error 0.11 at theta[1], tolerance 1e-06, 0 entries at a kink
     """
+    two_sided = flag("two_sided", two_sided)
     if not callable(f):
         raise TypeError(f"f: expected a function of theta, got {f!r}")
     theta = np.asarray(theta)

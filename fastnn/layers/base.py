@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import constraints, initializers, regularizers
-from .._checks import refuse_keywords, shape_of, suggest
+from .._checks import flag, refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
 from ..variables import Variable, blank
 from .weighted import Weighted
@@ -45,7 +45,7 @@ class Layer(Weighted):
 
     def __init__(self, *, name=None, trainable=True, dtype=None, input_shape=None,
                  activity_regularizer=None, **kwargs):  # fmt: skip
-        self.built, self._weights, self._trainable = False, [], bool(trainable)
+        self.built, self._weights, self._trainable = False, [], flag("trainable", trainable)
         if "batch_input_shape" in kwargs:
             input_shape = kwargs.pop("batch_input_shape")[1:]
         if "input_dim" in kwargs:
@@ -115,7 +115,7 @@ class Layer(Weighted):
             if rule is not None:
                 rule.check(f"{kind} of {self.name}/{name}", shape)
         path = f"{self.name}/{name}"
-        self._weights.append(Variable(value, path, bool(trainable), layout, *rules))
+        self._weights.append(Variable(value, path, flag("trainable", trainable), layout, *rules))
         return self._weights[-1]
 
     def ensure_built(self, input_shape, dtype=None):

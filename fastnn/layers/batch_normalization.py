@@ -1,7 +1,7 @@
 """Batch normalisation."""
 
 from .. import constraints, initializers, regularizers
-from .._checks import number, one_of
+from .._checks import flag, number, one_of
 from .base import Layer
 
 
@@ -68,7 +68,7 @@ class BatchNormalization(Layer):
         self.axis = one_of("axis", axis, (-1, 1))
         self.momentum = number("momentum", momentum, 0, 1)
         self.epsilon = number("epsilon", epsilon, 0, open_low=True)
-        self.center, self.scale = bool(center), bool(scale)
+        self.center, self.scale = flag("center", center), flag("scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)

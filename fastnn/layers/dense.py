@@ -1,7 +1,7 @@
 """Dense: a fully connected layer."""
 
 from .. import activations, constraints, initializers, regularizers
-from .._checks import integer
+from .._checks import flag, integer
 from .base import Layer
 
 
@@ -58,7 +58,7 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = integer("units", units, minimum=1)
         self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag("use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)

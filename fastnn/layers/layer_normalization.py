@@ -3,7 +3,7 @@
 from math import prod
 
 from .. import constraints, initializers, regularizers
-from .._checks import integer, number
+from .._checks import flag, integer, number
 from .base import Layer
 
 
@@ -70,7 +70,7 @@ class LayerNormalization(Layer):
         super().__init__(**kwargs)
         self.axis = list(axis) if isinstance(axis, (list, tuple)) else integer("axis", axis)
         self.epsilon = number("epsilon", epsilon, 0, open_low=True)
-        self.center, self.scale = bool(center), bool(scale)
+        self.center, self.scale = flag("center", center), flag("scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)

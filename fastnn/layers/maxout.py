@@ -1,7 +1,7 @@
 """Maxout: the largest of several linear pieces."""
 
 from .. import constraints, initializers, regularizers
-from .._checks import integer
+from .._checks import flag, integer
 from .base import Layer
 
 
@@ -61,7 +61,7 @@ class Maxout(Layer):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units, self.k = integer("units", units, minimum=1), integer("k", k, minimum=1)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag("use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)

@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from .._checks import flag
 from ..variables import Variable
 from .base import Layer
 from .layer_normalization import positive_axes
@@ -52,7 +53,7 @@ class Normalization(Layer):
             raise ValueError(
                 f"mean, variance: expected both or neither, got {mean!r} and {variance!r}"
             )
-        self.invert = bool(invert)
+        self.invert = flag("invert", invert)
         self.input_mean = None if mean is None else np.asarray(mean, np.float64)
         self.input_variance = None if variance is None else np.asarray(variance, np.float64)
         if variance is not None and (self.input_variance < 0).any():

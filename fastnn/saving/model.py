@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .. import layers, losses, metrics, models, optimizers, variables
+from .._checks import flag
 from .._config import is_description
 from . import configuration
 from .container import FormatError, parse_json, read, write
@@ -34,10 +35,11 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
         Also how it was compiled, the optimizer's state and what an exact resume needs.
     """
     _may_write(filepath, overwrite)
+    include = flag("include_optimizer", include_optimizer)
     with model._lock:
         config, tensors = _described(model)
         config["compile"] = None
-        if model.compiled and include_optimizer:
+        if model.compiled and include:
             config["compile"] = _compiled(model)
             config["state"] = _take_state(model, tensors)
     _write(filepath, config, tensors)
@@ -52,7 +54,7 @@ def save_weights(model, filepath, overwrite=True):
 
 
 def _may_write(path, overwrite):
-    if not overwrite and os.path.exists(path):
+    if not flag("overwrite", overwrite) and os.path.exists(path):
         raise FileExistsError(f"{os.fspath(path)!r} exists, and overwrite is False")
 
 
@@ -193,8 +195,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     >>> again.output_shape
     (None, 2)
     """
-    if safe_mode is not True:
+    if not flag("safe_mode", safe_mode):
         raise ValueError(f"safe_mode: expected True, as no file runs code here, got {safe_mode!r}")
+    compile = flag("compile", compile)
     custom = configuration.check_custom(custom_objects)
     with _explained(filepath):
         config, tensors = _contents(filepath)
@@ -348,6 +351,7 @@ def _count(name, value, most=2**53):
 
 def load_weights(model, filepath, skip_mismatch=False, by_name=False):
     """`model.load_weights`."""
+    skip_mismatch, by_name = flag("skip_mismatch", skip_mismatch), flag("by_name", by_name)
     with _explained(filepath):
         config, tensors = _contents(filepath)
     names = [name for name, _ in config["weights"]]
