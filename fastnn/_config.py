@@ -9,12 +9,15 @@ from functools import cache
 from itertools import count
 
 from ._checks import number, own_keywords
+from ._signatures import taking, with_custom
 
 FLOATX = "float32"
 
 
 class Configurable:
     """Base of what can be rebuilt from ``get_config()``."""
+
+    without_effect = {}  # arguments that Keras has, and their only value here: see `_signatures`
 
     def get_config(self):
         """The constructor's arguments, as plain Python values.
@@ -23,22 +26,30 @@ class Configurable:
         -------
         dict
         """
-        missing = [n for n in own_keywords(type(self)) if not hasattr(self, n)]
+        names = [n for n in own_keywords(type(self)) if n not in self.without_effect]
+        missing = [n for n in names if not hasattr(self, n)]
         if missing:
             raise NotImplementedError(
                 f"{type(self).__name__} keeps no attribute for its argument{'s' * (len(missing) > 1)}"
                 f" {', '.join(missing)}: keep them, or write get_config()"
             )
-        return {n: plain(getattr(self, n)) for n in own_keywords(type(self))}
+        return {n: plain(getattr(self, n)) for n in names}
 
     def describe(self):
         """What stands for the object in the configuration of another."""
         return {"class_name": type(self).__name__, "config": self.get_config()}
 
     @classmethod
-    def from_config(cls, config):
-        """The object that `get_config` described."""
-        return cls(**config)
+    def from_config(cls, config, custom_objects=None):
+        """The object that `get_config` described.
+
+        Parameters
+        ----------
+        config : dict
+        custom_objects : dict, optional
+            Names to classes of your own that are described in it.
+        """
+        return cls(**(with_custom(config, custom_objects) if custom_objects else config))
 
     def __repr__(self):
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None)
@@ -103,7 +114,8 @@ def _class_of_row(name, base, row, parameters, first, module):
     )
     doc = f"The row {row!r} of the kernels.\n\n    Parameters\n    ----------\n    "
     doc += "\n    ".join(f"{n} : float" for n in (*first, *parameters, "**kwargs")) + "\n"
-    return type(name, (base,), {"row": row, "__init__": scope["__init__"], "__doc__": doc, "__module__": module})
+    init = taking(base)(scope["__init__"])
+    return type(name, (base,), {"row": row, "__init__": init, "__doc__": doc, "__module__": module})
 
 
 def plain(value):
@@ -113,6 +125,14 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def floats(value):
+    """`value` as an array of floats: integers become float32, as int8 has neither absolute values nor squares."""
+    import numpy as np
+
+    array = np.asarray(value)
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
 def is_description(value):

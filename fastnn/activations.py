@@ -5,14 +5,14 @@ epilogue of a dense layer. ``softmax`` and ``log_softmax``, which look at all fe
 are beside it.
 """
 
+from functools import partial
 from math import inf
-
-import numpy as np
 
 from fastnn._core.kernels import activation_rows
 
-from ._checks import Registry, integer, module_attributes, number, unknown_keyword
+from ._checks import Registry, module_attributes, number, unknown_keyword
 from ._config import Configurable, is_description
+from ._signatures import FLAGS, by_name, deserialized, row_value, signature_of_row
 
 ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
@@ -43,13 +43,16 @@ class ActivationFunction(Configurable):
         self.__name__, self.defaults, self.row, self.general = name, defaults, row, general
         self.values = values or {}
         self.__doc__ = f"{name} of an array; parameters {defaults or 'none'}."
+        self.order = {"axis": -1} if row in ROW_WISE else defaults  # Keras', in calls
+        self.__signature__ = signature_of_row(self.order)
 
     def __call__(self, x, *values, **parameters):
-        """f(x), of the same shape; float32 and float64 stay what they are.
+        """f(x), of the same shape.
 
         Parameters
         ----------
         x : array_like
+            float32 and float64 stay what they are; integers and bools become float32.
         *values, **parameters : float
             In the order of `defaults`, which is Keras', or by name. Of softmax and log_softmax: `axis`, -1.
 
@@ -59,17 +62,11 @@ class ActivationFunction(Configurable):
         """
         from . import ops
 
-        order = ["axis"] if self.row in ROW_WISE else list(self.defaults)
-        if len(values) > len(order):
-            raise TypeError(f"{self.__name__}: expected x and at most {len(order)} parameters, got {len(values)}")
-        for key, value in zip(order, values, strict=False):
-            if key in parameters:
-                raise TypeError(f"{self.__name__}: got two values for {key}")
-            parameters[key] = value
+        parameters = by_name(self.__name__, list(self.order), values, parameters)
         if self.row in ROW_WISE:
-            axis = integer("axis", parameters.pop("axis", -1))
+            axis = parameters.pop("axis", -1)
             self.using(**parameters)  # no other parameter
-            return np.moveaxis(getattr(ops, self.row)(np.moveaxis(np.asarray(x), axis, -1)), -1, axis)
+            return getattr(ops, self.row)(x, axis)
         function = self.using(**parameters) if parameters else self
         return getattr(ops, self.__name__)(x, **function.values)
 
@@ -81,11 +78,11 @@ class ActivationFunction(Configurable):
                 if ALIASES.get(key) not in self.defaults:
                     raise unknown_keyword(self.__name__, key, ["x", *self.defaults])
                 key = ALIASES[key]
-            if value is None:
+            if value is None and key not in FLAGS:
                 values.pop(key, None)
                 continue
-            value = float(value) if isinstance(value, bool) else value
-            values[key] = inf if value == inf else number(key, value, LEAST.get((self.__name__, key)))
+            least = LEAST.get((self.__name__, key))
+            values[key] = inf if value is inf else row_value(key, value, partial(number, low=least))
         values = {k: v for k, v in values.items() if v != self.defaults[k]}
         return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)
 
@@ -196,9 +193,9 @@ def serialize(activation):
     return activation.describe()
 
 
-def deserialize(config):
-    """The activation that `serialize` described."""
-    return get(config)
+def deserialize(config, custom_objects=None):
+    """The activation that `serialize` described; `custom_objects` has names to others."""
+    return deserialized(get, config, custom_objects)
 
 
 __all__ = ["ActivationFunction", "get", "names", "serialize", "deserialize"]

@@ -7,7 +7,7 @@ averaging, in the core; a frozen layer is left alone.
 import numpy as np
 
 from ._checks import Registry, integer, module_attributes, number
-from ._config import Configurable, is_description
+from ._config import Configurable, floats, is_description
 
 _registry = Registry("constraint")
 EPSILON = 1e-7  # keras.config.epsilon(), added to a norm that is divided by
@@ -34,7 +34,7 @@ class Constraint(Configurable):
         -------
         ndarray
         """
-        w = np.asarray(w)
+        w = floats(w)
         low, high, rate = self.numbers
         n = np.sqrt(np.sum(np.square(w), axis=self.axes(w.ndim), keepdims=True))
         return w * ((rate * np.clip(n, low, high) + (1 - rate) * n) / (EPSILON + n))
@@ -100,7 +100,7 @@ class NonNeg(Constraint):
     """
 
     def __call__(self, w):
-        return np.maximum(w, 0)
+        return np.maximum(floats(w), 0)
 
 
 class UnitNorm(Constraint):

@@ -16,11 +16,11 @@ from ._checks import (
     module_attributes,
     number,
     one_of,
-    own_keywords,
     refuse_keywords,
 )
 from ._config import CoreRow, add_classes_of_rows, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
+from ._signatures import deserialized, function_of
 
 _registry = Registry("loss")
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -32,10 +32,10 @@ class Loss(CoreRow):
 
     Parameters
     ----------
+    name : str, optional
     reduction : {"sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"}
         What is minimised: the mean over the batch (the first two), the mean by weights, or the sum.
         "none" is for calls of the object.
-    name : str, optional
     dtype : {"float32", "float64"}, optional
         Of calls of the object; default: that of `y_pred`. A model computes in its own.
 
@@ -54,12 +54,13 @@ class Loss(CoreRow):
     logits_row = through = None
     shares = False  # whether targets have to be from 0 to 1
     from_logits = False
+    axis = -1
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls.variants = (cls.logits_row,)
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs):
+    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None, **kwargs):
         refuse_keywords(type(self), kwargs)
         self.reduction = one_of("reduction", "none" if reduction is None else reduction, REDUCTIONS)
         self.name = name or snake_case(type(self).__name__)
@@ -94,6 +95,14 @@ class Loss(CoreRow):
         divisor = {"sum": 1, "mean_with_sample_weight": weight.sum()}.get(self.reduction, valid.sum())
         return float(values.sum() / divisor) if divisor else 0.0
 
+    def _last(self, y_pred, y_true):
+        """Arrays with `axis` as the last one."""
+        if not -y_pred.ndim <= self.axis < y_pred.ndim:
+            raise ValueError(f"axis: expected one of y_pred, of shape {y_pred.shape}, got {self.axis}")
+        if y_true.ndim == y_pred.ndim:  # class labels may have an axis less
+            y_true = np.moveaxis(y_true, self.axis, -1)
+        return np.moveaxis(y_pred, self.axis, -1), y_true
+
     def _values(self, y_true, y_pred):
         """The loss of each row, and whether it counts."""
         from . import ops
@@ -101,6 +110,8 @@ class Loss(CoreRow):
         y_pred = np.asarray(y_pred, self.dtype)
         y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
         y_true = np.asarray(y_true)
+        if self.axis not in (-1, y_pred.ndim - 1):
+            y_pred, y_true = self._last(y_pred, y_true)
         if y_true.dtype.kind not in "biuf":
             raise TypeError(f"y_true: expected numbers, got an array of dtype {y_true.dtype}")
         if self.target == "labels":
@@ -119,6 +130,15 @@ class Loss(CoreRow):
         return values, np.broadcast_to(valid, values.shape)
 
 
+def _named(name):
+    """The constructor of a loss without arguments of its own."""
+
+    def __init__(self, reduction="sum_over_batch_size", name=name, dtype=None, **kwargs):
+        Loss.__init__(self, name, reduction, dtype, **kwargs)
+
+    return __init__
+
+
 class MeanSquaredError(Loss):
     """Mean of ``(y_pred - y_true) ** 2`` over the outputs of a sample. Short: ``"mse"``.
 
@@ -130,6 +150,7 @@ class MeanSquaredError(Loss):
 
     row = "mean_squared_error"
     aliases = ("mse",)
+    __init__ = _named("mean_squared_error")
 
 
 class MeanAbsoluteError(Loss):
@@ -137,6 +158,7 @@ class MeanAbsoluteError(Loss):
 
     row = "mean_absolute_error"
     aliases = ("mae",)
+    __init__ = _named("mean_absolute_error")
 
 
 class MeanAbsolutePercentageError(Loss):
@@ -144,6 +166,7 @@ class MeanAbsolutePercentageError(Loss):
 
     row = "mean_absolute_percentage_error"
     aliases = ("mape",)
+    __init__ = _named("mean_absolute_percentage_error")
 
 
 class MeanSquaredLogarithmicError(Loss):
@@ -151,6 +174,7 @@ class MeanSquaredLogarithmicError(Loss):
 
     row = "mean_squared_logarithmic_error"
     aliases = ("msle",)
+    __init__ = _named("mean_squared_logarithmic_error")
 
 
 class Huber(Loss):
@@ -168,8 +192,10 @@ class Huber(Loss):
 
     row, aliases = "huber", ("huber_loss",)
 
-    def __init__(self, delta=1.0, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None, **kwargs
+    ):
+        super().__init__(name, reduction, dtype, **kwargs)
         self.delta = number("delta", delta, 0, open_low=True)
 
 
@@ -177,18 +203,21 @@ class LogCosh(Loss):
     """Mean of ``log(cosh(y_pred - y_true))``."""
 
     row = "log_cosh"
+    __init__ = _named("log_cosh")
 
 
 class Hinge(Loss):
     """Mean of ``max(1 - y_true * y_pred, 0)``; targets are −1 or 1, and 0 counts as −1."""
 
     row = "hinge"
+    __init__ = _named("hinge")
 
 
 class SquaredHinge(Loss):
     """Mean of ``max(1 - y_true * y_pred, 0) ** 2``; targets as for `Hinge`."""
 
     row = "squared_hinge"
+    __init__ = _named("squared_hinge")
 
 
 class CategoricalHinge(Loss):
@@ -196,12 +225,14 @@ class CategoricalHinge(Loss):
 
     over_a_row = True
     row = "categorical_hinge"
+    __init__ = _named("categorical_hinge")
 
 
 class Poisson(Loss):
     """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
 
     row = "poisson"
+    __init__ = _named("poisson")
 
 
 class KLDivergence(Loss):
@@ -210,13 +241,28 @@ class KLDivergence(Loss):
     over_a_row = True
     row = "kl_divergence"
     aliases = ("kld", "kullback_leibler_divergence")
+    __init__ = _named("kl_divergence")
 
 
 class CosineSimilarity(Loss):
-    """Minus the cosine of the angle between `y_pred` and `y_true`: −1 if they point the same way."""
+    """Minus the cosine of the angle between `y_pred` and `y_true`: −1 if they point the same way.
+
+    Parameters
+    ----------
+    axis : int
+        That of the vectors: the last one in a model; any in calls of the object.
+    reduction, name, dtype
+        As for `Loss`.
+    """
 
     over_a_row = True
     row = "cosine_similarity"
+
+    def __init__(
+        self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None, **kwargs
+    ):
+        super().__init__(name, reduction, dtype, **kwargs)
+        self.axis = integer("axis", axis)
 
 
 class Quantile(Loss):
@@ -234,19 +280,28 @@ class Quantile(Loss):
 
     row, aliases = "quantile", ("pinball", "quantile_loss")
 
-    def __init__(self, quantile=0.5, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self, quantile=0.5, reduction="sum_over_batch_size", name="quantile", dtype=None, **kwargs
+    ):
+        super().__init__(name, reduction, dtype, **kwargs)
         self.quantile = number("quantile", quantile, 0, 1, open_low=True, open_high=True)
 
 
-class _Crossentropy(Loss):
-    def __init__(self, from_logits=False, label_smoothing=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.from_logits = flag("from_logits", from_logits)
+def _smoothed(name):
+    """The constructor of a cross-entropy of numbers."""
+
+    def __init__(
+        self, from_logits=False, label_smoothing=0.0, axis=-1,
+        reduction="sum_over_batch_size", name=name, dtype=None, **kwargs,
+    ):  # fmt: skip
+        Loss.__init__(self, name, reduction, dtype, **kwargs)
+        self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
+    return __init__
 
-class BinaryCrossentropy(_Crossentropy):
+
+class BinaryCrossentropy(Loss):
     r"""Mean of :math:`-t \log p - (1 - t) \log(1 - p)` over the outputs of a sample.
 
     Parameters
@@ -256,11 +311,16 @@ class BinaryCrossentropy(_Crossentropy):
         which is exact for any size of it.
     label_smoothing : float
         s turns targets t into t (1 − s) + s / 2.
+    axis : int
+        What the mean is over: the last axis in a model; any in calls of the object.
+    reduction, name, dtype
+        As for `Loss`.
     """
 
     row, logits_row, through = "binary_crossentropy", "binary_crossentropy_logits", "sigmoid"
     aliases = ("bce",)
     shares = True
+    __init__ = _smoothed("binary_crossentropy")
 
 
 class BinaryFocalCrossentropy(Loss):
@@ -274,6 +334,8 @@ class BinaryFocalCrossentropy(Loss):
     from_logits : bool
         As for `BinaryCrossentropy`.
     label_smoothing : float
+    axis, reduction, name, dtype
+        As for `BinaryCrossentropy`.
 
     References
     ----------
@@ -294,16 +356,21 @@ class BinaryFocalCrossentropy(Loss):
         gamma=2.0,
         from_logits=False,
         label_smoothing=0.0,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="binary_focal_crossentropy",
+        dtype=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(name, reduction, dtype, **kwargs)
+        self.axis = integer("axis", axis)
         self.apply_class_balancing = flag("apply_class_balancing", apply_class_balancing)
         self.from_logits = flag("from_logits", from_logits)
         self.alpha, self.gamma = number("alpha", alpha, 0, 1), number("gamma", gamma, 0)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
 
-class CategoricalCrossentropy(_Crossentropy):
+class CategoricalCrossentropy(Loss):
     r""":math:`-\sum_k t_k \log p_k`, for targets that are rows of probabilities (one-hot).
 
     Parameters
@@ -313,15 +380,19 @@ class CategoricalCrossentropy(_Crossentropy):
         its gradient is p − t, and the loss is finite for any logits.
     label_smoothing : float
         s turns targets t into t (1 − s) + s / K.
+    axis : int
+        That of the classes: the last one in a model; any in calls of the object.
+    reduction, name, dtype
+        As for `Loss`.
     """
 
     over_a_row = True
     row, logits_row, through = "crossentropy", "softmax_crossentropy", "softmax"
+    __init__ = _smoothed("categorical_crossentropy")
 
 
 class _Labels(Loss):
-    def __init__(self, ignore_class=None, **kwargs):
-        super().__init__(**kwargs)
+    def ignore(self, ignore_class):
         if ignore_class is not None:
             ignore_class = integer("ignore_class", ignore_class, -(2**31))
             if ignore_class >= 2**31:
@@ -342,14 +413,20 @@ class SparseCategoricalCrossentropy(_Labels):
         As for `CategoricalCrossentropy`.
     ignore_class : int, optional
         Samples of this class count nothing, and a mean is over the others. Need not be 0 … K − 1.
+    reduction, axis, name, dtype
+        As for `CategoricalCrossentropy`.
     """
 
     over_a_row = True
     row, logits_row, through = "sparse_crossentropy", "sparse_softmax_crossentropy", "softmax"
 
-    def __init__(self, from_logits=False, ignore_class=None, **kwargs):
-        super().__init__(ignore_class, **kwargs)
-        self.from_logits = flag("from_logits", from_logits)
+    def __init__(
+        self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1,
+        name="sparse_categorical_crossentropy", dtype=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(name, reduction, dtype, **kwargs)
+        self.ignore(ignore_class)
+        self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)
 
 
 class NLLLoss(_Labels):
@@ -363,6 +440,12 @@ class NLLLoss(_Labels):
 
     row, logits_row, through = "nll", "sparse_softmax_crossentropy", "log_softmax"
     aliases = ("nll", "negative_log_likelihood")
+
+    def __init__(
+        self, ignore_class=None, reduction="sum_over_batch_size", name="nll_loss", dtype=None, **kwargs
+    ):
+        super().__init__(name, reduction, dtype, **kwargs)
+        self.ignore(ignore_class)
 
 
 class PythonLoss:
@@ -457,27 +540,18 @@ def serialize(loss):
     return loss.describe()
 
 
-def deserialize(config):
-    """The loss that `serialize` described."""
-    return get(config)
+def deserialize(name, custom_objects=None):
+    """The loss that `serialize` described, or of a name; `custom_objects` has names to classes of your own."""
+    return deserialized(get, name, custom_objects)
 
 
 def _function(cls):
-    order = [n for n in own_keywords(cls) if n not in ("reduction", "name", "dtype")]
+    def run(y_true, y_pred, settings):
+        return cls(reduction="none", **settings)(y_true, y_pred)
 
-    def function(y_true, y_pred, *values, **kwargs):
-        if len(values) > len(order):
-            raise TypeError(
-                f"{function.__name__}: expected y_true, y_pred and at most {len(order)} parameters, got {len(values)}"
-            )
-        for name, value in zip(order, values, strict=False):
-            if name in kwargs:
-                raise TypeError(f"{function.__name__}: got two values for {name}")
-            kwargs[name] = value
-        return cls(reduction="none", **kwargs)(y_true, y_pred)
-
-    function.__doc__ = f"The loss of each row; parameters, by place or by name, as of `{cls.__name__}`."
-    function.__name__ = function.__qualname__ = snake_case(cls.__name__)
+    doc = f"The loss of each row; parameters, by place or by name, as of `{cls.__name__}`."
+    left_out = ("reduction", "name", "dtype")
+    function = function_of(cls, snake_case(cls.__name__), ("y_true", "y_pred"), left_out, run, doc)
     function.loss_class = cls
     return function
 

@@ -12,6 +12,7 @@ from . import schedules
 from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords
 from ._config import Configurable, CoreRow, add_classes_of_rows, is_description
 from ._core.kernels import optimizer_rows
+from ._signatures import deserialized, taking
 
 _registry = Registry("optimizer")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -66,7 +67,6 @@ class Optimizer(CoreRow):
     def __init__(
         self,
         learning_rate,
-        *,
         weight_decay=None,
         clipnorm=None,
         clipvalue=None,
@@ -232,9 +232,8 @@ class SGD(Optimizer):
     momentum : float
         μ, 0 to 1.
     nesterov : bool
-    **kwargs
-        `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `name`, `lr` and
-        more (see `Optimizer`).
+    weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, name and more
+        As for `Optimizer`, in its order; `lr` too.
 
     References
     ----------
@@ -248,6 +247,7 @@ class SGD(Optimizer):
 
     row = "sgd"
 
+    @taking(Optimizer)
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.momentum = number("momentum", momentum, 0, 1)
@@ -269,9 +269,8 @@ class Adam(Optimizer):
         Beside √v before bias correction, as in Keras (PyTorch's is beside the corrected root).
     amsgrad : bool
         The largest v so far in place of v.
-    **kwargs
-        `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`, `name`, `lr` and
-        more (see `Optimizer`).
+    weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, name and more
+        As for `Optimizer`, in its order; `lr` too.
 
     References
     ----------
@@ -280,6 +279,7 @@ class Adam(Optimizer):
 
     row, variants = "adam", ("amsgrad",)
 
+    @taking(Optimizer)
     def __init__(
         self,
         learning_rate=0.001,
@@ -313,6 +313,7 @@ class AdamW(Adam):
     Loshchilov & Hutter 2019.
     """
 
+    @taking(Optimizer)
     def __init__(
         self,
         learning_rate=0.001,
@@ -330,6 +331,7 @@ class AdamW(Adam):
 
 
 class _Betas(Optimizer):
+    @taking(Optimizer)
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
@@ -399,6 +401,7 @@ class RMSprop(Optimizer):
     row = "rmsprop"
     variants = ("rmsprop_momentum", "rmsprop_centered", "rmsprop_centered_momentum")
 
+    @taking(Optimizer)
     def __init__(
         self,
         learning_rate=0.001,
@@ -433,6 +436,7 @@ class Adagrad(Optimizer):
 
     row = "adagrad"
 
+    @taking(Optimizer)
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         value = number("initial_accumulator_value", initial_accumulator_value, 0)
@@ -458,6 +462,7 @@ class Adadelta(Optimizer):
 
     row = "adadelta"
 
+    @taking(Optimizer)
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.rho = number("rho", rho, 0, 1, open_high=True)
@@ -482,6 +487,7 @@ class Lion(Optimizer):
 
     row = "lion"
 
+    @taking(Optimizer)
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_low=True)
@@ -508,6 +514,7 @@ class Rprop(Optimizer):
 
     row = "rprop"
 
+    @taking(Optimizer)
     def __init__(
         self,
         learning_rate=0.01,
@@ -545,6 +552,7 @@ class Ftrl(Optimizer):
 
     row = "ftrl"
 
+    @taking(Optimizer)
     def __init__(
         self,
         learning_rate=0.001,
@@ -598,9 +606,9 @@ def serialize(optimizer):
     return optimizer.describe()
 
 
-def deserialize(config):
-    """The optimizer that `serialize` described."""
-    return get(config)
+def deserialize(config, custom_objects=None):
+    """The optimizer that `serialize` described; `custom_objects` has names to classes of your own."""
+    return deserialized(get, config, custom_objects)
 
 
 add_classes_of_rows(globals(), Optimizer, [("learning_rate", 0.001)])

@@ -9,7 +9,7 @@ half of λ times the sum of squares over all weight matrices.
 import numpy as np
 
 from ._checks import Registry, module_attributes, number, one_of
-from ._config import Configurable, is_description
+from ._config import Configurable, floats, is_description
 
 _registry = Registry("regularizer")
 EPSILON = 1e-7  # keras.config.epsilon(): the least norm that a row is divided by
@@ -26,18 +26,18 @@ class Regularizer(Configurable):
 
     l1 = l2 = 0.0
 
-    def __call__(self, w):
+    def __call__(self, x):
         """The penalty on an array.
 
         Parameters
         ----------
-        w : array_like
+        x : array_like
 
         Returns
         -------
         float
         """
-        w, value = np.asarray(w), 0.0
+        w, value = floats(x), 0.0
         if self.l1:
             value += self.l1 * float(np.sum(np.abs(w), dtype=np.float64))
         if self.l2:
@@ -135,9 +135,9 @@ class OrthogonalRegularizer(Regularizer):
         self.factor = number("factor", factor, 0)
         self.mode = one_of("mode", mode, ("rows", "columns"))
 
-    def __call__(self, w):
-        w = np.asarray(w, np.float64)
-        self.check("w", w.shape)
+    def __call__(self, inputs):
+        w = np.asarray(inputs, np.float64)
+        self.check("inputs", w.shape)
         rows = w if self.mode == "rows" else w.T
         rows = rows / np.maximum(np.sqrt(np.sum(rows**2, axis=1, keepdims=True)), EPSILON)
         sizes, n = np.abs(rows @ rows.T), len(rows)

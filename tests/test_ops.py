@@ -545,14 +545,11 @@ RO = read_only(np.zeros((4, 3)))
 
 # call, exception, words of the message
 ERRORS = [
-    (lambda: ops.relu(np.zeros(3, int)), TypeError, "x: expected float32 or float64, got an array of dtype int64"),
-    (lambda: ops.relu([1, 2]), TypeError, "x: expected float32 or float64, got list of dtype int64"),
     (lambda: ops.relu(None), TypeError, "x: expected float32 or float64, got NoneType"),
     (lambda: ops.relu("abc"), TypeError, "x: expected float32 or float64, got str"),
     (lambda: ops.relu(np.zeros(3, np.float16)), TypeError, "dtype float16"),
     (lambda: ops.relu(np.zeros(3, np.longdouble)), TypeError, "float32 or float64"),
     (lambda: ops.relu(np.zeros(3, complex)), TypeError, "complex128"),
-    (lambda: ops.relu(np.zeros(3, bool)), TypeError, "bool"),
     (lambda: ops.relu(np.ma.masked_array(V)), TypeError, "masked"),
     (lambda: ops.relu(V, alpha=1.0), TypeError, "unexpected keyword argument 'alpha'"),
     (lambda: ops.relu(V, max_valeu=1.0), TypeError, "Did you mean 'max_value'"),
@@ -599,7 +596,7 @@ ERRORS = [
     (lambda: ops.softmax_cross_entropy(X, np.full(4, 2**63, np.uint64)), ValueError, "got 9223372036854775808"),
     (lambda: ops.softmax_cross_entropy(X, [0, 1]), ValueError, r"labels: expected shape \(4,\)"),
     (lambda: ops.softmax_cross_entropy(X, np.zeros(4)), ValueError, "labels: expected shape"),
-    (lambda: ops.softmax_cross_entropy(X, np.zeros((4, 3), bool)), TypeError, "labels"),
+    (lambda: ops.softmax_cross_entropy(X, np.zeros((4, 3), complex)), TypeError, "labels"),
     (lambda: ops.sparse_crossentropy(V, X), TypeError, "class numbers of an integer dtype"),
     (lambda: ops.metric("accuracy", X, X), ValueError, "unknown metric 'accuracy'"),
     (lambda: ops.metric("binary_accuracy", X[:0], X[:0]), ValueError, "at least one row"),
@@ -621,7 +618,7 @@ ERRORS = [
     (lambda: ops.philox(4, key=(1, 2**32)), ValueError, r"key\[1\]"),
     (lambda: ops.clip_by_value(X, -1.0), ValueError, "clipvalue: expected a number not negative"),
     (lambda: ops.clip_by_norm(X, 0), ValueError, "clipnorm: expected a number above 0"),
-    (lambda: ops.clip_by_norm([X, 1], 1.0), TypeError, r"grads\[1\]: expected float32 or float64"),
+    (lambda: ops.clip_by_norm([X, "1"], 1.0), TypeError, r"grads\[1\]: expected float32 or float64"),
     (lambda: ops.clip_by_global_norm([X], 1.0, out=X), TypeError, "out: expected a tuple"),
     (lambda: ops.clip_by_global_norm([V, V], 1.0, out=[V, V]), ValueError, "shares memory"),
     (lambda: ops.clip_by_norm([FLAT[:8], FLAT[8:16]], 1.0, out=[FLAT[8:16], FLAT[:8]]), ValueError, "shares memory"),

@@ -1,7 +1,7 @@
 """Arguments of functions on arrays: what may come in, where results go.
 
-(a) An operand is float32 or float64 (nothing is cast) and of any strides, alignment and byte order; where the core
-    cannot read it in place it gets a copy.
+(a) An operand is float32 or float64 and of any strides, alignment and byte order; where the core cannot read it in
+    place it gets a copy. Integers and bools become float32, or what the operand beside them is; no other dtype is cast.
 (b) A result goes to a new array or to `out`, which must fit exactly. An `out` that lies in the memory of an input is
     refused, unless it is that input and the function says that it works in place.
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from .._checks import integer, suggest, unknown_keyword
 from .._core.threads import MAX_THREADS
+from .._signatures import FLAGS, row_value
 
 
 def operand(name, value, like=None):
@@ -29,6 +30,8 @@ def operand(name, value, like=None):
         raise TypeError(f"{name}: expected an array of floats, got a masked array; fill it first")
     array = np.asarray(value)
     dtype = array.dtype
+    if dtype.kind in "biu":
+        return array.astype(np.float32 if like is None else like[1].dtype)
     if dtype.kind != "f" or dtype.itemsize not in (4, 8):
         what = (
             f"an array of dtype {dtype}"
@@ -255,7 +258,12 @@ def row_values(function, defaults, given):
     for name in given:
         if name not in defaults:
             raise unknown_keyword(function, name, list(defaults))
-    return [scalar(name, given.get(name, default)) for name, default in defaults.items()]
+    values = []
+    for name, default in defaults.items():
+        value = given.get(name, default)
+        value = default if value is None and name not in FLAGS else value
+        values.append(row_value(name, value, scalar))
+    return values
 
 
 def summary(defaults):

@@ -1,7 +1,11 @@
 """Activations: every row of the kernels' list, softmax and log-softmax."""
 
+import numpy as np
+
+from .._checks import integer
 from .._core import activations as core
 from .._core.kernels import activation_rows
+from .._signatures import by_name, signature_of_row
 from . import _arguments as a
 
 _GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
@@ -107,9 +111,15 @@ def activation_grad(name, dy, t, out=None, threads=None, **params):
     return dx.finish()
 
 
-def _row_wise(log, x, out, threads):
+def _row_wise(log, x, axis, out, threads):
     threads = a.team(threads)
     x = a.at_least("x", a.operand("x", x), 1)
+    axis = integer("axis", axis)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis: expected one of x, of shape {x.shape}, got {axis}")
+    if axis % x.ndim != x.ndim - 1:
+        into = out if out is None else np.moveaxis(a.writeable("out", out, x.dtype), axis, -1)
+        return np.moveaxis(_row_wise(log, np.moveaxis(x, axis, -1), -1, into, threads), -1, axis)
     y = a.Result(out, x.shape, x.dtype, {"x": x}, in_place=("x",), axis=-1)
     core.softmax(log, y.array, a.matrix(x), threads)
     return y.finish()
@@ -124,12 +134,14 @@ def _row_wise_grad(log, dy, y, out, threads):
     return dx.finish()
 
 
-def softmax(x, out=None, threads=None):
-    """Softmax over the last axis: ``y = exp(x - m) / Σ exp(x - m)``, m the largest of the row.
+def softmax(x, axis=-1, *, out=None, threads=None):
+    """Softmax over an axis: ``y = exp(x - m) / Σ exp(x - m)``, m the largest of the row.
 
     Parameters
     ----------
     x : array_like (..., K)
+    axis : int
+        Another one than the last costs a copy.
     out : ndarray, optional
         May be `x` itself.
     threads : int, optional
@@ -150,7 +162,7 @@ def softmax(x, out=None, threads=None):
     array([[0. , 1. ],
            [0.5, 0.5]])
     """
-    return _row_wise(False, x, out, threads)
+    return _row_wise(False, x, axis, out, threads)
 
 
 def softmax_grad(dy, y, out=None, threads=None):
@@ -182,12 +194,14 @@ def softmax_grad(dy, y, out=None, threads=None):
     return _row_wise_grad(False, dy, y, out, threads)
 
 
-def log_softmax(x, out=None, threads=None):
-    """Logarithm of softmax over the last axis: ``y = (x - m) - log Σ exp(x - m)``, m the largest of the row.
+def log_softmax(x, axis=-1, *, out=None, threads=None):
+    """Logarithm of softmax over an axis: ``y = (x - m) - log Σ exp(x - m)``, m the largest of the row.
 
     Parameters
     ----------
     x : array_like (..., K)
+    axis : int
+        Another one than the last costs a copy.
     out : ndarray, optional
         May be `x` itself.
     threads : int, optional
@@ -207,7 +221,7 @@ def log_softmax(x, out=None, threads=None):
     >>> ops.log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    return _row_wise(True, x, out, threads)
+    return _row_wise(True, x, axis, out, threads)
 
 
 def log_softmax_grad(dy, y, out=None, threads=None):
@@ -242,8 +256,11 @@ def log_softmax_grad(dy, y, out=None, threads=None):
 def _activation_functions(name, defaults, from_input):
     plain = not _ROWS[name][0]
 
-    def function(x, out=None, threads=None, **params):
+    def function(x, *values, out=None, threads=None, **params):
+        params = by_name(name, list(defaults), values, params)
         return activation(name, x, out, threads, **params)
+
+    function.__signature__ = signature_of_row(defaults, ("out", "threads"))
 
     def gradient(dy, t, out=None, threads=None, **params):
         return activation_grad(name, dy, t, out, threads, **params)

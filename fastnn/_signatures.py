@@ -1,0 +1,132 @@
+"""Constructors and functions with Keras' arguments in Keras' order, by place as well as by name.
+
+(a) What many classes take is written once, at their base; `taking` gives each a signature of its own that has it.
+(b) What Keras has and what cannot have an effect here is taken, for the order's sake, and refused unless it has Keras'
+    default: a class lists it as `without_effect`.
+"""
+
+from inspect import Parameter, Signature, signature
+from math import inf
+
+from ._checks import flag, unknown_keyword
+
+FLAGS = ("approximate",)  # parameters of rows that are numbers to the kernels alone
+
+
+def only_default(name, value, default):
+    """ValueError unless `value`, which cannot have an effect here, is Keras' default."""
+    if value is default or (isinstance(value, (bool, int, float, str)) and value == default):
+        return
+    raise ValueError(f"{name}: expected {default!r}, Keras' default: nothing else has an effect here; got {value!r}")
+
+
+def check_without_effect(thing, given):
+    """`only_default` for what the class of `thing` lists as `without_effect`; `given`: arguments by name."""
+    for name, default in type(thing).without_effect.items():
+        if name in given:
+            only_default(name, given[name], default)
+
+
+def _by_place(function):
+    return [p for p in signature(function).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+
+
+def taking(base):
+    """Decorator of a constructor with ``**kwargs``: its base's arguments become its own, after those that it has.
+
+    The signature is a real one, for help(), editors and the checks of arguments.
+    """
+
+    def decorate(init):
+        own = _by_place(init)
+        names = [p.name for p in own]
+        more = [p for p in _by_place(base.__init__) if p.name not in names]
+        defaults = {f"_{p.name}": p.default for p in [*own, *more] if p.default is not p.empty}
+        arguments = ", ".join(p.name + f"=_{p.name}" * (p.default is not p.empty) for p in [*own, *more])
+        passed = ", ".join([*names, *(f"{p.name}={p.name}" for p in more)])
+        scope = {"_init": init, **defaults}
+        exec(f"def __init__({arguments}, **kwargs):\n    _init({passed}, **kwargs)", scope)
+        made = scope["__init__"]
+        made.__doc__, made.__module__, made.__qualname__ = init.__doc__, init.__module__, init.__qualname__
+        return made
+
+    return decorate
+
+
+def by_name(function, order, values, given):
+    """What was given by place, in an order, and by name, all by name."""
+    if len(values) > len(order):
+        raise TypeError(f"{function}: expected x and at most {len(order)} parameters, got {len(values)}")
+    for key, value in zip(order, values, strict=False):
+        if key in given:
+            raise TypeError(f"{function}: got two values for {key}")
+        given[key] = value
+    return given
+
+
+def signature_of_row(defaults, keyword_only=()):
+    """The signature of an activation: x, then parameters of its row in their order, then others by name alone."""
+    parameters = [Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)]
+    for name, default in defaults.items():
+        shown = False if name in FLAGS else None if default == inf else default
+        parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=shown))
+    parameters += [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in keyword_only]
+    return Signature(parameters)
+
+
+def row_value(name, value, check):
+    """A parameter of a row as a number; of one that is a flag 1 or 0."""
+    if name not in FLAGS:
+        return check(name, value)
+    return float(flag(name, int(value) if type(value) is float and value in (0, 1) else value))
+
+
+def function_of(cls, name, first, left_out, run, doc):
+    """A function with the arguments `first`, then those of a class' constructor without `left_out`.
+
+    It calls ``run(*first, settings)``, settings being the others that were given.
+    """
+    head = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD) for n in first]
+    own = [p for p in _by_place(cls.__init__)[1:] if p.name not in left_out]
+    order = [*first, *(p.name for p in own)]
+
+    def function(*args, **kwargs):
+        for key in kwargs:
+            if key not in order:
+                raise unknown_keyword(name, key, order)
+        if len(args) > len(order):
+            raise TypeError(f"{name}: expected at most {len(order)} arguments, {', '.join(order)}, got {len(args)}")
+        for key in order[: len(args)]:
+            if key in kwargs:
+                raise TypeError(f"{name}: got two values for {key}")
+        given = {**dict(zip(order, args, strict=False)), **kwargs}
+        missing = [n for n in first if n not in given]
+        if missing:
+            raise TypeError(f"{name}: expected {', '.join(first)}, got no {missing[0]}")
+        return run(*(given.pop(n) for n in first), given)
+
+    function.__signature__ = Signature([*head, *own])
+    function.__name__ = function.__qualname__ = name
+    function.__module__, function.__doc__ = cls.__module__, doc
+    return function
+
+
+def deserialized(get, config, custom_objects):
+    """What a description or a name stands for; `custom_objects` has names to the classes and functions of one's own."""
+    if custom_objects:
+        config = with_custom(config, custom_objects)
+        if isinstance(config, str) and config in custom_objects:
+            config = custom_objects[config]
+    return get(config)
+
+
+def with_custom(value, custom_objects):
+    """A configuration whose descriptions of classes of one's own have become objects."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(with_custom(v, custom_objects) for v in value)
+    if not isinstance(value, dict):
+        return value
+    value = {k: with_custom(v, custom_objects) for k, v in value.items()}
+    if set(value) == {"class_name", "config"} and value["class_name"] in custom_objects:
+        return custom_objects[value["class_name"]].from_config(value["config"])
+    return value
