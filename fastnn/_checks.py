@@ -188,6 +188,16 @@ def shape_of(name, value):
     return tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
 
 
+def batch_shape(name, value):
+    """The shape of a batch, ``(batch, ...)``, as the number of rows, None if any, and the shape of a sample."""
+    value = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else value
+    if not isinstance(value, tuple) or len(value) < 2:
+        example = (None, *value) if isinstance(value, tuple) and value and value != (None,) else (None, 784)
+        raise ValueError(f"{name}: expected the shape of a batch, its rows first, such as {example}, got {value!r}")
+    rows = None if value[0] is None else integer(f"{name}[0]", value[0], minimum=1)
+    return rows, tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value) if i)
+
+
 def module_attributes(module, names, find=None, more=lambda: ()):
     """``__getattr__`` and ``__dir__`` of a module: lazy names by `find`, "did you mean" for others.
 

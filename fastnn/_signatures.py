@@ -15,6 +15,7 @@ FLAGS = ("approximate",)  # parameters of rows that are numbers to the kernels a
 
 def only_default(name, value, default):
     """ValueError unless `value`, which cannot have an effect here, is Keras' default."""
+    value = flag(name, value) if isinstance(default, bool) else value
     if value is default or (isinstance(value, (bool, int, float, str)) and value == default):
         return
     raise ValueError(f"{name}: expected {default!r}, Keras' default: nothing else has an effect here; got {value!r}")

@@ -132,7 +132,7 @@ class Graph:
 
     def python(self, layer, x):
         """A layer in plain NumPy: ``layer.call(x, training)`` and ``layer.backward(dy)``."""
-        shape = layer.compute_output_shape(x.shape)
+        shape = layer.sample_shape(x.shape)
         variables = dict(enumerate(layer.weights))  # not by names, of which a layer may give one twice
         return self._add("python", [x], shape, {"layer": layer}, variables, layer.trainable)
 

@@ -1,7 +1,7 @@
 """Models: layers put together."""
 
 from . import layers as layer_classes
-from ._checks import flag, module_attributes, refuse_keywords, shape_of, suggest
+from ._checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
 from ._config import float_dtype, is_description
 from .layers.base import Layer
 from .layers.input import InputLayer
@@ -97,6 +97,9 @@ class Sequential(Model):
         if self.in_shape is not None:
             layer.ensure_built(self.out_shape if at else self.in_shape, self.dtype)
             self.dtype, self.out_shape, self.built = layer.dtype or self.dtype, layer.out_shape, True
+        if at == 0:
+            self._rows = layer._rows
+        layer._rows = self._rows
         self._layers.append(layer)
         self.forget_targets()
 
@@ -112,17 +115,40 @@ class Sequential(Model):
         self.forget_targets()
         return layer
 
-    def build(self, input_shape):
+    def build(self, input_shape=None):
         """Create the weights.
 
         Parameters
         ----------
         input_shape : tuple of int
-            Of a sample; a leading None for the batch is allowed.
+            Of a batch, its rows first: None for any number, as in ``(None, 28, 28)``. A number of rows is shown in
+            `summary`, and any other works as well. Default: what the first layer says.
+
+        Raises
+        ------
+        ValueError
+            For a shape without the batch axis, or one that does not fit the layers.
+
+        Examples
+        --------
+        >>> from fastnn.layers import Dense, Flatten
+        >>> model = fastnn.Sequential([Flatten(), Dense(10)])
+        >>> model.build((32, 28, 28))
+        >>> model.count_params(), model.output_shape
+        (7850, (32, 10))
         """
-        if hasattr(input_shape, "__iter__") and len(input_shape) and input_shape[0] is None:
-            input_shape = input_shape[1:]
-        shape = shape_of("input_shape", input_shape)
+        if input_shape is None and self.in_shape is not None:
+            input_shape = (self._rows, *self.in_shape)
+        rows, shape = batch_shape("input_shape", input_shape)
+        self._build(shape)
+        self._set_rows(rows)
+
+    def _set_rows(self, rows):
+        for each in (self, *self._layers):
+            each._rows = rows
+
+    def _build(self, shape):
+        """`build` for samples of a shape."""
         if not self._layers:
             raise ValueError(f"{self.name} has no layers yet")
         dtype = float_dtype(self.dtype)
@@ -133,7 +159,7 @@ class Sequential(Model):
         self.forget_targets()
 
     def compute_output_shape(self, input_shape):
-        """Shape of the result for samples of a shape."""
+        """Shape of the result for inputs of a shape, both with the batch axis."""
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
@@ -186,6 +212,7 @@ class Sequential(Model):
             "name": self.name,
             "layers": layers,
             "input_shape": self.in_shape,
+            "rows": self._rows,
             "dtype": self.dtype,
             "weight_decay": self._own_weight_decay,
             "trainable": self._trainable,
@@ -200,7 +227,8 @@ class Sequential(Model):
         decay = config.get("weight_decay")
         model = cls(parts, name=config["name"], dtype=config["dtype"], weight_decay=decay)
         if config.get("input_shape") and not model.built:
-            model.build(config["input_shape"])
+            model._build(tuple(config["input_shape"]))
+        model._set_rows(config.get("rows"))
         model._trainable = config.get("trainable", True)  # its layers have their own
         return model
 

@@ -8,6 +8,7 @@ import numpy as np
 from . import arrays
 from ._checks import flag
 from ._config import float_dtype
+from ._signatures import only_default
 from .fitting import Steps
 from .inference import result
 from .precision import get_float32_matmul_precision
@@ -133,6 +134,11 @@ class SingleBatches:
     def __call__(self, x, training=False):
         """`forward`."""
         return self.forward(x, training)
+
+    def call(self, inputs, training=None, mask=None):
+        """`forward`, as Keras calls it; `training` may be None for False, and `mask` is None."""
+        only_default("mask", mask, None)
+        return self.forward(inputs, False if training is None else training)
 
     def backward(self, dy):
         """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.

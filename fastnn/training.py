@@ -48,6 +48,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
     """
 
+    builds_itself = True
+
     def __init__(self, *, weight_decay=None, **kwargs):
         super().__init__(**kwargs)
         self.weight_decay = self._own_weight_decay = _weight_decay(weight_decay)
@@ -297,7 +299,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if not self.built:
             with self._lock:
                 if not self.built:  # by another thread, in the meantime
-                    self.build(x.shape[1:])
+                    self._build(x.shape[1:])
         return arrays.samples(name, x, self.in_shape, self.dtype)
 
     def data(

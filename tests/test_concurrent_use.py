@@ -60,7 +60,7 @@ class Slow(layers.Layer):
 
     def build(self, input_shape):
         time.sleep(0.05)
-        self.scale = self.add_weight(name="scale", shape=input_shape, initializer="ones")
+        self.scale = self.add_weight(name="scale", shape=input_shape[1:], initializer="ones")
 
     def call(self, x, training=False):
         return x * self.scale.numpy()

@@ -202,7 +202,7 @@ class Scale(layers.Layer):
     """y = scale * x: a layer of a user's, in plain NumPy."""
 
     def build(self, input_shape):
-        self.scale = self.add_weight(name="scale", shape=input_shape, initializer="ones")
+        self.scale = self.add_weight(name="scale", shape=input_shape[1:], initializer="ones")
 
     def call(self, x, training=False):
         self.x = x

@@ -102,7 +102,7 @@ def test_kinks():
         ),
         ((lambda t: t.sum(), [1.0], [1.0, 1.0]), ValueError, r"g: .*\(2,\), got \(1,\)"),
         ((lambda t: t, 1.0, 1.0, 0.0), ValueError, "eps"),
-        ((lambda t: t, 1.0, 1.0, None, 1), TypeError, "two_sided: expected True or False, got 1"),
+        ((lambda t: t, 1.0, 1.0, None, 1e-6), TypeError, "two_sided: expected True or False, got 1e-06"),
         ((lambda t: t, 1.0, 1.0, None, True, -1.0), ValueError, "tolerance"),
     ],
 )
@@ -214,7 +214,7 @@ class Scale(layers.Layer):
         self.fault = fault
 
     def build(self, input_shape):
-        self.factor = self.add_weight(input_shape, "ones", name="factor")
+        self.factor = self.add_weight(input_shape[1:], "ones", name="factor")
 
     def call(self, x, training):
         self.x = x

@@ -194,13 +194,13 @@ def test_activation_functions_on_arrays():
         (lambda: GaussianDropout(0.1, sed=1), TypeError, "Did you mean 'seed'"),
         (lambda: RReLU(0.5, 0.1), ValueError, "upper.*at least 0.5"),
         (lambda: RReLU(seed=-1), ValueError, "seed"),
-        (lambda: LayerNormalization(0, input_shape=(3,)).build((3,)), ValueError, "axis.*without 0"),
-        (lambda: LayerNormalization(1).build((3, 4)), ValueError, r"axis: expected the last.*\(3, 4\)"),
-        (lambda: PReLU(shared_axes=[1, 1]).build((3,)), ValueError, "shared_axes.*different"),
-        (lambda: Softmax(axis=1).build((3, 4)), ValueError, r"axis.*last, -1 or 2.*\(3, 4\), got 1"),
+        (lambda: LayerNormalization(0, input_shape=(3,)).build((None, 3)), ValueError, "axis.*without 0"),
+        (lambda: LayerNormalization(1).build((None, 3, 4)), ValueError, r"axis: expected the last.*\(3, 4\)"),
+        (lambda: PReLU(shared_axes=[1, 1]).build((None, 3)), ValueError, "shared_axes.*different"),
+        (lambda: Softmax(axis=1).build((None, 3, 4)), ValueError, r"axis.*last, -1 or 2.*\(3, 4\), got 1"),
         (lambda: Maxout(3, 0), ValueError, "k.*at least 1"),
         (lambda: Normalization(mean=1.0), ValueError, "mean, variance: expected both"),
-        (lambda: Normalization(mean=[1, 2], variance=[1, 2]).build((3,)), ValueError, r"mean.*\(3,\).*\(2,\)"),
+        (lambda: Normalization(mean=[1, 2], variance=[1, 2]).build((None, 3)), ValueError, r"mean.*\(3,\).*\(2,\)"),
         (lambda: Normalization().adapt(np.ones((0, 3))), ValueError, "at least one sample"),
         (lambda: Residual([Dense(3)]).ensure_built((4,)), ValueError, r"\(3,\).*\(4,\).*shortcut"),
         (lambda: Residual(Dense(3)), TypeError, "list of layers"),
@@ -239,7 +239,7 @@ class Scale(layers.Layer):
 
     def build(self, input_shape):
         constant = fastnn.initializers.Constant(self.start)
-        self.factor = self.add_weight(input_shape, constant, name="factor")
+        self.factor = self.add_weight(input_shape[1:], constant, name="factor")
 
     def call(self, x, training):
         self.x = x

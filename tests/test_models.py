@@ -108,7 +108,7 @@ def test_clone_has_the_structure_and_not_the_weights():
 
 def test_models_nest():
     late = Sequential([Sequential([Dense(5)]), Dense(2)])
-    late.build((3,))
+    late.build((None, 3))
     assert late.count_params() == 32 and late.layers[0].input_shape == (None, 3)
     inner = Sequential([Dense(5, "tanh", input_shape=(6,)), Dropout(0.1)], dtype="float64")
     outer = Sequential([inner, Dense(4)], dtype="float64")
@@ -294,7 +294,7 @@ class Wide(fastnn.layers.Layer):
     rows = 0
 
     def build(self, input_shape):
-        self.kernel = self.add_weight((input_shape[0] + self.rows, 300), name="kernel", layout="kernel")
+        self.kernel = self.add_weight((input_shape[-1] + self.rows, 300), name="kernel", layout="kernel")
 
     def emit(self, graph, x):
         return graph.dense(x, self.kernel)
@@ -304,7 +304,7 @@ class TooTall(Wide):
     rows = 1
 
     def compute_output_shape(self, input_shape):
-        return (300,)
+        return (None, 300)
 
 
 def changed(change, *more):
@@ -357,7 +357,7 @@ def test_clones_of_layers_of_ones_own_wherever_they_are():
     inner = fastnn.Sequential([fastnn.layers.Residual([Half()], Half())])
     inner.trainable = False
     model = fastnn.Sequential([inner, fastnn.layers.Dense(1)])
-    model.build((3,))
+    model.build((None, 3))
     clone = fastnn.models.clone_model(model)
     assert isinstance(clone.layers[0].layers[0].layers[0], Half)
     assert clone.layers[0].layers[0].shortcut is not model.layers[0].layers[0].shortcut
@@ -461,7 +461,7 @@ def test_no_step_by_hand_after_a_forward_that_failed():
 def test_two_weights_of_one_name_are_both_trained():
     class Affine(fastnn.layers.Layer):
         def build(self, shape):
-            self.a, self.b = self.add_weight(shape, "ones"), self.add_weight(shape, "zeros")
+            self.a, self.b = self.add_weight(shape[1:], "ones"), self.add_weight(shape[1:], "zeros")
 
         def call(self, x, training=False):
             self.x = x

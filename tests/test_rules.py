@@ -255,7 +255,7 @@ def test_reported_loss_is_that_of_the_penalties_whatever_runs_them():
 def test_a_numpy_layer_has_penalties_too():
     class Scale(layers.Layer):
         def build(self, shape):
-            self.factor = self.add_weight(shape, "ones", name="factor", regularizer=regularizers.L2(0.5),
+            self.factor = self.add_weight(shape[1:], "ones", name="factor", regularizer=regularizers.L2(0.5),
                                           constraint=constraints.MaxNorm(1.5))  # fmt: skip
 
         def call(self, x, training):

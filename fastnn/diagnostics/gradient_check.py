@@ -130,8 +130,7 @@ class Differences:
     """
 
     def __init__(self, eps, two_sided, tolerance, resolution, summed=False):
-        if not isinstance(two_sided, bool):
-            raise TypeError(f"two_sided: expected True or False, got {two_sided!r}")
+        two_sided = flag("two_sided", two_sided)
         self.two_sided, self.resolution, self.summed = two_sided, resolution, summed
         self.given = eps is not None
         # Where errors of rounding, resolution / eps, and of curvature, eps^2 or eps, are alike.
@@ -244,7 +243,6 @@ def check_gradient(f, g, theta, eps=None, two_sided=True, tolerance=None):
     theta (2,)        2  [1]              9        8        0.11  1 wrong
     FAILED: worst relative error 0.11 at theta[1], tolerance 1e-06, 0 entries at a kink
     """
-    two_sided = flag("two_sided", two_sided)
     if not callable(f):
         raise TypeError(f"f: expected a function of theta, got {f!r}")
     theta = np.asarray(theta)

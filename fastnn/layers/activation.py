@@ -129,8 +129,9 @@ class Softmax(_Fixed):
         self.function = activations.get("softmax")
 
     def build(self, input_shape):
-        if self.axis not in (-1, len(input_shape)):
+        last = len(input_shape) - 1
+        if self.axis not in (-1, last):
             raise ValueError(
-                f"axis: expected the last, -1 or {len(input_shape)}, for samples of shape"
-                f" {tuple(input_shape)}, got {self.axis}"
+                f"axis: expected the last, -1 or {last}, for samples of shape"
+                f" {tuple(input_shape[1:])}, got {self.axis}"
             )

@@ -1,18 +1,38 @@
 """What every layer is: a declaration of weights, shapes and computation."""
 
+from functools import wraps
+
 import numpy as np
 
 from .. import constraints, initializers, regularizers
-from .._checks import flag, refuse_keywords, shape_of, suggest
+from .._checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
+from .._signatures import check_without_effect, only_default
 from ..variables import Variable, blank
 from .weighted import Weighted
 
 OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "train_on_batch"}
 
 
+def _built_once(build):
+    """`build` for callers: the weights are made once, for one shape, and the layer knows that they are there."""
+
+    @wraps(build)
+    def wrapper(self, input_shape):
+        if self._building:  # by `ensure_built`, or by the `build` of a subclass
+            return build(self, input_shape)
+        rows, shape = batch_shape("input_shape", input_shape)
+        self.ensure_built(shape)
+        self._rows = rows
+
+    return wrapper
+
+
 class Layer(Weighted):
-    """Base of all layers. Shapes are tuples without the batch axis.
+    """Base of all layers.
+
+    As in Keras, the shapes that `build` and `compute_output_shape` get, and the one that the latter returns, begin with
+    the batch axis, which is None unless it is known; `input_shape=` of the constructor is that of a sample.
 
     A layer of the library overrides `emit`, which says what to compute through the methods of
     `fastnn.graph.Graph`. A layer of your own may stay in NumPy, at a NumPy pace: override
@@ -20,13 +40,15 @@ class Layer(Weighted):
 
     Parameters
     ----------
-    name : str, optional
-        Default: the class' name in snake case, numbered.
+    activity_regularizer : str or Regularizer, optional
+        A penalty on what the layer puts out, divided by the batch, as `ActivityRegularization`.
     trainable : bool
     dtype : {"float32", "float64"}, optional
         Default: the model's.
-    activity_regularizer : str or Regularizer, optional
-        A penalty on what the layer puts out, divided by the batch, as `ActivityRegularization`.
+    autocast : True
+        Keras'; only its default has a meaning here.
+    name : str, optional
+        Default: the class' name in snake case, numbered.
     input_shape : tuple of int, optional
         Builds a Sequential model at once. Keras 2's `input_dim`, `batch_input_shape` work too.
 
@@ -34,7 +56,7 @@ class Layer(Weighted):
     --------
     >>> class Scale(fastnn.layers.Layer):
     ...     def build(self, input_shape):
-    ...         self.factor = self.add_weight(input_shape, "ones", name="factor")
+    ...         self.factor = self.add_weight(input_shape[1:], "ones", name="factor")
     ...     def call(self, x, training):
     ...         self.x = x
     ...         return x * self.factor.numpy()
@@ -43,11 +65,22 @@ class Layer(Weighted):
     ...         return dy * self.factor.numpy()
     """
 
-    def __init__(self, *, name=None, trainable=True, dtype=None, input_shape=None,
-                 activity_regularizer=None, **kwargs):  # fmt: skip
+    without_effect = {"autocast": True}
+    builds_itself = False  # a model, whose `build` does what `ensure_built` does
+    _rows = None  # of a batch, if the model was made for so many; any number works
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls) and not cls.builds_itself:
+            cls.build = _built_once(cls.build)
+
+    def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None,
+                 input_shape=None, **kwargs):  # fmt: skip
         self.built, self._weights, self._trainable = False, [], flag("trainable", trainable)
+        self._building = False
+        check_without_effect(self, {"autocast": autocast})
         if "batch_input_shape" in kwargs:
-            input_shape = kwargs.pop("batch_input_shape")[1:]
+            self._rows, input_shape = batch_shape("batch_input_shape", kwargs.pop("batch_input_shape"))
         if "input_dim" in kwargs:
             input_shape = (kwargs.pop("input_dim"),)
         refuse_keywords(type(self), kwargs, also=["input_dim", "batch_input_shape"])
@@ -61,12 +94,25 @@ class Layer(Weighted):
         self.position = 0  # in the model that is being planned: the stream of a random layer
         self.grads = []  # of a NumPy layer: like trainable_weights, or {variable: array}
 
+    @_built_once
     def build(self, input_shape):
-        """Create the weights with `add_weight`; called once."""
+        """Create the weights with `add_weight`; once, for ``(None, ...)``, None for the batch."""
+
+    def _build(self, shape):
+        """`build` for samples of a shape."""
+        self._building = True
+        try:
+            self.build((None, *shape))
+        finally:
+            self._building = False
 
     def compute_output_shape(self, input_shape):
-        """Shape of the result."""
+        """Shape of the result for inputs of a shape, both with the batch axis."""
         return tuple(input_shape)
+
+    def sample_shape(self, input_shape):
+        """`compute_output_shape` without the batch axis."""
+        return tuple(self.compute_output_shape((None, *input_shape)))[1:]
 
     def emit(self, graph, x):
         """Declare the computation on tensor `x`; returns a tensor."""
@@ -83,7 +129,7 @@ class Layer(Weighted):
             return y
         return graph.activity(y, penalty.l1, penalty.l2)
 
-    def call(self, x, training):
+    def call(self, inputs, training):
         """The result for a batch ``(B, *input_shape)``."""
         raise NotImplementedError(f"{type(self).__name__} must write call(x, training)")
 
@@ -102,11 +148,38 @@ class Layer(Weighted):
             )
         return list(zip(self.trainable_weights, self.grads, strict=True))
 
-    def add_weight(self, shape=(), initializer="glorot_uniform", dtype=None, trainable=True, *,
-                   name="weight", layout="vector", regularizer=None, constraint=None):  # fmt: skip
-        """A new `Variable`; `layout` ("kernel", "bias", "vector") is how the kernels keep it."""
-        shape, dtype = tuple(shape), float_dtype(dtype or self.dtype)
-        make = blank.get() or initializers.get(initializer)
+    def add_weight(self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
+                   constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
+                   *, layout="vector"):  # fmt: skip
+        """A new `Variable`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Default: (), a single number.
+        initializer : str, Initializer or function
+            Default: "glorot_uniform".
+        dtype : {"float32", "float64"}, optional
+            Default: the layer's.
+        trainable : bool
+        regularizer, constraint : str or object, optional
+        autocast, aggregation, overwrite_with_gradient
+            Keras'; only their defaults have a meaning here.
+        name : str, optional
+            Default: "weight".
+        layout : {"vector", "kernel", "bias"}
+            How the kernels keep it.
+
+        Returns
+        -------
+        Variable
+        """
+        only_default("autocast", autocast, True)
+        only_default("aggregation", aggregation, "none")
+        only_default("overwrite_with_gradient", overwrite_with_gradient, False)
+        shape, name = _weight_shape(shape), "weight" if name is None else name
+        dtype = float_dtype(dtype or self.dtype)
+        make = blank.get() or initializers.get("glorot_uniform" if initializer is None else initializer)
         value = np.asarray(make(shape, dtype=dtype), dtype)
         if value.shape != shape:
             raise ValueError(f"initializer of {name}: expected shape {shape}, got {value.shape}")
@@ -130,9 +203,9 @@ class Layer(Weighted):
             raise ValueError(f"{self.name}: expected {dtype} like the model, got {self.dtype}")
         if not self.built:
             self.dtype = dtype
-            self.build(input_shape)
+            self._build(input_shape)
             self.in_shape, self.built = input_shape, True
-            self.out_shape = tuple(self.compute_output_shape(input_shape))
+            self.out_shape = self.sample_shape(input_shape)
 
     def leaves(self):
         """The layers this one consists of: itself, unless it contains others."""
@@ -140,13 +213,13 @@ class Layer(Weighted):
 
     @property
     def input_shape(self):
-        """``(None, ...)``, None for the batch; None before the layer is built."""
-        return None if self.in_shape is None else (None, *self.in_shape)
+        """``(None, ...)``, None for the batch unless its size was given; None before the layer is built."""
+        return None if self.in_shape is None else (self._rows, *self.in_shape)
 
     @property
     def output_shape(self):
         """``(None, ...)``; None before the layer is built."""
-        return None if self.out_shape is None else (None, *self.out_shape)
+        return None if self.out_shape is None else (self._rows, *self.out_shape)
 
     def get_config(self):
         """The constructor's arguments, as plain Python values."""
@@ -164,3 +237,15 @@ class Layer(Weighted):
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}, {'' if self.built else 'not '}built>"
+
+
+def _weight_shape(shape):
+    if isinstance(shape, str):
+        raise TypeError(f"shape: expected a shape such as (3, 4), got {shape!r}; give the name as name={shape!r}")
+    shape = () if shape is None else tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+    if None in shape:
+        raise ValueError(
+            f"shape: expected integers, got {shape}: the `input_shape` of build begins with the batch;"
+            " use input_shape[1:], or input_shape[-1] for the number of features"
+        )
+    return tuple(integer(f"shape[{i}]", n, minimum=0) for i, n in enumerate(shape))

@@ -80,14 +80,15 @@ class BatchNormalization(Layer):
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
-        if len(input_shape) != 1:
+        if len(input_shape) != 2:
             raise ValueError(
-                f"{self.name}: expected a flat input (features,), got shape {input_shape};"
+                f"{self.name}: expected a flat input (features,), got shape {tuple(input_shape[1:])};"
                 " put a Flatten layer before it"
             )
+        shape = tuple(input_shape[1:])
         if self.scale:
             self.gamma = self.add_weight(
-                input_shape,
+                shape,
                 self.gamma_initializer,
                 name="gamma",
                 regularizer=self.gamma_regularizer,
@@ -95,7 +96,7 @@ class BatchNormalization(Layer):
             )
         if self.center:
             self.beta = self.add_weight(
-                input_shape,
+                shape,
                 self.beta_initializer,
                 name="beta",
                 regularizer=self.beta_regularizer,
@@ -103,7 +104,7 @@ class BatchNormalization(Layer):
             )
         for name in ("moving_mean", "moving_variance"):
             init = getattr(self, f"{name}_initializer")
-            setattr(self, name, self.add_weight(input_shape, init, trainable=False, name=name))
+            setattr(self, name, self.add_weight(shape, init, trainable=False, name=name))
 
     def emit(self, graph, x):
         return graph.batch_norm(

@@ -68,12 +68,12 @@ class Dense(Layer):
         self.kernel = self.bias = None
 
     def build(self, input_shape):
-        if len(input_shape) != 1:
+        if len(input_shape) != 2:
             raise ValueError(
-                f"{self.name}: expected a flat input (features,), got shape {input_shape};"
+                f"{self.name}: expected a flat input (features,), got shape {tuple(input_shape[1:])};"
                 " put a Flatten layer before it"
             )
-        shape = (*input_shape, self.units)
+        shape = (input_shape[-1], self.units)
         self.kernel = self.add_weight(
             shape,
             self.kernel_initializer,

@@ -1,31 +1,84 @@
 """Input: what shape a sample has."""
 
+import numpy as np
+
+from .._checks import batch_shape, integer, shape_of
+from .._signatures import check_without_effect, only_default
 from .base import Layer
+
+LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}
 
 
 class InputLayer(Layer):
-    """The input of a model; computes nothing and does not show in ``model.layers``."""
+    """The input of a model; computes nothing and does not show in ``model.layers``.
 
-    def __init__(self, shape, **kwargs):
-        super().__init__(input_shape=shape, **kwargs)
-        self.shape = self.given_shape
+    Parameters
+    ----------
+    shape : tuple of int
+        Without the batch axis.
+    batch_size : int, optional
+        Shown in `summary` and in shapes; any other number of rows works as well.
+    dtype : str, optional
+        Of the data: any kind of numbers, which are converted on their way in as they are without it.
+    sparse, ragged, input_tensor, optional
+        Keras'; only their defaults have a meaning here.
+    batch_shape : tuple, optional
+        Instead of `shape` and `batch_size`: both, the batch first, None for any number of rows.
+    name : str, optional
+    """
+
+    without_effect = {**Layer.without_effect, **LESS}
+
+    def __init__(
+        self, shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, input_tensor=None,
+        optional=False, name=None, **kwargs,
+    ):  # fmt: skip
+        check_without_effect(self, locals())
+        shape, rows = _shape_and_rows(shape, batch_size, batch_shape)
+        super().__init__(input_shape=shape, name=name, **kwargs)
+        self.shape, self._rows, self.data_dtype = self.given_shape, rows, _dtype(dtype)
 
     def get_config(self):
-        config = super().get_config()
-        del config["input_shape"]  # it is `shape`
-        return config
+        return {
+            "shape": self.shape, "batch_size": self._rows, "dtype": self.data_dtype, "name": self.name,
+            "trainable": self.trainable,
+        }  # fmt: skip
 
     def ensure_built(self, input_shape, dtype=None):
-        """No weights, so no dtype but a given one: that of the model is the next layer's choice."""
-        given = self.dtype
+        """No weights, so no dtype: that of the model is the next layer's choice."""
         super().ensure_built(input_shape, dtype)
-        self.dtype = given
+        self.dtype = None
 
     def emit(self, graph, x):
         return x
 
 
-def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=None):
+def _shape_and_rows(shape, batch_size, whole):
+    if (shape is None) == (whole is None):
+        raise TypeError("Input: expected either shape or batch_shape")
+    if whole is None:
+        return shape_of("shape", shape), None if batch_size is None else integer("batch_size", batch_size, 1)
+    if batch_size is not None:
+        raise TypeError("Input: expected either batch_size or batch_shape")
+    rows, shape = batch_shape("batch_shape", whole)
+    return shape, rows
+
+
+def _dtype(dtype):
+    """The name of a dtype of numbers."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found is not None and found.kind not in "biuf":
+        raise ValueError(f"dtype: expected one of numbers, such as 'float32' or 'uint8', got {dtype!r}")
+    return found and found.name
+
+
+def Input(
+    shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, name=None, tensor=None,
+    optional=False,
+):  # fmt: skip
     """Declare the shape of a sample, as the first entry of a Sequential model.
 
     Parameters
@@ -33,12 +86,14 @@ def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=Non
     shape : tuple of int
         Without the batch axis.
     batch_size : int, optional
-        Accepted for Keras' sake; any number of rows works.
+        Shown in `summary` and in shapes; any other number of rows works as well.
     dtype : str, optional
-        Data of any number type is converted on its way in; this is what Keras calls it.
-    name : str, optional
+        Of the data: any kind of numbers, which are converted on their way in as they are without it.
     batch_shape : tuple, optional
-        Instead of `shape`, with the batch axis.
+        Instead of `shape` and `batch_size`: both, the batch first, None for any number of rows.
+    name : str, optional
+    sparse, ragged, tensor, optional
+        Keras'; only their defaults have a meaning here.
 
     Examples
     --------
@@ -46,6 +101,5 @@ def Input(shape=None, batch_size=None, dtype=None, name=None, *, batch_shape=Non
     >>> model.output_shape
     (None, 10)
     """
-    if (shape is None) == (batch_shape is None):
-        raise TypeError("Input: expected either shape or batch_shape")
-    return InputLayer(batch_shape[1:] if shape is None else shape, name=name)
+    only_default("tensor", tensor, None)
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, None, optional, name)

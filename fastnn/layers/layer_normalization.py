@@ -80,14 +80,14 @@ class LayerNormalization(Layer):
         self.gamma = self.beta = None
 
     def build(self, input_shape):
-        rank = 1 + len(input_shape)
+        rank = len(input_shape)
         axes = positive_axes("axis", self.axis, rank)
         if axes != list(range(axes[0], rank)):
             raise ValueError(
                 f"axis: expected the last axes of a sample, such as -1, got {self.axis!r}"
-                f" for samples of shape {tuple(input_shape)}"
+                f" for samples of shape {tuple(input_shape[1:])}"
             )
-        shape = tuple(input_shape[axes[0] - 1 :])
+        shape = tuple(input_shape[axes[0] :])
         self.length = prod(shape)
         if self.scale:
             self.gamma = self.add_weight(

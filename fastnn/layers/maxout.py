@@ -71,13 +71,13 @@ class Maxout(Layer):
         self.kernel = self.bias = None
 
     def build(self, input_shape):
-        if len(input_shape) != 1:
+        if len(input_shape) != 2:
             raise ValueError(
-                f"{self.name}: expected a flat input (features,), got shape {input_shape};"
+                f"{self.name}: expected a flat input (features,), got shape {tuple(input_shape[1:])};"
                 " put a Flatten layer before it"
             )
         pieces = self.units * self.k
-        shape = (*input_shape, pieces)
+        shape = (input_shape[-1], pieces)
         self.kernel = self.add_weight(
             shape,
             self.kernel_initializer,

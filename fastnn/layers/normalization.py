@@ -74,7 +74,7 @@ class Normalization(Layer):
         return config | {k: None if v is None else v.tolist() for k, v in given.items()}
 
     def build(self, input_shape):
-        rank = 1 + len(input_shape)
+        rank, input_shape = len(input_shape), tuple(input_shape[1:])
         self.kept = [] if self.axis in (None, []) else positive_axes("axis", self.axis, rank)
         self.broadcast = tuple(n if i in self.kept else 1 for i, n in enumerate(input_shape, 1))
         shape = tuple(n for i, n in enumerate(input_shape, 1) if i in self.kept)

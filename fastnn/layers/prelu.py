@@ -58,7 +58,7 @@ class PReLU(Layer):
         self.alpha = None
 
     def build(self, input_shape):
-        shape = list(input_shape)
+        shape = list(input_shape[1:])
         if self.shared_axes:
             for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
                 shape[axis - 1] = 1

@@ -2,12 +2,17 @@
 
 from math import prod
 
-from .._checks import integer
+from .._checks import integer, one_of
 from .base import Layer
 
 
 class Flatten(Layer):
     """A sample as one row of features: (28, 28) becomes (784,). Free of charge.
+
+    Parameters
+    ----------
+    data_format : {None, "channels_last"}
+        The order of the features: as they lie.
 
     Examples
     --------
@@ -15,11 +20,16 @@ class Flatten(Layer):
     (None, 784)
     """
 
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = one_of("data_format", data_format, (None, "channels_last"))
+
     def compute_output_shape(self, input_shape):
-        return (prod(input_shape),)
+        features = input_shape[1:]
+        return input_shape[0], None if None in features else prod(features)
 
     def emit(self, graph, x):
-        return graph.reshape(x, self.compute_output_shape(x.shape))
+        return graph.reshape(x, self.sample_shape(x.shape))
 
 
 class Reshape(Layer):
@@ -47,13 +57,14 @@ class Reshape(Layer):
             raise ValueError(f"target_shape: expected at most one -1, got {self.target_shape}")
 
     def compute_output_shape(self, input_shape):
+        rows, *input_shape = input_shape
         size, known = prod(input_shape), prod(n for n in self.target_shape if n != -1)
         shape = tuple(size // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != size:
             raise ValueError(
                 f"{self.name}: cannot reshape {tuple(input_shape)} ({size} numbers) to {self.target_shape}"
             )
-        return shape
+        return rows, *shape
 
     def emit(self, graph, x):
-        return graph.reshape(x, self.compute_output_shape(x.shape))
+        return graph.reshape(x, self.sample_shape(x.shape))

@@ -82,7 +82,7 @@ class Residual(Layer):
             yield from layer.leaves()
 
     def build(self, input_shape):
-        shape = passed = tuple(input_shape)
+        shape = passed = input_shape = tuple(input_shape[1:])
         for layer in self.layers:
             layer.ensure_built(shape, self.dtype)
             shape = layer.out_shape
