@@ -84,8 +84,9 @@ class Graph:
         attrs = {"momentum": momentum, "epsilon": epsilon, "frozen": frozen}
         return self._add("batch_norm", [x], x.shape, attrs, variables, not frozen)
 
-    def dropout(self, x, rate, seed_id):
-        return self._add("dropout", [x], x.shape, {"rate": rate, "id": seed_id})
+    def dropout(self, x, rate, seed_id, shared=()):
+        """`shared`: what elements have one random number, see `layers.dropout.shared_runs`."""
+        return self._add("dropout", [x], x.shape, {"rate": rate, "id": seed_id, "shared": tuple(shared)})
 
     def affine(self, x, scale, offset):
         """``x * scale + offset``, two numbers."""
@@ -117,9 +118,10 @@ class Graph:
         _fit({"mean": mean, "variance": variance}, prod(shape), shape, x)
         return self._add("normalize", [x], x.shape, attrs, {"mean": mean, "variance": variance}, False)
 
-    def noise(self, x, row, params, seed_id):
+    def noise(self, x, row, params, seed_id, shared=()):
         """One of the kernels that draw a number for each element while training (src_c/loops/noise.inl.h)."""
-        return self._add("noise", [x], x.shape, {"row": row, "params": tuple(params), "id": seed_id})
+        attrs = {"row": row, "params": tuple(params), "id": seed_id, "shared": tuple(shared)}
+        return self._add("noise", [x], x.shape, attrs)
 
     def maxout(self, z, k):
         """The largest of each `k` neighbouring features."""

@@ -190,7 +190,6 @@ def test_activation_functions_on_arrays():
         (lambda: ReLU(negative_slope=-0.1), ValueError, "negative_slope.*at least 0"),
         (lambda: ReLU(max_value=-1), ValueError, "max_value.*at least 0"),
         (lambda: GaussianNoise(-1), ValueError, "stddev.*at least 0"),
-        (lambda: AlphaDropout(0.1, noise_shape=(1, 2)), ValueError, "noise_shape: expected None"),
         (lambda: GaussianDropout(0.1, sed=1), TypeError, "Did you mean 'seed'"),
         (lambda: RReLU(0.5, 0.1), ValueError, "upper.*at least 0.5"),
         (lambda: RReLU(seed=-1), ValueError, "seed"),

@@ -1,9 +1,10 @@
 """Dropout."""
 
-from .._checks import number
+from .._checks import integer, number
 from .._random import check_seed
 from .base import Layer
 
+RUNS = 6  # as many as an operation has numbers for (FNN_MAX_N)
 OWN_SEED = 2**31  # streams below it belong to positions in a model, those above to seeds
 
 
@@ -12,6 +13,42 @@ def random_stream(layer):
     if layer.seed is None:
         return layer.position
     return OWN_SEED + check_seed("seed", layer.seed) % OWN_SEED
+
+
+def checked_noise_shape(noise_shape):
+    """Keras' `noise_shape` as a tuple of positive integers and None; None for none."""
+    if noise_shape is None:
+        return None
+    if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
+        raise TypeError(f"noise_shape: expected the shape of a batch, such as (None, 1, 8), got {noise_shape!r}")
+    sizes = enumerate(noise_shape)
+    return tuple(None if n is None else integer(f"noise_shape[{i}]", n, minimum=1) for i, n in sizes)
+
+
+def shared_runs(noise_shape, shape):
+    """What the kernels know of a `noise_shape` for samples of a shape: () or (number of runs, samples share, *runs).
+
+    Neighbouring axes are one run; runs that share a random number have negative sizes."""
+    if noise_shape is None:
+        return ()
+    expected = f"noise_shape: expected 1, None or the size itself for each axis of {(None, *shape)}"
+    if len(noise_shape) != 1 + len(shape):
+        raise ValueError(f"{expected}, got {noise_shape}")
+    runs = []
+    for size, n in zip(shape, noise_shape[1:], strict=True):
+        if n not in (None, 1, size):
+            raise ValueError(f"{expected}, got {noise_shape}")
+        if size > 1:
+            sign = -1 if n == 1 else 1
+            if runs and (runs[-1] > 0) == (sign > 0):
+                runs[-1] *= size
+            else:
+                runs.append(sign * size)
+    if len(runs) > RUNS:
+        raise ValueError(f"noise_shape: expected at most {RUNS - 1} changes of sharing between axes, got {noise_shape}")
+    samples = noise_shape[0] == 1
+    runs = runs or [1]
+    return (len(runs), int(samples), *runs) if samples or min(runs) < 0 else ()
 
 
 class Dropout(Layer):
@@ -24,6 +61,10 @@ class Dropout(Layer):
     ----------
     rate : float
         At least 0, below 1.
+    noise_shape : tuple of int and None, optional
+        The shape of a batch, in which 1 says that elements along this axis are dropped or kept together:
+        ``(None, 1, 8)`` of batches of shape (n, 5, 8). Other entries are None or the size itself; for the batch axis
+        any number above 1 means its size.
     seed : int, optional
         A stream of its own, wherever the layer stands.
 
@@ -32,12 +73,16 @@ class Dropout(Layer):
     Srivastava et al. 2014; scaled while training ("inverted"), so that nothing is left to do later.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.rate = number("rate", rate, 0, 1, open_high=True)
+        self.noise_shape = checked_noise_shape(noise_shape)
         self.seed = None if seed is None else check_seed("seed", seed)
+
+    def build(self, input_shape):
+        shared_runs(self.noise_shape, tuple(input_shape[1:]))
 
     def emit(self, graph, x):
         if self.rate == 0:
             return x
-        return graph.dropout(x, self.rate, random_stream(self))
+        return graph.dropout(x, self.rate, random_stream(self), shared_runs(self.noise_shape, x.shape))

@@ -2,7 +2,7 @@
 
 from .._checks import number
 from .base import Layer
-from .dropout import random_stream
+from .dropout import checked_noise_shape, random_stream, shared_runs
 
 
 class _Noise(Layer):
@@ -12,8 +12,10 @@ class _Noise(Layer):
 
     row = ""
 
+    noise_shape = None
+
     def emit(self, graph, x):
-        return graph.noise(x, self.row, self.params(), random_stream(self))
+        return graph.noise(x, self.row, self.params(), random_stream(self), shared_runs(self.noise_shape, x.shape))
 
 
 class GaussianNoise(_Noise):
@@ -87,8 +89,8 @@ class AlphaDropout(GaussianDropout):
     ----------
     rate : float
         At least 0, below 1; works in steps of 2⁻²⁴.
-    noise_shape : None
-        Keras' argument; only its default is there: every element by itself.
+    noise_shape : tuple of int and None, optional
+        As for `Dropout`.
     seed : int, optional
 
     References
@@ -100,9 +102,10 @@ class AlphaDropout(GaussianDropout):
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, seed, **kwargs)
-        if noise_shape is not None:
-            raise ValueError(f"noise_shape: expected None, got {noise_shape!r}")
-        self.noise_shape = None
+        self.noise_shape = checked_noise_shape(noise_shape)
+
+    def build(self, input_shape):
+        shared_runs(self.noise_shape, tuple(input_shape[1:]))
 
 
 class RReLU(_Noise):

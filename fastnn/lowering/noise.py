@@ -13,7 +13,8 @@ class Dropout(Lowering):
             return
         mask = lo.tensors[y] + ".mask"
         split = lo.elementwise_split(key)
-        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], [y.size, node.attrs["id"]],
+        numbers = [y.size, node.attrs["id"], *node.attrs["shared"]]
+        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], numbers,
                    [node.attrs["rate"]], split=split, features=y.size,
                    access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
@@ -56,8 +57,9 @@ class Noise(Lowering):
         if training:
             mask_key, mask = self.mask(lo, node)
             access += [] if mask is None else [(mask_key, "w", True)]
-            lo.pl.emit(row, [lo.value(y), lo.value(x), mask], [y.size, node.attrs["id"]], params, split=split,
-                       features=y.size, access=access)  # fmt: skip
+            numbers = [y.size, node.attrs["id"], *node.attrs["shared"]]
+            lo.pl.emit(row, [lo.value(y), lo.value(x), mask], numbers, params, split=split, features=y.size,
+                       access=access)  # fmt: skip
         else:
             lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], [sum(params) / 2], [("act_fwd", "leaky_relu")],
                        split=split, features=y.size, access=access)  # fmt: skip

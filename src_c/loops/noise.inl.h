@@ -75,7 +75,7 @@ FNN_INLINE V FN(noise_rrelu)(V x, V r, const V *s, V *mask)
 }
 
 #define FNN_NOISE(name, what, ...)                                                                          \
-    /* p: 0 y, 1 x (may be y), 2 mask or NULL   n: 0 F, 1 layer id   s: the row's parameters */              \
+    /* p: 0 y, 1 x (may be y), 2 mask or NULL   n: 0 F, 1... as of op_words   s: the row's parameters */     \
     static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                            \
     {                                                                                                        \
         const ptrdiff_t F = op->n[0], end = fnn_min(r->f1, F);                                          \
@@ -89,7 +89,7 @@ FNN_INLINE V FN(noise_rrelu)(V x, V r, const V *s, V *mask)
         for (ptrdiff_t q = r->p0; q < r->p1; q++)                                                            \
             for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {                                    \
                 const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (q * F + f) * PW;                  \
-                FN(panel_words)(words, run, op->n[1], q, f, n, keys);                                        \
+                FN(op_words)(words, op, run, q, f, n, keys);                                                 \
                 for (ptrdiff_t i = 0; i < n * PW; i += VW) {                                                 \
                     const V x = v_load((const T *)op->p[1] + at + i);                                        \
                     v_store((T *)op->p[0] + at + i, FN(noise_##name)(x, FN(draw)(what, words + i), s, &keep)); \

@@ -160,12 +160,45 @@ FNN_INLINE void FN(panel_words)(uint32_t *words, const fnn_run *run, ptrdiff_t l
 #ifndef FNN_WORD_COLS
 #define FNN_WORD_COLS 64
 #define FNN_WORDS ((FNN_WORD_COLS + 1) * PW)
+/* The feature whose word feature f takes: axes of a sample are n runs, row-major, of which those of negative size share
+ * one word (Keras' noise_shape). */
+FNN_INLINE ptrdiff_t fnn_word_feature(const ptrdiff_t *runs, ptrdiff_t n, ptrdiff_t f)
+{
+    ptrdiff_t found = 0, stride = 1;
+    for (ptrdiff_t i = n - 1; i >= 0; i--) {
+        const ptrdiff_t size = runs[i] < 0 ? -runs[i] : runs[i];
+        if (runs[i] > 0) found += f % size * stride, stride *= size;
+        f /= size;
+    }
+    return found;
+}
 #endif
+
+/* The words of an operation: panel_words, or words that elements share, one feature after the other.
+ * n: 1 layer id, 2 number of runs, 0: nothing is shared, 3 whether samples share, too, 4... the runs */
+FNN_INLINE void FN(op_words)(uint32_t *words, const fnn_op *op, const fnn_run *run, ptrdiff_t p, ptrdiff_t f,
+                             ptrdiff_t n, const V64 *keys)
+{
+    if (!op->n[2]) {
+        FN(panel_words)(words, run, op->n[1], p, f, n, keys);
+        return;
+    }
+    uint32_t one[2 * 4 * FNN_LANES64 + PW] __attribute__((aligned(64)));
+    fnn_run first = *run;
+    if (op->n[3]) first.s0 = 0, p = 0;
+    ptrdiff_t before = -1;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const ptrdiff_t from = fnn_word_feature(op->n + 4, op->n[2], f + k);
+        if (from != before) FN(panel_words)(one, &first, op->n[1], p, from, 1, keys);
+        before = from;
+        for (int lane = 0; lane < PW; lane++) words[k * PW + lane] = one[op->n[3] ? 0 : lane];
+    }
+}
 
 /* Inverted dropout: mask = 0 or 1 / (1 - rate), y = x * mask, and 0 where dropped whatever x is (so a dropped Inf
  * leaves no NaN).  Backward is `mul` by the mask.  An element is kept if its word (panel_words, key: the seed) is at
  * least rate * 2^32.
- * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1 layer id   s: 0 rate   run: seed, step */
+ * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1... as of op_words   s: 0 rate   run: seed, step */
 static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t F = op->n[0], end = r->f1 < F ? r->f1 : F;
@@ -180,7 +213,7 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
         for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {
             const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (p * F + f) * PW;
-            FN(panel_words)(words, run, op->n[1], p, f, n, keys);
+            FN(op_words)(words, op, run, p, f, n, keys);
             const T *x = (const T *)op->p[1] + at;
             T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
             for (ptrdiff_t i = 0; i < n * PW; i++) {
