@@ -165,6 +165,9 @@ class VarianceScaling(_Random):
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         "normal" means "truncated_normal".
     seed : int, optional
+    input_axes, output_axes : list of int, optional
+        The axes of the weights whose sizes make up fan_in and fan_out. Default: the last two, axes before them
+        being a receptive field.
 
     Raises
     ------
@@ -186,8 +189,16 @@ class VarianceScaling(_Random):
     True
     """
 
-    def __init__(self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None):
+    def __init__(
+        self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None,
+        input_axes=None, output_axes=None,
+    ):  # fmt: skip
         super().__init__(seed)
+        if (input_axes is None) != (output_axes is None):
+            raise ValueError(
+                f"input_axes, output_axes: expected both or neither, got {input_axes!r} and {output_axes!r}"
+            )
+        self.input_axes, self.output_axes = _axes("input_axes", input_axes), _axes("output_axes", output_axes)
         self.scale = number("scale", scale, 0, open_low=True)
         self.mode = one_of("mode", mode, ("fan_in", "fan_out", "fan_avg"))
         distributions = ("truncated_normal", "untruncated_normal", "uniform", "normal")
@@ -196,7 +207,7 @@ class VarianceScaling(_Random):
             self.distribution = "truncated_normal"
 
     def draw(self, shape):
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         sigma = sqrt(self.scale / max(1.0, n))
         rng = generator(self.seed)
@@ -273,11 +284,21 @@ class Identity(Initializer):
         return self.gain * np.eye(*shape)
 
 
-def compute_fans(shape):
+def _axes(name, axes):
+    return None if axes is None else [integer(f"{name}[{i}]", a) for i, a in enumerate(axes)]
+
+
+def compute_fans(shape, input_axes=None, output_axes=None):
     """``(fan_in, fan_out)``: of a matrix its rows and columns, of a vector its length twice.
 
-    Axes before the last two are a receptive field, which multiplies both.
+    Axes before the last two are a receptive field, which multiplies both. With `input_axes` and `output_axes`: the
+    products of those axes.
     """
+    if input_axes is not None:
+        for name, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
+            if not all(-len(shape) <= axis < len(shape) for axis in axes):
+                raise ValueError(f"{name}: expected axes of weights of shape {tuple(shape)}, got {axes}")
+        return prod(shape[a] for a in input_axes), prod(shape[a] for a in output_axes)
     if len(shape) < 2:
         n = prod(shape)
         return n, n
@@ -286,8 +307,8 @@ def compute_fans(shape):
 
 
 def _named(name, scale, mode, distribution, reference):
-    def __init__(self, seed=None):
-        VarianceScaling.__init__(self, scale, mode, distribution, seed)
+    def __init__(self, seed=None, input_axes=None, output_axes=None):
+        VarianceScaling.__init__(self, scale, mode, distribution, seed, input_axes, output_axes)
 
     law = "A truncated normal" if distribution == "truncated_normal" else "Uniform"
     doc = f"""{law} of variance {scale:g} / {mode}.
@@ -297,6 +318,8 @@ def _named(name, scale, mode, distribution, reference):
     Parameters
     ----------
     seed : int, optional
+    input_axes, output_axes : list of int, optional
+        As for `VarianceScaling`.
 
     References
     ----------

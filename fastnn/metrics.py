@@ -22,21 +22,30 @@ from ._checks import (
     refuse_keywords,
     suggest,
 )
-from ._config import CoreRow, is_description, snake_case
+from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import metric_rows
+from ._signatures import check_without_effect, deserialized, function_of
 
 _registry = Registry("metric")
 EPSILON = 1e-7
 
 
 class Metric(CoreRow):
-    """Base of the metrics that run in the core; `better` says which way is: "up" or "down"."""
+    """Base of the metrics that run in the core; `better` says which way is: "up" or "down".
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}, optional
+        Values are those of the model's dtype and sums are float64, which either asks for.
+    name : str, optional
+    """
 
     rows = metric_rows()
     better = "up"
 
-    def __init__(self, name=None, **kwargs):
+    def __init__(self, dtype=None, name=None, **kwargs):
         refuse_keywords(type(self), kwargs)
+        self.dtype = None if dtype is None else float_dtype(dtype)
         self.name = name or snake_case(type(self).__name__)
 
     def for_core(self):
@@ -51,19 +60,29 @@ class Metric(CoreRow):
         return float(sums) / max(n, 1)
 
 
+def _named(name):
+    """The constructor of a metric without arguments of its own."""
+
+    def __init__(self, name=name, dtype=None, **kwargs):
+        Metric.__init__(self, dtype, name, **kwargs)
+
+    return __init__
+
+
 class BinaryAccuracy(Metric):
     """Share of outputs on the right side of `threshold`.
 
     Parameters
     ----------
+    name, dtype
+        As for `Metric`.
     threshold : float
-    name : str, optional
     """
 
     row = "binary_accuracy"
 
-    def __init__(self, name=None, threshold=0.5, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5, **kwargs):
+        super().__init__(dtype, name, **kwargs)
         self.threshold = number("threshold", threshold)
 
 
@@ -72,6 +91,7 @@ class CategoricalAccuracy(Metric):
 
     over_a_row = True
     row = "categorical_accuracy"
+    __init__ = _named("categorical_accuracy")
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -79,36 +99,42 @@ class SparseCategoricalAccuracy(Metric):
 
     over_a_row = True
     row = "sparse_accuracy"
+    __init__ = _named("sparse_categorical_accuracy")
 
 
 class MeanSquaredError(Metric):
     """Mean of ``(y_pred - y_true) ** 2``."""
 
     row, better, aliases = "mean_squared_error", "down", ("mse",)
+    __init__ = _named("mean_squared_error")
 
 
 class MeanAbsoluteError(Metric):
     """Mean of ``|y_pred - y_true|``."""
 
     row, better, aliases = "mean_absolute_error", "down", ("mae",)
+    __init__ = _named("mean_absolute_error")
 
 
 class MeanAbsolutePercentageError(Metric):
     """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``."""
 
     row, better, aliases = "mean_absolute_percentage_error", "down", ("mape",)
+    __init__ = _named("mean_absolute_percentage_error")
 
 
 class MeanSquaredLogarithmicError(Metric):
     """Mean of the square of the difference of ``log(1 + y)``."""
 
     row, better, aliases = "mean_squared_logarithmic_error", "down", ("msle",)
+    __init__ = _named("mean_squared_logarithmic_error")
 
 
 class RootMeanSquaredError(Metric):
     """Square root of the mean of ``(y_pred - y_true) ** 2`` over all samples and outputs."""
 
     row, better, aliases = "mean_squared_error", "down", ("rmse",)
+    __init__ = _named("root_mean_squared_error")
 
     def result(self, sums, n):
         return float(np.sqrt(super().result(sums, n)))
@@ -118,21 +144,21 @@ class LogCoshError(Metric):
     """Mean of ``log(cosh(y_pred - y_true))``."""
 
     row, better, aliases = "log_cosh", "down", ("logcosh",)
-
-    def __init__(self, name="logcosh", **kwargs):
-        super().__init__(name=name, **kwargs)
+    __init__ = _named("logcosh")
 
 
 class Hinge(Metric):
     """Mean of ``max(1 - y_true * y_pred, 0)``."""
 
     row, better = "hinge", "down"
+    __init__ = _named("hinge")
 
 
 class SquaredHinge(Metric):
     """Mean of ``max(1 - y_true * y_pred, 0) ** 2``."""
 
     row, better = "squared_hinge", "down"
+    __init__ = _named("squared_hinge")
 
 
 class CategoricalHinge(Metric):
@@ -140,12 +166,14 @@ class CategoricalHinge(Metric):
 
     over_a_row = True
     row, better = "categorical_hinge", "down"
+    __init__ = _named("categorical_hinge")
 
 
 class Poisson(Metric):
     """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
 
     row, better = "poisson", "down"
+    __init__ = _named("poisson")
 
 
 class KLDivergence(Metric):
@@ -153,13 +181,26 @@ class KLDivergence(Metric):
 
     over_a_row = True
     row, better, aliases = "kl_divergence", "down", ("kld",)
+    __init__ = _named("kl_divergence")
 
 
 class CosineSimilarity(Metric):
-    """Cosine of the angle between `y_pred` and `y_true`: 1 if they point the same way."""
+    """Cosine of the angle between `y_pred` and `y_true`: 1 if they point the same way.
+
+    Parameters
+    ----------
+    name, dtype
+        As for `Metric`.
+    axis : int
+        That of the vectors: the last one.
+    """
 
     over_a_row = True
     row = "cosine_similarity"
+
+    def __init__(self, name="cosine_similarity", dtype=None, axis=-1, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        self.axis = integer("axis", axis)
 
     def result(self, sums, n):
         return -super().result(sums, n)
@@ -168,8 +209,7 @@ class CosineSimilarity(Metric):
 class _Crossentropy(Metric):
     better = "down"
 
-    def __init__(self, name=None, from_logits=False, label_smoothing=0.0, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def ask(self, from_logits, label_smoothing):
         self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
@@ -182,7 +222,8 @@ class BinaryCrossentropy(_Crossentropy):
 
     Parameters
     ----------
-    name : str, optional
+    name, dtype
+        As for `Metric`.
     from_logits : bool
     label_smoothing : float
     """
@@ -190,12 +231,23 @@ class BinaryCrossentropy(_Crossentropy):
     row, logits_row = "binary_crossentropy", "binary_crossentropy_logits"
     aliases = ("bce",)
 
+    def __init__(self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        self.ask(from_logits, label_smoothing)
+
 
 class CategoricalCrossentropy(_Crossentropy):
-    """Mean of the cross-entropy of one-hot targets; parameters as of `BinaryCrossentropy`."""
+    """Mean of the cross-entropy of one-hot targets; parameters as of `BinaryCrossentropy`, and `axis`: the last."""
 
     over_a_row = True
     row, logits_row = "crossentropy", "softmax_crossentropy"
+
+    def __init__(
+        self, name="categorical_crossentropy", dtype=None, from_logits=False, label_smoothing=0, axis=-1, **kwargs
+    ):
+        super().__init__(dtype, name, **kwargs)
+        self.ask(from_logits, label_smoothing)
+        self.axis = integer("axis", axis)
 
 
 class SparseCategoricalCrossentropy(Metric):
@@ -203,17 +255,28 @@ class SparseCategoricalCrossentropy(Metric):
 
     Parameters
     ----------
-    name : str, optional
+    name, dtype
+        As for `Metric`.
     from_logits : bool
+    ignore_class : None
+        Keras'; only its default is there (the loss has it).
+    axis : int
+        That of the classes: the last one.
     """
+
+    without_effect = {"ignore_class": None}
 
     over_a_row = True
     row, logits_row, params = "sparse_crossentropy", "sparse_softmax_crossentropy", (inf,)
     better = "down"
 
-    def __init__(self, name=None, from_logits=False, **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.from_logits = flag("from_logits", from_logits)
+    def __init__(
+        self, name="sparse_categorical_crossentropy", dtype=None, from_logits=False, ignore_class=None, axis=-1,
+        **kwargs,
+    ):  # fmt: skip
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
+        self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)
 
     def for_core(self):
         return (self.logits_row if self.from_logits else self.row), self.params, self.target
@@ -223,6 +286,7 @@ class Accuracy(Metric):
     """Share of outputs that equal their targets; the *name* "accuracy" means the kind that fits the model."""
 
     row = "equal_accuracy"
+    __init__ = _named("accuracy")
 
 
 class TopKCategoricalAccuracy(Metric):
@@ -231,21 +295,29 @@ class TopKCategoricalAccuracy(Metric):
     Parameters
     ----------
     k : int
-    name : str, optional
+    name, dtype
+        As for `Metric`.
     """
 
     over_a_row = True
     row = "top_k_accuracy"
 
-    def __init__(self, k=5, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
         self.k = integer("k", k, 1)
 
 
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
-    """As `TopKCategoricalAccuracy`, of class numbers."""
+    """As `TopKCategoricalAccuracy`, of class numbers; of `from_sorted_ids`, Keras', only the default is there."""
 
     row = "sparse_top_k_accuracy"
+    without_effect = {"from_sorted_ids": False}
+
+    def __init__(
+        self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False, **kwargs
+    ):
+        super().__init__(k, name, dtype, **kwargs)
+        check_without_effect(self, locals())
 
 
 class _Confusion(Metric):
@@ -255,14 +327,19 @@ class _Confusion(Metric):
     ----------
     thresholds : float, optional
         An output above it is a yes; default 0.5.
+    top_k : None
+        Keras'; only its default is there.
     class_id : int, optional
         Look at this output only.
     """
 
     row = "confusion"
 
-    def __init__(self, thresholds=None, class_id=None, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    without_effect = {"top_k": None}
+
+    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         if isinstance(thresholds, (list, tuple)):
             if len(thresholds) != 1:
                 raise ValueError(
@@ -295,9 +372,12 @@ class Precision(_Confusion):
     ----------
     thresholds : float, optional
         An output above it is a yes; default 0.5.
+    top_k : None
+        Keras'; only its default is there.
     class_id : int, optional
         Look at this output only.
-    name : str, optional
+    name, dtype
+        As for `Metric`.
     """
 
     def value(self, tp, fp, fn, tn):
@@ -312,8 +392,8 @@ class Recall(_Confusion):
 
 
 class _Count(_Confusion):
-    def __init__(self, thresholds=None, name=None, **kwargs):
-        super().__init__(thresholds, None, name, **kwargs)
+    def __init__(self, thresholds=None, name=None, dtype=None, **kwargs):
+        super().__init__(thresholds, None, None, name, dtype, **kwargs)
 
     def get_config(self):
         config = super().get_config()
@@ -369,8 +449,8 @@ class FBetaScore(Metric):
 
     row = "confusion"
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
         self.average = one_of("average", average, (None, "micro", "macro", "weighted"))
         self.beta = number("beta", beta, 0, open_low=True)
         self.threshold = None if threshold is None else number("threshold", threshold, 0, 1)
@@ -402,8 +482,8 @@ class FBetaScore(Metric):
 class F1Score(FBetaScore):
     """2 precision · recall / (precision + recall); parameters as of `FBetaScore`."""
 
-    def __init__(self, average=None, threshold=None, name="f1_score", **kwargs):
-        super().__init__(average, 1.0, threshold, name, **kwargs)
+    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None, **kwargs):
+        super().__init__(average, 1.0, threshold, name, dtype, **kwargs)
 
     def get_config(self):
         config = super().get_config()
@@ -429,8 +509,10 @@ class R2Score(Metric):
 
     row = "squares"
 
-    def __init__(self, class_aggregation="uniform_average", num_regressors=0, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(
+        self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None, **kwargs
+    ):
+        super().__init__(dtype, name, **kwargs)
         self.num_regressors = integer("num_regressors", num_regressors, 0)
         kinds = ("uniform_average", "variance_weighted_average")
         self.class_aggregation = one_of("class_aggregation", class_aggregation, kinds)
@@ -457,7 +539,10 @@ class AUC(Metric):
         At least 2; the error is of the order of 1 / this.
     curve : {"ROC", "PR"}
     summation_method : {"interpolation", "minoring", "majoring"}
-    name : str, optional
+    name, dtype
+        As for `Metric`.
+    thresholds, multi_label, num_labels, label_weights
+        Keras'; only their defaults are there.
     from_logits : bool
         The outputs are logits; else they are in [0, 1].
 
@@ -466,6 +551,7 @@ class AUC(Metric):
     Davis & Goadrich 2006, for the interpolation of precision and recall.
     """
 
+    without_effect = {"thresholds": None, "multi_label": False, "num_labels": None, "label_weights": None}
     row = "histogram"
 
     def __init__(
@@ -474,10 +560,16 @@ class AUC(Metric):
         curve="ROC",
         summation_method="interpolation",
         name=None,
+        dtype=None,
+        thresholds=None,
+        multi_label=False,
+        num_labels=None,
+        label_weights=None,
         from_logits=False,
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         self.num_thresholds = integer("num_thresholds", num_thresholds, 2)
         self.curve = one_of("curve", curve, ("ROC", "PR"))
         methods = ("interpolation", "minoring", "majoring")
@@ -511,6 +603,7 @@ class _AtThreshold(Metric):
     """The best of one rate where another is at least what was asked for, over evenly spaced thresholds."""
 
     row, wanted, given = "histogram", None, None
+    without_effect = {"class_id": None}
 
     def ask(self, least, num_thresholds):
         setattr(self, self.given, number(self.given, least, 0, 1))
@@ -541,13 +634,17 @@ class PrecisionAtRecall(_AtThreshold):
         0 to 1.
     num_thresholds : int
         At least 2, spaced evenly from 0 to 1; an output is above a threshold if it is larger; 0 is above 0.
-    name : str, optional
+    class_id : None
+        Keras'; only its default is there.
+    name, dtype
+        As for `Metric`.
     """
 
     wanted, given = "precision", "recall"
 
-    def __init__(self, recall, num_thresholds=200, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, recall, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         self.ask(recall, num_thresholds)
 
 
@@ -559,8 +656,9 @@ class RecallAtPrecision(_AtThreshold):
 
     wanted, given = "recall", "precision"
 
-    def __init__(self, precision, num_thresholds=200, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, precision, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         self.ask(precision, num_thresholds)
 
 
@@ -572,8 +670,9 @@ class SensitivityAtSpecificity(_AtThreshold):
 
     wanted, given = "sensitivity", "specificity"
 
-    def __init__(self, specificity, num_thresholds=200, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, specificity, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         self.ask(specificity, num_thresholds)
 
 
@@ -585,8 +684,9 @@ class SpecificityAtSensitivity(_AtThreshold):
 
     wanted, given = "specificity", "sensitivity"
 
-    def __init__(self, sensitivity, num_thresholds=200, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, sensitivity, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
         self.ask(sensitivity, num_thresholds)
 
 
@@ -721,16 +821,16 @@ def serialize(metric):
     return metric.describe()
 
 
-def deserialize(config):
-    """The metric that `serialize` described."""
-    return get(config)
+def deserialize(config, custom_objects=None):
+    """The metric that `serialize` described, or of a name; `custom_objects` has names to classes of your own."""
+    return deserialized(get, config, custom_objects)
 
 
 def _accuracy(cls):
-    def function(y_true, y_pred, **kwargs):
+    def run(y_true, y_pred, settings):
         from . import ops
 
-        metric = cls(**kwargs)
+        metric = cls(**settings)
         parameters = dict(zip(metric.parameters, metric.params, strict=True))
         y_pred = np.asarray(y_pred)
         y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
@@ -744,8 +844,8 @@ def _accuracy(cls):
         ]
         return np.array(values, y_pred.dtype).reshape(y_pred.shape[:-1])
 
-    function.__doc__ = f"""The metric of each row; parameters as of `{cls.__name__}`."""
-    function.__name__ = function.__qualname__ = snake_case(cls.__name__)
+    doc = f"""The metric of each row; parameters as of `{cls.__name__}`."""
+    function = function_of(cls, snake_case(cls.__name__), ("y_true", "y_pred"), ("name", "dtype"), run, doc)
     function.metric_class = cls
     return function
 

@@ -3,6 +3,7 @@
 from . import layers as layer_classes
 from ._checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
 from ._config import float_dtype, is_description
+from ._signatures import only_default, with_custom
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .layers.residual import Residual
@@ -62,13 +63,16 @@ class Sequential(Model):
         """The layers, without an `Input`."""
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
 
-    def add(self, layer):
+    def add(self, layer, rebuild=True):
         """Put a layer on top.
 
         Parameters
         ----------
         layer : Layer
+        rebuild : True
+            Keras'; only its default has a meaning here.
         """
+        only_default("rebuild", rebuild, True)
         at = len(self._layers)
         if not isinstance(layer, Layer):
             what = (
@@ -103,8 +107,9 @@ class Sequential(Model):
         self._layers.append(layer)
         self.forget_targets()
 
-    def pop(self):
-        """Take the top layer off and return it."""
+    def pop(self, rebuild=True):
+        """Take the top layer off and return it; of `rebuild`, Keras', only the default has a meaning here."""
+        only_default("rebuild", rebuild, True)
         if not self.layers:
             raise ValueError(f"{self.name} has no layers to pop")
         layer = self._layers.pop()
@@ -190,19 +195,27 @@ class Sequential(Model):
             )
         return self.layers[names.index(name)]
 
-    def summary(self, line_length=None, print_fn=None, show_trainable=False, **kwargs):
+    def summary(
+        self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
+        layer_range=None, **kwargs,
+    ):  # fmt: skip
         """Print a table of the layers, their shapes and numbers of weights.
 
         Parameters
         ----------
         line_length : int, optional
+        positions : list of float, optional
+            Where columns end, as parts of the line up to 1, or in characters.
         print_fn : callable, optional
             Called with each line instead of `print`.
+        expand_nested : bool
+            Show the layers within models and blocks, too.
         show_trainable : bool
+        layer_range : (str, str), optional
+            Names, or regular expressions for them, of the first and the last layer to show.
         """
         refuse_keywords(self.summary.__func__, kwargs)
-        show_trainable = flag("show_trainable", show_trainable)
-        for line in table(self, line_length, show_trainable):
+        for line in table(self, line_length, show_trainable, positions, expand_nested, layer_range):
             (print_fn or print)(line)
 
     def get_config(self):
@@ -219,8 +232,9 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config):
-        """The model that `get_config` described, with new weights."""
+    def from_config(cls, config, custom_objects=None):
+        """The model that `get_config` described, with new weights; `custom_objects`: names of classes of your own."""
+        config = with_custom(config, custom_objects) if custom_objects else config
         parts = [
             layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]
         ]
@@ -233,7 +247,7 @@ class Sequential(Model):
         return model
 
 
-def clone_model(model):
+def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
     """A model of the same layers with weights of its own, newly initialised; not compiled.
 
     Copy the weights, if they are wanted, by ``clone.set_weights(model.get_weights())``.
@@ -241,18 +255,56 @@ def clone_model(model):
     Parameters
     ----------
     model : Sequential
+    clone_function : callable, optional
+        ``clone_function(layer)`` returns the layer that takes the place of each, such as one with another rate of
+        dropout, or the layer itself, which is shared then.
+    recursive : bool
+        Give `clone_function` the layers of models among the layers, and not those models.
+    input_tensors, call_function : None
+        Keras'; only their default has a meaning here.
 
     Returns
     -------
     Sequential
+
+    Raises
+    ------
+    TypeError
+        If `clone_function` returns no layer.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Dense, Dropout
+    >>> model = fastnn.Sequential([Dense(4, input_shape=(3,)), Dropout(0.5)])
+    >>> def milder(layer):
+    ...     return Dropout(0.1) if isinstance(layer, Dropout) else layer.from_config(layer.get_config())
+    >>> fastnn.models.clone_model(model, clone_function=milder).layers[1].rate
+    0.1
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a model, got {model!r}")
-    return _clone(model)
+    only_default("input_tensors", input_tensors, None)
+    only_default("call_function", call_function, None)
+    recursive = flag("recursive", recursive)
+    if clone_function is None:
+        return _clone(model)
+    if not callable(clone_function):
+        raise TypeError(f"clone_function: expected a function of a layer, got {clone_function!r}")
+
+    def one(layer):
+        if isinstance(layer, InputLayer) or (recursive and isinstance(layer, Model)):
+            return _clone(layer, one)
+        made = clone_function(layer)
+        if not isinstance(made, Layer):
+            raise TypeError(f"clone_function: expected it to return a layer for {layer.name}, got {made!r}")
+        return made
+
+    return _clone(model, one)
 
 
-def _clone(layer):
+def _clone(layer, one=None):
     """Layers within it are cloned as the objects they are: classes of one's own need no name then."""
+    one = _clone if one is None else one
     config, parts = layer.get_config(), {}
     if isinstance(layer, Model):
         parts = {"layers": layer._layers}
@@ -260,7 +312,7 @@ def _clone(layer):
         parts = {"layers": layer.layers, "shortcut": layer.shortcut}
     for name in parts.keys() & config.keys():  # a class of one's own may make its layers itself
         part = parts[name]
-        config[name] = [_clone(p) for p in part] if isinstance(part, list) else part and _clone(part)
+        config[name] = [one(p) for p in part] if isinstance(part, list) else part and one(part)
     return type(layer).from_config(config)
 
 

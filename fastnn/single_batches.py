@@ -21,7 +21,7 @@ SMALL = 256  # rows of a batch that may go the short way
 class SingleBatches:
     """Mixed into `Model`."""
 
-    def train_on_batch(self, x, y, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One optimizer step on one batch; no look for NaN.
 
         Returns
@@ -89,7 +89,7 @@ class SingleBatches:
             if entry is not None:
                 self._calls[what, x.shape, get_float32_matmul_precision()] = entry
 
-    def test_on_batch(self, x, y, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""
         return_dict = flag("return_dict", return_dict)
         self.need_compile("test_on_batch")

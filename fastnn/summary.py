@@ -1,11 +1,16 @@
 """``model.summary()``: the table Keras users know."""
 
+import re
+
+from ._checks import flag, number, suggest
+
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
 GAP = 3
+LINE = 80  # characters, where positions are parts of it
 SHARES = (0.0, 0.52, 0.76, 0.88)  # where columns start in a line of a given length
 
 
-def table(model, line_length=None, show_trainable=False):
+def table(model, line_length=None, show_trainable=False, positions=None, expand_nested=False, layer_range=None):
     """The lines of the summary.
 
     Parameters
@@ -15,12 +20,19 @@ def table(model, line_length=None, show_trainable=False):
         Default: as long as the cells need.
     show_trainable : bool
         A column that says which layers are frozen.
+    positions : list of float, optional
+        Where columns end, as parts of the line up to 1, or in characters.
+    expand_nested : bool
+        Rows for the layers within layers, too.
+    layer_range : (str, str), optional
+        Names, or regular expressions for them, of the first and the last layer to show.
 
     Returns
     -------
     list of str
     """
-    rows = [HEAD, *(cells(layer) for layer in model.layers)]
+    show_trainable, nested = flag("show_trainable", show_trainable), flag("expand_nested", expand_nested)
+    rows = [HEAD, *(row for layer in _chosen(model.layers, layer_range) for row in _cells_of(layer, nested))]
     rows = [row if show_trainable else row[:3] for row in rows]
     if line_length is None:
         widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
@@ -28,6 +40,8 @@ def table(model, line_length=None, show_trainable=False):
         width = sum(widths) - GAP
     else:
         starts, width = [int(share * line_length) for share in SHARES], line_length
+    if positions is not None:
+        starts, width = _columns(positions, line_length or LINE, len(rows[0]))
 
     def line(row):
         text = ""
@@ -38,6 +52,42 @@ def table(model, line_length=None, show_trainable=False):
     body = [line(row) for row in rows]
     lines = [f'Model: "{model.name}"', "_" * width, body[0], "=" * width, *body[1:], "=" * width]
     return [*lines, *totals(model), "_" * width]
+
+
+def _columns(positions, line_length, n):
+    """Where columns start, and how long a line is, of where they end."""
+    if len(positions) < n:
+        raise ValueError(f"positions: expected {n}, one for each column, got {positions!r}")
+    ends = [number(f"positions[{i}]", p, 0, open_low=True) for i, p in enumerate(positions)]
+    if sorted(ends) != ends:
+        raise ValueError(f"positions: expected increasing ones, got {positions!r}")
+    ends = [int(p * line_length) if ends[-1] <= 1 else int(p) for p in ends][:n]
+    return [0, *ends[:-1]], max(line_length, ends[-1]) if ends[-1] <= 1 else ends[-1]
+
+
+def _chosen(layers, layer_range):
+    """The layers from the first to the last whose names match; all for None."""
+    if layer_range is None:
+        return layers
+    if isinstance(layer_range, str) or len(layer_range) != 2:
+        raise ValueError(f"layer_range: expected the names of the first and the last layer, got {layer_range!r}")
+    found = []
+    for pattern in layer_range:
+        fits = [i for i, layer in enumerate(layers) if layer.name == pattern or re.match(pattern, layer.name)]
+        if not fits:
+            names = [layer.name for layer in layers]
+            hint = f"{suggest(pattern, names)} There are: {', '.join(names)}"
+            raise ValueError(f"layer_range: no layer {pattern!r}.{hint}")
+        found.append(fits)
+    return layers[min(found[0]) : max(found[1]) + 1]
+
+
+def _cells_of(layer, nested, depth=0):
+    name, *others = cells(layer)
+    yield ("  " * depth + name, *others)
+    for part in (*getattr(layer, "layers", ()), getattr(layer, "shortcut", None)) if nested else ():
+        if part is not None:
+            yield from _cells_of(part, nested, depth + 1)
 
 
 def cells(layer):

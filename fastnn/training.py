@@ -19,6 +19,7 @@ from . import arrays, fitting, losses, metrics, optimizers, precision, recalibra
 from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
+from ._signatures import only_default
 from .graph import Graph
 from .inference import Inference
 from .layers.base import Layer
@@ -38,6 +39,12 @@ def _after_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+# arguments of `compile` that Keras has, and their only values here
+KERAS_ALONE = {
+    "loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
+    "jit_compile": "auto", "auto_scale_loss": True,
+}  # fmt: skip
 
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
 
@@ -134,7 +141,13 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         self,
         optimizer="rmsprop",
         loss=None,
+        loss_weights=None,
         metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
         *,
         weight_decay=None,
         seed=None,
@@ -153,6 +166,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         metrics : list of str, Metric or function, optional
             ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true,
             y_pred)`` returns one number a sample.
+        loss_weights, run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Keras'; only their defaults have a meaning here: there is one loss, and the core runs many steps in one
+            call by itself.
         weight_decay : float, optional
             λ of a penalty of λ / 2 times the sum of squares of all weight matrices that are
             trained, and of no bias: the textbook's factor of one half, which Keras'
@@ -177,6 +193,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         the model is planned anew for another reason (the first step, a layer frozen or thawed).
         """
         refuse_keywords(self.compile.__func__, kwargs)
+        if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
+            raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; metrics come after it: metrics=...")
+        given = locals()
+        for name, default in KERAS_ALONE.items():
+            only_default(name, given[name], default)
         asked = metrics_list(metrics)
         decay = self._own_weight_decay if weight_decay is None else _weight_decay(weight_decay)
         loss, chosen = losses.get(loss), optimizers.get(optimizer)
@@ -246,6 +267,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
 
     def _refuse_several_axes(self, found):
         """The core knows samples of one row of outputs only."""
+        last = len(self.out_shape)
+        for part in (self.loss, *found):
+            if getattr(part, "axis", -1) not in (-1, last):
+                raise ValueError(f"axis of {part.name}: expected that of the outputs, -1 or {last}, got {part.axis}")
         rows = [part.name for part in (self.loss, *found) if getattr(part, "over_a_row", False)]
         if len(self.out_shape) > 1 and rows:
             raise ValueError(

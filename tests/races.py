@@ -104,7 +104,7 @@ def model_of(kind, dtype="float32", optimizer="adam", units=(50, 20), metrics=("
             model.add(layers.LayerNormalization())
         model.add(layers.Dropout(0.25))
     model.add(layers.Dense(7, "softmax"))
-    model.compile(optimizer, "sparse_categorical_crossentropy", list(metrics), seed=3, **choices)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=list(metrics), seed=3, **choices)
     return model
 
 

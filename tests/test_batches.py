@@ -19,7 +19,7 @@ def model(**options):
         fastnn.layers.Dense(8, "relu"),  # not built: weights are drawn when the first data come
         fastnn.layers.BatchNormalization(), fastnn.layers.Dropout(0.2),
         fastnn.layers.Dense(3, "softmax")])  # fmt: skip
-    m.compile("adam", "sparse_categorical_crossentropy", ["accuracy"], seed=3, **options)
+    m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], seed=3, **options)
     return m
 
 

@@ -20,7 +20,7 @@ def model(loss="mse", last=None, metrics=None, optimizer="adam", middle=(), dtyp
     fastnn.set_random_seed(4)
     stack = [layers.Dense(9, "tanh", input_shape=(6,)), *middle, layers.Dense(3, last)]
     made = fastnn.Sequential(stack, dtype=dtype)
-    made.compile(optimizer, loss, metrics)
+    made.compile(optimizer, loss, metrics=metrics)
     return made
 
 

@@ -175,7 +175,7 @@ def test_it_leaves_no_trace():
                 layers.Dense(3),
             ]
         )
-        model.compile("adam", "mse", ["mae"])
+        model.compile("adam", "mse", metrics=["mae"])
         for _ in range(2):
             if look:
                 before = model.get_weights()

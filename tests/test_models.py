@@ -241,7 +241,7 @@ def test_what_is_not_a_layer_is_named_with_its_position():
     (lambda: Sequential(Dense(1)), TypeError, "list of layers"),
     (lambda: small().compile("sgdd"), ValueError, "unknown optimizer 'sgdd'. Did you mean 'SGD'"),
     (lambda: small().compile("sgd", "msee"), ValueError, "unknown loss 'msee'.*MeanSquaredError"),
-    (lambda: small().compile("sgd", "mse", ["acuracy"]), ValueError, "unknown metric.*Did you mean 'accuracy'"),
+    (lambda: small().compile("sgd", "mse", metrics=["acuracy"]), ValueError, "unknown metric.*Did you mean 'accuracy'"),
     (lambda: small().compile("sgd", "mse", metric=["mae"]), TypeError, "Did you mean 'metrics'"),
     (lambda: small().fit(X, LABELS, epoch=3), TypeError, "Did you mean 'epochs'"),
     (lambda: small().fit(X, LABELS, 0), ValueError, "batch_size.*at least 1"),

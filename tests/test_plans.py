@@ -29,7 +29,7 @@ def network(
     first = layers.Dense(**{"units": 20, "activation": "relu", **(dense or {})})
     model = fastnn.Sequential([*before, first, *between, layers.Dense(2, **(last or {}))], dtype=dtype)
     model.build((None, 6))
-    model.compile(optimizer, loss, list(metrics), **kwargs)
+    model.compile(optimizer, loss, metrics=list(metrics), **kwargs)
     return model
 
 

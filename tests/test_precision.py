@@ -361,7 +361,7 @@ def test_training_reaches_the_same_accuracy_in_every_mode():
         fastnn.set_random_seed(0)
         stack = [layers.Flatten(), layers.Dense(300, "relu"), layers.Dense(100, "relu"), layers.Dense(10, "softmax")]
         model = fastnn.Sequential(stack)
-        model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"], matmul_precision=mode)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], matmul_precision=mode)
         model.fit(x, y[:3000], batch_size=128, epochs=5, verbose=0)
         reached[mode] = model.evaluate(x_test, y_test[:2000], verbose=0)[1]
     assert reached["highest"] > 0.7

@@ -38,7 +38,7 @@ def classifier(optimizer="adam", dtype=None, seed=5, **options):
     model = Sequential([
         Dense(8, "elu", input_shape=(7,), kernel_regularizer="l2", kernel_constraint="max_norm"), BatchNormalization(),
         Dropout(0.3), Dense(3, "softmax", kernel_regularizer="orthogonal_regularizer")], dtype=dtype)  # fmt: skip
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"], seed=seed, **options)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], seed=seed, **options)
     return model
 
 
@@ -139,7 +139,7 @@ def everything():
     regular += [getattr(layers, name)() for name in layers.__all__ if name not in named]  # those made since
     model = Sequential([layers.Input((7,)), *regular, Dense(3), layers.Softmax()])
     model.layers[3].adapt(X)
-    model.compile("nadam", "sparse_categorical_crossentropy", ["accuracy", "sparse_top_k_categorical_accuracy"])
+    model.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy", "sparse_top_k_categorical_accuracy"])
     return model
 
 
@@ -285,7 +285,7 @@ def largest(y_true, y_pred):
 
 def test_custom_objects(tmp_path):
     model = Sequential([Dense(2, input_shape=(3,)), Twice()])
-    model.compile("sgd", quartic, [largest], seed=1)
+    model.compile("sgd", quartic, metrics=[largest], seed=1)
     model.fit(X[:, :3], X[:, :2], verbose=0)
     model.save(tmp_path / "m")
     own = {"Twice": Twice, "quartic": quartic, "largest": largest}

@@ -45,7 +45,7 @@ def build(
     model.add(layers.Dense(2, "softmax"))
     chosen = fastnn.optimizers.get(optimizer)
     chosen.learning_rate, chosen.use_ema = rate, ema
-    model.compile(chosen, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(chosen, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -274,7 +274,7 @@ def test_metrics_of_sums(threads):
         "cosine_similarity", "TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives", "log_loss",
     ]  # fmt: skip
     model = network("sigmoid")
-    model.compile("sgd", "bce", asked, threads=threads)
+    model.compile("sgd", "bce", metrics=asked, threads=threads)
     found = model.evaluate(x, t, batch_size=77, verbose=0, return_dict=True)
     y = model.predict(x, verbose=0)
     yes = (y > 0.5) * 1.0
@@ -315,7 +315,7 @@ def test_metrics_of_an_epoch_do_not_depend_on_its_pieces():
     for hooks in ([], [fastnn.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)]):
         fastnn.set_random_seed(0)
         model = network()
-        model.compile("adam", "categorical_crossentropy", ["AUC", "accuracy", "R2Score"], seed=1)
+        model.compile("adam", "categorical_crossentropy", metrics=["AUC", "accuracy", "R2Score"], seed=1)
         got.append(model.fit(x, y, epochs=2, verbose=0, callbacks=hooks).history)
     assert got[0] == got[1]
 
@@ -418,7 +418,7 @@ def test_aliases():
             assert metrics.get(name).row == metrics.get(long).row == long
     x, y = numbers()
     model = network()
-    model.compile("adam", "sparse_categorical_crossentropy", ["acc", "ce", metrics.sparse_categorical_accuracy])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["acc", "ce", metrics.sparse_categorical_accuracy])
     found = model.evaluate(x, y, verbose=0, return_dict=True)
     assert list(found) == ["loss", "acc", "ce", "sparse_categorical_accuracy"]
     assert found["acc"] == found["sparse_categorical_accuracy"]

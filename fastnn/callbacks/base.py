@@ -167,10 +167,15 @@ class CallbackList(Callback):
 
 
 def _forward(hook):
-    if hook.endswith(("batch_begin", "batch_end", "epoch_begin", "epoch_end")):
+    if hook.endswith(("batch_begin", "batch_end")):
 
-        def function(self, index, logs=None):
-            self.call(hook, index, logs=logs)
+        def function(self, batch, logs=None):
+            self.call(hook, batch, logs=logs)
+
+    elif hook.startswith("on_epoch"):
+
+        def function(self, epoch, logs=None):
+            self.call(hook, epoch, logs=logs)
 
     else:
 

@@ -2,6 +2,7 @@
 
 from .. import constraints, initializers, regularizers
 from .._checks import flag, number, one_of
+from .._signatures import check_without_effect
 from .base import Layer
 
 
@@ -26,6 +27,8 @@ class BatchNormalization(Layer):
     moving_mean_initializer, moving_variance_initializer : str, Initializer or function
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
     beta_constraint, gamma_constraint : str or Constraint, optional
+    renorm, renorm_clipping, renorm_momentum, synchronized
+        Keras'; only their defaults have a meaning here.
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -47,6 +50,11 @@ class BatchNormalization(Layer):
     Ioffe & Szegedy 2015, algorithm 1; as in Keras the moving variance is the biased one.
     """
 
+    without_effect = {
+        **Layer.without_effect,
+        "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False,
+    }  # fmt: skip
+
     def __init__(
         self,
         axis=-1,
@@ -62,9 +70,14 @@ class BatchNormalization(Layer):
         gamma_regularizer=None,
         beta_constraint=None,
         gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_without_effect(self, locals())
         self.axis = one_of("axis", axis, (-1, 1))
         self.momentum = number("momentum", momentum, 0, 1)
         self.epsilon = number("epsilon", epsilon, 0, open_low=True)

@@ -2,6 +2,7 @@
 
 from .. import activations, constraints, initializers, regularizers
 from .._checks import flag, integer
+from .._signatures import check_without_effect
 from .base import Layer
 
 
@@ -21,6 +22,8 @@ class Dense(Layer):
         Penalties on the weights and on the result (`fastnn.regularizers`).
     kernel_constraint, bias_constraint : str or Constraint, optional
         What is done to the weights after each step (`fastnn.constraints`).
+    lora_rank, lora_alpha, quantization_config : None
+        Keras'; only their default has a meaning here.
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -41,6 +44,10 @@ class Dense(Layer):
     [(2, 3), (3,)]
     """
 
+    without_effect = {
+        **Layer.without_effect, **dict.fromkeys(("lora_rank", "lora_alpha", "quantization_config")),
+    }  # fmt: skip
+
     def __init__(
         self,
         units,
@@ -53,9 +60,13 @@ class Dense(Layer):
         activity_regularizer=None,
         kernel_constraint=None,
         bias_constraint=None,
+        lora_rank=None,
+        lora_alpha=None,
+        quantization_config=None,
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        check_without_effect(self, locals())
         self.units = integer("units", units, minimum=1)
         self.activation = activations.get(activation)
         self.use_bias = flag("use_bias", use_bias)

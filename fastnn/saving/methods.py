@@ -4,7 +4,7 @@
 class Saved:
     """Mixed into `Model`."""
 
-    def save(self, filepath, overwrite=True, include_optimizer=True):
+    def save(self, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
         """Write the whole model into one file, for `fastnn.models.load_model`.
 
         The file holds the layers' configuration, all weights and, if the model was compiled, how,
@@ -22,6 +22,8 @@ class Saved:
             Any name: a file is recognised by what is in it.
         overwrite : bool
             False: FileExistsError if there is such a file.
+        zipped : None
+            Keras'; only its default has a meaning here.
         include_optimizer : bool
 
         Raises
@@ -33,9 +35,9 @@ class Saved:
         """
         from . import model
 
-        model.save_model(self, filepath, overwrite, include_optimizer)
+        model.save_model(self, filepath, overwrite, zipped, include_optimizer=include_optimizer)
 
-    def save_weights(self, filepath, overwrite=True):
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
         """Write all weights, and nothing else, into one file, for `load_weights`.
 
         Parameters
@@ -43,12 +45,14 @@ class Saved:
         filepath : str or path-like
         overwrite : bool
             False: FileExistsError if there is such a file.
+        max_shard_size : None
+            Keras'; only its default has a meaning here.
         """
         from . import model
 
-        model.save_weights(self, filepath, overwrite)
+        model.save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath, skip_mismatch=False, by_name=False):
+    def load_weights(self, filepath, skip_mismatch=False, *, by_name=False):
         """Read weights from a file of `save_weights` or `save`.
 
         Parameters
@@ -69,4 +73,4 @@ class Saved:
         """
         from . import model
 
-        model.load_weights(self, filepath, skip_mismatch, by_name)
+        model.load_weights(self, filepath, skip_mismatch, by_name=by_name)

@@ -16,13 +16,14 @@ import numpy as np
 from .. import layers, losses, metrics, models, optimizers, variables
 from .._checks import flag
 from .._config import is_description
+from .._signatures import only_default
 from . import configuration
 from .container import FormatError, parse_json, read, write
 
 FORMATS = ("model", "weights")
 
 
-def save_model(model, filepath, overwrite=True, include_optimizer=True):
+def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
     """`model.save`.
 
     Parameters
@@ -31,10 +32,13 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
     filepath : str or path-like
     overwrite : bool
         False: FileExistsError if there is such a file.
+    zipped : None
+        Keras'; only its default has a meaning here.
     include_optimizer : bool
         Also how it was compiled, the optimizer's state and what an exact resume needs.
     """
     _may_write(filepath, overwrite)
+    only_default("zipped", zipped, None)
     include = flag("include_optimizer", include_optimizer)
     with model._lock:
         config, tensors = _described(model)
@@ -45,8 +49,9 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
     _write(filepath, config, tensors)
 
 
-def save_weights(model, filepath, overwrite=True):
+def save_weights(model, filepath, overwrite=True, max_shard_size=None):
     """`model.save_weights`."""
+    only_default("max_shard_size", max_shard_size, None)
     _may_write(filepath, overwrite)
     with model._lock:
         names, tensors = _take_weights(model)
@@ -312,7 +317,7 @@ def _compile(model, config, tensors, custom):
     model.compile(
         optimizer,
         configuration.decode(how["loss"], custom),
-        asked,
+        metrics=asked,
         weight_decay=how.get("weight_decay"),
         seed=how["seed"],
         matmul_precision=how["matmul_precision"],
@@ -349,7 +354,7 @@ def _count(name, value, most=2**53):
     return value
 
 
-def load_weights(model, filepath, skip_mismatch=False, by_name=False):
+def load_weights(model, filepath, skip_mismatch=False, *, by_name=False):
     """`model.load_weights`."""
     skip_mismatch, by_name = flag("skip_mismatch", skip_mismatch), flag("by_name", by_name)
     with _explained(filepath):
