@@ -216,7 +216,8 @@ def module_attributes(module, names, find=None, more=lambda: ()):
         others = () if name[:1] == "_" else more()
         if name in others:
             return find(name)
-        meant = "" if name[:2] == "__" else suggest(name, [*names, *others])
+        quiet = name[:2] == "__" or _is_submodule(module, name)
+        meant = "" if quiet else _elsewhere(module, name) or suggest(name, [*names, *others])
         if _is_from_import(sys._getframe(1)):
             raise ImportError(f"cannot import name {name!r} from {module!r}.{meant}", name=module)
         raise AttributeError(f"module {module!r} has no attribute {name!r}.{meant}")
@@ -225,6 +226,29 @@ def module_attributes(module, names, find=None, more=lambda: ()):
         return sorted({*vars(sys.modules[module]), *names, *more()})
 
     return __getattr__, __dir__
+
+
+def _is_submodule(module, name):
+    """Whether `name` is a module that was not imported yet: ``from . import name`` asks for an attribute first."""
+    from importlib.util import find_spec
+
+    return hasattr(sys.modules[module], "__path__") and find_spec(f"{module}.{name}") is not None
+
+
+def _elsewhere(module, name):
+    """`` Did you mean 'fastnn.models.load_model'?`` for a name that another public module has; else an empty string."""
+    if name[:1] == "_":
+        return ""
+    from importlib import import_module
+
+    package = module.partition(".")[0]
+    try:
+        for other in (f"{package}.{part}" for part in import_module(package)._MODULES):
+            if other != module and name in getattr(import_module(other), "__all__", ()):
+                return f" Did you mean '{other}.{name}'?"
+    except ImportError:  # asked for while the package is being imported
+        pass
+    return ""
 
 
 def _is_from_import(frame):

@@ -119,12 +119,14 @@ def _class_of_row(name, base, row, parameters, first, module):
 
 
 def plain(value):
-    """`value` without objects of ours: ``{"class_name": ..., "config": ...}`` for each."""
+    """`value` without objects of ours, ``{"class_name": ..., "config": ...}`` for each, and without arrays.
+
+    So that json can write it."""
     if isinstance(value, Configurable):
         return value.describe()
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    return value.tolist() if hasattr(value, "tolist") else value  # an array, or a number of NumPy's
 
 
 def floats(value):

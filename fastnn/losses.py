@@ -17,6 +17,7 @@ from ._checks import (
     number,
     one_of,
     refuse_keywords,
+    takes,
 )
 from ._config import CoreRow, add_classes_of_rows, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
@@ -24,6 +25,7 @@ from ._signatures import deserialized, function_of
 
 _registry = Registry("loss")
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+BY_TARGETS = ("crossentropy", "ce", "log_loss")  # names for `compile`, see `resolve`
 REDUCTIONS = (*MEANS, "sum", "none")
 
 
@@ -477,6 +479,8 @@ class PythonLoss:
     def __init__(self, function):
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
+        if not takes(function, 2):
+            raise TypeError(f"loss {self.name}: expected a function (y_true, y_pred), got one of other arguments")
 
     def __call__(self, y_true, y_pred):
         result = self.function(y_true, y_pred)
@@ -516,6 +520,11 @@ def get(identifier):
     if identifier is None or isinstance(identifier, (Loss, PythonLoss)):
         return identifier
     if isinstance(identifier, str):
+        if by_targets(identifier):
+            raise ValueError(
+                f"loss {identifier!r}: which one depends on the model and its targets; give the name to `compile`, or"
+                " expected 'BinaryCrossentropy', 'SparseCategoricalCrossentropy' or 'CategoricalCrossentropy'"
+            )
         return _registry.find(identifier)()
     if is_description(identifier):
         return _registry.find(identifier["class_name"]).from_config(identifier["config"])
@@ -528,6 +537,29 @@ def get(identifier):
             f"loss: expected a name, a Loss or a function (y_true, y_pred), got {identifier!r}"
         )
     return PythonLoss(identifier)
+
+
+def by_targets(identifier):
+    """Whether this is a name whose loss depends on the model and its targets, as `resolve` does it."""
+    return isinstance(identifier, str) and identifier.lower() in BY_TARGETS
+
+
+def resolve(target, n_outputs, activation):
+    """The cross-entropy that fits: what the names `BY_TARGETS` mean.
+
+    Parameters
+    ----------
+    target : {"labels", "dense"}
+        Class labels, or as many numbers as there are outputs.
+    n_outputs : int
+    activation : str or None
+        The row of the last activation. After "sigmoid", several outputs are independent of each other; without one,
+        outputs are logits. (So are log-probabilities, which softmax leaves as they are.)
+    """
+    from_logits = activation in ("linear", "log_softmax")
+    if n_outputs == 1 or target == "dense" and activation == "sigmoid":
+        return BinaryCrossentropy(from_logits=from_logits)
+    return (SparseCategoricalCrossentropy if target == "labels" else CategoricalCrossentropy)(from_logits=from_logits)
 
 
 def names():

@@ -21,6 +21,7 @@ from ._checks import (
     one_of,
     refuse_keywords,
     suggest,
+    takes,
 )
 from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import metric_rows
@@ -721,6 +722,8 @@ class PythonMetric(Metric):
     def __init__(self, function, name=None):
         self.function = function
         self.name = name or getattr(function, "__name__", type(function).__name__)
+        if not takes(function, 2):
+            raise TypeError(f"metric {self.name}: expected a function (y_true, y_pred), got one of other arguments")
 
     def __call__(self, y_true, y_pred):
         n = len(y_pred)
@@ -736,7 +739,7 @@ class PythonMetric(Metric):
 
 
 def get(identifier):
-    """The metric for a name in any case, a description, an object, a class or a function.
+    """The metric for a name in any case, a description, an object, a class or a function; None for None.
 
     ``"accuracy"`` depends on the model and is resolved by `resolve`.
 
@@ -745,7 +748,7 @@ def get(identifier):
     ValueError
         For an unknown name; the message lists the known ones.
     """
-    if isinstance(identifier, Metric):
+    if identifier is None or isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, losses.Loss):
         return _LossMetric(identifier)

@@ -9,7 +9,7 @@ from inspect import signature
 import numpy as np
 
 from . import schedules
-from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords
+from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords, takes
 from ._config import Configurable, CoreRow, add_classes_of_rows, is_description
 from ._core.kernels import optimizer_rows
 from ._signatures import deserialized, taking
@@ -24,8 +24,8 @@ class Optimizer(CoreRow):
     Parameters
     ----------
     learning_rate : float or schedule
-        A number, a `fastnn.optimizers.schedules.LearningRateSchedule` or a function of the step.
-        Keras 2's name `lr` works too.
+        A number, a `fastnn.optimizers.schedules.LearningRateSchedule`, a function of the step, or one of no
+        arguments. Keras 2's name `lr` works too.
     weight_decay : float, optional
         λ of decoupled decay: :math:`w \leftarrow w - \eta \lambda w` before each step, of biases
         too unless `exclude_from_weight_decay` says otherwise.
@@ -144,7 +144,7 @@ class Optimizer(CoreRow):
     @property
     def schedule(self):
         """What decides the rate at every step; None if the rate is a number."""
-        return self._rate if callable(self._rate) else None
+        return getattr(self._rate, "of_no_arguments", self._rate) if callable(self._rate) else None
 
     def rates(self, first, n):
         """Rates of the steps first … first + n − 1, float64 (n,); with the schedule's momenta (n, 2)."""
@@ -205,7 +205,8 @@ class Optimizer(CoreRow):
 
     def get_config(self):
         """The constructor's arguments, as plain Python values."""
-        rate = self._rate.describe() if isinstance(self._rate, Configurable) else self._rate
+        rate = getattr(self._rate, "of_no_arguments", self._rate)
+        rate = rate.describe() if isinstance(rate, Configurable) else rate
         return {**super().get_config(), "learning_rate": rate}
 
 
@@ -216,7 +217,20 @@ def _optional(name, value, check, *args, **kwargs):
 def _checked_rate(rate):
     if is_description(rate):
         rate = schedules.from_description(rate)
-    return rate if callable(rate) else number("learning_rate", rate, 0)
+    if not callable(rate):
+        return number("learning_rate", rate, 0)
+    if isinstance(rate, type):
+        raise TypeError(f"learning_rate: expected a number or a schedule, got the class {rate.__name__}; call it")
+    if takes(rate, 1):
+        return rate
+    if not takes(rate, 0):
+        raise TypeError(f"learning_rate: expected a function of the step, or of no arguments, got {rate!r}")
+
+    def at_step(step):
+        return rate()
+
+    at_step.of_no_arguments = rate
+    return at_step
 
 
 class SGD(Optimizer):
@@ -578,14 +592,14 @@ class Ftrl(Optimizer):
 
 
 def get(identifier):
-    """The optimizer for a name in any case, a description, an object or a class.
+    """The optimizer for a name in any case, a description, an object or a class; None for None, as in Keras.
 
     Raises
     ------
     ValueError
         For an unknown name; the message lists the known ones.
     """
-    if isinstance(identifier, Optimizer):
+    if identifier is None or isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, str):
         return _registry.find(identifier)()

@@ -23,6 +23,7 @@ from ._signatures import only_default
 from .graph import Graph
 from .inference import Inference
 from .layers.base import Layer
+from .outputs import last_activation
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .single_batches import SingleBatches
@@ -56,6 +57,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     """
 
     builds_itself = True
+    _loss_asked = None
 
     def __init__(self, *, weight_decay=None, **kwargs):
         super().__init__(**kwargs)
@@ -161,8 +163,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         ----------
         optimizer : str or Optimizer
         loss : str, Loss or function, optional
-            A function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
-            `losses.PythonLoss`. None for training by `forward`, `backward` and `apply_gradients`.
+            ``"crossentropy"`` is the one that fits the model and its first targets: binary for one output or after a
+            sigmoid, sparse for class labels, else that of one-hot targets; of logits after no activation. A function
+            in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see `losses.PythonLoss`. None for training by
+            `forward`, `backward` and `apply_gradients`.
         metrics : list of str, Metric or function, optional
             ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true,
             y_pred)`` returns one number a sample.
@@ -188,9 +192,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
 
         Notes
         -----
-        As with Keras' compiled functions, what is changed afterwards in the attributes of the optimizer (but its
-        rate), of layers (but `trainable`), regularizers and constraints counts from the next `compile` on, or from when
-        the model is planned anew for another reason (the first step, a layer frozen or thawed).
+        Attributes of layers (`trainable`, `activation`, `rate`, …) count from the next step on when they are set, as
+        does the optimizer's learning rate. As with Keras' compiled functions, what is changed afterwards in other
+        attributes of the optimizer, or inside regularizers and constraints, counts from the next `compile` on, or from
+        when the model is planned again for another reason (the first step, a layer frozen or thawed).
         """
         refuse_keywords(self.compile.__func__, kwargs)
         if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
@@ -200,7 +205,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             only_default(name, given[name], default)
         asked = metrics_list(metrics)
         decay = self._own_weight_decay if weight_decay is None else _weight_decay(weight_decay)
-        loss, chosen = losses.get(loss), optimizers.get(optimizer)
+        loss, chosen = loss if losses.by_targets(loss) else losses.get(loss), optimizers.get(optimizer)
+        if chosen is None:
+            raise TypeError("optimizer: expected a name or an Optimizer, got None")
         threads = core_threads.checked("threads", threads)
         seed = next_seed() if seed is None else check_seed("seed", seed)
         if matmul_precision is not None:
@@ -212,6 +219,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
                 chosen.at_batch(0)  # and one that was in use before begins anew
             self._calls = {}
             self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
+            self._loss_asked = loss
             self._metrics = self._kind = self._planned = None
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
@@ -245,10 +253,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if kind is not None and kind == self._kind:
             return
         n = prod(self.out_shape)
+        by_shape = "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "dense"
+        if isinstance(self.loss, str):
+            self.loss = losses.resolve(by_shape, n, last_activation(self.leaves()))
+            kind, self._planned = self.loss.target, None
         if kind is None:
-            by_shape = (
-                "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "dense"
-            )
             found = [metrics.resolve(m, by_shape, n) for m in self._metrics_asked]
             kind = "free" if all(m.target is None for m in found) else by_shape
         if self._metrics is None or kind != self._kind:
@@ -281,6 +290,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
     def forget_targets(self):
         """The output has changed: metrics are chosen again by the next data."""
         self._metrics = self._kind = None
+        if isinstance(self._loss_asked, str):
+            self.loss = self._loss_asked
         note_change()
 
     # --- the engine ---
@@ -291,7 +302,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if self._planned is None or self._seen != seen:
             layers = list(self.leaves())
             now = [
-                (layer, layer.trainable, tuple(v.trainable for v in layer.weights))
+                (layer, layer.revision, layer.trainable, tuple(v.trainable for v in layer.weights))
                 for layer in layers
             ]
             if now != self._planned:
@@ -311,7 +322,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         what = {}
         if self.compiled:
             found = self._metrics or []
-            what = {"loss": self.loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
+            loss = None if isinstance(self.loss, str) else self.loss  # of that, targets are still to decide
+            what = {"loss": loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
             what["weight_decay"] = self.weight_decay
             what["precision"] = self.matmul_precision
@@ -559,6 +571,8 @@ def metrics_list(asked):
     """What was asked for as a list, names checked."""
     asked = [] if asked is None else asked
     asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
+    if None in asked:
+        raise TypeError("metrics: expected names, metrics or functions (y_true, y_pred), got None among them")
     for m in asked:
         metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
     return asked

@@ -27,6 +27,7 @@ ROOMS = {
         "activations",
         "losses",
         "metrics",
+        "outputs",
         "optimizers",
         "schedules",
         "regularizers",

@@ -3,6 +3,7 @@
 from .. import activations
 from .._checks import integer, number
 from .base import Layer
+from .checked import Checked, Chosen
 
 
 class Activation(Layer):
@@ -18,9 +19,11 @@ class Activation(Layer):
     <activation relu>
     """
 
+    activation = Chosen(activations.get)
+
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+        self.activation = activation
 
     @property
     def function(self):
@@ -55,12 +58,16 @@ class ReLU(_Fixed):
     Nair & Hinton 2010.
     """
 
+    max_value = Checked(lambda name, value: None if value is None else number(name, value, 0))
+    negative_slope, threshold = Checked(number, 0), Checked(number, 0)
+
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.max_value = None if max_value is None else number("max_value", max_value, 0)
-        self.negative_slope = number("negative_slope", negative_slope, 0)
-        self.threshold = number("threshold", threshold, 0)
-        self.function = activations.get("relu").using(
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+
+    @property
+    def function(self):
+        return activations.get("relu").using(
             max_value=self.max_value,
             negative_slope=self.negative_slope,
             threshold=self.threshold,
@@ -87,12 +94,17 @@ class LeakyReLU(_Fixed):
     0.2
     """
 
+    negative_slope = Checked(number)
+
     def __init__(self, negative_slope=0.3, **kwargs):
         if "alpha" in kwargs and negative_slope != 0.3:
             raise TypeError("alpha: another name of negative_slope; expected one of the two, got both")
-        self.negative_slope = number("negative_slope", kwargs.pop("alpha", negative_slope))
+        self.negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
-        self.function = activations.get("leaky_relu").using(negative_slope=self.negative_slope)
+
+    @property
+    def function(self):
+        return activations.get("leaky_relu").using(negative_slope=self.negative_slope)
 
 
 class ELU(_Fixed):
@@ -108,10 +120,15 @@ class ELU(_Fixed):
     Clevert, Unterthiner & Hochreiter 2016, eq. 15.
     """
 
+    alpha = Checked(number, 0)
+
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = number("alpha", alpha, 0)
-        self.function = activations.get("elu").using(alpha=self.alpha)
+        self.alpha = alpha
+
+    @property
+    def function(self):
+        return activations.get("elu").using(alpha=self.alpha)
 
 
 class Softmax(_Fixed):
@@ -123,10 +140,12 @@ class Softmax(_Fixed):
         The last one: -1, or its number counted from the batch, 0.
     """
 
+    axis = Checked(integer, for_good=True)
+    function = activations.get("softmax")
+
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)
-        self.axis = integer("axis", axis)
-        self.function = activations.get("softmax")
+        self.axis = axis
 
     def build(self, input_shape):
         last = len(input_shape) - 1

@@ -2,6 +2,7 @@
 
 from .._checks import number
 from .base import Layer
+from .checked import Checked
 
 
 class ActivityRegularization(Layer):
@@ -25,9 +26,11 @@ class ActivityRegularization(Layer):
     5.0
     """
 
+    l1, l2 = Checked(number, 0), Checked(number, 0)
+
     def __init__(self, l1=0.0, l2=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.l1, self.l2 = number("l1", l1, 0), number("l2", l2, 0)
+        self.l1, self.l2 = l1, l2
 
     def emit(self, graph, x):
         return graph.activity(x, self.l1, self.l2) if self.l1 or self.l2 else x

@@ -9,6 +9,7 @@ from .._checks import batch_shape, flag, integer, refuse_keywords, shape_of, sug
 from .._config import float_dtype, unique_name
 from .._signatures import check_without_effect, only_default
 from ..variables import Variable, blank
+from .checked import Checked
 from .weighted import Weighted
 
 OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "train_on_batch"}
@@ -66,6 +67,8 @@ class Layer(Weighted):
     """
 
     without_effect = {"autocast": True}
+    revision = 0  # goes up whenever an attribute changes that plans have
+    activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
     _rows = None  # of a batch, if the model was made for so many; any number works
 
@@ -87,9 +90,7 @@ class Layer(Weighted):
         self.name = unique_name(type(self).__name__) if name is None else str(name)
         self.dtype = None if dtype is None else float_dtype(dtype)
         self.given_shape = None if input_shape is None else shape_of("input_shape", input_shape)
-        self.activity_regularizer = regularizers.activity(
-            "activity_regularizer", activity_regularizer
-        )
+        self.activity_regularizer = activity_regularizer
         self.in_shape = self.out_shape = None
         self.position = 0  # in the model that is being planned: the stream of a random layer
         self.grads = []  # of a NumPy layer: like trainable_weights, or {variable: array}

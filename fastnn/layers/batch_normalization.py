@@ -4,6 +4,7 @@ from .. import constraints, initializers, regularizers
 from .._checks import flag, number, one_of
 from .._signatures import check_without_effect
 from .base import Layer
+from .checked import Checked, Chosen, Rule
 
 
 class BatchNormalization(Layer):
@@ -50,6 +51,18 @@ class BatchNormalization(Layer):
     Ioffe & Szegedy 2015, algorithm 1; as in Keras the moving variance is the biased one.
     """
 
+    axis = Checked(one_of, (-1, 1), for_good=True)
+    momentum, epsilon = Checked(number, 0, 1), Checked(number, 0, open_low=True)
+    center, scale = Checked(flag, for_good=True), Checked(flag, for_good=True)
+    beta_initializer = Chosen(initializers.get)
+    gamma_initializer = Chosen(initializers.get)
+    beta_regularizer = Rule(regularizers.get)
+    gamma_regularizer = Rule(regularizers.get)
+    beta_constraint = Rule(constraints.get)
+    gamma_constraint = Rule(constraints.get)
+    moving_mean_initializer = Chosen(initializers.get)
+    moving_variance_initializer = Chosen(initializers.get)
+
     without_effect = {
         **Layer.without_effect,
         "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False,
@@ -78,18 +91,16 @@ class BatchNormalization(Layer):
     ):
         super().__init__(**kwargs)
         check_without_effect(self, locals())
-        self.axis = one_of("axis", axis, (-1, 1))
-        self.momentum = number("momentum", momentum, 0, 1)
-        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
-        self.center, self.scale = flag("center", center), flag("scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
+        self.center, self.scale = center, scale
+        self.beta_initializer = beta_initializer
+        self.gamma_initializer = gamma_initializer
+        self.beta_regularizer = beta_regularizer
+        self.gamma_regularizer = gamma_regularizer
+        self.beta_constraint = beta_constraint
+        self.gamma_constraint = gamma_constraint
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):

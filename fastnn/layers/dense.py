@@ -4,6 +4,7 @@ from .. import activations, constraints, initializers, regularizers
 from .._checks import flag, integer
 from .._signatures import check_without_effect
 from .base import Layer
+from .checked import Checked, Chosen, Rule
 
 
 class Dense(Layer):
@@ -44,6 +45,16 @@ class Dense(Layer):
     [(2, 3), (3,)]
     """
 
+    units = Checked(integer, minimum=1, for_good=True)
+    use_bias = Checked(flag, for_good=True)
+    activation = Chosen(activations.get)
+    kernel_initializer = Chosen(initializers.get)
+    bias_initializer = Chosen(initializers.get)
+    kernel_regularizer = Rule(regularizers.get)
+    bias_regularizer = Rule(regularizers.get)
+    kernel_constraint = Rule(constraints.get)
+    bias_constraint = Rule(constraints.get)
+
     without_effect = {
         **Layer.without_effect, **dict.fromkeys(("lora_rank", "lora_alpha", "quantization_config")),
     }  # fmt: skip
@@ -67,15 +78,15 @@ class Dense(Layer):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         check_without_effect(self, locals())
-        self.units = integer("units", units, minimum=1)
-        self.activation = activations.get(activation)
-        self.use_bias = flag("use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self.units = units
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.kernel_constraint = kernel_constraint
+        self.bias_constraint = bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape):

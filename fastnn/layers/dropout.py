@@ -3,6 +3,7 @@
 from .._checks import integer, number
 from .._random import check_seed
 from .base import Layer
+from .checked import Checked
 
 RUNS = 6  # as many as an operation has numbers for (FNN_MAX_N)
 OWN_SEED = 2**31  # streams below it belong to positions in a model, those above to seeds
@@ -15,14 +16,19 @@ def random_stream(layer):
     return OWN_SEED + check_seed("seed", layer.seed) % OWN_SEED
 
 
-def checked_noise_shape(noise_shape):
+def checked_noise_shape(name, noise_shape):
     """Keras' `noise_shape` as a tuple of positive integers and None; None for none."""
     if noise_shape is None:
         return None
     if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
-        raise TypeError(f"noise_shape: expected the shape of a batch, such as (None, 1, 8), got {noise_shape!r}")
+        raise TypeError(f"{name}: expected the shape of a batch, such as (None, 1, 8), got {noise_shape!r}")
     sizes = enumerate(noise_shape)
-    return tuple(None if n is None else integer(f"noise_shape[{i}]", n, minimum=1) for i, n in sizes)
+    return tuple(None if n is None else integer(f"{name}[{i}]", n, minimum=1) for i, n in sizes)
+
+
+def checked_seed(name, seed):
+    """A seed of a layer, or None."""
+    return None if seed is None else check_seed(name, seed)
 
 
 def shared_runs(noise_shape, shape):
@@ -73,11 +79,12 @@ class Dropout(Layer):
     Srivastava et al. 2014; scaled while training ("inverted"), so that nothing is left to do later.
     """
 
+    rate = Checked(number, 0, 1, open_high=True)
+    noise_shape, seed = Checked(checked_noise_shape), Checked(checked_seed)
+
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = number("rate", rate, 0, 1, open_high=True)
-        self.noise_shape = checked_noise_shape(noise_shape)
-        self.seed = None if seed is None else check_seed("seed", seed)
+        self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
 
     def build(self, input_shape):
         shared_runs(self.noise_shape, tuple(input_shape[1:]))

@@ -5,6 +5,7 @@ from math import prod
 from .. import constraints, initializers, regularizers
 from .._checks import flag, integer, number
 from .base import Layer
+from .checked import Checked, Chosen, Rule
 
 
 def positive_axes(name, axis, rank):
@@ -16,6 +17,10 @@ def positive_axes(name, axis, rank):
             f"{name}: expected different axes of a batch with {rank} axes, without 0, got {axis!r}"
         )
     return axes
+
+
+def _axes(name, axis):
+    return list(axis) if isinstance(axis, (list, tuple)) else integer(name, axis)
 
 
 class LayerNormalization(Layer):
@@ -53,6 +58,16 @@ class LayerNormalization(Layer):
     [[-1.0, 1.0], [0.0, 0.0]]
     """
 
+    axis = Checked(_axes, for_good=True)
+    epsilon = Checked(number, 0, open_low=True)
+    center, scale = Checked(flag, for_good=True), Checked(flag, for_good=True)
+    beta_initializer = Chosen(initializers.get)
+    gamma_initializer = Chosen(initializers.get)
+    beta_regularizer = Rule(regularizers.get)
+    gamma_regularizer = Rule(regularizers.get)
+    beta_constraint = Rule(constraints.get)
+    gamma_constraint = Rule(constraints.get)
+
     def __init__(
         self,
         axis=-1,
@@ -68,15 +83,13 @@ class LayerNormalization(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else integer("axis", axis)
-        self.epsilon = number("epsilon", epsilon, 0, open_low=True)
-        self.center, self.scale = flag("center", center), flag("scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
+        self.beta_initializer = beta_initializer
+        self.gamma_initializer = gamma_initializer
+        self.beta_regularizer = beta_regularizer
+        self.gamma_regularizer = gamma_regularizer
+        self.beta_constraint = beta_constraint
+        self.gamma_constraint = gamma_constraint
         self.gamma = self.beta = None
 
     def build(self, input_shape):

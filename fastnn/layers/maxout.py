@@ -3,6 +3,7 @@
 from .. import constraints, initializers, regularizers
 from .._checks import flag, integer
 from .base import Layer
+from .checked import Checked, Chosen, Rule
 
 
 class Maxout(Layer):
@@ -45,6 +46,15 @@ class Maxout(Layer):
     ((None, 3), [(2, 12), (12,)])
     """
 
+    units, k = Checked(integer, minimum=1, for_good=True), Checked(integer, minimum=1, for_good=True)
+    use_bias = Checked(flag, for_good=True)
+    kernel_initializer = Chosen(initializers.get)
+    bias_initializer = Chosen(initializers.get)
+    kernel_regularizer = Rule(regularizers.get)
+    bias_regularizer = Rule(regularizers.get)
+    kernel_constraint = Rule(constraints.get)
+    bias_constraint = Rule(constraints.get)
+
     def __init__(
         self,
         units,
@@ -60,14 +70,14 @@ class Maxout(Layer):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.units, self.k = integer("units", units, minimum=1), integer("k", k, minimum=1)
-        self.use_bias = flag("use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self.units, self.k = units, k
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.kernel_constraint = kernel_constraint
+        self.bias_constraint = bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape):

@@ -2,7 +2,8 @@
 
 from .._checks import number
 from .base import Layer
-from .dropout import checked_noise_shape, random_stream, shared_runs
+from .checked import Checked
+from .dropout import checked_noise_shape, checked_seed, random_stream, shared_runs
 
 
 class _Noise(Layer):
@@ -11,8 +12,8 @@ class _Noise(Layer):
     Subclasses set `row` and `params()`; the numbers come from Philox words, see src_c/loops/noise.inl.h."""
 
     row = ""
-
     noise_shape = None
+    seed = Checked(checked_seed)
 
     def emit(self, graph, x):
         return graph.noise(x, self.row, self.params(), random_stream(self), shared_runs(self.noise_shape, x.shape))
@@ -36,12 +37,11 @@ class GaussianNoise(_Noise):
     """
 
     row = "gaussian_noise"
+    stddev = Checked(number, 0)
 
     def __init__(self, stddev, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.stddev = number("stddev", stddev, 0)
-        self.seed = seed
-        random_stream(self)
+        self.stddev, self.seed = stddev, seed
 
     def params(self):
         return (self.stddev,)
@@ -65,12 +65,11 @@ class GaussianDropout(_Noise):
     """
 
     row = "gaussian_dropout"
+    rate = Checked(number, 0, 1, open_high=True)
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = number("rate", rate, 0, 1, open_high=True)
-        self.seed = seed
-        random_stream(self)
+        self.rate, self.seed = rate, seed
 
     def params(self):
         return (self.rate,)
@@ -99,10 +98,11 @@ class AlphaDropout(GaussianDropout):
     """
 
     row = "alpha_dropout"
+    noise_shape = Checked(checked_noise_shape)
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, seed, **kwargs)
-        self.noise_shape = checked_noise_shape(noise_shape)
+        self.noise_shape = noise_shape
 
     def build(self, input_shape):
         shared_runs(self.noise_shape, tuple(input_shape[1:]))
@@ -132,13 +132,13 @@ class RReLU(_Noise):
     """
 
     row = "rrelu"
+    lower, upper = Checked(number), Checked(number)
 
     def __init__(self, lower=1 / 8, upper=1 / 3, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.lower = number("lower", lower)
+        self.lower = lower
         self.upper = number("upper", upper, self.lower)
         self.seed = seed
-        random_stream(self)
 
     def params(self):
-        return self.lower, self.upper
+        return self.lower, number("upper", self.upper, self.lower)

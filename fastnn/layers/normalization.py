@@ -7,6 +7,7 @@ import numpy as np
 from .._checks import flag
 from ..variables import Variable
 from .base import Layer
+from .checked import Checked
 from .layer_normalization import positive_axes
 
 ROWS = 8192  # of data looked at together
@@ -46,14 +47,16 @@ class Normalization(Layer):
     [[1.0, 0.0]]
     """
 
+    axis = Checked(lambda name, axis: list(axis) if isinstance(axis, (list, tuple)) else axis, for_good=True)
+    invert = Checked(flag)
+
     def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        self.axis, self.invert = axis, invert
         if (mean is None) != (variance is None):
             raise ValueError(
                 f"mean, variance: expected both or neither, got {mean!r} and {variance!r}"
             )
-        self.invert = flag("invert", invert)
         self.input_mean = None if mean is None else np.asarray(mean, np.float64)
         self.input_variance = None if variance is None else np.asarray(variance, np.float64)
         if variance is not None and (self.input_variance < 0).any():

@@ -2,7 +2,12 @@
 
 from .. import constraints, initializers, regularizers
 from .base import Layer
+from .checked import Checked, Chosen, Rule
 from .layer_normalization import positive_axes
+
+
+def _axes(name, axes):
+    return axes if axes is None else list(axes) if isinstance(axes, (list, tuple)) else [axes]
 
 
 class PReLU(Layer):
@@ -40,6 +45,11 @@ class PReLU(Layer):
     ([(1,)], [[-1.0, 0.0, 2.0]])
     """
 
+    shared_axes = Checked(_axes, for_good=True)
+    alpha_initializer = Chosen(initializers.get)
+    alpha_regularizer = Rule(regularizers.get)
+    alpha_constraint = Rule(constraints.get)
+
     def __init__(
         self,
         alpha_initializer="zeros",
@@ -49,12 +59,10 @@ class PReLU(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
-        if shared_axes is not None and not isinstance(shared_axes, (list, tuple)):
-            shared_axes = [shared_axes]
-        self.shared_axes = None if shared_axes is None else list(shared_axes)
+        self.alpha_initializer = alpha_initializer
+        self.alpha_regularizer = alpha_regularizer
+        self.alpha_constraint = alpha_constraint
+        self.shared_axes = shared_axes
         self.alpha = None
 
     def build(self, input_shape):

@@ -2,6 +2,7 @@
 
 from .._checks import number
 from .base import Layer
+from .checked import Checked
 
 
 class Rescaling(Layer):
@@ -18,9 +19,11 @@ class Rescaling(Layer):
     >>> layer = fastnn.layers.Rescaling(1 / 255, input_shape=(28, 28))
     """
 
+    scale, offset = Checked(number), Checked(number)
+
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.scale, self.offset = number("scale", scale), number("offset", offset)
+        self.scale, self.offset = scale, offset
 
     def emit(self, graph, x):
         return graph.affine(x, self.scale, self.offset)

@@ -4,6 +4,7 @@ from math import prod
 
 from .._checks import integer, one_of
 from .base import Layer
+from .checked import Checked
 
 
 class Flatten(Layer):
@@ -20,9 +21,11 @@ class Flatten(Layer):
     (None, 784)
     """
 
+    data_format = Checked(one_of, (None, "channels_last"))
+
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.data_format = one_of("data_format", data_format, (None, "channels_last"))
+        self.data_format = data_format
 
     def compute_output_shape(self, input_shape):
         features = input_shape[1:]
@@ -30,6 +33,14 @@ class Flatten(Layer):
 
     def emit(self, graph, x):
         return graph.reshape(x, self.sample_shape(x.shape))
+
+
+def _target(name, shape):
+    sizes = enumerate(shape if hasattr(shape, "__iter__") else (shape,))
+    shape = tuple(-1 if n == -1 else integer(f"{name}[{i}]", n, minimum=1) for i, n in sizes)
+    if shape.count(-1) > 1:
+        raise ValueError(f"{name}: expected at most one -1, got {shape}")
+    return shape
 
 
 class Reshape(Layer):
@@ -46,15 +57,11 @@ class Reshape(Layer):
         If the sizes do not fit; the message shows both shapes.
     """
 
+    target_shape = Checked(_target, for_good=True)
+
     def __init__(self, target_shape, **kwargs):
         super().__init__(**kwargs)
-        sizes = target_shape if hasattr(target_shape, "__iter__") else (target_shape,)
-        self.target_shape = tuple(
-            -1 if n == -1 else integer(f"target_shape[{i}]", n, minimum=1)
-            for i, n in enumerate(sizes)
-        )
-        if self.target_shape.count(-1) > 1:
-            raise ValueError(f"target_shape: expected at most one -1, got {self.target_shape}")
+        self.target_shape = target_shape
 
     def compute_output_shape(self, input_shape):
         rows, *input_shape = input_shape

@@ -44,9 +44,10 @@ class Residual(Layer):
             self.trainable = False
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config, custom_objects=None):
         """The block that `get_config` described; its layers have flags of their own."""
-        block = super().from_config({**config, **({"trainable": True} if "trainable" in config else {})})
+        thawed = {**config, **({"trainable": True} if "trainable" in config else {})}
+        block = super().from_config(thawed, custom_objects)
         block._trainable = config.get("trainable", block._trainable)
         return block
 
