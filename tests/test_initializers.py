@@ -21,7 +21,7 @@ def test_normal_has_the_notes_deviation(name):
     assert abs(w.std() - sigma) < 5 * sigma / np.sqrt(2 * w.size)
     assert abs(w.mean()) < 5 * sigma / np.sqrt(w.size)
     cut = sigma / np.sqrt(1 - 4 * stats.norm.pdf(2) / (stats.norm.cdf(2) - stats.norm.cdf(-2)))
-    assert abs(w).max() <= 2 * cut and abs(w).max() > 1.99 * cut
+    assert 1.99 * cut < abs(w).max() <= 2 * cut * (1 + 1e-5)  # the table is rounded; the largest comes that near
     assert stats.kstest(w[:20000], stats.truncnorm(-2, 2, scale=cut).cdf).pvalue > 1e-4
 
 
