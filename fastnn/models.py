@@ -9,6 +9,7 @@ from .layers.input import InputLayer
 from .layers.residual import Residual
 from .summary import table
 from .training import Model
+from .variables import renamed
 
 
 class Sequential(Model):
@@ -84,12 +85,12 @@ class Sequential(Model):
             raise TypeError(f"layers[{at}]: expected a layer, got {what}")
         if isinstance(layer, InputLayer) and at:
             raise ValueError(f"layers[{at}]: an Input can only be the first layer")
-        for i, other in enumerate(self._layers):
-            if other is layer or other.name == layer.name:
-                same = "is the same layer as" if other is layer else "has the name of"
-                raise ValueError(
-                    f"layers[{at}] ({layer.name}) {same} layers[{i}]; expected different names"
-                )
+        other = self._names().get(layer.name)
+        if other is not None:
+            same = "is the same layer as" if other is layer else "has the name of"
+            raise ValueError(
+                f"layers[{at}] ({layer.name}) {same} layers[{self._layers.index(other)}]; expected different names"
+            )
         if at == 0:
             self.in_shape = layer.in_shape if layer.built else layer.given_shape
         if layer.dtype is not None:
@@ -104,8 +105,17 @@ class Sequential(Model):
         if at == 0:
             self._rows = layer._rows
         layer._rows = self._rows
+        self._names()[layer.name] = layer
         self._layers.append(layer)
         self.forget_targets()
+
+    def _names(self):
+        """Layers by name: looked up, as a search among all for each that is added would be quadratic."""
+        when, found = self.__dict__.get("_by_name", (-1, {}))
+        if when != renamed() or len(found) != len(self._layers):
+            found = {layer.name: layer for layer in self._layers}
+            self._by_name = renamed(), found
+        return found
 
     def pop(self, rebuild=True):
         """Take the top layer off and return it; of `rebuild`, Keras', only the default has a meaning here."""
@@ -113,6 +123,7 @@ class Sequential(Model):
         if not self.layers:
             raise ValueError(f"{self.name} has no layers to pop")
         layer = self._layers.pop()
+        self._names().pop(layer.name, None)
         if self._layers:
             self.out_shape = self._layers[-1].out_shape
         else:

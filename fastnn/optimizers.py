@@ -61,7 +61,7 @@ class Optimizer(CoreRow):
 
     rows = optimizer_rows()
     _iterations = 0
-    _not_decayed = (), None  # variables, pattern of names
+    _not_decayed = frozenset(), None  # variables, pattern of names
     _planned = False
 
     def __init__(
@@ -183,12 +183,12 @@ class Optimizer(CoreRow):
             raise ValueError("exclude_from_weight_decay: expected a call before the first step")
         names = [var_names] if isinstance(var_names, str) else var_names
         pattern = re.compile("|".join(names)) if names else None
-        self._not_decayed = tuple(var_list or ()), pattern
+        self._not_decayed = frozenset(var_list or ()), pattern
 
     def decay_of(self, variable):
         """λ of one variable."""
         variables, pattern = self._not_decayed
-        left_alone = any(v is variable for v in variables)
+        left_alone = variable in variables
         left_alone |= pattern is not None and bool(pattern.search(variable.name.split("/")[-1]))
         return 0.0 if left_alone else self.weight_decay or 0.0
 

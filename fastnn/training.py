@@ -47,7 +47,7 @@ KERAS_ALONE = {
     "jit_compile": "auto", "auto_scale_loss": True,
 }  # fmt: skip
 
-OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls")  # attributes of a model that no copy takes along
+OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
 
 
 class Model(Saved, RateFinding, Inference, SingleBatches, Layer):

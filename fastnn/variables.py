@@ -15,6 +15,7 @@ KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # of a copy
 assigned = [0]  # goes up whenever the newest values of any variable move to another place
 _moving = Lock()  # held while they do
 _changes = [0]
+_renamed = [0]
 
 
 def note_change():
@@ -25,6 +26,16 @@ def note_change():
 def changes():
     """How often `note_change` was called in this process."""
     return _changes[0]
+
+
+def note_renamed():
+    """A layer got another name: what was found by names is looked up again."""
+    _renamed[0] += 1
+
+
+def renamed():
+    """How often `note_renamed` was called in this process."""
+    return _renamed[0]
 
 
 class Freezable:

@@ -8,7 +8,7 @@ from .. import constraints, initializers, regularizers
 from .._checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
 from .._signatures import check_without_effect, only_default
-from ..variables import Variable, blank
+from ..variables import Variable, blank, note_renamed
 from .checked import Checked
 from .weighted import Weighted
 
@@ -94,6 +94,17 @@ class Layer(Weighted):
         self.in_shape = self.out_shape = None
         self.position = 0  # in the model that is being planned: the stream of a random layer
         self.grads = []  # of a NumPy layer: like trainable_weights, or {variable: array}
+
+    @property
+    def name(self):
+        """What messages, files and `get_layer` call it."""
+        return self._name
+
+    @name.setter
+    def name(self, name):
+        if "_name" in self.__dict__:
+            note_renamed()
+        self._name = name
 
     @_built_once
     def build(self, input_shape):

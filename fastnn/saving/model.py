@@ -21,6 +21,7 @@ from . import configuration
 from .container import FormatError, parse_json, read, write
 
 FORMATS = ("model", "weights")
+MAX_LAYERS = 2**17  # no header of ours has room for so many
 
 
 def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
@@ -71,12 +72,11 @@ def _write(path, config, tensors):
 
 
 def _described(model):
-    leaves = list(model.leaves())
-    for i, layer in enumerate(leaves):
-        if any(layer is other for other in leaves[:i]):
-            raise ValueError(
-                f"save: {layer.name!r} is in the model twice; a file would make two layers of it"
-            )
+    seen = set()
+    for layer in model.leaves():
+        if id(layer) in seen:
+            raise ValueError(f"save: {layer.name!r} is in the model twice; a file would make two layers of it")
+        seen.add(id(layer))
     names, tensors = _take_weights(model)
     config = {
         "kind": "model",
@@ -89,11 +89,12 @@ def _described(model):
 
 def _names(model):
     """A name for each of the model's weights, no two the same."""
-    names, used = [], set()
+    names, used, next_of = [], set(), {}
     for variable in model.weights:
-        name, i = variable.name, 1
+        name, i = variable.name, next_of.get(variable.name, 1)
         while name in used:
             name, i = f"{variable.name}#{i}", i + 1
+        next_of[variable.name] = i  # else the n-th of a name would be looked for n times
         used.add(name)
         names.append(name)
     return names
@@ -112,7 +113,7 @@ def _compiled(model):
     variables, pattern = model.optimizer._not_decayed
     named = zip(model.weights, _names(model), strict=True)
     return {
-        "not_decayed": [[name for v, name in named if any(v is u for u in variables)], pattern and pattern.pattern],
+        "not_decayed": [[name for v, name in named if v in variables], pattern and pattern.pattern],
         "optimizer": configuration.encode(model.optimizer, "optimizer"),
         "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
         "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
@@ -284,7 +285,9 @@ def _revived(config, tensors, custom):
 
 
 def _described_layer(description, custom):
-    for name in _class_names(description):
+    for i, name in enumerate(_class_names(description)):
+        if i == MAX_LAYERS:
+            raise FormatError(f"damaged: more than {MAX_LAYERS} layers")
         if not layers.known(name):
             raise configuration.unknown("layer", name, custom)
     return layers.from_description(description)
