@@ -8,6 +8,7 @@ import time
 
 import fastnn
 from fastnn import notes_models, versions
+from fastnn._files import naming
 from fastnn.datasets import digits, fashion_mnist
 
 # name: (module, epochs, batch size)
@@ -106,7 +107,8 @@ def plot(history, test_accuracy, title, path):
             )
         axes.legend()
     figure.suptitle(title)
-    figure.savefig(path)
+    with naming(path):
+        figure.savefig(path)
 
 
 def check_plot(path):
@@ -162,8 +164,6 @@ def main(arguments=None):
     options = p.parse_args(arguments)
     try:
         train(options)
-    except (FileNotFoundError, ValueError) as error:
-        p.error(str(error))
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
@@ -172,6 +172,8 @@ def main(arguments=None):
     ):  # `| head`: nobody reads any more, and the exit's flush must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (OSError, ValueError) as error:
+        p.error(str(error))
     return 0
 
 

@@ -4,6 +4,7 @@ import csv
 import os
 
 from .._checks import flag, integer, number, one_of
+from .._files import naming
 from .base import Callback, improves, monitored, rises
 
 
@@ -16,7 +17,7 @@ class ModelCheckpoint(Callback):
     ----------
     filepath : str or path-like
         May have ``{epoch}`` (from 1) and the names of the logs, such as
-        ``"weights-{epoch:02d}-{val_loss:.3f}"``. The suffix does not matter.
+        ``"weights-{epoch:02d}-{val_loss:.3f}"``. The suffix does not matter (one of another format is warned of).
     monitor : str
         A key of the logs.
     verbose : int
@@ -95,7 +96,8 @@ class ModelCheckpoint(Callback):
                 return
             self.best = value
         path = self._path(logs)
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with naming(path):
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
@@ -138,6 +140,10 @@ class CSVLogger(Callback):
         self._file = self._names = None
 
     def on_train_begin(self, logs=None):
+        with naming(self.filename):
+            self._begin()
+
+    def _begin(self):
         has_head = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         if has_head:
             with open(self.filename, newline="") as file:
@@ -162,6 +168,10 @@ class CSVLogger(Callback):
         if self._names is None:
             # what `fit` will report, so that numbers of a later validation have their column
             self._names = list(dict.fromkeys([*row, *self.params.get("metrics", ())]))
+        with naming(self.filename):
+            self._write(row)
+
+    def _write(self, row):
         writer = csv.DictWriter(
             self._file, self._names, restval="NA", extrasaction="ignore", delimiter=self.separator
         )
@@ -172,8 +182,9 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def on_train_end(self, logs=None):
-        self._file.close()
-        self._file = None
+        file, self._file = self._file, None
+        with naming(self.filename):
+            file.close()
 
 
 def _ends_a_line(filename):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import naming
+
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _DEFLATE_LIMIT = 1032
 _MAX_RANK = 8
@@ -38,7 +40,7 @@ def read_idx(path):
         The file cannot be opened.
     """
     path = Path(path)
-    with open(path, "rb") as raw:
+    with naming(path), open(path, "rb") as raw:
         size = raw.seek(0, 2)
         raw.seek(0)
         compressed = raw.read(2) == b"\x1f\x8b"

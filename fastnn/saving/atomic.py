@@ -12,6 +12,8 @@ import errno
 import os
 import stat
 
+from .._files import naming
+
 _write = os.write  # what the tests let fail
 
 
@@ -27,10 +29,13 @@ def replace(path, chunks):
     Raises
     ------
     OSError
-        As the system says; the old file, if any, is untouched then.
+        As the system says, with the name of the file; the old file, if any, is untouched then.
     """
-    path = os.path.realpath(os.fsdecode(path))
-    folder, name = os.path.split(path)
+    with naming(path):
+        _replace(os.path.realpath(os.fsdecode(path)), chunks)
+
+
+def _replace(path, chunks):
     mode = None
     try:
         found = os.stat(path)
@@ -40,7 +45,7 @@ def replace(path, chunks):
         mode = stat.S_IMODE(found.st_mode)
     except FileNotFoundError:
         pass
-    descriptor, temporary = _new_file(folder, name)
+    descriptor, temporary = _new_file(path)
     try:
         try:
             if mode is not None:
@@ -57,10 +62,11 @@ def replace(path, chunks):
         except FileNotFoundError:  # an interrupt came just after the rename
             pass
         raise
-    _sync_folder(folder)
+    _sync_folder(os.path.dirname(path))
 
 
-def _new_file(folder, name):
+def _new_file(path):
+    folder, name = os.path.split(path)
     # Not mkstemp: its files are for the owner alone, whatever the umask.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
@@ -70,8 +76,8 @@ def _new_file(folder, name):
             return os.open(temporary, flags, 0o666), temporary
         except FileExistsError:
             continue
-        except FileNotFoundError as error:  # the folder: the name of the temporary file would say nothing to anybody
-            raise FileNotFoundError(error.errno, error.strerror, folder) from None
+        except OSError as error:  # the name of the temporary file would say nothing to anybody
+            raise OSError(error.errno, f"{error.strerror} (a new file in the folder {folder})", path) from None
 
 
 def _write_all(descriptor, chunk):

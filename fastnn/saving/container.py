@@ -53,6 +53,7 @@ def write(path, config, tensors):
     config : str
     tensors : dict of ndarray
     """
+    foreign.warn_of_suffix(path)
     arrays = {n: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for n, a in tensors.items()}
     entries, at = {}, 0
     for name, array in arrays.items():

@@ -2,6 +2,8 @@
 
 import os
 
+from .._files import warn_once
+
 LOOK_AT = 2056  # HDF5 may start at 0, 512, 1024, 2048, …
 HDF5 = b"\x89HDF\r\n\x1a\n"
 TEXT = "fastnn reads only models that it saved itself, with model.save or model.save_weights"
@@ -15,6 +17,35 @@ BEGINNINGS = [  # longer ones first
     (b"\xfd7zXZ", "compressed with xz", "unpack it first"),
     (b"\x78\x9c", "compressed with zlib (a joblib pickle, perhaps)", None),
 ]
+
+# What other programs expect in files of these names.
+SUFFIXES = {
+    **dict.fromkeys((".h5", ".hdf5", ".hdf"), "HDF5, as Keras 2 writes"),
+    ".keras": "a zip file of Keras 3",
+    ".onnx": "an ONNX model",
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".torchscript"), "a file of PyTorch"),
+    **dict.fromkeys((".pb", ".tf"), "a model of TensorFlow"),
+    ".tflite": "a model of TensorFlow Lite",
+    **dict.fromkeys((".mlmodel", ".mlpackage"), "a model of Core ML"),
+    ".gguf": "a file of llama.cpp",
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle"),
+    **dict.fromkeys((".npy", ".npz"), "arrays of NumPy"),
+    ".mat": "a file of MATLAB",
+    **dict.fromkeys((".json", ".yaml", ".yml", ".csv", ".txt"), "text"),
+    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".tar"), "an archive"),
+}
+
+
+def warn_of_suffix(path):
+    """Once for each suffix: a name under which other programs will open what they cannot read."""
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    if suffix in SUFFIXES:
+        warn_once(
+            ("suffix", suffix),
+            f"{os.fsdecode(path)}: under a name in {suffix} other programs expect {SUFFIXES[suffix]}; this is a file in"
+            " fastnn's own format (safetensors), which only fastnn.models.load_model and load_weights read as a model."
+            " Prefer a name in .fastnn, or none of these suffixes",
+        )
 
 
 def recognise(head, size):

@@ -19,7 +19,8 @@ class Saved:
         Parameters
         ----------
         filepath : str or path-like
-            Any name: a file is recognised by what is in it.
+            Any name, best in ``.fastnn``: a file is recognised by what is in it. A suffix of another format, such as
+            ``.h5`` or ``.onnx``, is warned of once.
         overwrite : bool
             False: FileExistsError if there is such a file.
         zipped : None
@@ -31,7 +32,7 @@ class Saved:
         TypeError
             If something has no name to be found by again, such as a lambda.
         OSError
-            If it cannot be written.
+            If it cannot be written; the error names it.
         """
         from . import model
 

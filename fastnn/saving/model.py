@@ -16,6 +16,7 @@ import numpy as np
 from .. import layers, losses, metrics, models, optimizers, variables
 from .._checks import flag
 from .._config import is_description
+from .._files import naming
 from .._signatures import only_default
 from . import configuration
 from .container import FormatError, parse_json, read, write
@@ -222,7 +223,8 @@ def _explained(path):
     """Whatever goes wrong inside is a FormatError that names the file."""
     name = os.fspath(path)
     try:
-        yield
+        with naming(path):
+            yield
     except FormatError as error:
         raise FormatError(f"{name}: {error}") from error.__cause__
     except (OSError, MemoryError):
