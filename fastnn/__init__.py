@@ -30,6 +30,7 @@ _NAMES = {
     "Metric": "metrics",
     "Optimizer": "optimizers",
     "Sequential": "models",
+    "SweepResult": "sweep_result",
     "check_gradient": "diagnostics",
     "isa": "_core.kernels",
     "float32_matmul_precision": "precision",

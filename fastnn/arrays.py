@@ -20,21 +20,37 @@ CHUNK = 1 << 18  # numbers looked at in one go: in cache, and no large temporary
 
 
 class Data:
-    """Checked samples: x (n, features), y (n,) or (n, outputs) or None, w (n,) or None."""
+    """Checked samples: x (n, features), y (n,) or (n, outputs) or None, w (n,) or None.
 
-    __slots__ = ("x", "y", "w", "n", "start", "stop")
+    `rows`, int64, has the samples that are meant, in their order, where it is not all of them: they are read where they
+    lie, and one may come twice."""
+
+    __slots__ = ("x", "y", "w", "n", "start", "stop", "rows")
 
     def __init__(self, x, y=None, w=None):
-        self.x, self.y, self.w, self.n = x, y, w, len(x)
+        self.x, self.y, self.w, self.n, self.rows = x, y, w, len(x), None
+
+    def of_rows(self, rows):
+        """These samples, without a copy; None: all."""
+        found = Data(self.x, self.y, self.w)
+        if rows is not None:
+            found.rows, found.n = rows, len(rows)
+        return found
 
     def part(self, start, stop):
         """Samples start … stop − 1, as views."""
+        if self.rows is not None:
+            return self.of_rows(self.rows[start:stop])
         return Data(*(None if a is None else a[start:stop] for a in (self.x, self.y, self.w)))
+
+    def ordered(self, order):
+        """What the core takes for samples in an order (None: as they lie)."""
+        return order if self.rows is None else self.rows if order is None else self.rows[order]
 
     def weighted(self, class_weight, dtype, classes=None):
         """The same with weights multiplied by those of the classes, of which there are `classes`, if that is known."""
         w = class_weights(class_weight, self.y, dtype, classes)
-        return Data(self.x, self.y, w if self.w is None else self.w * w)
+        return Data(self.x, self.y, w if self.w is None else self.w * w).of_rows(self.rows)
 
 
 def as_array(name, value):

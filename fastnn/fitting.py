@@ -11,6 +11,8 @@ import threading
 import time
 from math import ceil, floor
 
+import numpy as np
+
 from ._checks import integer, number
 from ._random import permutation
 from .batches import Batches, Feed, is_batches, none_but_x, order_of
@@ -113,9 +115,11 @@ def held_out(model, given, steps, check_finite):
 def start(
     model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
     shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
-    validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None,
+    validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None, rows=None, validation_rows=None,
 ):  # fmt: skip
-    """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet."""
+    """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet.
+
+    `rows`, `validation_rows`: train on these samples of x and y, and validate with those of the same."""
     model.need_loss("fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
@@ -126,8 +130,13 @@ def start(
         train = model.data(x, y, sample_weight, None, check_finite)
         if not train.n:
             raise ValueError("x: expected at least one row, got none")
+    everything = train
+    if rows is not None:
+        train = train.of_rows(rows)
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
-    if validation_data is None:
+    if validation_rows is not None:
+        validation = everything.of_rows(validation_rows)
+    elif validation_data is None:
         train, validation = split(train, validation_split)
     else:
         validation = held_out(model, validation_data, validation_steps, check_finite)
@@ -226,6 +235,9 @@ def train_epochs(model, data, plan, epochs):
     if totals is None:
         return
     index = permutation(model.seed, model.epochs_done, n, epochs) if plan.shuffle else None
+    if index is None and data.rows is not None:
+        index = np.tile(np.arange(n), epochs)
+    index = data.ordered(index)
     rates, step, interrupt = model.optimizer.rates(engine.step, epochs * per_epoch), 0, None
     began = engine.step
     try:
@@ -249,7 +261,7 @@ def train_epochs(model, data, plan, epochs):
 def train_epoch(model, data, plan, hooks, progress):
     """One pass over the data; returns the means."""
     n, batch = plan.samples(data.n), plan.batch_size
-    index = permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None
+    index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
     single, rates = hooks.per_batch("train"), None
     done, step, sums = 0, 0, [0.0] * len(model.metrics_names)
     while done < n:

@@ -82,7 +82,7 @@ class Inference:
             pieces = self._parts(data, batch_size, single)
         for part in batches.numbered(pieces, callbacks, "test", so_far):
             with self._lock:
-                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size)
+                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows)
             sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
             done += part.n
             if single:

@@ -2,8 +2,13 @@
 
 from collections.abc import Sequence
 
-PLACES = {"waiting": 0, "training": 0, "done": 0, "stopped": 1, "diverged": 2, "error": 3}
-FIXED = ("network", "seed", "status", "epochs", "seconds", "error")  # entries of a row that mean the same in all sweeps
+import numpy as np
+
+from .sweep_data import OF_DATA
+
+PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
+# entries of a row that mean the same in all sweeps
+FIXED = ("network", "seed", "status", "epochs", "best_epoch", "seconds", "error")
 
 
 def place(network, monitor, rising):
@@ -12,7 +17,7 @@ def place(network, monitor, rising):
     value = network.last(monitor)
     missing = value is None or value != value
     value = 0.0 if missing else -value if rising else value
-    late = -network.done if network.status == "stopped" else 0
+    late = -network.done if network.status in ("stopped", "interrupted") else 0
     return PLACES[network.status], late, missing, value, network.index
 
 
@@ -20,9 +25,12 @@ class SweepResult(Sequence):
     """A row for each network of a `fastnn.sweep`, in the order of `params`.
 
     ``result[k]`` is a dict: the entries of ``params[k]``; "network" (k), "seed", "status", "epochs" (done), "seconds"
-    (of one core); the loss and metrics of the last epoch; "error" where there was one. Status is "done", "stopped"
-    (by halving), "diverged" or "error". An entry of ``params[k]`` that is called like one of the others (``loss``)
-    is there as "param_loss".
+    (of one core); the loss and metrics of the last epoch; "error" where there was one. After
+    ``EarlyStopping(restore_best_weights=True)`` the loss and metrics are those of the epoch whose weights the model
+    has, and "best_epoch" says which (counted from 1); networks are ranked by them. Status is "done", "stopped" (by
+    halving), "diverged" or "error"; in the ``result`` of a KeyboardInterrupt also "interrupted" or "waiting". An entry
+    of ``params[k]`` that is called like one of the others (``loss``) is there as "param_loss". Arrays of the data
+    ("indices", "fold", "sample_weight") are not there.
 
     Attributes
     ----------
@@ -32,6 +40,18 @@ class SweepResult(Sequence):
         For each network the values of each epoch, as `History.history` has them.
     models : dict
         Number of a network to its model, for those that were kept.
+
+    Examples
+    --------
+    >>> def build():
+    ...     model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+    ...     model.compile("sgd", "mse")
+    ...     return model
+    >>> x, rng = np.ones((8, 2)), np.random.default_rng(0)
+    >>> bags = [{"indices": rng.integers(0, 8, 8)} for _ in range(3)]
+    >>> result = fastnn.sweep(build, bags, x, x[:, 0], keep="all", verbose=0)
+    >>> result.predict(x).shape
+    (3, 8, 1)
     """
 
     def __init__(self, networks, monitor, rising):
@@ -77,6 +97,80 @@ class SweepResult(Sequence):
         except KeyError:
             raise ValueError(f"network {k} was not kept; its status is {self._rows[k]['status']!r}") from None
 
+    def predict(self, x, batch_size=None):
+        """What each of the models says to `x`: of an ensemble, whose mean and spread are those over axis 0.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape)
+        batch_size : int, optional
+
+        Returns
+        -------
+        ndarray (networks, n, *outputs)
+            In the order of `models`, that of the networks' numbers.
+
+        Raises
+        ------
+        ValueError
+            If no model was kept, or their outputs have different shapes.
+        """
+        models = list(self.models.values())
+        if not models:
+            raise ValueError('predict: expected models, got none; sweep(..., keep="all") keeps them')
+        shapes = dict.fromkeys(model.output_shape[1:] for model in models)
+        if len(shapes) > 1:
+            raise ValueError(f"predict: expected models of one output shape, got {', '.join(map(str, shapes))}")
+        return np.stack([model.predict(x, batch_size, verbose=0) for model in models])
+
+    def save(self, filepath, overwrite=True):
+        """Write rows, histories and the models that were kept into one file, for `load`.
+
+        It is in the format of `Model.save`, and replaces an older file at once or not at all.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+        overwrite : bool
+            False: FileExistsError if there is such a file.
+
+        Raises
+        ------
+        TypeError
+            If something has no name to be found by again, such as a lambda among the parameters.
+        OSError
+            If it cannot be written; the error names it.
+        """
+        from . import sweep_file
+
+        sweep_file.save(self, filepath, overwrite)
+
+    @classmethod
+    def load(cls, filepath, custom_objects=None):
+        """The result that `save` wrote; loading runs no code from the file.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+        custom_objects : dict, optional
+            As for `fastnn.models.load_model`: of the models, and functions among the parameters.
+
+        Returns
+        -------
+        SweepResult
+            Objects of fastnn's among the parameters (optimizers, …) come back as the dict that describes them.
+
+        Raises
+        ------
+        FormatError
+            If the file is none of ours, damaged, or needs `custom_objects`.
+        """
+        from . import sweep_file
+
+        result = cls.__new__(cls)
+        result.__dict__.update(sweep_file.load(filepath, custom_objects))
+        return result
+
     def columns(self):
         """The rows as ``{name: list}``, for ``pandas.DataFrame`` or ``polars.DataFrame``.
 
@@ -91,7 +185,7 @@ class SweepResult(Sequence):
     def summary(self):
         """The best value, and how many networks ended otherwise than by reaching their last epoch."""
         found = {f"best {self.monitor}": self.best.get(self.monitor)}
-        for status in ("stopped", "diverged", "error"):
+        for status in ("stopped", "interrupted", "diverged", "error", "waiting"):
             n = sum(row["status"] == status for row in self._rows)
             found |= {status: n} if n else {}
         return {name: value for name, value in found.items() if value is not None}
@@ -112,10 +206,11 @@ class SweepResult(Sequence):
 def _row(network, taken):
     row = {"network": network.index}
     for name, value in network.given.items():
-        if name not in ("seed", "epochs"):
+        if name not in ("seed", "epochs", *OF_DATA):
             row[f"param_{name}" if name in taken else name] = value
     row |= {"seed": network.seed, "status": network.status, "epochs": network.done, "seconds": network.seconds}
-    row |= {name: values[-1] for name, values in network.history.items() if name not in FIXED}
+    row |= {} if network.best_epoch is None else {"best_epoch": network.best_epoch}
+    row |= {name: network.last(name) for name, values in network.history.items() if values and name not in FIXED}
     if network.error is not None:
         row["error"] = network.error
     return row

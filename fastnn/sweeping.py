@@ -7,27 +7,29 @@
     not depend on which of them was fastest.
 """
 
+import os
 import threading
-import time
 from contextvars import copy_context
-from inspect import Parameter, signature
-from math import ceil, isfinite
+from math import ceil
 from traceback import clear_frames
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from . import arrays, fitting
+from . import arrays, sweep_data
 from ._checks import flag, integer, one_of, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
-from ._random import check_seed, next_seed, seed_of, seeded
+from ._files import warn
+from ._random import check_seed, next_seed
 from .callbacks.base import rises
+from .precision import get_float32_matmul_precision
 from .progress import Progress
+from .saving import state
+from .sweep_journal import Journal, digest
+from .sweep_network import LIVE, Network, named_arguments, networks_of, rounds_of
 from .sweep_result import SweepResult, place
-from .training import Model
 
-OURS = ("batch_size", "epochs", "seed")  # entries of `params` that `build` need not take
 LOOK = 0.05  # seconds between two looks of the main thread
 
 
@@ -53,6 +55,7 @@ def sweep(
     seed=None,
     workers=None,
     on_error="raise",
+    journal=None,
     verbose="auto",
     check_finite=True,
     **kwargs,
@@ -68,9 +71,11 @@ def sweep(
         ``build(**params[k])`` returns a compiled model.
     params : iterable of dict, or int
         One for each network: a list, scikit-learn's ``ParameterGrid`` or ``ParameterSampler``, what the trials of
-        an Optuna study suggest. Entries "batch_size", "epochs" and "seed" are of the training of that network, and
-        given to `build` only if it has such an argument. An int: so many networks ``build()``, which differ in
-        their seeds.
+        an Optuna study suggest. These entries are of the training of that network, and given to `build` only if it
+        has such an argument: "batch_size", "epochs", "seed"; "indices", the rows of x and y that it is trained on (one
+        may come twice: bootstrap); "fold", a pair of such, to train on and to validate with, as the splitters of
+        scikit-learn yield them; "sample_weight" (n,), in the place of the sweep's. An int: so many networks
+        ``build()``, which differ in their seeds.
     x, y : array_like
         As for `Model.fit`; shared, not copied for each network.
     epochs : int
@@ -99,6 +104,10 @@ def sweep(
     on_error : {"raise", "keep"}
         An error of `build` or of a training ends the sweep, or only that network; the error is then in its row. A
         `monitor` that a network does not have, and what is no `Exception` (``sys.exit()``, Ctrl-C), always end it.
+    journal : str or path-like, optional
+        A file to which each network is written as soon as it has ended; models that are kept go into the folder
+        ``<journal>.models``. The same call again goes on where the first one was interrupted or killed, with the same
+        results bit for bit: what is in the journal is not trained again.
     verbose : {"auto", 0, 1, 2}
         1: a live line on a terminal, one line at the end elsewhere. 0: nothing.
     check_finite : bool
@@ -112,7 +121,12 @@ def sweep(
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C, after the steps at hand.
+        On Ctrl-C, after the steps at hand. It, and any other error that ends the sweep, has in its attribute ``result``
+        a `SweepResult` of the networks that have ended.
+    ValueError
+        If the journal is of another sweep; the message says what differs.
+    FormatError
+        If it is no journal, or damaged.
 
     Notes
     -----
@@ -150,156 +164,62 @@ def sweep(
         raise TypeError(
             f"callbacks: expected a function that returns a list of callbacks, anew for each network, got {callbacks!r}"
         )
-    networks = _networks(params, seed, epochs, eta is not None)
-    rounds = _rounds(max(n.epochs for n in networks), eta, first)
     if keep != "all":
         keep = integer("keep", keep, 0)
     workers = core_threads.get_num_threads() if workers is None else integer("workers", workers, 1)
-    validation = _validation(validation_data)
+    validation = sweep_data.validation(validation_data)
     common = {
-        "x": _shared("x", x), "y": _labels(_shared("y", y)), "validation_data": validation,
-        "validation_split": validation_split, "class_weight": class_weight, "shuffle": shuffle,
-        "sample_weight": None if sample_weight is None else _shared("sample_weight", sample_weight),
+        "x": sweep_data.shared("x", x), "y": sweep_data.labels(sweep_data.shared("y", y)),
+        "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
+        "shuffle": shuffle,
+        "sample_weight": None if sample_weight is None else sweep_data.shared("sample_weight", sample_weight),
     }  # fmt: skip
-    if check_finite:
-        for name, array in (("x", common["x"]), ("y", common["y"])):
-            arrays.check_finite(name, array)
-        for i, array in enumerate((validation or ())[:2]):
-            arrays.check_finite(f"validation_data[{i}]", array)
-    job = _Sweep(build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error)
-    progress = Progress(verbose)
-    progress.start("Sweep", len(networks))
+    book = None if journal is None else Journal(journal)
     try:
-        for until in rounds:
+        entropy = next_seed() if seed is None else check_seed("seed", seed)
+        if seed is None and book is not None and book.seed is not None:
+            entropy = book.seed
+        networks = networks_of(params, entropy, epochs, eta is not None)
+        validated = validation is not None or bool(validation_split)
+        validated |= sweep_data.set_rows(networks, len(common["x"]) if common["x"].ndim else 0, validated)
+        rounds = rounds_of(max(n.epochs for n in networks), eta, first)
+        if check_finite:
+            for name, array in (("x", common["x"]), ("y", common["y"])):
+                arrays.check_finite(name, array)
+            for i, array in enumerate((validation or ())[:2]):
+                arrays.check_finite(f"validation_data[{i}]", array)
+        job = _Sweep(build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error)
+        job.validated, job.rounds, job.journal = validated, rounds, book
+        job.monitor = monitor or ("val_loss" if validated else "loss")
+        if book is not None:
+            book.check(entropy, job.definition(epochs, eta, first))
+            job.restore()
+        return _run(job, eta, workers, Progress(verbose))
+    finally:
+        if book is not None:
+            book.close()
+
+
+def _run(job, eta, workers, progress):
+    """All rounds of a sweep, and its result."""
+    progress.start("Sweep", len(job.networks))
+    try:
+        for until in job.rounds:
             job.each(job.alive(), job.advance_to(until), workers, progress)
-            if until != rounds[-1]:
-                ranked = sorted(job.alive(), key=job.rank)
-                job.each(ranked[ceil(len(ranked) / eta) :], Network.stop, workers, progress)
+            if until != job.rounds[-1]:
+                job.each(job.cut(until, eta), Network.stop, workers, progress)
+        job.each(job.without_model(), job.again, workers, progress)
+    except BaseException as error:
+        try:
+            error.result = job.result(interrupted=True)
+        except Exception:  # an error that takes no attributes, or before anything was known
+            pass
+        raise
     finally:
         progress.clear()
-    result = SweepResult(networks, job.monitor, job.rising)
+    result = job.result()
     progress.finish(result.summary())
     return result
-
-
-def _rounds(epochs, eta, first):
-    """The epochs at which networks wait for each other, and the last one."""
-    found = []
-    while eta is not None and first < epochs:
-        found.append(first)
-        first *= eta
-    return [*found, epochs]
-
-
-def _networks(params, seed, epochs, halved):
-    if not hasattr(params, "__iter__"):
-        params = [{}] * integer("params", params, 1)
-    entropy = next_seed() if seed is None else check_seed("seed", seed)
-    networks = []
-    for k, given in enumerate(params):
-        if not hasattr(given, "keys"):
-            raise TypeError(f"params[{k}]: expected a dict of arguments of build, got {given!r}")
-        network = Network(k, dict(given), seed_of(entropy, k))
-        network.epochs = integer(f"params[{k}]['epochs']", network.given.get("epochs", epochs), 1)
-        if halved and network.epochs != epochs:
-            raise ValueError(
-                f"params[{k}]['epochs']: expected {epochs}, as all networks of a halving, got {network.epochs}"
-            )
-        networks.append(network)
-    if not networks:
-        raise ValueError("params: expected at least one network, got none")
-    return networks
-
-
-def _shared(name, value):
-    """An array that all networks read where it lies: what the core cannot read there is copied here, once."""
-    if fitting.is_batches(value):
-        raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data many times and out of order")
-    array = arrays.as_array(name, value)
-    return arrays.readable(array, array.dtype.newbyteorder("="))
-
-
-def _labels(array):
-    """Whole numbers that may be classes, as a network with classes reads them; to others they are the same."""
-    if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
-        limits = np.iinfo(np.int32)
-        if limits.min <= array.min() and array.max() <= limits.max:
-            return np.ascontiguousarray(array, np.int32)
-    return array
-
-
-def _validation(given):
-    if given is None:
-        return None
-    x, y, weight = fitting.held_out_arrays(given)
-    of_x, of_y, of_weight = fitting.HELD_OUT
-    return _shared(of_x, x), _labels(_shared(of_y, y)), None if weight is None else _shared(of_weight, weight)
-
-
-def _named_arguments(function):
-    if not callable(function) or isinstance(function, Model):
-        raise TypeError(f"build: expected a function that returns a compiled model, got {function!r}")
-    try:
-        found = signature(function).parameters.values()
-    except ValueError:  # some builtins have none
-        return set()
-    return {p.name for p in found if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)}
-
-
-class Network:
-    """One of the networks: what it is made of, and how far it is."""
-
-    def __init__(self, index, given, seed):
-        self.index, self.given = index, given
-        self.seed = check_seed(f"params[{index}]['seed']", given.get("seed", seed))
-        self.scope = seeded(self.seed)
-        self.model = self.run = self.error = None
-        self.history, self.done, self.seconds, self.status = {}, 0, 0.0, "waiting"
-
-    def build(self, function, takes):
-        """The model."""
-        model = function(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
-        if not isinstance(model, Model) or not model.compiled:
-            raise TypeError(f"build: expected a compiled model, got {model!r}")
-        return model
-
-    def start(self, model, common, batch_size, callbacks):
-        """Check what a model is to be trained with."""
-        self.model, self.status = model, "training"
-        self.run = fitting.start(
-            model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
-            callbacks=None if callbacks is None else callbacks(), check_finite=False,
-            ahead=lambda: self.until - self.done, **common,
-        )  # fmt: skip
-
-    def advance(self, until, stopping):
-        """Train to an epoch, or as far as its callbacks let it, or until all is to stop."""
-        self.until, begun = until, time.perf_counter()
-        while self.done < until and not stopping():
-            logs = next(self.run, None)
-            if logs is None:  # a callback has ended it
-                self.status, self.run = "done", None
-                break
-            self.done += 1
-            for name, value in logs.items():
-                self.history.setdefault(name, []).append(value)
-            if not isfinite(logs["loss"]):
-                self.stop("diverged")
-                break
-        self.seconds += time.perf_counter() - begun
-        ended = self.done >= self.epochs or (self.model.stop_training and not stopping())
-        if self.status == "training" and ended:
-            self.stop("done")
-
-    def stop(self, status="stopped"):
-        """End the training as `fit` does, here."""
-        self.model.stop_training, self.status = True, status
-        for _ in self.run:
-            pass
-        self.run = None
-
-    def last(self, name):
-        return self.history[name][-1] if self.history.get(name) else None
 
 
 class WrongMonitor(ValueError):
@@ -310,23 +230,100 @@ class _Sweep:
     """The networks of a sweep and the threads that train them."""
 
     def __init__(self, build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error):
-        self.validated = common["validation_data"] is not None or bool(common["validation_split"])
-        self.monitor = monitor or ("val_loss" if self.validated else "loss")
+        self.validated, self.monitor, self.rounds, self.journal = False, monitor, (), None
         self.build, self.networks, self.common, self.batch_size = build, networks, common, batch_size
         self.callbacks, self.mode, self.keep, self.on_error = callbacks, mode, keep, on_error
-        self.takes = _named_arguments(build).__contains__
+        self.takes = named_arguments(build).__contains__
         self.rising, self.lock, self.failed, self.stopping = None, threading.Lock(), None, False
-        self.kept, self.weights = [], {}
+        self.kept, self.weights, self.ending = [], {}, threading.Lock()
         self.owners = WeakKeyDictionary()  # of models and optimizers: number of the network
 
     def alive(self):
-        return [n for n in self.networks if n.status in ("waiting", "training")]
+        return [n for n in self.networks if n.status in LIVE]
 
     def rank(self, network):
         return place(network, self.monitor, self.rising)
 
     def advance_to(self, until):
-        return lambda network: network.advance(min(until, network.epochs), lambda: self.stopping)
+        def advance(network):
+            if network.run is None:
+                if network.done >= until:  # it waits there, says the journal
+                    return
+                self.begin(network)
+            network.advance(min(until, network.epochs), self.is_stopping)
+
+        return advance
+
+    def cut(self, until, eta):
+        """Those that do not go on after a round: as the journal says, or the worst of those that wait."""
+        if self.journal is not None and until in self.journal.rounds:
+            return [n for n in self.alive() if n.index in self.journal.rounds[until]]
+        ranked = sorted(self.alive(), key=self.rank)
+        worst = ranked[ceil(len(ranked) / eta) :]
+        if self.journal is not None:
+            self.journal.round(until, worst)
+        return worst
+
+    def result(self, interrupted=False):
+        if interrupted:
+            for network in self.networks:
+                network.interrupt()
+        return SweepResult(self.networks, self.monitor, self.rising)
+
+    # --- the journal ---
+
+    def definition(self, epochs, eta, first):
+        """What makes the sweep what it is, in short."""
+        common = self.common
+        return {
+            "params": [digest([n.given, n.seed]) for n in self.networks], "x": digest(common["x"]),
+            "y": digest(common["y"]), "validation_data": digest(common["validation_data"]),
+            "sample_weight": digest(common["sample_weight"]), "class_weight": digest(common["class_weight"]),
+            "validation_split": float(common["validation_split"]), "shuffle": bool(common["shuffle"]),
+            "epochs": epochs, "batch_size": self.batch_size, "monitor": self.monitor, "mode": self.mode, "halving": eta,
+            "min_epochs": first, "precision": get_float32_matmul_precision(), "build": digest(self.build),
+            "callbacks": digest(self.callbacks),
+        }  # fmt: skip
+
+    def restore(self):
+        """Networks as the journal has them."""
+        for k, said in self.journal.networks.items():
+            if not 0 <= k < len(self.networks):
+                raise ValueError(f"journal: {self.journal.path} has a network {k}; there are {len(self.networks)}")
+            self.networks[k].restore({**said, "same bits": self.journal.same_bits})
+            self.rising = said["rising"]
+        self.kept = sorted((n for n in self.networks if n.status not in LIVE), key=self.rank)
+        if self.keep != "all":
+            del self.kept[self.keep :]
+
+    def without_model(self):
+        """Those that are to be kept, whose models were of another process."""
+        kept = self.networks if self.keep == "all" else self.kept
+        return [n for n in kept if n.model is None and n.status != "error"]
+
+    def again(self, network):
+        """The model of a network that has ended, from its file, or trained again."""
+        said = {**network.restored, "status": network.status}
+        try:
+            if said["model"] and os.path.exists(self.journal.model_path(network)):
+                self.begin(network, silent=True)
+                state.put(self.journal.model_path(network), network.model)
+                network.finish_as(said)
+                return
+            self.begin(network)
+            # Where it waited, or would have: how many epochs are trained ahead may show in one that diverges.
+            network.advance(min([r for r in self.rounds if r >= said["epochs"]] + [network.epochs]), self.is_stopping)
+            if network.status in LIVE and not self.stopping:
+                network.stop(said["status"])
+        finally:
+            if network.status != said["status"]:
+                network.leave()
+                network.restore(said)
+
+    def is_stopping(self):
+        return self.stopping
+
+    # --- threads ---
 
     def each(self, networks, action, workers, progress):
         """`action` of every network, of `workers` of them at a time."""
@@ -349,8 +346,9 @@ class _Sweep:
             threading.Thread(target=copy_context().run, args=(work,), daemon=True) for _ in range(min(workers, count))
         ]
         try:
-            for thread in pool:
-                thread.start()
+            pool = _started(pool, workers)
+            if not pool:
+                work()
             self.join(pool, networks, look)
         except BaseException:
             self.stopping = True
@@ -371,27 +369,47 @@ class _Sweep:
                         model.stop_training = True
 
     def one(self, network, action):
-        """`action` of a network, in a thread of its own; the first one is to make the model."""
+        """`action` of a network, in a thread of its own."""
+        before = network.status
         try:
             with core_threads.using(1), network.scope:
-                if network.status == "waiting":
-                    self.begin(network)
                 action(network)
-            if network.status not in ("waiting", "training"):
-                self.let_go(network)
         except BaseException as error:
-            network.error, network.status, network.model, network.run = error, "error", None, None
+            network.fail(error)
             if isinstance(error, WrongMonitor) or self.on_error == "raise" or not isinstance(error, Exception):
                 self.fail(network, error)
             else:
                 free(error)
+            return
+        try:
+            if before in LIVE:
+                self.ended(network)
+        except BaseException as error:  # of the journal: what cannot be kept is not to go on
+            self.fail(network, error)
 
-    def begin(self, network):
+    def begin(self, network, silent=False):
+        """Make the model; `silent`: without callbacks, as it will not be trained."""
         model = network.build(self.build, self.takes)
         self.own(network, model, "model")
         self.own(network, model.optimizer, "optimizer")
-        network.start(model, self.data_for(model), self.batch_size, self.callbacks)
+        callbacks = None if silent else self.callbacks
+        network.start(model, self.data_for(model, network), self.batch_size, callbacks)
         self.check_monitor(model)
+
+    def ended(self, network):
+        """Keep the model if it is among the best so far, and say so in the journal."""
+        if network.status in LIVE:
+            if self.journal is not None and network.waits:
+                with self.ending:
+                    self.journal.ended(network, self.rising, False)
+            return
+        with self.ending:
+            gone = [] if self.keep == "all" else self.let_go(network)
+            if self.journal is not None:
+                self.journal.ended(network, self.rising, network.model is not None)
+                for each in gone:
+                    if each is not network:
+                        self.journal.drop(each)
 
     def fail(self, network, error):
         """An error that ends the sweep: the first one."""
@@ -414,15 +432,18 @@ class _Sweep:
                 f" {owner}. Make the {what} in build"
             )
 
-    def data_for(self, model):
+    def data_for(self, model, network):
         """What `fitting.start` is to train it with: weights as this model wants them, made once for all such."""
         weight, dtype = self.common["sample_weight"], float_dtype(model.dtype)
+        common = {**self.common, "rows": network.rows, "validation_rows": network.validation_rows}
+        if network.given.get("sample_weight") is not None:
+            return {**common, "sample_weight": network.given["sample_weight"]}
         if weight is None:
-            return self.common
+            return common
         with self.lock:
             if dtype not in self.weights:
                 self.weights[dtype] = np.ascontiguousarray(weight, dtype)
-        return {**self.common, "sample_weight": self.weights[dtype]}
+        return {**common, "sample_weight": self.weights[dtype]}
 
     def check_monitor(self, model):
         """The first network says whether its metrics rise or fall."""
@@ -436,14 +457,25 @@ class _Sweep:
                 self.rising = rises(self.mode, self.monitor, model)
 
     def let_go(self, network):
-        """Keep the model if it is among the best so far."""
-        if self.keep == "all" or network.model is None:
-            return
+        """Let go of the models that are not among the best any more; returns their networks."""
         with self.lock:
             self.kept = sorted([*self.kept, network], key=self.rank)
-            for each in self.kept[self.keep :]:
+            gone = self.kept[self.keep :]
+            for each in gone:
                 each.model = None
             del self.kept[self.keep :]
+        return gone
+
+
+def _started(pool, workers):
+    """The threads that the system lets start: fewer of them train the same networks."""
+    for i, thread in enumerate(pool):
+        try:
+            thread.start()
+        except RuntimeError as error:
+            warn(f"sweep: expected {min(workers, len(pool))} threads, the system started {i} ({error})", RuntimeWarning)
+            return pool[:i]
+    return pool
 
 
 def free(error):

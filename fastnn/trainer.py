@@ -225,10 +225,11 @@ class Trainer:
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         program.refresh(self.store)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
+        n = len(x) if index is None else len(index) // epochs
         self.store.version += 1
         at = self._steps(
-            program, live, epochs * len(x), batch_size, len(lrs), deadline, step,
-            epoch=len(x), index=index, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
+            program, live, epochs * n, batch_size, len(lrs), deadline, step,
+            epoch=n, index=index, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
         )  # fmt: skip
         return at
 
@@ -249,11 +250,12 @@ class Trainer:
             sums[place] = _number_or_copy(totals[at])
         return sums
 
-    def evaluate(self, x, y, w=None, batch_size=1024):
-        """(samples, sum of w * loss, [sums of metrics]) in inference mode."""
+    def evaluate(self, x, y, w=None, batch_size=1024, index=None):
+        """(samples, sum of w * loss, [sums of metrics]) in inference mode; of the rows `index`, or all."""
         self.store.acquire()
         program = self.program("evaluate", batch_size, _code(x), self._targets(y), w is not None)
-        done, sums = self._run(program, x, y, w, None, 0, len(x), batch_size, None, 0.0, False)
+        n = len(x) if index is None else len(index)
+        done, sums = self._run(program, x, y, w, index, 0, n, batch_size, None, 0.0, False)
         return done, sums[0] if sums else 0.0, sums[1:]
 
     def _run(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, carry=None):

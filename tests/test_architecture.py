@@ -39,7 +39,7 @@ ROOMS = {
     "plan": {"graph", "lowering", "folding", "store", "program", "plans", "teams", "trainer"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
                "diagnostics", "rate_finding", "inference", "single_batches"},
-    "sweep": {"sweeping", "sweep_result"},
+    "sweep": {"sweeping", "sweep_result", "sweep_data", "sweep_file", "sweep_journal", "sweep_network"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},
 }

@@ -62,7 +62,7 @@ def _replace(path, chunks):
         except FileNotFoundError:  # an interrupt came just after the rename
             pass
         raise
-    _sync_folder(os.path.dirname(path))
+    sync_folder(os.path.dirname(path))
 
 
 def _new_file(path):
@@ -86,7 +86,8 @@ def _write_all(descriptor, chunk):
         left = left[_write(descriptor, left) :]
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -20,7 +20,7 @@ from . import atomic, foreign
 
 MAX_HEADER = 2**24
 FORMAT, VERSION = "fastnn", 1
-DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
+DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "|u1"}
 CODES = {v: k for k, v in DTYPES.items()}
 BLANK = "0" * 64
 MAX_DIMENSIONS = 32

@@ -41,14 +41,18 @@ def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimize
     """
     _may_write(filepath, overwrite)
     only_default("zipped", zipped, None)
-    include = flag("include_optimizer", include_optimizer)
+    _write(filepath, *taken(model, flag("include_optimizer", include_optimizer)))
+
+
+def taken(model, include_optimizer=True):
+    """All of a model, as a configuration and tensors."""
     with model._lock:
         config, tensors = _described(model)
         config["compile"] = None
-        if model.compiled and include:
+        if model.compiled and include_optimizer:
             config["compile"] = _compiled(model)
             config["state"] = _take_state(model, tensors)
-    _write(filepath, config, tensors)
+    return config, tensors
 
 
 def save_weights(model, filepath, overwrite=True, max_shard_size=None):
@@ -208,13 +212,16 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     custom = configuration.check_custom(custom_objects)
     with _explained(filepath):
         config, tensors = _contents(filepath)
-        if config["kind"] != "model":
-            raise FormatError(
-                "it has weights only: make the model in code and call model.load_weights"
-            )
-        model = _revived(config, tensors, custom)
-        if compile and config["compile"] is not None:
-            _compile(model, config, tensors, custom)
+        return revived(config, tensors, custom, compile)
+
+
+def revived(config, tensors, custom, compile=True):
+    """The model that was `taken`."""
+    if config["kind"] != "model":
+        raise FormatError("it has weights only: make the model in code and call model.load_weights")
+    model = _revived(config, tensors, custom)
+    if compile and config["compile"] is not None:
+        _compile(model, config, tensors, custom)
     return model
 
 
@@ -233,9 +240,24 @@ def _explained(path):
         raise FormatError(f"{name}: {type(error).__name__}: {error}") from error
 
 
-def _contents(path):
+def container_of(path):
+    """The configuration and the tensors of a file, of whatever kind."""
     text, tensors = read(path)
     config = parse_json(text)
+    if not isinstance(config, dict):
+        raise FormatError("damaged: the configuration")
+    return config, tensors
+
+
+def _contents(path):
+    config, tensors = container_of(path)
+    if config.get("kind") == "sweep":
+        raise FormatError("it has the result of a sweep: fastnn.SweepResult.load reads it")
+    return checked(config, tensors), tensors
+
+
+def checked(config, tensors):
+    """A configuration that has a weight for each of its names."""
     if not isinstance(config, dict) or config.get("kind") not in FORMATS:
         raise FormatError("damaged: the configuration")
     named = config["weights"]
@@ -246,7 +268,7 @@ def _contents(path):
     for name, _ in named:
         if f"weights/{name}" not in tensors:
             raise FormatError(f"damaged: no weights {name!r}")
-    return config, tensors
+    return config
 
 
 def _revived(config, tensors, custom):
@@ -273,6 +295,13 @@ def _revived(config, tensors, custom):
     own = dict(zip(_names(model), model.weights, strict=True))
     if set(own) != {name for name, _ in config["weights"]}:
         raise FormatError("its layers and its weights do not fit")
+    put_weights(config, tensors, own)
+    model._trainable = bool(config["trainable"])
+    return model
+
+
+def put_weights(config, tensors, own):
+    """Give variables, by their names in the file, what is there."""
     for name, trainable in config["weights"]:
         array, variable = tensors[f"weights/{name}"], own[name]
         if (array.shape, array.dtype) != (variable.shape, variable.dtype):
@@ -282,8 +311,6 @@ def _revived(config, tensors, custom):
             )
         variable.assign(array)
         variable.trainable = trainable
-    model._trainable = bool(config["trainable"])
-    return model
 
 
 def _described_layer(description, custom):
@@ -328,14 +355,19 @@ def _compile(model, config, tensors, custom):
         matmul_precision=how["matmul_precision"],
     )
     model.epochs_done = _count("epochs_done", how["epochs_done"])
-    if config["state"] is None:
+    put_state(model, config["state"], tensors, own)
+
+
+def put_state(model, saved, tensors, own):
+    """Give the optimizer the state of a file, as `_take_state` took it."""
+    if saved is None:
         return
     state = {}
     engine = model.engine()
     expected = engine.get_state()
-    if set(expected) != set(config["state"]):
+    if set(expected) != set(saved):
         raise FormatError("its optimizer has another state than this fastnn's")
-    for key, value in config["state"].items():
+    for key, value in saved.items():
         if isinstance(expected[key], dict) != isinstance(value, dict):
             raise FormatError(f"damaged: state {key}")
         if not isinstance(value, dict):

@@ -1,0 +1,86 @@
+"""What each network of a sweep trains on: shared arrays, read where they lie, and the rows and weights of its own."""
+
+import numpy as np
+
+from . import arrays, fitting
+
+OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
+
+
+def shared(name, value):
+    """An array that all networks read where it lies: what the core cannot read there is copied here, once."""
+    if fitting.is_batches(value):
+        raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data many times and out of order")
+    array = arrays.as_array(name, value)
+    return arrays.readable(array, array.dtype.newbyteorder("="))
+
+
+def labels(array):
+    """Whole numbers that may be classes, as a network with classes reads them; to others they are the same."""
+    if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
+        limits = np.iinfo(np.int32)
+        if limits.min <= array.min() and array.max() <= limits.max:
+            return np.ascontiguousarray(array, np.int32)
+    return array
+
+
+def validation(given):
+    """The checked `validation_data`, or None."""
+    if given is None:
+        return None
+    x, y, weight = fitting.held_out_arrays(given)
+    of_x, of_y, of_weight = fitting.HELD_OUT
+    return shared(of_x, x), labels(shared(of_y, y)), None if weight is None else shared(of_weight, weight)
+
+
+def set_rows(networks, n, validated):
+    """Give each network `rows` and `validation_rows` of n samples: None, or indices as the core takes them.
+
+    validated: whether the sweep has validation of its own."""
+    known = {}  # several networks may have one fold: checked and converted once
+    for network in networks:
+        given, where = network.given, f"params[{network.index}]"
+        network.rows = network.validation_rows = None
+        if "fold" in given:
+            if "indices" in given or validated:
+                other = f"{where}['indices']" if "indices" in given else "validation_data and validation_split"
+                raise ValueError(f"{where}['fold']: has the rows to train on and to validate with; expected no {other}")
+            fold = given["fold"]
+            if not isinstance(fold, (tuple, list)) or len(fold) != 2:
+                raise TypeError(
+                    f"{where}['fold']: expected (rows to train on, rows to validate with), got {type(fold).__name__}"
+                )
+            found = (_rows(f"{where}['fold'][{i}]", rows, n, known) for i, rows in enumerate(fold))
+            network.rows, network.validation_rows = found
+        elif "indices" in given:
+            network.rows = _rows(f"{where}['indices']", given["indices"], n, known)
+    folds = [n for n in networks if n.validation_rows is not None]
+    if folds and len(folds) < len(networks):
+        without = next(n.index for n in networks if n.validation_rows is None)
+        raise ValueError(
+            f"params[{without}]: expected a 'fold', as params[{folds[0].index}] has one: networks are ranked by one"
+            " number"
+        )
+    return bool(folds)
+
+
+def _rows(name, given, n, known):
+    """Rows of n samples as int64."""
+    if id(given) in known:
+        return known[id(given)][1]
+    array = arrays.as_array(name, given)
+    if array.dtype == bool and array.shape == (n,):
+        array = np.flatnonzero(array)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: expected whole numbers of shape (m,), or True and False of shape ({n},), got {array.dtype} of"
+            f" shape {array.shape}"
+        )
+    if not len(array):
+        raise ValueError(f"{name}: expected at least one row, got none")
+    if array.min() < 0 or array.max() >= n:
+        worst = array.min() if array.min() < 0 else array.max()
+        raise ValueError(f"{name}: expected rows 0 to {n - 1}, as x has {n}, got {worst}")
+    rows = np.ascontiguousarray(array, np.int64)
+    known[id(given)] = given, rows  # the object is kept, so that no other one gets its id
+    return rows

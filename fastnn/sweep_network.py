@@ -1,0 +1,192 @@
+"""One of the networks of a sweep: what it is made of, and how far it is."""
+
+import time
+from inspect import Parameter, signature
+from math import isfinite
+
+from . import fitting
+from ._checks import integer
+from ._random import check_seed, seed_of, seeded
+from .saving.configuration import encode
+from .sweep_data import OF_DATA
+from .training import Model
+
+OURS = ("batch_size", "epochs", "seed", *OF_DATA)  # entries of `params` that `build` need not take
+LIVE = ("waiting", "training")  # statuses of those that have not come to an end
+
+
+def rounds_of(epochs, eta, first):
+    """The epochs at which networks wait for each other, and the last one."""
+    found = []
+    while eta is not None and first < epochs:
+        found.append(first)
+        first *= eta
+    return [*found, epochs]
+
+
+def networks_of(params, entropy, epochs, halved):
+    """The networks of a sweep, their seeds from `entropy` unless they are given."""
+    if not hasattr(params, "__iter__"):
+        params = [{}] * integer("params", params, 1)
+    networks = []
+    for k, given in enumerate(params):
+        if not hasattr(given, "keys"):
+            raise TypeError(f"params[{k}]: expected a dict of arguments of build, got {given!r}")
+        network = Network(k, dict(given), seed_of(entropy, k))
+        network.epochs = integer(f"params[{k}]['epochs']", network.given.get("epochs", epochs), 1)
+        if halved and network.epochs != epochs:
+            raise ValueError(
+                f"params[{k}]['epochs']: expected {epochs}, as all networks of a halving, got {network.epochs}"
+            )
+        networks.append(network)
+    if not networks:
+        raise ValueError("params: expected at least one network, got none")
+    return networks
+
+
+def named_arguments(function):
+    """Names that `build` takes by name."""
+    if not callable(function) or isinstance(function, Model):
+        raise TypeError(f"build: expected a function that returns a compiled model, got {function!r}")
+    try:
+        found = signature(function).parameters.values()
+    except ValueError:  # some builtins have none
+        return set()
+    return {p.name for p in found if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)}
+
+
+class Network:
+    """One of the networks."""
+
+    def __init__(self, index, given, seed):
+        self.index, self.given = index, given
+        self.seed = check_seed(f"params[{index}]['seed']", given.get("seed", seed))
+        self.leave()
+        self.error = self.rows = self.validation_rows = self.restored = None
+        self.status = "waiting"
+
+    def leave(self):
+        """As before the first epoch."""
+        self.scope = seeded(self.seed)
+        self.model = self.run = self.best_epoch = None
+        self.history, self.done, self.seconds, self.until, self.callbacks = {}, 0, 0.0, 0, ()
+
+    def build(self, function, takes):
+        """The model."""
+        model = function(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
+        if not isinstance(model, Model) or not model.compiled:
+            raise TypeError(f"build: expected a compiled model, got {model!r}")
+        return model
+
+    def start(self, model, common, batch_size, callbacks):
+        """Check what a model is to be trained with."""
+        self.history, self.done, self.seconds = {}, 0, 0.0  # of a journal: it is trained again
+        self.model, self.status, self.callbacks = model, "training", ()
+        if callbacks is not None:
+            made = callbacks()
+            made = getattr(made, "callbacks", made)  # of a CallbackList
+            self.callbacks = list(made) if hasattr(made, "__iter__") else made
+        self.run = fitting.start(
+            model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
+            callbacks=self.callbacks, check_finite=False,
+            ahead=lambda: self.until - self.done, **common,
+        )  # fmt: skip
+
+    def advance(self, until, stopping):
+        """Train to an epoch, or as far as its callbacks let it, or until all is to stop."""
+        self.until, begun = until, time.perf_counter()
+        while self.done < until and not stopping():
+            logs = next(self.run, None)
+            if stopping():  # an epoch that was cut short, or not
+                break
+            if logs is None:  # a callback has ended it
+                self.end("done")
+                break
+            self.done += 1
+            for name, value in logs.items():
+                self.history.setdefault(name, []).append(value)
+            if not isfinite(logs["loss"]):
+                self.stop("diverged")
+                break
+        self.seconds += time.perf_counter() - begun
+        ended = self.done >= self.epochs or (self.model.stop_training and not stopping())
+        if self.status == "training" and ended:
+            self.stop("done")
+        self.look_for_best()
+        if self.restored is not None and not stopping():
+            self.compare()
+
+    @property
+    def waits(self):
+        """Whether it is at the end of a round."""
+        return self.status == "training" and self.done == self.until > 0
+
+    def stop(self, status="stopped"):
+        """End the training as `fit` does, here."""
+        if self.run is None:  # of a journal: it is at the end of a round, and not here
+            self.status = status
+            return
+        self.model.stop_training, self.status = True, status
+        for _ in self.run:
+            pass
+        self.end(status)
+
+    def end(self, status):
+        self.look_for_best()
+        self.status, self.run, self.callbacks = status, None, ()
+
+    def look_for_best(self):
+        """The epoch that `EarlyStopping(restore_best_weights=True)` goes back to, from 1."""
+        for callback in self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]:
+            if getattr(callback, "restore_best_weights", False) and getattr(callback, "best_weights", None) is not None:
+                self.best_epoch = callback.best_epoch + 1
+
+    def last(self, name):
+        """A number of the epoch whose weights the model has."""
+        values = self.history.get(name)
+        return values[min(self.best_epoch or len(values), len(values)) - 1] if values else None
+
+    def fail(self, error):
+        self.error, self.status, self.model, self.run, self.callbacks = error, "error", None, None, ()
+
+    def interrupt(self):
+        """The sweep has ended before the network had."""
+        if self.status == "training":
+            self.status = "interrupted"
+            self.model, self.run, self.callbacks = None, None, ()
+
+    # --- from a journal ---
+
+    def restore(self, said):
+        """What a journal says of it; the model is not here."""
+        self.restored, self.status, self.done = said, said["status"], said["epochs"]
+        self.history, self.seconds, self.best_epoch = said["history"], said["seconds"], said["best_epoch"]
+
+    def finish_as(self, said):
+        """After its model was read from a file."""
+        self.run, self.callbacks, self.model.stop_training = None, (), True
+        self.restore(said)
+        history = self.model.history = fitting.History()
+        history.history, history.epoch = {n: list(v) for n, v in said["history"].items()}, list(range(said["epochs"]))
+        history.set_model(self.model)
+
+    def compare(self):
+        """What was trained again has to be what it was: ValueError otherwise."""
+        said, n = self.restored, self.restored["epochs"]
+        if self.done < n:
+            return
+        self.restored = None
+        now = {name: values[:n] for name, values in self.history.items()}
+        if said["same bits"] and _exactly(now) != _exactly(said["history"]):
+            raise ValueError(
+                f"journal: network {self.index} does not come out as it is there: build, callbacks or what they use"
+                f" have changed; expected {_ends(said['history'])} after {n} epochs, got {_ends(now)}"
+            )
+
+
+def _exactly(history):
+    return repr(encode(history, "history"))
+
+
+def _ends(history):
+    return {name: values[-1] for name, values in history.items()}
