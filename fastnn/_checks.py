@@ -8,12 +8,38 @@ CAN_PASS_OBJECT = "If it is an object of your own, pass the object itself, witho
 
 
 def suggest(name, candidates):
-    """`` Did you mean 'x'?`` for the candidate nearest to `name`, or an empty string."""
-    from difflib import get_close_matches  # only when something is wrong
+    """`` Did you mean 'x'?`` for the public candidate nearest to `name`, or an empty string.
 
-    plain = {plain_name(c): c for c in candidates}
-    close = get_close_matches(plain_name(name), plain, 1, 0.6)
-    return f" Did you mean {plain[close[0]]!r}?" if close else ""
+    Nearest is what takes the fewest typing errors, one or two; otherwise what has most in common."""
+    from difflib import SequenceMatcher  # only when something is wrong
+
+    wanted, best = plain_name(name), None
+    for candidate in candidates:
+        if str(candidate)[:1] == "_":
+            continue
+        plain = plain_name(candidate)
+        errors = _typing_errors(wanted, plain)
+        alike = SequenceMatcher(None, wanted, plain).ratio()
+        near = errors <= (2 if len(wanted) > 3 else 1)
+        if near and errors < len(wanted) or alike >= 0.6:
+            as_typed = SequenceMatcher(None, str(name), str(candidate)).ratio()  # "accuracy", not "Accuracy"
+            key = (errors if near else 3, -alike, -as_typed)
+            if best is None or key < best[0]:
+                best = key, candidate
+    return "" if best is None else f" Did you mean {best[1]!r}?"
+
+
+def _typing_errors(a, b):
+    """Letters put in, left out or exchanged for others, and neighbours that changed places, from one to the other."""
+    before, row = [], list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        earlier, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            least = min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                least = min(least, earlier[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 def plain_name(name):
@@ -67,6 +93,14 @@ def unknown_keyword(function, name, known):
     return TypeError(
         f"{function}() got an unexpected keyword argument {name!r}.{suggest(name, known)} It takes: {', '.join(known)}"
     )
+
+
+def check_keywords(cls, kwargs):
+    """`refuse_keywords` for the constructor of a class, if it takes no others: Python's own error suggests nothing."""
+    code = getattr(cls.__init__, "__code__", None)
+    if kwargs and code is not None and not code.co_flags & 0x08:
+        known = own_keywords(cls)
+        refuse_keywords(cls, [name for name in kwargs if name not in known])
 
 
 class Registry:
@@ -223,7 +257,8 @@ def module_attributes(module, names, find=None, more=lambda: ()):
         raise AttributeError(f"module {module!r} has no attribute {name!r}.{meant}")
 
     def __dir__():
-        return sorted({*vars(sys.modules[module]), *names, *more()})
+        own = (name for name in vars(sys.modules[module]) if name[:2] == name[-2:] == "__")
+        return sorted({*own, *names, *more()})
 
     return __getattr__, __dir__
 

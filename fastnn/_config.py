@@ -8,7 +8,7 @@ import re
 from functools import cache
 from itertools import count
 
-from ._checks import number, own_keywords
+from ._checks import check_keywords, number, own_keywords
 from ._signatures import taking, with_custom
 
 FLOATX = "float32"
@@ -18,6 +18,10 @@ class Configurable:
     """Base of what can be rebuilt from ``get_config()``."""
 
     without_effect = {}  # arguments that Keras has, and their only value here: see `_signatures`
+
+    def __new__(cls, *args, **kwargs):
+        check_keywords(cls, kwargs)
+        return super().__new__(cls)
 
     def get_config(self):
         """The constructor's arguments, as plain Python values.

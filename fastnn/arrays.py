@@ -118,13 +118,29 @@ def samples(name, value, shape, dtype):
         array = array[:, None]
     if array.ndim == 0 or array.shape[1:] != shape:
         hint = ""
-        if array.ndim and prod(array.shape[1:]) == prod(shape):
+        if array.ndim == 1:
+            hint = one_axis(name, len(array), shape)
+        elif array.ndim and prod(array.shape[1:]) == prod(shape):
             hint = "; the sizes agree: reshape it, or start the model with Flatten or Reshape"
         elif array.shape == shape:
-            hint = "; a single sample needs a batch axis: x[None]"
+            hint = f"; a single sample needs a batch axis: {name}[None]"
         raise ValueError(f"{name}: expected shape {_batch(shape)}, got {array.shape}{hint}")
     array = readable(array, dtype)
     return array if array.ndim == 2 else array.reshape(len(array), prod(shape))
+
+
+def one_axis(name, n, shape=None):
+    """What to do about an x of one axis, where samples of a shape (None: not known yet) were expected."""
+    shape_text = ", ".join(map(str, shape or (1,)))
+    many = f"; for {n} samples of one number use {name}.reshape(-1, {shape_text})"
+    one = f"; a single sample of {n} numbers needs a batch axis: {name}[None]"
+    if shape is None:
+        return many + one
+    if prod(shape) == 1:
+        return many
+    if shape == (n,):
+        return one
+    return f"; for a single sample use {name}.reshape(1, {shape_text})" if prod(shape) == n else ""
 
 
 def _batch(shape):

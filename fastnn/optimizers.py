@@ -84,6 +84,12 @@ class Optimizer(CoreRow):
             if default is not None and learning_rate is not default.default and learning_rate != default.default:
                 raise TypeError("lr: another name of learning_rate; expected one of the two, got both")
             learning_rate = kwargs.pop("lr")
+        if "decay" in kwargs:
+            raise TypeError(
+                "decay: Keras 2's decay of the learning rate is a schedule, as in Keras 3: learning_rate="
+                f"fastnn.optimizers.schedules.InverseTimeDecay({learning_rate!r}, decay_steps=1,"
+                f" decay_rate={kwargs['decay']!r}). (weight_decay is another thing: it makes weights smaller.)"
+            )
         refuse_keywords(type(self), kwargs, also=["lr"])
         self._rate = _checked_rate(learning_rate)
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm

@@ -5,6 +5,7 @@ import sys
 import time
 
 from ._checks import one_of
+from ._text import cut, left, width
 
 EVERY = 0.1  # seconds between two states of the live line
 BAR = 20
@@ -72,10 +73,10 @@ class Progress:
             self.out.write("\r")
 
     def _rewrite(self, text):
-        text = text[: shutil.get_terminal_size().columns - 1]
-        self.out.write("\r" + text + " " * (self.shown - len(text)))
+        text = cut(text, shutil.get_terminal_size().columns - 1)
+        self.out.write("\r" + left(text, self.shown))
         self.out.flush()
-        self.shown = len(text)
+        self.shown = width(text)
 
 
 def _texts(logs):

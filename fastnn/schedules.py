@@ -13,7 +13,7 @@ from math import inf, pi
 
 import numpy as np
 
-from ._checks import flag, integer, number, one_of, suggest
+from ._checks import flag, integer, module_attributes, number, one_of, refuse_keywords, suggest
 from ._config import Configurable, is_description
 
 
@@ -483,11 +483,12 @@ class WarmUp(LearningRateSchedule):
 
 
 class OneCycle(_Vectorized):
-    """From max_lr / div_factor up to max_lr, then down to max_lr / div_factor / final_div_factor.
+    """From max_learning_rate / div_factor up to it, then down to the first rate / final_div_factor.
 
     Parameters
     ----------
-    max_lr : float
+    max_learning_rate : float
+        PyTorch's name `max_lr` works too.
     total_steps : int
         Of the whole cycle: epochs times steps of an epoch. Later steps keep the last rate.
     pct_start : float
@@ -507,15 +508,15 @@ class OneCycle(_Vectorized):
 
     Examples
     --------
-    >>> schedule = OneCycle(max_lr=0.1, total_steps=10)
+    >>> schedule = OneCycle(max_learning_rate=0.1, total_steps=10)
     >>> schedule([0, 2, 9]).round(7).tolist()
     [0.004, 0.1, 4e-07]
     """
 
     def __init__(
         self,
-        max_lr,
-        total_steps,
+        max_learning_rate=None,
+        total_steps=None,
         pct_start=0.3,
         anneal_strategy="cos",
         div_factor=25.0,
@@ -523,8 +524,14 @@ class OneCycle(_Vectorized):
         three_phase=False,
         base_momentum=None,
         max_momentum=None,
+        **kwargs,
     ):
-        self.max_lr = number("max_lr", max_lr, 0)
+        if "max_lr" in kwargs:
+            if max_learning_rate is not None:
+                raise TypeError("max_lr: another name of max_learning_rate; expected one of the two, got both")
+            max_learning_rate = kwargs.pop("max_lr")
+        refuse_keywords(type(self), kwargs, also=["max_lr"])
+        self.max_learning_rate = number("max_learning_rate", max_learning_rate, 0)
         self.total_steps = integer("total_steps", total_steps, 1)
         self.pct_start = number("pct_start", pct_start, 0, 1, open_high=True)
         self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, ("cos", "linear"))
@@ -536,8 +543,13 @@ class OneCycle(_Vectorized):
         given = (("base_momentum", base_momentum), ("max_momentum", max_momentum))
         self.base_momentum, self.max_momentum = (n if n is None else number(name, n, 0) for name, n in given)
 
+    @property
+    def max_lr(self):
+        """PyTorch's name of `max_learning_rate`."""
+        return self.max_learning_rate
+
     def rate(self, step):
-        first, top = self.max_lr / self.div_factor, self.max_lr
+        first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
         return self._through(step, first, top, first / self.final_div_factor)
 
     def momentum(self, step):
@@ -556,3 +568,8 @@ class OneCycle(_Vectorized):
                 part = 0.5 * (1 - _cos(pi * part))
             result = np.where(step >= a, start + (stop - start) * part, result)
         return result
+
+
+_classes = [thing for thing in globals().values() if isinstance(thing, type)]
+__all__ = [c.__name__ for c in _classes if issubclass(c, LearningRateSchedule) and c.__name__[0] != "_"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -3,6 +3,8 @@
 import re
 
 from ._checks import flag, number, suggest
+from ._text import cut, left
+from ._text import width as columns_of
 
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
 GAP = 3
@@ -35,7 +37,7 @@ def table(model, line_length=None, show_trainable=False, positions=None, expand_
     rows = [HEAD, *(row for layer in _chosen(model.layers, layer_range) for row in _cells_of(layer, nested))]
     rows = [row if show_trainable else row[:3] for row in rows]
     if line_length is None:
-        widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+        widths = [max(map(columns_of, column)) + GAP for column in zip(*rows, strict=True)]
         starts = [sum(widths[:i]) for i in range(len(widths))]
         width = sum(widths) - GAP
     else:
@@ -46,8 +48,8 @@ def table(model, line_length=None, show_trainable=False, positions=None, expand_
     def line(row):
         text = ""
         for start, cell in zip(starts, row, strict=False):
-            text = text[: max(0, start - 1)].ljust(start) + cell
-        return text[:width].rstrip()
+            text = left(cut(text, max(0, start - 1)), start) + cell
+        return cut(text, width).rstrip()
 
     body = [line(row) for row in rows]
     lines = [f'Model: "{model.name}"', "_" * width, body[0], "=" * width, *body[1:], "=" * width]

@@ -83,9 +83,7 @@ class Network:
         self.history, self.done, self.seconds = {}, 0, 0.0  # of a journal: it is trained again
         self.model, self.status, self.callbacks = model, "training", ()
         if callbacks is not None:
-            made = callbacks()
-            made = getattr(made, "callbacks", made)  # of a CallbackList
-            self.callbacks = list(made) if hasattr(made, "__iter__") else made
+            self.callbacks = list(_flat(callbacks()))
         self.run = fitting.start(
             model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
             callbacks=self.callbacks, check_finite=False,
@@ -137,7 +135,7 @@ class Network:
 
     def look_for_best(self):
         """The epoch that `EarlyStopping(restore_best_weights=True)` goes back to, from 1."""
-        for callback in self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]:
+        for callback in self.callbacks:
             if getattr(callback, "restore_best_weights", False) and getattr(callback, "best_weights", None) is not None:
                 self.best_epoch = callback.best_epoch + 1
 
@@ -182,6 +180,16 @@ class Network:
                 f"journal: network {self.index} does not come out as it is there: build, callbacks or what they use"
                 f" have changed; expected {_ends(said['history'])} after {n} epochs, got {_ends(now)}"
             )
+
+
+def _flat(made):
+    """Callbacks one by one, of lists and a CallbackList too."""
+    made = getattr(made, "callbacks", made)
+    if made is None or isinstance(made, str) or not hasattr(made, "__iter__"):
+        yield from () if made is None else (made,)
+        return
+    for each in made:
+        yield from _flat(each)
 
 
 def _exactly(history):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._text import right, width
 from .sweep_data import OF_DATA
 
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
@@ -194,8 +195,8 @@ class SweepResult(Sequence):
         rows = self.ranked()[:10]
         names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
         table = [names, *([_text(row.get(name, "")) for name in names] for row in rows)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in table]
+        widths = [max(map(width, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(right(cell, w) for cell, w in zip(line, widths, strict=True)) for line in table]
         more = len(self) - len(rows)
         return "\n".join(lines + ([f"... and {more} more"] if more else []))
 

@@ -336,7 +336,14 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if not self.built:
             with self._lock:
                 if not self.built:  # by another thread, in the meantime
-                    self._build(x.shape[1:])
+                    try:
+                        self._build(x.shape[1:])
+                    except ValueError as error:
+                        if x.ndim != 1:
+                            raise
+                        raise ValueError(
+                            f"{name}: expected shape (samples, features), got {x.shape}{arrays.one_axis(name, len(x))}"
+                        ) from error
         return arrays.samples(name, x, self.in_shape, self.dtype)
 
     def data(

@@ -54,5 +54,7 @@ def cpu():
 
 def show_versions():
     """Print what is installed and in use: instruction set, threads, BLAS, versions."""
-    for name, value in versions().items():
-        print(f"{name + ':':<17}{value}")
+    found = versions()
+    wide = max(map(len, found)) + 2
+    for name, value in found.items():
+        print(f"{name + ':':<{wide}}{value}")

@@ -108,6 +108,16 @@ def test_fashion_mnist_argument_wins_and_is_not_replaced(tmp_path, monkeypatch):
         fashion_mnist.load_data(tmp_path / "nowhere")
 
 
+def test_a_folder_of_the_environment_is_not_replaced_by_another(tmp_path, monkeypatch):
+    write_set(tmp_path / "system")
+    monkeypatch.setattr(fashion_mnist, "_SYSTEM_FOLDER", str(tmp_path / "system"))
+    monkeypatch.setenv("FASTNN_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match=f"^FASTNN_DATA={tmp_path / 'nowhere'}: "):
+        fashion_mnist.load_data()
+    monkeypatch.setenv("FASTNN_DATA", "")  # as if it were not set
+    assert len(fashion_mnist.load_data()) == 2
+
+
 def test_fashion_mnist_parts_may_be_packed_differently(tmp_path):
     wanted = write_set(tmp_path, "")
     for path in tmp_path.glob("t10k*"):

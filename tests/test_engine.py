@@ -531,6 +531,7 @@ def test_whole_numbers_of_numpy_are_numbers_of_threads():
     model.fit(x, y, verbose=0, threads=np.int64(2))
 
 
+@pytest.mark.filterwarnings("ignore:OMP_NUM_THREADS")
 @pytest.mark.parametrize("value", ["\u00b2", "9" * 5000, "x", "-1", ""])
 def test_nonsense_in_omp_num_threads(monkeypatch, value):
     monkeypatch.setenv("OMP_NUM_THREADS", value)

@@ -203,4 +203,7 @@ def call_function(str name, x, isa=None):
     return y
 
 
-ACTIVE = table_of(os.environ.get("FASTNN_ISA", ""))
+try:
+    ACTIVE = table_of(os.environ.get("FASTNN_ISA", ""))
+except RuntimeError as error:
+    raise RuntimeError(f"FASTNN_ISA: {error}") from None

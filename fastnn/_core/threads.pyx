@@ -1,5 +1,6 @@
 """Every question about threads is asked here: how many there may be, and what happens to them at a fork."""
 import os
+import warnings
 from operator import index
 from threading import local
 from time import monotonic
@@ -37,6 +38,7 @@ QUOTA_SECONDS = 1.0  # the quota may change while we run, but reading it costs m
 cdef int LIMIT = 0  # set_num_threads; 0: as many as the process may use
 cdef double QUOTA_READ = -QUOTA_SECONDS
 QUOTA = None
+refused = set()  # variables of the environment, and what they said
 
 
 cdef int affordable(int n) noexcept nogil:
@@ -96,8 +98,11 @@ def available_threads():
         n = min(n, max(1, int(-(-quota // 1))))
     for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
         first = os.environ.get(name, "").split(",")[0].strip()
-        if first.isascii() and first.isdigit() and len(first) < 10 and int(first) > 0:
-            n = min(n, int(first))
+        if first.isascii() and first.isdigit() and first.strip("0"):
+            n = min(n, int(first.lstrip("0")[:9]))  # longer than any limit of ours, and than Python converts
+        elif first and (name, first) not in refused:
+            refused.add((name, first))
+            warnings.warn(f"{name}: expected a number of threads, got {first!r}; it is ignored", stacklevel=2)
     return max(1, min(n, MAX_THREADS))
 
 

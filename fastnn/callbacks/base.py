@@ -6,7 +6,7 @@ callback overrides them; without, many steps run in one call of the core.
 
 import weakref
 
-from .._checks import flag, refuse_keywords, suggest
+from .._checks import check_keywords, flag, refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
 
@@ -26,6 +26,10 @@ class Callback:
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.stop_training = logs["loss"] < 0.1
     """
+
+    def __new__(cls, *args, **kwargs):
+        check_keywords(cls, kwargs)
+        return super().__new__(cls)
 
     def __init__(self):
         self.model, self.params = None, {}

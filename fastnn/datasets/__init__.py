@@ -1,5 +1,7 @@
 """Small data sets with Keras' ``load_data()``; uint8 images stay uint8."""
 
+from .._checks import module_attributes
 from . import digits, fashion_mnist
 
 __all__ = ["digits", "fashion_mnist"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)

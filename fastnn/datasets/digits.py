@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .._checks import module_attributes
 from ._idx import read_pair
 
 CLASS_NAMES = tuple("0123456789")
@@ -37,3 +38,7 @@ def load_data():
     """
     x, y = read_pair(Path(__file__).parent / "data", "digits")
     return (x[:_N_TRAIN], y[:_N_TRAIN]), (x[_N_TRAIN:], y[_N_TRAIN:])
+
+
+__all__ = ["CLASS_NAMES", "MAX_VALUE", "load_data"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)

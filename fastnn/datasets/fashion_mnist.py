@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from .._checks import module_attributes
 from ._idx import read_pair
 
 CLASS_NAMES = (
@@ -34,8 +35,8 @@ def load_data(path=None):
     ----------
     path : str or path-like, optional
         Folder with the four IDX files, ``.gz`` or unpacked. Without it: the folder
-        ``$FASTNN_DATA`` or ``$FASTNN_DATA/fashion-mnist``, else the one that Debian's package
-        ``dataset-fashion-mnist`` fills. Nothing is ever downloaded.
+        ``$FASTNN_DATA`` or ``$FASTNN_DATA/fashion-mnist`` if that variable is set, else the one that Debian's
+        package ``dataset-fashion-mnist`` fills. Nothing is ever downloaded.
 
     Returns
     -------
@@ -68,8 +69,7 @@ def _find(path):
         folders = [Path(path)]
     else:
         data = os.environ.get("FASTNN_DATA")
-        folders = [Path(data), Path(data) / "fashion-mnist"] if data else []
-        folders.append(Path(_SYSTEM_FOLDER))
+        folders = [Path(data), Path(data) / "fashion-mnist"] if data else [Path(_SYSTEM_FOLDER)]
     for folder in folders:
         suffixes = {}
         for part in ("train", "t10k"):
@@ -80,10 +80,17 @@ def _find(path):
                     break
         if len(suffixes) == 2:
             return folder, suffixes
+    asked = "" if path is not None or not data else f"FASTNN_DATA={data}: "
+    unset = f" (unset FASTNN_DATA to look into {_SYSTEM_FOLDER})" if asked else ""
     raise FileNotFoundError(
-        "Fashion-MNIST not found in "
+        f"{asked}Fashion-MNIST not found in "
         + ", ".join(str(folder) for folder in folders)
+        + unset
         + ". Install Debian's package `dataset-fashion-mnist`, or put the files "
         + ", ".join(_FILES)
         + " (as they are or .gz) into a folder and name it: load_data(path) or $FASTNN_DATA"
     )
+
+
+__all__ = ["CLASS_NAMES", "MAX_VALUE", "load_data"]
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -17,6 +17,7 @@ from math import inf, isfinite
 import numpy as np
 
 from .._checks import flag, integer, number
+from .._text import left, right, width
 
 ROUNDINGS = 16  # errors of rounding in a value of f, in units in the last place
 ENTRIES = 64  # of a variable of a model, if not told otherwise
@@ -96,12 +97,12 @@ class GradientCheck:
     def __str__(self):
         head = ("", "checked", "worst at", "analytic", "numeric", "rel. error", "")
         rows = [head, *map(_row, self.entries)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        widths = [max(width(row[i]) for row in rows) for i in range(len(head))]
         lines = []
         for row in rows:
-            cells = [c.rjust(w) for c, w in zip(row, widths, strict=True)]
+            cells = [right(c, w) for c, w in zip(row, widths, strict=True)]
             for i in (0, 2, 6):
-                cells[i] = row[i].ljust(widths[i])
+                cells[i] = left(row[i], widths[i])
             lines.append("  ".join(cells).rstrip())
         where = f" at {self.name}{list(self.index)}" if self.worst.checked else ""
         verdict = "passed" if self.passed else "FAILED"

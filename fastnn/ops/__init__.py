@@ -9,6 +9,7 @@
 (d) NaN and infinity pass through as IEEE 754 has it; arrays may be empty.
 """
 
+from .._checks import module_attributes
 from . import activations as _activations
 from . import batchnorm as _batchnorm
 from . import clipping as _clipping
@@ -22,3 +23,4 @@ for _module in (_activations, _batchnorm, _clipping, _dense, _losses, _optimizer
     for _name in _module.__all__:
         globals()[_name] = getattr(_module, _name)
         __all__.append(_name)
+__getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -1,0 +1,37 @@
+"""Text in columns: how wide it is on a terminal, where a Korean letter takes two of them."""
+
+from unicodedata import category, east_asian_width
+
+
+def width(text):
+    """Columns that a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char):
+    if category(char) in ("Mn", "Me", "Cf") or 0x1160 <= ord(char) <= 0x11FF:  # the latter: inner parts of a syllable
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
+def left(text, columns):
+    """`text`, filled up with spaces."""
+    return text + " " * (columns - width(text))
+
+
+def right(text, columns):
+    """`text` behind as many spaces as fill it up."""
+    return " " * (columns - width(text)) + text
+
+
+def cut(text, columns):
+    """The beginning of a text that takes so many columns at the most."""
+    if width(text) <= columns:
+        return text
+    taken, used = [], 0
+    for char in text:
+        used += _columns(char)
+        if used > columns:
+            break
+        taken.append(char)
+    return "".join(taken)
