@@ -4,24 +4,30 @@
     fastnn._core.kernels; the others reach it by cimport.
 (b) One binary for every CPU: no -march, no fast-math. The x86 units switch target themselves.
 (c) OpenMP is probed. Without it the package is complete, on one thread.
-(d) Variables of the environment: FASTNN_OPENMP=0 builds without OpenMP; FASTNN_EMULATE_AVX512=1
+(d) A wheel is built in a temporary folder: `pip install .` leaves nothing in the checkout, and several may run at once.
+    `python setup.py build_ext --inplace` keeps its objects in build/ and compiles what has changed.
+(e) Variables of the environment: FASTNN_OPENMP=0 builds without OpenMP; FASTNN_EMULATE_AVX512=1
     runs the AVX-512 unit on AVX2 (tests only); FASTNN_SANITIZE=address,undefined or =thread
     builds with those sanitizers.
 """
 
+import atexit
 import os
 import shutil
 import sysconfig
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.command.egg_info import egg_info
 from setuptools.errors import BaseError
 
 HERE = Path(__file__).parent
@@ -89,21 +95,60 @@ def find_extensions():
             depends=headers + ["setup.py"],
         )
         extensions.append(extension)
-    return cythonize(
-        extensions,
-        build_dir="build/cython",
-        compiler_directives=DIRECTIVES,
-        nthreads=0,
-        show_all_warnings=False,
-    )
+    return sorted(extensions, key=lambda e: e.name.rpartition(".")[2] not in ("kernels", "executor"))  # the long ones
+
+
+@cache
+def temporary_folder():
+    """One of this process, gone at its end."""
+    folder = tempfile.mkdtemp(prefix="fastnn-build-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+class Build(build):
+    """Wheels, also those of editable installs, are built elsewhere."""
+
+    def finalize_options(self):
+        if self.build_base == "build" and {"bdist_wheel", "editable_wheel"} & {*self.distribution.commands}:
+            self.build_base = temporary_folder()
+        super().finalize_options()
+
+
+class EggInfo(egg_info):
+    """The folder of metadata is made elsewhere; in the checkout, for as long as it takes, where an sdist has it."""
+
+    def finalize_options(self):
+        if self.egg_base is None:
+            if "sdist" not in self.distribution.commands:
+                self.egg_base = temporary_folder()
+            elif not list(HERE.glob("*.egg-info")):
+                atexit.register(lambda: [shutil.rmtree(p, ignore_errors=True) for p in HERE.glob("*.egg-info")])
+        super().finalize_options()
 
 
 class BuildExt(build_ext):
-    """Adds the OpenMP probe, parallel compilation within a module, and a stamp of the flags."""
+    """Adds parallel translation and compilation of all files, the OpenMP probe and a stamp of the flags."""
 
     def finalize_options(self):
         super().finalize_options()
-        self.parallel = self.parallel or CORES
+        self.jobs = int(self.parallel or CORES)
+        self.parallel = len(self.extensions)  # they wait for their files, which `jobs` of compile_in_parallel limits
+
+    def run(self):
+        folder = Path(self.get_finalized_command("build").build_base) / "cython"
+        translated = cythonize(
+            self.extensions,
+            build_dir=str(folder),
+            compiler_directives=DIRECTIVES,
+            nthreads=self.jobs if self.jobs > 1 else 0,
+            show_all_warnings=False,
+        )
+        translated = {e.name: e for e in translated}
+        for extension in self.extensions:
+            extension.sources = translated[extension.name].sources
+            extension.depends = translated[extension.name].depends
+        super().run()
 
     def build_extensions(self):
         if self.compiler.compiler_type == "msvc":
@@ -116,8 +161,9 @@ class BuildExt(build_ext):
                 extension.extra_compile_args.append("-fopenmp")
                 extension.extra_link_args.append("-fopenmp")
         self.force = self.force or self.flags_changed()
-        self.compile_in_parallel()
-        super().build_extensions()
+        with ThreadPoolExecutor(self.jobs) as pool:
+            self.compile_in_parallel(pool)
+            super().build_extensions()
 
     def probe_openmp(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +202,7 @@ class BuildExt(build_ext):
         stamp.write_text(now)
         return before != now
 
-    def compile_in_parallel(self):
+    def compile_in_parallel(self, pool):
         compile_one = self.compiler.compile
         headers = max(p.stat().st_mtime for p in (HERE / "src_c").rglob("*.h"))
 
@@ -169,8 +215,7 @@ class BuildExt(build_ext):
                         return [name]
                 return compile_one([source], *args, **kwargs)
 
-            with ThreadPoolExecutor(CORES) as pool:
-                return [name for names in pool.map(compile_if_older, sources) for name in names]
+            return [name for names in pool.map(compile_if_older, sources) for name in names]
 
         self.compiler.compile = compile_all
 
@@ -199,4 +244,6 @@ class BuildPy(build_py):
         return super().get_outputs(include_bytecode) + headers
 
 
-setup(ext_modules=find_extensions(), cmdclass={"build_ext": BuildExt, "build_py": BuildPy})
+if __name__ == "__main__":  # Cython's processes may import this file
+    commands = {"build": Build, "build_ext": BuildExt, "build_py": BuildPy, "egg_info": EggInfo}
+    setup(ext_modules=find_extensions(), cmdclass=commands)
