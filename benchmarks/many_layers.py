@@ -38,7 +38,8 @@ print(json.dumps(took))
 def measure(folder, n):
     """Seconds of each part, with the fastnn of a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(Path(folder).resolve())}
-    found = subprocess.run([sys.executable, "-c", WORK, str(n)], env=environment, stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, "-P", "-c", WORK, str(n)]  # -P: not the fastnn of the folder that it is started in
+    found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(found.stdout)
 
 

@@ -83,7 +83,8 @@ def test_pip_leaves_nothing_but_modules_of_editable_installs(checkout, kind):
     assert {"unit_scalar", "cpu", "kernels", "packing"} <= {*compiled} and len({*compiled}) == len(compiled)
     new = files(checkout) - before
     [wheel] = out.glob("*.whl")
-    modules = [n for n in zipfile.ZipFile(wheel).namelist() if n.endswith(".so")]
+    with zipfile.ZipFile(wheel) as archive:
+        modules = [n for n in archive.namelist() if n.endswith(".so")]
     if kind == "wheel":
         assert not new
         assert {Path(n).name.split(".")[0] for n in modules} == {"kernels", "packing"}
