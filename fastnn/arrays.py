@@ -13,10 +13,8 @@ from math import prod
 import numpy as np
 
 from ._checks import number
-from ._core.finite import all_finite
 from ._core.kernels import DATA_CODES
-
-CHUNK = 1 << 18  # numbers looked at in one go: in cache, and no large temporary for a memory map
+from ._numbers import as_array, cast, check_finite
 
 
 class Data:
@@ -50,39 +48,11 @@ class Data:
     def weighted(self, class_weight, dtype, classes=None):
         """The same with weights multiplied by those of the classes, of which there are `classes`, if that is known."""
         w = class_weights(class_weight, self.y, dtype, classes)
-        return Data(self.x, self.y, w if self.w is None else self.w * w).of_rows(self.rows)
-
-
-def as_array(name, value):
-    """`value` as an array of numbers."""
-    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
-        raise ValueError(f"{name}: expected an array without masked entries, got a masked one; fill it first")
-    if isinstance(value, np.ndarray):
-        array = value
-    elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
-        raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
-    elif hasattr(value, "toarray"):
-        raise TypeError(
-            f"{name}: expected a dense array, got a sparse {type(value).__name__}; use {name}.toarray(), or a generator"
-            " of batches made dense one by one"
-        )
-    elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-        array = np.from_dlpack(value)
-    else:
-        try:
-            array = np.asarray(value)
-        except ValueError as error:  # rows of different lengths
-            raise ValueError(
-                f"{name}: cannot make an array of this {type(value).__name__}: {error}"
-            ) from None
-    if array.dtype == object:
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected numbers, got an array of dtype {array.dtype}")
-    return array
+        if self.w is not None:
+            with np.errstate(over="ignore"):
+                w = self.w * w
+            check_finite("sample_weight times class_weight", w, off="")
+        return Data(self.x, self.y, w).of_rows(self.rows)
 
 
 def readable(array, dtype):
@@ -100,7 +70,20 @@ def readable(array, dtype):
     return np.require(array, native if native.str in DATA_CODES else dtype, ["C", "A"])
 
 
-def samples(name, value, shape, dtype):
+def _flat_rows(name, array, dtype, finite):
+    """An array as the core reads it, (n, numbers), looked through as `finite` says (see `samples`)."""
+    if finite is not None and not finite:
+        array = readable(array, dtype)
+        return array if array.ndim == 2 else array.reshape(len(array), prod(array.shape[1:]))
+    if array.dtype.itemsize > 8:  # converted here, not by the core
+        check_finite(name, array, dtype, bool(finite))
+    array = readable(array, dtype)
+    array = array if array.ndim == 2 else array.reshape(len(array), prod(array.shape[1:]))
+    check_finite(name, array, dtype, bool(finite))
+    return array
+
+
+def samples(name, value, shape, dtype, finite=None):
     """Inputs as (n, features).
 
     Parameters
@@ -111,7 +94,9 @@ def samples(name, value, shape, dtype):
     shape : tuple or None
         That of a sample.
     dtype : str
-        For number types that the core does not read.
+        The model's.
+    finite : bool or None
+        Errors are: True: NaN, infinity and what `dtype` cannot hold; None: only the last; False: nothing.
     """
     array = as_array(name, value)
     if array.ndim == 1 and shape == (1,):
@@ -125,8 +110,7 @@ def samples(name, value, shape, dtype):
         elif array.shape == shape:
             hint = f"; a single sample needs a batch axis: {name}[None]"
         raise ValueError(f"{name}: expected shape {_batch(shape)}, got {array.shape}{hint}")
-    array = readable(array, dtype)
-    return array if array.ndim == 2 else array.reshape(len(array), prod(shape))
+    return _flat_rows(name, array, dtype, finite)
 
 
 def one_axis(name, n, shape=None):
@@ -178,8 +162,8 @@ def _refuse(name, array, bad, expected):
         raise ValueError(f"{name}: {expected}; got {array[i]} in row {i}")
 
 
-def targets(name, value, shape, dtype):
-    """Numbers as (n, outputs)."""
+def targets(name, value, shape, dtype, finite=None):
+    """Numbers as (n, outputs); `finite` as for `samples`."""
     array = as_array(name, value)
     if array.ndim == 1 and prod(shape) == 1:
         array = array[:, None]
@@ -190,8 +174,7 @@ def targets(name, value, shape, dtype):
         raise ValueError(
             f"{name}: expected shape {_batch(shape)} like the model's output, got {array.shape}{hint}"
         )
-    array = readable(array, dtype)
-    return array if array.ndim == 2 else array.reshape(len(array), prod(shape))
+    return _flat_rows(name, array, dtype, finite)
 
 
 def free_targets(name, value, shape):
@@ -209,7 +192,7 @@ def weights(name, value, n, dtype):
         array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), one weight a sample, got {array.shape}")
-    array = np.ascontiguousarray(array, dtype)
+    array = np.ascontiguousarray(cast(name, array, dtype))
     _refuse(
         name, array, ~(np.isfinite(array) & (array >= 0)), "expected finite weights, not negative"
     )
@@ -238,7 +221,7 @@ def class_weights(value, y, dtype, count=None):
             raise ValueError(f"class_weight: expected whole class numbers, got {label!r}")
         if count is not None and not 0 <= label < count:
             raise ValueError(f"class_weight: expected classes 0 to {count - 1}, got {label!r}")
-        result[classes == label] = number(f"class_weight[{label}]", weight, 0)
+        result[classes == label] = cast(f"class_weight[{label}]", number(f"class_weight[{label}]", weight, 0), dtype)
     return result
 
 
@@ -258,25 +241,3 @@ def same_length(n, **others):
     for name, array in others.items():
         if array is not None and len(array) != n:
             raise ValueError(f"{name}: expected {n} rows, as many as x, got {len(array)}")
-
-
-def check_finite(name, array):
-    """ValueError that names the first NaN or infinity and where it is."""
-    if array is None or array.dtype.kind != "f" or not array.ndim or not array.size:
-        return
-    if array.flags.c_contiguous and array.dtype in (np.float32, np.float64) and array.dtype.isnative:
-        if all_finite(array):
-            return
-    rows = max(1, CHUNK // max(1, array[0].size))
-    for start in range(0, len(array), rows):
-        part = array[start : start + rows]
-        # A sum is finite only if all terms are; if it overflows, the slower look says that all is well.
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(part, axis=None)
-        if not np.isfinite(total) and not np.isfinite(part).all():
-            first = np.argwhere(~np.isfinite(part))[0]
-            where = f"row {start + first[0]}" + (f", column {first[1]}" if len(first) > 1 else "")
-            raise ValueError(
-                f"{name}: found {part[tuple(first)]} in {where}; expected finite numbers"
-                " (check_finite=False switches this check off)"
-            )

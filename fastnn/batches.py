@@ -14,22 +14,10 @@
 import warnings
 from itertools import chain
 
-import numpy as np
-
 from ._checks import integer
 from ._random import permutation
 
 END = object()  # in the place of a batch: None would be a wrong one
-
-
-def is_batches(x):
-    """Whether `x` is no array, and nothing an array can be made of, but yields batches."""
-    if hasattr(x, "__next__"):
-        return True
-    known = (np.ndarray, list, tuple, str, bytes, dict, set)
-    if isinstance(x, known) or any(hasattr(x, n) for n in ("__array__", "__dlpack__", "toarray")):
-        return False
-    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
 class Batches:
@@ -157,10 +145,11 @@ class Feed:
     model : Model
     batches : Batches
     class_weight : dict, optional
-    check_finite : bool
+    check_finite : bool or None
+        As `finite` of `arrays.samples`.
     """
 
-    def __init__(self, model, batches, class_weight=None, check_finite=False):
+    def __init__(self, model, batches, class_weight=None, check_finite=None):
         self.model, self.batches, self.class_weight = model, batches, class_weight
         self.check_finite, self.largest, self.seen = check_finite, 1, 0
 

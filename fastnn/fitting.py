@@ -14,8 +14,9 @@ from math import ceil, floor
 import numpy as np
 
 from ._checks import integer, number
+from ._numbers import is_batches
 from ._random import permutation
-from .batches import Batches, Feed, is_batches, none_but_x, order_of
+from .batches import Batches, Feed, none_but_x, order_of
 from .callbacks import CallbackList, History, ProgbarLogger
 from .progress import Progress, verbosity
 

@@ -8,6 +8,7 @@ from . import arrays, batches
 from ._checks import flag, integer, refuse_keywords
 from ._config import float_dtype
 from ._core import threads as core_threads
+from ._numbers import is_batches
 from .callbacks import CallbackList
 from .fitting import INFERENCE_BATCH, inference_batch, no_more
 from .progress import Progress
@@ -57,7 +58,7 @@ class Inference:
         return_dict = flag("return_dict", return_dict)
         self.need_compile("evaluate")
         progress = Progress(verbose)
-        if batches.is_batches(x):
+        if is_batches(x):
             batches.none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
             data = batches.Feed(self, batches.Batches("x", x, steps))
             data.prepare()
@@ -136,7 +137,7 @@ class Inference:
             return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
 
     def _predict(self, x, batch_size, steps, progress, callbacks):
-        if batches.is_batches(x):
+        if is_batches(x):
             batches.none_but_x("x", {"batch_size": batch_size})
             return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
         batch_size = inference_batch(batch_size)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._checks import Registry, integer, module_attributes, number, one_of
 from ._config import Configurable, float_dtype, is_description, snake_case
+from ._numbers import cast
 from ._random import check_seed, generator
 
 # Standard deviation of a standard normal cut at two: what a truncated draw must be divided by.
@@ -35,7 +36,7 @@ class Initializer(Configurable):
         ndarray of `shape`
         """
         shape = tuple(integer(f"shape[{i}]", n, minimum=0) for i, n in enumerate(shape))
-        return np.asarray(self.draw(shape), float_dtype(dtype))
+        return cast(type(self).__name__, self.draw(shape), float_dtype(dtype))
 
     def draw(self, shape):
         raise NotImplementedError(
@@ -73,7 +74,7 @@ class Constant(Initializer):
         self.value = value
 
     def draw(self, shape):
-        return np.broadcast_to(np.asarray(self.value, np.float64), shape).copy()
+        return np.broadcast_to(cast("value", self.value, np.float64), shape).copy()
 
 
 class _Random(Initializer):

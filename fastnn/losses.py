@@ -21,6 +21,7 @@ from ._checks import (
 )
 from ._config import CoreRow, add_classes_of_rows, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
+from ._numbers import as_array, cast
 from ._signatures import deserialized, function_of
 
 _registry = Registry("loss")
@@ -89,7 +90,7 @@ class Loss(CoreRow):
         """
         values, valid = self._values(y_true, y_pred)
         dtype = values.dtype
-        weight = np.ones(values.shape, values.dtype) if sample_weight is None else np.asarray(sample_weight)
+        weight = np.ones((), dtype) if sample_weight is None else as_array("sample_weight", sample_weight)
         weight = np.broadcast_to(weight.reshape(np.shape(weight)[: values.ndim]), values.shape) * valid
         values = np.where(weight == 0, 0, values * weight)
         if self.reduction == "none":
@@ -109,13 +110,11 @@ class Loss(CoreRow):
         """The loss of each row, and whether it counts."""
         from . import ops
 
-        y_pred = np.asarray(y_pred, self.dtype)
-        y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
-        y_true = np.asarray(y_true)
+        y_pred = as_array("y_pred", y_pred)
+        y_pred = cast("y_pred", y_pred, self.dtype or (y_pred.dtype if y_pred.dtype.kind == "f" else np.float32))
+        y_true = as_array("y_true", y_true)
         if self.axis not in (-1, y_pred.ndim - 1):
             y_pred, y_true = self._last(y_pred, y_true)
-        if y_true.dtype.kind not in "biuf":
-            raise TypeError(f"y_true: expected numbers, got an array of dtype {y_true.dtype}")
         if self.target == "labels":
             if y_true.dtype.kind == "f" and (np.trunc(y_true) != y_true).any():
                 raise ValueError("y_true: expected whole class numbers")
@@ -123,7 +122,7 @@ class Loss(CoreRow):
             valid = y_true != getattr(self, "ignore_class", None)
             y_true = np.where(valid, y_true, 0)
         else:
-            y_true, valid = y_true.astype(y_pred.dtype), np.True_
+            y_true, valid = cast("y_true", y_true, y_pred.dtype), np.True_
             if y_true.shape not in (y_pred.shape, (*y_pred.shape, 1)) and (*y_true.shape, 1) != y_pred.shape:
                 raise ValueError(f"y_true: expected shape {y_pred.shape}, as y_pred, got {y_true.shape}")
             y_true = y_true.reshape(y_pred.shape)

@@ -25,6 +25,7 @@ from ._checks import (
 )
 from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import metric_rows
+from ._numbers import as_array, cast
 from ._signatures import check_without_effect, deserialized, function_of
 
 _registry = Registry("metric")
@@ -835,13 +836,14 @@ def _accuracy(cls):
 
         metric = cls(**settings)
         parameters = dict(zip(metric.parameters, metric.params, strict=True))
-        y_pred = np.asarray(y_pred)
+        y_pred = as_array("y_pred", y_pred)
         y_pred = y_pred if y_pred.dtype.kind == "f" else y_pred.astype(np.float32)
+        y_true = as_array("y_true", y_true)
         rows = y_pred.reshape(-1, y_pred.shape[-1])
         if metric.target == "labels":
-            targets = np.asarray(y_true, np.int64).reshape(len(rows), 1)
+            targets = y_true.astype(np.int64).reshape(len(rows), 1)
         else:
-            targets = np.asarray(y_true, y_pred.dtype).reshape(rows.shape)
+            targets = cast("y_true", y_true, y_pred.dtype).reshape(rows.shape)
         values = [  # one by one: a metric of the kernels is a mean
             ops.metric(metric.row, targets[i : i + 1], rows[i : i + 1], 1, **parameters) for i in range(len(rows))
         ]

@@ -64,8 +64,9 @@ class Split:
 class Planner:
     """Collects the operations of one program.
 
-    what : {"train", "evaluate", "predict", "manual"}
-        "manual" keeps forward, backward and update as separate parts.
+    what : {"train", "evaluate", "predict", "manual", "gradient"}
+        "manual" keeps forward, backward and update as separate parts. "gradient" is that of the loss, or of the results
+        times dy if there is none, by the input.
     """
 
     def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, pieces=0):
@@ -74,10 +75,11 @@ class Planner:
         self.store, self.dtype = trainer.store, trainer.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, trainer.store.panel
         self.x_code, self.y_code, self.weighted = x_code, y_code, weighted
-        self.training = what in ("train", "manual")
+        self.training = what in ("train", "manual", "gradient")
         reduces = self.training and any(n.kind == "batch_norm" and n.trainable for n in trainer.nodes)
         self.separate = any(n.kind == "python" for n in trainer.nodes) or what == "manual"
-        self.separate |= what in ("train", "evaluate") and bool(trainer.python_loss or trainer.python_metrics)
+        in_python = bool(trainer.python_loss or trainer.python_metrics)
+        self.separate |= what in ("train", "evaluate", "gradient") and in_python
         n_params = sum(v.size for v in trainer.trainable)
         if self.separate:
             schedule = "layers"

@@ -2,7 +2,10 @@
 
 from math import ceil
 
+import numpy as np
+
 from ._checks import integer
+from ._numbers import as_array
 from .callbacks import LearningRateFinder
 
 
@@ -48,16 +51,17 @@ class RateFinding:
         self.need_compile("find_learning_rate")
         batch_size = integer("batch_size", batch_size, minimum=1)
         finder = LearningRateFinder(min_lr, max_lr, steps, **kwargs)
-        if not len(x):
+        n = len(np.atleast_1d(as_array("x", x)))
+        if not n:
             raise ValueError("x: expected at least one row, got none")
-        finder.samples = batch_size, len(x)
+        finder.samples = batch_size, n
         with self._lock:
             if not self.built:
                 self._samples("x", x)
             stop, history = self.stop_training, self.history
             try:
                 self.fit(
-                    x, y, batch_size, epochs=ceil(steps / ceil(len(x) / batch_size)), verbose=0,
+                    x, y, batch_size, epochs=ceil(steps / ceil(n / batch_size)), verbose=0,
                     callbacks=[finder], sample_weight=sample_weight,
                 )  # fmt: skip
             finally:

@@ -12,30 +12,42 @@ from ._signatures import only_default
 from .fitting import Steps
 from .inference import result
 from .precision import get_float32_matmul_precision
+from .trainer import TRAINED
 from .variables import _changes as layer_changes
 from .variables import assigned
 
+INFERENCE = "forward without training=True came after it; in inference mode there is input_gradient"
 SMALL = 256  # rows of a batch that may go the short way
 
 
 class SingleBatches:
     """Mixed into `Model`."""
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """One optimizer step on one batch; no look for NaN.
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, *,
+                       check_finite=True):  # fmt: skip
+        """One optimizer step on one batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, class_weight
+            As for `fit`.
+        return_dict : bool
+            Results by name.
+        check_finite : bool
+            Refuse NaN and infinity in x and y.
 
         Returns
         -------
         float, list of float or dict
             As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
         """
-        return_dict = flag("return_dict", return_dict)
+        return_dict, check_finite = flag("return_dict", return_dict), flag("check_finite", check_finite)
         if sample_weight is None and class_weight is None:
-            logs = self._train_at_once(x, y)
+            logs = self._train_at_once(x, y, check_finite)
             if logs is not None:
                 return result(logs, return_dict)
         self.need_loss("train_on_batch")
-        data = self.data(x, y, sample_weight, class_weight)
+        data = self.data(x, y, sample_weight, class_weight, check_finite)
         if not data.n:
             raise ValueError("x: expected at least one row, got none")
         with self._lock:
@@ -51,7 +63,7 @@ class SingleBatches:
 
     # --- the short way for small batches, of which there was one of the same kind before ---
 
-    def _train_at_once(self, x, y):
+    def _train_at_once(self, x, y, check_finite):
         with self._lock:  # before the look: `compile` lets go of trainer and calls
             entry = self._calls.get(("train", getattr(x, "shape", None), get_float32_matmul_precision()))
             optimizer, engine = self.optimizer, self._trainer
@@ -59,7 +71,8 @@ class SingleBatches:
                 return None
             call, _ = entry
             engine.store.version += 1  # first: Ctrl-C may come right after the step
-            if not call.train(x, y, optimizer._rate, engine, optimizer):
+            engine.expired = TRAINED
+            if not call.train(x, y, optimizer._rate, engine, optimizer, check_finite):
                 return None
             sums = call.core.totals[:, 0].tolist()
         return self.means(len(x), *sums)
@@ -100,7 +113,7 @@ class SingleBatches:
 
     def predict_on_batch(self, x):
         """`predict` of one batch."""
-        return self.forward(x)
+        return self._forward(x, False)
 
     # --- by hand ---
 
@@ -111,13 +124,19 @@ class SingleBatches:
         ----------
         x : array_like (B, *input_shape)
         training : bool
-            True if `backward` is to follow.
+            True if `backward` is to follow. A call without it takes that back; `predict`, `predict_on_batch` and
+            `evaluate` do not.
 
         Returns
         -------
         ndarray (B, *output_shape)
         """
         training = flag("training", training)
+        if not training and self._trainer is not None:
+            self._trainer.expired = INFERENCE
+        return self._forward(x, training)
+
+    def _forward(self, x, training):
         if not training:
             y = self._predict_at_once(x)
             if y is not None:
@@ -125,6 +144,8 @@ class SingleBatches:
         x = self._samples("x", x)
         if training and not len(x):
             raise ValueError("x: expected at least one row, got none")
+        if training and self._kind is None and getattr(self.loss, "target", None) is not None:
+            self.resolve_targets(None)  # else the first `evaluate` would, and so plan again before `backward`
         with self._lock:
             y = self.engine().forward(x, training)
             if not training:
@@ -140,18 +161,27 @@ class SingleBatches:
         only_default("mask", mask, None)
         return self.forward(inputs, False if training is None else training)
 
-    def backward(self, dy):
+    def backward(self, dy, *, check_finite=True):
         """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.
+
+        It has to be the last call of `forward`, and weights, layers and what is frozen as they were then.
 
         Parameters
         ----------
         dy : array_like (B, *output_shape)
             Derivative of a loss of your own by each result. It is not divided by B.
+        check_finite : bool
+            Refuse NaN and infinity in `dy`.
 
         Returns
         -------
         ndarray (B, *input_shape)
             The derivative by the inputs.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no such `forward`, or something has changed since; the message says what.
 
         Examples
         --------
@@ -165,9 +195,9 @@ class SingleBatches:
         >>> dx = model.backward(2 * (y - t) / len(x))
         >>> model.apply_gradients()
         """
-        dy = np.ascontiguousarray(
-            arrays.targets("dy", dy, self.out_shape, self.dtype), float_dtype(self.dtype)
-        )
+        finite = flag("check_finite", check_finite)
+        dy = arrays.targets("dy", dy, self.out_shape, self.dtype, finite)
+        dy = np.ascontiguousarray(dy, float_dtype(self.dtype))
         with self._lock:
             return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
 
@@ -176,18 +206,26 @@ class SingleBatches:
         with self._lock:
             return self.engine().gradients()
 
-    def apply_gradients(self, gradients=None):
+    def apply_gradients(self, gradients=None, *, check_finite=True):
         """One optimizer step.
 
         Parameters
         ----------
         gradients : list of ndarray, optional
             As `gradients` returns them; default: those of the last `backward`.
+        check_finite : bool
+            Refuse NaN and infinity among them, which would be in every weight after a step or a few.
+
+        Raises
+        ------
+        ValueError
+            For such a number; it names the weight, and nothing is changed.
         """
         self.need_compile("apply_gradients")
+        check_finite = flag("check_finite", check_finite)
         with self._lock:
             engine = self.engine()
             if gradients is not None:
                 engine.set_gradients(gradients)
             with Steps(self.optimizer, engine):
-                engine.apply_gradients(self.optimizer.rates(engine.step, 1))
+                engine.apply_gradients(self.optimizer.rates(engine.step, 1), check_finite)

@@ -82,6 +82,7 @@ class Store:
         self.averaged = set()  # variables that the average has met
         self.version = 0  # goes up whenever theta changes
         self.assigned = -1  # the counter of `variables` when all were here
+        self.changed = False  # whether other values of weights came in since somebody last set this to False
 
     def _lay_out(self, node, end):
         pw = self.panel
@@ -113,6 +114,9 @@ class Store:
         place = self.places[variable]
         panels = place.panels_of(self.flat[flat])
         self.version += 1
+        if flat == "theta" and not self.changed:  # they may only have been elsewhere, and come back as they were
+            now = np.asarray(value, self.dtype).reshape(variable.shape)
+            self.changed = self.get(flat, variable).tobytes() != now.tobytes()
         # full panels, and what is left for the last one; the padding behind it stays zero
         full, rest = divmod(place.units, self.panel)
         at = full * self.panel

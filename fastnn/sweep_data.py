@@ -3,13 +3,14 @@
 import numpy as np
 
 from . import arrays, fitting
+from ._numbers import is_batches
 
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
 
 
 def shared(name, value):
     """An array that all networks read where it lies: what the core cannot read there is copied here, once."""
-    if fitting.is_batches(value):
+    if is_batches(value):
         raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data many times and out of order")
     array = arrays.as_array(name, value)
     return arrays.readable(array, array.dtype.newbyteorder("="))

@@ -86,8 +86,7 @@ class Network:
             self.callbacks = list(_flat(callbacks()))
         self.run = fitting.start(
             model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
-            callbacks=self.callbacks, check_finite=False,
-            ahead=lambda: self.until - self.done, **common,
+            callbacks=self.callbacks, ahead=lambda: self.until - self.done, **common,
         )  # fmt: skip
 
     def advance(self, until, stopping):

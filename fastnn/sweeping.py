@@ -171,6 +171,7 @@ def sweep(
     common = {
         "x": sweep_data.shared("x", x), "y": sweep_data.labels(sweep_data.shared("y", y)),
         "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
+        "check_finite": None if check_finite else False,  # whether a network's dtype can hold them, it looks itself
         "shuffle": shuffle,
         "sample_weight": None if sample_weight is None else sweep_data.shared("sample_weight", sample_weight),
     }  # fmt: skip

@@ -6,18 +6,22 @@ rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in
 
 import time
 from copy import copy
-from itertools import accumulate
+from itertools import accumulate, count
 
 import numpy as np
 
 from . import graph as graphs
 from . import plans
 from ._core import calls, kernels, threads
+from ._core.beyond import find_beyond
+from ._numbers import as_array, check_finite
 from .precision import pieces_of
 from .program import Program, plan
 from .store import Store
 from .teams import Team
 
+TRAINED = "the model was trained after it"  # why `backward` is refused
+_serials = count(1)  # of calls of layers in NumPy, which keep on themselves what `backward` needs
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
 
 
@@ -60,10 +64,12 @@ class Trainer:
         λ of the penalty λ / 2 sum w² on every weight matrix.
     precision : {None, "highest", "high", "medium"}
         Of float32 products; None: as this thread has it when a program is asked for.
+    store : Store, optional
+        That of a trainer of the same variables, which this one only reads.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
-                 schedule=None, isa=None, weight_decay=0.0, precision=None):  # fmt: skip
+                 schedule=None, isa=None, weight_decay=0.0, precision=None, store=None):  # fmt: skip
         self.precision = precision
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
@@ -77,7 +83,7 @@ class Trainer:
             n_state = STATE_VECTORS[row]
         more = ["average"] if "ema_momentum" in self.clips else []
         more += ["accumulated"] if self.clips.get("gradient_accumulation_steps") else []
-        self.store = Store(graph, dtype, isa, n_state, tuple(more))
+        self.store = Store(graph, dtype, isa, n_state, tuple(more)) if store is None else store
         self.dtype = self.store.dtype
         self.step = 0
         self._set_loss(loss)
@@ -103,6 +109,8 @@ class Trainer:
         self.structure = plans.structure(self)
         self._programs = {}
         self._manual = None
+        self.expired = None  # why the last `forward(training=True)` is not what `backward` may follow
+        self.besides = {}  # trainers of other gradients, see `input_gradients`
         self.has_gradients = False  # of the last `backward`, or given
 
     def _set_loss(self, loss):
@@ -168,7 +176,7 @@ class Trainer:
 
     def forget_programs(self):
         """Plan anew: their memory is that of a step which was not ended."""
-        self._programs, self._manual, self.has_gradients = {}, None, False
+        self._programs, self._manual, self.has_gradients, self.besides = {}, None, False, {}
 
     def _refuse_used_twice(self):
         """A weight has one place for its gradient, and one node that fills it."""
@@ -319,6 +327,7 @@ class Trainer:
         given = program.get(in_key, in_tensor, n)
         if what == "call":
             program.put(out_key, out_tensor, layer.call(given, training=training), n, layer)
+            layer._serial = next(_serials)
         elif what == "backward":
             result = layer.backward(given)
             for variable, gradient in layer.gradients():
@@ -390,13 +399,13 @@ class Trainer:
         program = self.program("manual", n, _code(x), _code(out))
         self._manual, self.has_gradients = None, False  # until it is through: Python in it may raise
         self._run_manual((program, n, x), "forward", (_address(x), 0, 0, _address(out), 0, 0))
-        self._manual = program, n, x
+        self._manual, self.expired, self.store.changed = (program, n, x), None, False
+        self._called = self._calls_of_layers()
         return out.reshape(n, *self.y.shape)
 
     def backward(self, dy):
         """Gradient of the last `forward(training=True)` batch: returns dL/dx; `gradients` has those of the weights."""
-        if self._manual is None:
-            raise RuntimeError("backward: call forward(x, training=True) first")
+        self._refuse_expired()
         program, n, x = self._manual
         if len(dy) != n:
             raise ValueError(f"dy: expected {n} rows, as many as x of the last forward, got {len(dy)}")
@@ -404,6 +413,23 @@ class Trainer:
         self._run_manual(self._manual, "backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
         self.has_gradients = True
         return dx.reshape(n, *self.x.shape)
+
+    def _calls_of_layers(self):
+        return [(n.attrs["layer"], n.attrs["layer"]._serial) for n in self.nodes if n.kind == "python"]
+
+    def _refuse_expired(self):
+        """RuntimeError unless all is as the last `forward(training=True)` has left it."""
+        if self._manual is not None and self.expired is None:
+            self.store.acquire()
+            if self.store.changed:
+                self.expired = "its weights were assigned, or trained by another model, after it"
+            for layer, serial in self._called:
+                if layer._serial != serial:
+                    self.expired = f"layer {layer.name!r}, which is in NumPy, was called again after it"
+        if self.expired is not None:
+            raise RuntimeError(f"backward: expected forward(x, training=True) right before it, but {self.expired}")
+        if self._manual is None:
+            raise RuntimeError("backward: call forward(x, training=True) first")
 
     def gradients(self):
         """Gradients of the trainable variables, row-major, in their order."""
@@ -413,21 +439,31 @@ class Trainer:
 
     def set_gradients(self, gradients):
         """Gradients of the trainable variables, as `gradients` has them."""
-        own, arrays = self.trainable, [np.asarray(g) for g in gradients]
+        own = self.trainable
+        arrays = [as_array(f"gradients[{i}]", g) for i, g in enumerate(gradients)]
         if [v.shape for v in own] != [a.shape for a in arrays]:
             raise ValueError(
                 f"gradients: expected arrays of shapes {[v.shape for v in own]}, got {[a.shape for a in arrays]}"
             )
+        for i, array in enumerate(arrays):
+            check_finite(f"gradients[{i}] ({own[i].name})", array, self.dtype, finite=False)
         for variable, array in zip(own, arrays, strict=True):
             self.store.put("grad", variable, array)
         self.has_gradients = True
 
-    def apply_gradients(self, lr):
+    def apply_gradients(self, lr, check_finite=True):
         """One optimizer step with the gradients at hand."""
         if self._manual is None or not self.has_gradients:
             raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
+        if check_finite and find_beyond(self.store.flat["grad"]) >= 0:
+            self._refuse_non_finite()
+        self.expired = "apply_gradients changed the weights after it"
         self._run_manual(self._manual, "update", (0,) * 6, lr)
         self.step += 1
+
+    def _refuse_non_finite(self):
+        for variable in self.trainable:
+            check_finite(f"apply_gradients: the gradient of {variable.name}", self.store.get("grad", variable))
 
     def _run_manual(self, manual, stage, live, lr=0.0):
         program, n, _ = manual
@@ -455,7 +491,7 @@ class Trainer:
     def _begin_training(self):
         """The newest weights are here, gradients are no longer those of a `backward`."""
         self.store.acquire()
-        self.has_gradients = False
+        self.has_gradients, self.expired = False, TRAINED
         self._start_averages()
 
     # -- averages of weights ----------------------------------------------------------------------------------
@@ -477,6 +513,8 @@ class Trainer:
     def take_over(self, other):
         """Step and optimizer vectors of the trainer that a model had before something was changed in it."""
         self.step = other.step
+        if other._manual is not None:
+            self.expired = "the model was changed after it"
         self.store.take_over(other.store)
 
     def set_state(self, state):

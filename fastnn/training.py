@@ -22,6 +22,7 @@ from ._random import check_seed, next_seed
 from ._signatures import only_default
 from .graph import Graph
 from .inference import Inference
+from .input_gradients import InputGradients
 from .layers.base import Layer
 from .outputs import last_activation
 from .rate_finding import RateFinding
@@ -50,7 +51,7 @@ KERAS_ALONE = {
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
 
 
-class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
+class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer):
     """Base of the models: a layer that can be compiled, trained and asked.
 
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
@@ -112,9 +113,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         with self._lock:  # those of one step, while another thread trains
             return super().get_weights()
 
-    def set_weights(self, weights):
+    def set_weights(self, weights, *, check_finite=True):
         with self._lock:
-            super().set_weights(weights)
+            super().set_weights(weights, check_finite=check_finite)
 
     @property
     def trainable_weights(self):
@@ -331,7 +332,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         if before is not None:
             self._trainer.take_over(before)
 
-    def _samples(self, name, x):
+    def _samples(self, name, x, finite=None):
         x = arrays.as_array(name, x)
         if not self.built:
             with self._lock:
@@ -344,7 +345,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
                         raise ValueError(
                             f"{name}: expected shape (samples, features), got {x.shape}{arrays.one_axis(name, len(x))}"
                         ) from error
-        return arrays.samples(name, x, self.in_shape, self.dtype)
+        return arrays.samples(name, x, self.in_shape, self.dtype, finite)
 
     def data(
         self,
@@ -352,11 +353,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         y,
         sample_weight=None,
         class_weight=None,
-        check_finite=False,
+        check_finite=None,
         names=("x", "y", "sample_weight"),
     ):
-        """Checked `arrays.Data` for this model."""
-        x = self._samples(names[0], x)
+        """Checked `arrays.Data` for this model; `check_finite` as `finite` of `arrays.samples`."""
+        x = self._samples(names[0], x, check_finite)
         n, w = len(x), None
         if y is None:
             raise TypeError(f"{names[1]}: expected targets, got None")
@@ -367,18 +368,17 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
             ignored = getattr(self.loss, "ignore_class", None)
             y = arrays.labels(names[1], y, prod(self.out_shape), ignored)
         elif self._kind == "dense":
-            y = arrays.targets(names[1], y, self.out_shape, self.dtype)
+            y = arrays.targets(names[1], y, self.out_shape, self.dtype, check_finite)
             if getattr(self.loss, "shares", False):
                 arrays.check_shares(names[1], y)
         else:
             y = arrays.free_targets(names[1], y, self.out_shape)
+            if check_finite:
+                arrays.check_finite(names[1], y)
         if len(y) != n:
             arrays.same_length(n, **{names[1]: y})
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
-        if flag("check_finite", check_finite):
-            arrays.check_finite(names[0], x)
-            arrays.check_finite(names[1], y)
         data = arrays.Data(x, y, w)
         return data if class_weight is None else self.weighted(data, class_weight)
 
@@ -416,10 +416,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, Layer):
         >>> layer.moving_mean.numpy().tolist(), layer.moving_variance.numpy().tolist()
         ([2.0], [1.0])
         """
-        x = self._samples("x", x)
+        x = self._samples("x", x, True)
         if not len(x):
             raise ValueError("x: expected at least one sample, got none")
-        arrays.check_finite("x", x)
         graph = Graph()
         for position, layer in enumerate(self.leaves()):
             layer.position = position

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._checks import flag
 from ._locks import Lock
+from ._numbers import as_array, check_finite
 
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
@@ -125,9 +126,10 @@ class Variable(Freezable):
 
     def assign(self, value):
         """Replace the values; the shape must be the same."""
-        value = np.asarray(value)
+        value = as_array(self.name, value)
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
+        check_finite(self.name, value, self.dtype, finite=False)
         value = np.array(value, self.dtype, order="C")
         with _moving:
             self._hold(value)

@@ -19,7 +19,7 @@ PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 # fastnn/layers/dense.py -> "layers". A new module must be given a room here.
 ROOMS = {
     "core": {"_core"},
-    "base": {"_checks", "_config", "_files", "_locks", "_random", "_signatures", "_text", "precision"},
+    "base": {"_checks", "_config", "_files", "_locks", "_numbers", "_random", "_signatures", "_text", "precision"},
     "ops": {"ops"},
     "parts": {
         "variables",
@@ -38,7 +38,7 @@ ROOMS = {
     },
     "plan": {"graph", "lowering", "folding", "store", "program", "plans", "teams", "trainer"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
-               "diagnostics", "rate_finding", "inference", "single_batches"},
+               "diagnostics", "rate_finding", "inference", "single_batches", "input_gradients"},
     "sweep": {"sweeping", "sweep_result", "sweep_data", "sweep_file", "sweep_journal", "sweep_network"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},

@@ -71,7 +71,7 @@ def test_set_weights_is_all_or_nothing():
     with pytest.raises(ValueError, match="expected 8 arrays, got 7"):
         model.set_weights(old[:-1])
     for wrong in (np.full((4,), "a"), np.full((4,), None), np.ones(4) + 1j):
-        with pytest.raises(TypeError, match=r"weights\[7\].*expected numbers, got an array of dtype"):
+        with pytest.raises(TypeError, match=r"weights\[7\].*expected numbers, got (an array of dtype|None)"):
             model.set_weights([w + 1 for w in old[:-1]] + [wrong])
     for a, b in zip(old, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

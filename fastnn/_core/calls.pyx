@@ -10,13 +10,17 @@ import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from numpy cimport (NPY_INT32, NPY_INT64, PyArray_CheckExact, PyArray_DATA, PyArray_DIM, PyArray_EMPTY,
-                    PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM, PyArray_TYPE,
-                    import_array, ndarray, npy_intp)
+from numpy cimport (NPY_DOUBLE, NPY_FLOAT, NPY_INT32, NPY_INT64, PyArray_CheckExact, PyArray_DATA, PyArray_DIM,
+                    PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM,
+                    PyArray_SIZE, PyArray_TYPE, import_array, ndarray, npy_intp)
 
 from .executor cimport Executor, fnn_now
+from .beyond cimport first_beyond
 
 import_array()
+
+cdef double LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))  # rounds to a finite float32
+cdef double LARGEST_DOUBLE = np.finfo(np.float64).max
 
 
 cdef class Call:
@@ -62,6 +66,14 @@ cdef class Call:
                 and PyArray_DIM(<ndarray>array, 0) == self.n and PyArray_DIM(<ndarray>array, 1) == columns
                 and PyArray_IS_C_CONTIGUOUS(<ndarray>array) and PyArray_ISALIGNED(<ndarray>array)
                 and PyArray_ISNOTSWAPPED(<ndarray>array))
+
+    cdef bint sound(self, ndarray array, bint finite):
+        """Whether nothing in `array` becomes infinite in the model's dtype; with `finite`, nothing is so already."""
+        cdef bint wide = PyArray_TYPE(array) == NPY_DOUBLE
+        cdef double largest = LARGEST_SINGLE if self.out_type == NPY_FLOAT else LARGEST_DOUBLE
+        if not wide and (PyArray_TYPE(array) != NPY_FLOAT or not finite):
+            return True
+        return first_beyond(wide, PyArray_DATA(array), PyArray_SIZE(array), largest, finite) < 0
 
     cdef bint valid(self):
         cdef list counter
@@ -116,7 +128,7 @@ cdef class Call:
         if not self.fits(x, self.x_type, self.inputs):
             return None
         shape[0], shape[1] = self.n, self.outputs
-        if not self.valid():
+        if not self.valid() or not self.sound(x, False):
             return None
         out = PyArray_EMPTY(2, shape, self.out_type, 0)
         live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
@@ -124,16 +136,18 @@ cdef class Call:
         self.run(live, 0.0, None, None)
         return out
 
-    def train(self, x, y, double rate, engine, optimizer):
+    def train(self, x, y, double rate, engine, optimizer, bint finite):
         """A step, which `engine` and `optimizer` count; whether this is the kind of call it was made for.
 
-        `core.totals` has the sums."""
+        Not if something in x or y is not `finite`. `core.totals` has the sums."""
         cdef void *live[8]
         if not self.fits(x, self.x_type, self.inputs):
             return False
         if not (self.take_labels(y) if self.y_type < 0 else self.fits(y, self.y_type, self.outputs)):
             return False
         if not self.valid():
+            return False
+        if finite and not (self.sound(x, True) and (self.y_type < 0 or self.sound(y, True))):
             return False
         live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)

@@ -190,7 +190,7 @@ class LearningRateFinder(Callback):
         """Take back what the test has changed; nothing if it has not begun, or did so already."""
         before, model = self._before, self.model
         if before is not None:
-            model.set_weights(before["weights"])
+            model.set_weights(before["weights"], check_finite=False)
             model.engine().set_state(before["state"])
             model.optimizer.learning_rate = before["rate"]
             model.optimizer.at_batch(model.engine().step)

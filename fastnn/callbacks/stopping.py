@@ -84,7 +84,7 @@ class EarlyStopping(Callback):
         if self.best_weights is not None:
             if self.verbose:
                 print(f"Restoring the weights of epoch {self.best_epoch + 1}")
-            self.model.set_weights(self.best_weights)
+            self.model.set_weights(self.best_weights, check_finite=False)
 
 
 class TerminateOnNaN(Callback):

@@ -2,11 +2,10 @@
 
 from functools import wraps
 
-import numpy as np
-
 from .. import constraints, initializers, regularizers
 from .._checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
 from .._config import float_dtype, unique_name
+from .._numbers import cast
 from .._signatures import check_without_effect, only_default
 from ..variables import Variable, blank, note_renamed
 from .checked import Checked
@@ -192,7 +191,7 @@ class Layer(Weighted):
         shape, name = _weight_shape(shape), "weight" if name is None else name
         dtype = float_dtype(dtype or self.dtype)
         make = blank.get() or initializers.get("glorot_uniform" if initializer is None else initializer)
-        value = np.asarray(make(shape, dtype=dtype), dtype)
+        value = cast(f"initializer of {self.name}/{name}", make(shape, dtype=dtype), dtype)
         if value.shape != shape:
             raise ValueError(f"initializer of {name}: expected shape {shape}, got {value.shape}")
         rules = regularizers.get(regularizer), constraints.get(constraint)

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from .._checks import flag
+from .._numbers import as_array, cast, check_finite, is_batches
 from ..variables import Variable
 from .base import Layer
 from .checked import Checked
@@ -57,8 +58,8 @@ class Normalization(Layer):
             raise ValueError(
                 f"mean, variance: expected both or neither, got {mean!r} and {variance!r}"
             )
-        self.input_mean = None if mean is None else np.asarray(mean, np.float64)
-        self.input_variance = None if variance is None else np.asarray(variance, np.float64)
+        self.input_mean = None if mean is None else cast("mean", mean, np.float64, finite=True)
+        self.input_variance = None if variance is None else cast("variance", variance, np.float64, finite=True)
         if variance is not None and (self.input_variance < 0).any():
             raise ValueError(f"variance: expected no negative number, got {variance!r}")
         self._mean = self._variance = None
@@ -87,11 +88,12 @@ class Normalization(Layer):
             return
         for name, given in (("mean", self.input_mean), ("variance", self.input_variance)):
             try:
-                value = np.broadcast_to(given, shape).astype(self.dtype or "float32")
+                value = np.broadcast_to(given, shape)
             except ValueError:
                 raise ValueError(
                     f"{name}: expected the shape {shape} of the axes {self.axis}, got {given.shape}"
                 ) from None
+            value = cast(name, value, self.dtype or "float32")
             setattr(self, f"_{name}", Variable(value, f"{self.name}/{name}", False))
 
     def adapt(self, data):
@@ -115,6 +117,7 @@ class Normalization(Layer):
                 )
             if not len(batch):
                 continue
+            check_finite("data", batch, off="")
             away = tuple(i for i in range(batch.ndim) if i not in self.kept)
             # Chan, Golub & LeVeque 1983, eq. 2.1: a batch about its own mean, then the means
             own = batch.mean(axis=away, dtype=np.float64, keepdims=True)
@@ -135,10 +138,12 @@ class Normalization(Layer):
 
 def _batches(data):
     """Pieces of an array, or the arrays of an iterable; of (x, y, ...) the first."""
-    if not hasattr(data, "shape") and (hasattr(data, "__next__") or not hasattr(data, "__len__")):
+    if is_batches(data):
         for batch in data:
-            yield np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+            yield as_array("data", batch[0] if isinstance(batch, tuple) else batch)
         return
-    array = data if hasattr(data, "shape") else np.asarray(data)
+    # piece by piece, where that can be: one on disk, or of another dtype, is not to be in memory as a whole
+    sliced = isinstance(data, np.ndarray) or all(hasattr(data, n) for n in ("shape", "__getitem__", "__len__"))
+    array = data if sliced else as_array("data", data)
     for at in range(0, len(array), ROWS):
-        yield np.asarray(array[at : at + ROWS])
+        yield as_array("data", array[at : at + ROWS])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._config import Configurable
+from .._numbers import OFF, as_array, cast
 from ..variables import Freezable
 
 
@@ -43,21 +44,24 @@ class Weighted(Freezable, Configurable):
         """
         return [v.numpy() for v in self.weights]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights, *, check_finite=True):
         """Replace all weights.
 
         Parameters
         ----------
         weights : list of array_like
             In the order and shapes of `get_weights`.
+        check_finite : bool
+            Refuse NaN and infinity. What only the weights' dtype makes infinite is always refused.
 
         Raises
         ------
         ValueError, TypeError
-            For another number of arrays or another shape, or what is no numbers; nothing is changed then.
+            For another number of arrays or another shape, for what is no numbers, NaN and infinity; nothing is
+            changed then.
         """
         own = self.weights
-        arrays = [np.asarray(w) for w in weights]
+        arrays = [w if isinstance(w, np.ndarray) else as_array(f"weights[{i}]", w) for i, w in enumerate(weights)]
         if len(arrays) != len(own):
             raise ValueError(
                 f"weights of {self.name}: expected {len(own)} arrays, got {len(arrays)}; expected shapes"
@@ -69,14 +73,12 @@ class Weighted(Freezable, Configurable):
                     f"weights[{i}] of {self.name}: expected shape {variable.shape}"
                     f" ({variable.name}), got {array.shape}"
                 )
-            try:
-                if array.dtype.kind not in "biufV":  # V: bfloat16 of other packages, or nonsense
-                    raise TypeError
-                arrays[i] = array.astype(variable.dtype)
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"weights[{i}] of {self.name}: expected numbers, got an array of dtype {array.dtype}"
-                ) from None
+            if array.dtype.kind == "V":  # bfloat16 of other packages, or nonsense
+                try:
+                    array = array.astype(variable.dtype)
+                except (TypeError, ValueError):
+                    pass  # refused below
+            arrays[i] = cast(f"weights[{i}] of {self.name} ({variable.name})", array, variable.dtype, check_finite, OFF)
         for variable, array in zip(own, arrays, strict=True):
             variable.assign(array)
 

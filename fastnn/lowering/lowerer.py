@@ -110,7 +110,7 @@ class Lowerer:
         trained = set(self.trainer.trainable)
         needs = set()
         for node in self.nodes:
-            below = any(t in needs for t in node.inputs) or self.pl.what == "manual"
+            below = any(t in needs for t in node.inputs) or self.pl.what in ("manual", "gradient")
             own = node.trainable and any(v in trained for v in node.variables.values())
             if below or own:
                 needs.add(node.out)
@@ -164,7 +164,8 @@ class Lowerer:
     def run(self):
         pl = self.pl
         pl.part("forward")
-        if pl.what in ("train", "evaluate"):
+        with_loss = pl.what in ("train", "evaluate") or pl.what == "gradient" and self.trainer.loss is not None
+        if with_loss:
             self.loss_factor()
         self.gather(self.x, "x", self.tensors[self.x], pl.x_code, self.split_for(self.x))
         for node in self.nodes:
@@ -172,10 +173,11 @@ class Lowerer:
                 self.forward(node)
         if pl.what in ("predict", "manual"):
             self.scatter(self.y, "out", self.tensors[self.y])
-        if pl.what in ("train", "evaluate"):
+        if with_loss:
             self.loss_and_metrics()
         if pl.training:
-            self.backward()
+            self.backward(given=pl.what == "manual" or not with_loss)
+        if pl.training and pl.what != "gradient":
             self.update.emit()
 
     def loss_factor(self):
@@ -196,7 +198,7 @@ class Lowerer:
 
     def loss_gives(self, node):
         """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
-        by_loss = self.trainer.loss_reads_pre and self.pl.what in ("train", "evaluate")
+        by_loss = self.trainer.loss_reads_pre and self.pl.what in ("train", "evaluate", "gradient")
         return by_loss and node.out is self.y and node.kind == "softmax" and node.attrs["row"] == "softmax"
 
     def forward(self, node):
@@ -252,7 +254,7 @@ class Lowerer:
                         access=[(self.tensors[y], "r", True), ("target", "r", True)])  # fmt: skip
                 continue
             dy, access = None, [(source_key, "r", True), ("target", "r", True)]
-            if pl.what == "train" and y in self.needs:
+            if pl.what in ("train", "gradient") and y in self.needs:
                 into = node.inputs[0] if trainer.loss_reads_pre and node.kind == "softmax" else y
                 self.grads[into] = self.grads.get(into, 0) + 1
                 if trainer.loss_reads_pre and node.act is not None:
@@ -279,23 +281,24 @@ class Lowerer:
             self.pl.part("python", ("metrics", None, (key, y), (None, None)))
         if trainer.python_loss:
             out = None
-            if self.pl.what == "train" and y in self.needs:
+            if self.pl.what in ("train", "gradient") and y in self.needs:
                 self.grads[y] = 1
                 self.gradient(y)
                 out = self.gkey(y)
             self.pl.part("python", ("loss", None, (key, y), (out, y)))
 
-    def backward(self):
+    def backward(self, given):
+        """given: whether the gradient of the results comes from the caller."""
         pl = self.pl
         pl.part("backward")
-        if pl.what == "manual":
+        if given:
             self.gather(self.y, "dy", self.gkey(self.y), pl.y_code, "both")
             self.grads[self.y] = 1
         for node in reversed(self.nodes):
             if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
                 LOWERINGS[node.kind].backward(self, node)
         self.emit_postponed()
-        if pl.what == "manual":
+        if pl.what in ("manual", "gradient"):
             self.scatter(self.x, "dx", self.gkey(self.x))
 
 

@@ -29,6 +29,8 @@ def operand(name, value, like=None):
     if is_masked(value):
         raise TypeError(f"{name}: expected an array of floats, got a masked array; fill it first")
     array = np.asarray(value)
+    if array.dtype == object and array is not value and hasattr(value, "__dlpack__"):
+        array = np.from_dlpack(value)
     dtype = array.dtype
     if dtype.kind in "biu":
         return array.astype(np.float32 if like is None else like[1].dtype)
@@ -200,6 +202,8 @@ def class_numbers(name, value, shape, classes, ignored=None):
 
     One number, `ignored`, may be outside of the classes."""
     array = np.asarray(value)
+    if array.dtype == object and array is not value and hasattr(value, "__dlpack__"):
+        array = np.from_dlpack(value)
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: expected class numbers of an integer dtype, got dtype {array.dtype}"

@@ -1,0 +1,163 @@
+"""What comes in as numbers: one way in for arrays of any kind, and one look for what a conversion would spoil.
+
+(a) `as_array` takes whatever fastnn takes anywhere: arrays, sequences, objects of ``__array__`` or DLPack.
+(b) A number that becomes infinite in another dtype is an error that names it. Rounding is none: float32 keeps 24 bits
+    of an integer as of any number.
+"""
+
+import numpy as np
+
+from ._core.beyond import find_beyond
+from ._core.finite import all_finite
+
+CHUNK = 1 << 18  # numbers looked at in one go where C cannot: in cache, and no large temporary for a memory map
+SEVERAL = 1 << 17  # numbers that threads are worth while for
+# the largest that round to a finite number, in the dtype of those that come
+_LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))
+OFF = " (check_finite=False switches this check off)"
+
+
+def as_array(name, value):
+    """`value` as an array of numbers."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise ValueError(f"{name}: expected an array without masked entries, got a masked one; fill it first")
+    if isinstance(value, np.ndarray):
+        array = value
+    elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
+        raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
+    elif hasattr(value, "toarray"):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(value).__name__}; use {name}.toarray(), or a generator"
+            " of batches made dense one by one"
+        )
+    elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        array = np.from_dlpack(value)
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:  # rows of different lengths
+            raise ValueError(
+                f"{name}: cannot make an array of this {type(value).__name__}: {error}"
+            ) from None
+    if array.dtype == object:
+        array = _of_objects(name, array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected numbers, got an array of dtype {array.dtype}")
+    return array
+
+
+def is_batches(x):
+    """Whether `x` is no array, and nothing an array can be made of, but yields batches."""
+    if hasattr(x, "__next__"):
+        return True
+    known = (np.ndarray, list, tuple, str, bytes, dict, set)
+    if isinstance(x, known) or any(hasattr(x, n) for n in ("__array__", "__dlpack__", "toarray")):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def _of_objects(name, array):
+    """Objects as float64; not what NumPy would take for numbers as well: text, and None for NaN."""
+    for at, each in np.ndenumerate(array):
+        if each is None or isinstance(each, (str, bytes)):
+            raise TypeError(f"{name}: expected numbers, got {each!r} in {_place(at)}")
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        at = next(i for i, each in np.ndenumerate(array) if not _is_float(each))
+        raise ValueError(f"{name}: found a number in {_place(at)} that float64 cannot hold") from None
+    except (TypeError, ValueError):
+        return array  # refused with its dtype
+
+
+def _is_float(value):
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:
+        return False
+
+
+def _place(index):
+    """Where an element is, in an error."""
+    if not index:
+        return "it"
+    if len(index) > 2:
+        return f"row {index[0]}, at {tuple(map(int, index[1:]))}"
+    return f"row {index[0]}" + (f", column {index[1]}" if len(index) > 1 else "")
+
+
+def check_finite(name, array, dtype=None, finite=True, off=OFF):
+    """ValueError that names the first number that is not finite in a dtype, and where it is.
+
+    Parameters
+    ----------
+    name : str
+    array : ndarray or None
+    dtype : {"float32", "float64"}, optional
+        What it is to be converted to; None: its own.
+    finite : bool
+        False: NaN and infinity are what was meant; only what the conversion would make infinite is an error.
+    off : str
+        Ends the error about NaN and infinity: how not to be asked.
+    """
+    if array is None or array.dtype.kind != "f" or not array.size:
+        return
+    largest = np.inf if dtype is None else float(np.finfo(dtype).max)
+    narrower = dtype is not None and array.dtype.itemsize > np.dtype(dtype).itemsize
+    if not finite and not narrower:
+        return
+    at = _first_beyond(array, largest if narrower else None, finite)
+    if at is None:
+        return
+    value, where = array[at], _place(at)
+    if np.isfinite(value):
+        raise ValueError(
+            f"{name}: found {value} in {where}, which is infinite as {np.dtype(dtype)}; expected numbers up to"
+            f" {largest:.3g}" + (", or dtype='float64'" if largest < 1e39 else "")
+        )
+    raise ValueError(f"{name}: found {value} in {where}; expected finite numbers{off}")
+
+
+def _first_beyond(array, largest, finite):
+    """The index of the first number beyond `largest` (None: of its dtype), as a tuple; None if there is none."""
+    if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
+        rows = array if array.flags.c_contiguous or array.ndim == 2 else None
+        if largest is None and finite and array.flags.c_contiguous and array.size > SEVERAL and all_finite(array):
+            return None
+        if rows is not None and (rows.flags.c_contiguous or rows.shape[1] < 2 or rows.strides[1] == rows.itemsize):
+            at = find_beyond(rows, 0 if largest is None else _LARGEST_SINGLE, finite)
+            return None if at < 0 else tuple(map(int, np.unravel_index(at, array.shape)))
+    if not array.ndim:
+        return () if _beyond(array, largest, finite) else None
+    step = max(1, CHUNK // max(1, array[0].size))
+    for start in range(0, len(array), step):
+        bad = _beyond(array[start : start + step], largest, finite)
+        if bad.any():
+            first = np.argwhere(bad)[0]
+            return (start + int(first[0]), *map(int, first[1:]))
+    return None
+
+
+def _beyond(part, largest, finite):
+    with np.errstate(all="ignore"):
+        known = np.isfinite(part)
+        bad = np.zeros(part.shape, bool) if largest is None else known & (np.abs(part) > largest)
+    return bad | ~known if finite else bad
+
+
+def cast(name, value, dtype, finite=False, off=""):
+    """`value` as an array of a float dtype, copied only if needed; what is infinite only in that dtype is an error.
+
+    Parameters
+    ----------
+    name : str
+    value : array_like
+    dtype : {"float32", "float64"}
+    finite : bool
+        Whether NaN and infinity are errors as well.
+    off : str
+        See `check_finite`.
+    """
+    array = as_array(name, value)
+    check_finite(name, array, dtype, finite, off)
+    return array.astype(dtype, copy=False)

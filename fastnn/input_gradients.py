@@ -1,0 +1,139 @@
+"""The gradient of a model's results, or of its loss, by its input, outside of training.
+
+(a) In inference mode the graph is one without noise, and with every layer frozen: then batch normalisation has its
+    moving averages in the backward pass as well, and no gradient of a weight is computed.
+(b) The weights are read where the model's own trainer has them. With batch statistics those of batch normalisation
+    would be written to, so that mode has a copy of all.
+"""
+
+import time
+
+import numpy as np
+
+from . import arrays
+from ._checks import flag
+from ._config import float_dtype
+from .graph import Graph
+from .trainer import Trainer, _address, _code
+
+
+class InputGradients:
+    """Mixed into `Model`."""
+
+    def input_gradient(self, x, y=None, *, dy=None, training=False):
+        """The derivative of the loss, or of ``sum(dy * model(x))``, by the input.
+
+        Nothing of the model changes: not its weights, moving averages, random numbers, or the gradients of the last
+        `backward`.
+
+        Parameters
+        ----------
+        x : array_like (B, *input_shape)
+        y : array_like, optional
+            Targets, as for `fit`: the derivative is that of the loss that `evaluate` has for this batch, a mean over
+            its B samples, penalties on what layers put out included.
+        dy : array_like (B, *output_shape), optional
+            In place of `y`: a factor for each result. Ones give the derivative of the sum of the results.
+        training : bool
+            With the statistics of the batch, and the noise of the next training step.
+
+        Returns
+        -------
+        ndarray (B, *input_shape)
+
+        Raises
+        ------
+        ValueError
+            Unless exactly one of `y` and `dy` is given; for `y`, if the model has no loss.
+
+        References
+        ----------
+        Simonyan, Vedaldi & Zisserman 2014, section 3 (saliency); Goodfellow, Shlens & Szegedy 2015, section 4
+        (adversarial examples).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        >>> model.set_weights([[[2.0], [3.0]], [0.0]])
+        >>> model.input_gradient(np.zeros((1, 2)), dy=[[1.0]]).tolist()
+        [[2.0, 3.0]]
+        """
+        training = flag("training", training)
+        if (y is None) == (dy is None):
+            what = "neither" if y is None else "both"
+            raise ValueError(f"input_gradient: expected either y (targets of the loss) or dy, got {what}")
+        if dy is None:
+            self.need_loss("input_gradient")
+            data = self.data(x, y)
+            x, y = data.x, data.y
+        else:
+            x = self._samples("x", x)
+            dy = arrays.targets("dy", dy, self.out_shape, self.dtype, True)
+            arrays.same_length(len(x), dy=dy)
+            y = np.ascontiguousarray(dy, float_dtype(self.dtype))
+        with self._lock:
+            beside = _beside(self, self.engine(), training, dy is None)
+            return beside.input_gradient(x, y, training).reshape(len(x), *self.in_shape)
+
+
+def _beside(model, trainer, training, with_loss):
+    """The trainer of such gradients, which is made when it is first asked for."""
+    key = training, with_loss
+    if key not in trainer.besides:
+        graph = Graph()
+        x = graph.input(model.in_shape)
+        y = model.emit(graph, x)
+        _keep_from_training(graph, training, with_loss)
+        trainer.besides[key] = GradientTrainer(
+            graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=trainer.seed,
+            threads=trainer.threads, precision=trainer.precision, store=None if training else trainer.store,
+        )  # fmt: skip
+    found = trainer.besides[key]
+    found.step = trainer.step
+    return found
+
+
+def _keep_from_training(graph, training, with_loss):
+    """Change a graph in place to what gives gradients by the input alone."""
+    if not with_loss:
+        graph.nodes = [node for node in graph.nodes if node.kind != "activity"]
+    for node in graph.nodes:
+        node.trainable = training and node.kind == "batch_norm" and node.trainable
+        if training or node.kind not in ("dropout", "noise"):
+            continue
+        if node.attrs.get("row") == "rrelu":
+            slope = sum(node.attrs["params"]) / 2
+            node.kind, node.attrs = "activation", {"row": "leaky_relu", "params": (slope,)}
+        else:
+            node.kind = "reshape"  # the same numbers
+
+
+class GradientTrainer(Trainer):
+    """A trainer that trains nothing."""
+
+    def input_gradient(self, x, y, training):
+        """dx for checked x and y, or dy where there is no loss."""
+        self.store.acquire()
+        n = len(x)
+        dx = np.empty((n, self.x.size), self.dtype)
+        if not n:
+            return dx
+        code = _code(y) if self.loss is None else self._targets(y)
+        program = self.program("gradient", n, _code(x), code)
+        live = (_address(x), _address(y), 0, 0, _address(y), _address(dx))
+        moving = [v for node in self.nodes if node.trainable for v in map(node.variables.get, ("mean", "variance"))]
+        before = [self.store.get("theta", variable) for variable in moving]
+        try:
+            if program.plan.separate:
+                step, sums = self.step, [0.0]
+                self._run_parts(program, x, y, None, None, 0, n, n, np.zeros(1), 0.0, training, live, sums)
+                self.step = step
+            else:
+                n_threads, begun = program.team.next()[0], time.perf_counter()
+                program.core.run(live, n, n, step0=self.step, seed=self.seed, threads=n_threads)
+                program.team.report(n_threads, time.perf_counter() - begun, 1)
+        finally:
+            for variable, value in zip(moving, before, strict=True):
+                self.store.put("theta", variable, value)
+        return dx
