@@ -183,10 +183,10 @@ class Feed:
         return data
 
 
-def numbered(source, callbacks, stage, logs):
+def numbered(source, callbacks, stage, logs, stopped):
     """The batches of a source, with the hooks for each ("test", "predict") if anybody wants them.
 
-    logs: a dict that whoever takes a batch fills."""
+    logs: a dict that whoever takes a batch fills. stopped: whether that batch was to be the last."""
     single = callbacks.per_batch(stage)
     for i, batch in enumerate(source):
         if single:
@@ -194,6 +194,8 @@ def numbered(source, callbacks, stage, logs):
         yield batch
         if single:
             callbacks.batch(stage, "end", i, dict(logs))
+        if stopped():
+            return
 
 
 def none_but_x(name, given):

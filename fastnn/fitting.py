@@ -9,6 +9,8 @@
 import signal
 import threading
 import time
+import warnings
+from contextlib import suppress
 from math import ceil, floor
 
 import numpy as np
@@ -23,6 +25,7 @@ from .progress import Progress, verbosity
 BLOCK_SECONDS = 0.1
 AHEAD = 1 << 16  # samples of the epochs that are trained at once
 HELD_OUT = [f"validation_data[{i}]" for i in range(3)]  # what errors call its parts
+STOPS = {"fit": "model.stop_training", "evaluate": "model.stop_evaluating", "predict": "model.stop_predicting"}
 INFERENCE_BATCH = 1024  # of validation, evaluate and predict, if none is asked for; results do not depend on it
 
 
@@ -162,8 +165,8 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
     """Train as planned, an epoch for each `next`, whose result is the logs; `model.history` fills.
 
     To end it early, set `model.stop_training` and go on to the end: averages of weights are put in
-    place there. Where nobody looks on between epochs, several are trained at once; `ahead` is a
-    function that says how many at the most."""
+    place there, as they are after an error or Ctrl-C. Where nobody looks on between epochs, several
+    are trained at once; `ahead` is a function that says how many at the most."""
     history = History()
     names = model.metrics_names
     names = names + [f"val_{n}" for n in names] if validation is not None else names
@@ -180,7 +183,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
     logs, batches = {}, isinstance(train, Feed)
     one_epoch = train_batches if batches else train_epoch
     alone = not batches and validation is None and not progress.out and all(type(c) is History for c in hooks.callbacks)
-    trained = iter(())
+    trained, still, ended = iter(()), Unchanged(model, "fit"), False
     try:
         hooks.call("on_train_begin")
         for epoch in range(plan.initial_epoch, plan.epochs):
@@ -188,7 +191,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
                 logs = next(trained, None)
                 if logs is None:
                     left = plan.epochs - epoch if ahead is None else min(plan.epochs - epoch, ahead())
-                    trained = train_epochs(model, train, plan, left)
+                    trained = train_epochs(model, train, plan, left, still)
                     logs = next(trained, None)
                 if logs is not None:
                     hooks.call("on_epoch_end", epoch, logs=logs)
@@ -199,11 +202,14 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
             progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if batches else plan.samples(train.n))
             hooks.call("on_epoch_begin", epoch)
             began = time.perf_counter()
-            logs = one_epoch(model, train, plan, hooks, progress)
-            if batches and not train.n:
-                break  # a generator that had ended: there is no such epoch
+            logs = one_epoch(model, train, plan, hooks, progress, still)
+            if batches and not train.n:  # a generator that had ended: there is no such epoch
+                warn_of_end(train.batches, epoch, plan)
+                break
             seconds = time.perf_counter() - began
-            if validation is not None and plan.validates(epoch):
+            if still or not model.stop_training:
+                still.check()
+            if validation is not None and plan.validates(epoch) and still:
                 found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
                 logs.update({f"val_{name}": value for name, value in found.items()})
             model.epochs_done += 1
@@ -211,18 +217,69 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
             progress.finish(logs, seconds, train.n if batches else None)
             hooks.call("on_epoch_end", epoch, logs=logs)
             yield logs
-            if model.stop_training or (batches and train.batches.exhausted and epoch + 1 < plan.epochs):
+            if model.stop_training:
                 break
-        if plan.epochs > plan.initial_epoch:
-            with model._lock:
-                model.engine().finalize()
+            if batches and train.batches.exhausted and epoch + 1 < plan.epochs:
+                warn_of_end(train.batches, epoch + 1, plan)
+                break
+        finalize(model, plan, still)
+        ended = True
         hooks.call("on_train_end", logs=logs)
-        model.history = history
+    except GeneratorExit:  # nobody wants the rest
+        raise
+    except BaseException:
+        if not ended:
+            with suppress(Exception):  # what is wrong is being raised
+                finalize(model, plan, still)
+        raise
     finally:
         progress.clear()
+        model.history = history
 
 
-def train_epochs(model, data, plan, epochs):
+class Unchanged:
+    """That a model is still what a call began with: layers and what `compile` has set."""
+
+    def __init__(self, model, what):
+        self.model, self.what, self.edition = model, what, model._edition
+
+    def __bool__(self):
+        return self.model._edition == self.edition
+
+    def check(self):
+        """RuntimeError if it is not."""
+        if not self:
+            raise RuntimeError(
+                f"{self.what}: the model was changed by add, pop, build or compile before {self.what} had ended, in a"
+                " callback or another thread; expected the same model to the end: let it end"
+                f" ({STOPS[self.what]} = True) and change the model then"
+            )
+
+    def engine(self):
+        """The model's engine, if it is. Called under the model's lock."""
+        self.check()
+        return self.model.engine()
+
+
+def finalize(model, plan, still):
+    """The end of every training that was to have an epoch, also of one that was done before: averages get in place."""
+    if plan.epochs and still:
+        with model._lock:
+            still.engine().finalize()
+
+
+def warn_of_end(batches, done, plan):
+    """The warning that a generator has ended before the last epoch."""
+    if batches.steps is None:  # else there was one when it ended within an epoch
+        warnings.warn(
+            f"{batches.name}: the generator ended, training ends after epoch {done} of {plan.epochs}; expected"
+            " steps_per_epoch beside it, or what can be iterated again for each epoch (a list of batches, a class with"
+            " __iter__)",
+            stacklevel=2,
+        )
+
+
+def train_epochs(model, data, plan, epochs, still):
     """Several passes over the data without a return to Python between them; yields the means of each.
 
     Nothing, if there is Python in the steps, or an epoch is so long that there is nothing to gain."""
@@ -231,7 +288,7 @@ def train_epochs(model, data, plan, epochs):
     if epochs < 2 or plan.samples(n) != n:
         return
     with model._lock:
-        engine = model.engine()
+        engine = still.engine()
         totals = engine.room_for_epochs(data.x, data.y, data.w, batch, epochs)
     if totals is None:
         return
@@ -244,7 +301,7 @@ def train_epochs(model, data, plan, epochs):
     try:
         while step < len(rates) and not model.stop_training:
             with model._lock:
-                engine = model.engine()  # another thread may have frozen a layer
+                engine = still.engine()  # another thread may have frozen a layer
                 with Steps(model.optimizer, engine):
                     step = engine.fit_epochs(
                         data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
@@ -259,7 +316,7 @@ def train_epochs(model, data, plan, epochs):
         raise interrupt
 
 
-def train_epoch(model, data, plan, hooks, progress):
+def train_epoch(model, data, plan, hooks, progress, still):
     """One pass over the data; returns the means."""
     n, batch = plan.samples(data.n), plan.batch_size
     index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
@@ -269,7 +326,7 @@ def train_epoch(model, data, plan, hooks, progress):
         if single:
             hooks.batch("train", "begin", step)
         with model._lock:
-            engine = model.engine()  # the hook may have frozen a layer
+            engine = still.engine()  # the hook may have frozen a layer
             if single:
                 rates = model.optimizer.rates(engine.step, 1)
             elif rates is None:
@@ -292,14 +349,14 @@ def train_epoch(model, data, plan, hooks, progress):
     return logs
 
 
-def train_batches(model, feed, plan, hooks, progress):
+def train_batches(model, feed, plan, hooks, progress, still):
     """One epoch of batches that come one by one; returns the means."""
     single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
         if single:
             hooks.batch("train", "begin", i)
         with model._lock:
-            engine = model.engine()
+            engine = still.engine()
             rates = model.optimizer.rates(engine.step, 1)
             with Steps(model.optimizer, engine):
                 _, loss, found = engine.fit_block(
@@ -313,6 +370,7 @@ def train_batches(model, feed, plan, hooks, progress):
         progress.update(feed.n, logs)
         if model.stop_training:
             break
+        still.check()
     return model.means(feed.n, *sums) if feed.n else {}
 
 

@@ -10,7 +10,7 @@ from ._config import float_dtype
 from ._core import threads as core_threads
 from ._numbers import is_batches
 from .callbacks import CallbackList
-from .fitting import INFERENCE_BATCH, inference_batch, no_more
+from .fitting import INFERENCE_BATCH, Unchanged, inference_batch, no_more
 from .progress import Progress
 
 FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
@@ -44,6 +44,7 @@ class Inference:
             Use only the first so many batches.
         verbose : {"auto", 0, 1, 2}
         callbacks : list of Callback, optional
+            ``model.stop_evaluating = True`` in one of their hooks ends it after the batch at hand.
         return_dict : bool
         threads : int, optional
             As for `fit`.
@@ -73,7 +74,8 @@ class Inference:
     def measure(self, data, batch_size, callbacks, progress=None, steps=None):
         """`evaluate` of checked data: ``{name: mean}``."""
         sums, done, so_far = [0.0] * (1 + len(self.metrics)), 0, {}
-        single = callbacks.per_batch("test")
+        single, still = callbacks.per_batch("test"), Unchanged(self, "evaluate")
+        self.stop_evaluating = False
         callbacks.call("on_test_begin")
         if isinstance(data, batches.Feed):
             pieces = data.epoch(anew=True)
@@ -81,9 +83,9 @@ class Inference:
             data = _first(data, steps, batch_size)
             batch_size = no_more(batch_size, data.n)
             pieces = self._parts(data, batch_size, single)
-        for part in batches.numbered(pieces, callbacks, "test", so_far):
+        for part in batches.numbered(pieces, callbacks, "test", so_far, lambda: self.stop_evaluating or still.check()):
             with self._lock:
-                _, loss, found = self.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows)
+                _, loss, found = still.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows)
             sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
             done += part.n
             if single:
@@ -95,7 +97,7 @@ class Inference:
                 f"{data.batches.name}: expected at least one batch, got none: its generator has ended. Give it fewer"
                 " steps each time, or batches that can be gone through again"
             )
-        logs = self.means(done, *sums)
+        logs = self.means(done, *sums) if still else so_far
         callbacks.call("on_test_end", logs=logs)
         return logs
 
@@ -121,12 +123,14 @@ class Inference:
         verbose : {"auto", 0, 1, 2}
             A live line on a terminal unless 0; nothing elsewhere.
         callbacks : list of Callback, optional
+            ``model.stop_predicting = True`` in one of their hooks ends it after the batch at hand.
         threads : int, optional
             As for `fit`.
 
         Returns
         -------
         ndarray (n, *output_shape)
+            Of the batches so far, if a callback has ended it.
         """
         if batch_size is steps is callbacks is threads is None and not kwargs and verbose in ("auto", 0, 1, 2):
             y = self._predict_at_once(x)
@@ -142,40 +146,50 @@ class Inference:
             return self._predict_batches(batches.Batches("x", x, steps), progress, callbacks)
         batch_size = inference_batch(batch_size)
         data = _first(arrays.Data(self._samples("x", x)), steps, batch_size)
-        out = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype))
+        out, shape, done = np.empty((data.n, prod(self.out_shape)), float_dtype(self.dtype)), self.out_shape, 0
         progress.start("Prediction", data.n)
+        still, self.stop_predicting = Unchanged(self, "predict"), False
         callbacks.call("on_predict_begin")
         logs = {}
         parts = self._parts(data, batch_size, callbacks.per_batch("predict"))
-        for part in batches.numbered(parts, callbacks, "predict", logs):
+        for part in batches.numbered(parts, callbacks, "predict", logs, lambda: self.stop_predicting):
             here = out[part.start : part.stop]
             with self._lock:
-                self.engine().predict(part.x, batch_size, here)
-            logs["outputs"] = here.reshape(part.n, *self.out_shape)
-            progress.update(part.stop, {})
+                still.engine().predict(part.x, batch_size, here)
+            logs["outputs"] = here.reshape(part.n, *shape)
+            done = part.stop
+            progress.update(done, {})
         callbacks.call("on_predict_end")
         progress.clear()
-        if data.n and batch_size >= data.n:
+        if data.n and batch_size >= data.n and still:
             with self._lock:
                 self._note_call("predict", data.x)
-        return out.reshape(data.n, *self.out_shape)
+        return out[:done].reshape(done, *shape)
 
     def _predict_batches(self, source, progress, callbacks):
         progress.start("Prediction", None)
+        still, self.stop_predicting = Unchanged(self, "predict") if self.built else None, False
         callbacks.call("on_predict_begin")
         found, done, logs = [], 0, {}
-        for i, batch in enumerate(batches.numbered(source.epoch(anew=True), callbacks, "predict", logs)):
+        pieces = batches.numbered(
+            source.epoch(anew=True), callbacks, "predict", logs,
+            lambda: self.stop_predicting or still.check(),
+        )  # fmt: skip
+        for i, batch in enumerate(pieces):
             x = self._samples(f"x, batch {i}", batches.parts("x", batch)[0])
             out = np.empty((len(x), prod(self.out_shape)), float_dtype(self.dtype))
+            if still is None:  # the first batch has built the model
+                still = Unchanged(self, "predict")
             with self._lock:
-                self.engine().predict(x, INFERENCE_BATCH, out)
+                still.engine().predict(x, INFERENCE_BATCH, out)
             found.append(out)
-            logs["outputs"] = out.reshape(len(x), *self.out_shape)
+            shape = self.out_shape
+            logs["outputs"] = out.reshape(len(x), *shape)
             done += len(x)
             progress.update(done, {})
         callbacks.call("on_predict_end")
         progress.clear()
-        return np.concatenate(found).reshape(done, *self.out_shape)
+        return np.concatenate(found).reshape(done, *shape)
 
 
 def _first(data, steps, batch_size):

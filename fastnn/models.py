@@ -99,15 +99,16 @@ class Sequential(Model):
                     f"layers[{at}] ({layer.name}): expected {self.dtype} like the model, got {layer.dtype}"
                 )
             self.dtype = layer.dtype
-        if self.in_shape is not None:
-            layer.ensure_built(self.out_shape if at else self.in_shape, self.dtype)
-            self.dtype, self.out_shape, self.built = layer.dtype or self.dtype, layer.out_shape, True
-        if at == 0:
-            self._rows = layer._rows
-        layer._rows = self._rows
-        self._names()[layer.name] = layer
-        self._layers.append(layer)
-        self.forget_targets()
+        with self._lock:  # not in the middle of a step of another thread
+            if self.in_shape is not None:
+                layer.ensure_built(self.out_shape if at else self.in_shape, self.dtype)
+                self.dtype, self.out_shape, self.built = layer.dtype or self.dtype, layer.out_shape, True
+            if at == 0:
+                self._rows = layer._rows
+            layer._rows = self._rows
+            self._names()[layer.name] = layer
+            self._layers.append(layer)
+            self.forget_targets()
 
     def _names(self):
         """Layers by name: looked up, as a search among all for each that is added would be quadratic."""
@@ -122,13 +123,14 @@ class Sequential(Model):
         only_default("rebuild", rebuild, True)
         if not self.layers:
             raise ValueError(f"{self.name} has no layers to pop")
-        layer = self._layers.pop()
-        self._names().pop(layer.name, None)
-        if self._layers:
-            self.out_shape = self._layers[-1].out_shape
-        else:
-            self.built, self.in_shape, self.out_shape = False, None, None
-        self.forget_targets()
+        with self._lock:
+            layer = self._layers.pop()
+            self._names().pop(layer.name, None)
+            if self._layers:
+                self.out_shape = self._layers[-1].out_shape
+            else:
+                self.built, self.in_shape, self.out_shape = False, None, None
+            self.forget_targets()
         return layer
 
     def build(self, input_shape=None):

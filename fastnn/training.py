@@ -64,7 +64,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         super().__init__(**kwargs)
         self.weight_decay = self._own_weight_decay = _weight_decay(weight_decay)
         self.optimizer = self.loss = self.history = None
-        self.stop_training, self.compiled = False, False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = self.compiled = False
+        self._edition = 0  # goes up when layers or what `compile` sets are other ones
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
         self._metrics_asked, self._metrics, self._kind = [], None, None
@@ -224,6 +225,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             self._metrics = self._kind = self._planned = None
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
+            self._edition += 1
 
     @property
     def metrics(self):
@@ -293,6 +295,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         self._metrics = self._kind = None
         if isinstance(self._loss_asked, str):
             self.loss = self._loss_asked
+        self._edition += 1
         note_change()
 
     # --- the engine ---

@@ -127,7 +127,8 @@ def test_an_iterable_is_begun_again_when_it_ends():
 
 def test_a_generator_is_one_epoch():
     m = model()
-    history = m.fit(cut(), epochs=5, verbose=0)
+    with pytest.warns(UserWarning, match="x: the generator ended, training ends after epoch 1 of 5"):
+        history = m.fit(cut(), epochs=5, verbose=0)
     assert history.epoch == [0] and same(m, of_arrays(1))
     m = model()
     with pytest.warns(UserWarning, match="x: expected 3 batches, the generator ended after 1"):

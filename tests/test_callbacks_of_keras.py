@@ -38,7 +38,7 @@ class Made:
     def get_weights(self):
         return self.weights
 
-    def set_weights(self, weights):
+    def set_weights(self, weights, **how):
         self.weights = weights
 
 
