@@ -147,9 +147,12 @@ class Feed:
     class_weight : dict, optional
     check_finite : bool or None
         As `finite` of `arrays.samples`.
+    training : bool
+        Whether the names of columns are kept.
     """
 
-    def __init__(self, model, batches, class_weight=None, check_finite=None):
+    def __init__(self, model, batches, class_weight=None, check_finite=None, training=False):
+        self.training = training
         self.model, self.batches, self.class_weight = model, batches, class_weight
         self.check_finite, self.largest, self.seen = check_finite, 1, 0
 
@@ -177,7 +180,7 @@ class Feed:
         if y is None:
             raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got x alone")
         names = [f"{name}, batch {i}, {part}" for part in ("x", "y", "sample_weight")]
-        data = self.model.data(x, y, w, self.class_weight, self.check_finite, names)
+        data = self.model.data(x, y, w, self.class_weight, self.check_finite, names, self.training)
         if not data.n:
             raise ValueError(f"{names[0]}: expected at least one row, got none")
         return data

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from contextlib import suppress
+from functools import wraps
 from math import ceil, floor
 
 import numpy as np
@@ -20,6 +21,7 @@ from ._numbers import is_batches
 from ._random import permutation
 from .batches import Batches, Feed, none_but_x, order_of
 from .callbacks import CallbackList, History, ProgbarLogger
+from .feature_names import refuse_others
 from .progress import Progress, verbosity
 
 BLOCK_SECONDS = 0.1
@@ -116,22 +118,42 @@ def held_out(model, given, steps, check_finite):
     return data
 
 
+def _forgets_names(begin):
+    """A training that cannot begin keeps no names of columns."""
+
+    @wraps(begin)
+    def start(model, *args, **kwargs):
+        before = model.feature_names
+        try:
+            return begin(model, *args, **kwargs)
+        except BaseException:
+            model.feature_names = before
+            raise
+
+    return start
+
+
+@_forgets_names
 def start(
     model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
     shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
     validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None, rows=None, validation_rows=None,
+    feature_names=None,
 ):  # fmt: skip
     """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet.
 
-    `rows`, `validation_rows`: train on these samples of x and y, and validate with those of the same."""
+    `rows`, `validation_rows`: train on these samples of x and y, and validate with those of the same; `feature_names`:
+    those of an `x` that was a data frame."""
     model.need_loss("fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
         steps = None if steps_per_epoch is None else integer("steps_per_epoch", steps_per_epoch, 1)
-        train = Feed(model, Batches("x", x, steps), class_weight, check_finite)
+        train = Feed(model, Batches("x", x, steps), class_weight, check_finite, training=True)
         train.prepare()
     else:
-        train = model.data(x, y, sample_weight, None, check_finite)
+        refuse_others("x", model.feature_names, feature_names)
+        train = model.data(x, y, sample_weight, None, check_finite, training=True)
+        model.feature_names = model.feature_names or feature_names
         if not train.n:
             raise ValueError("x: expected at least one row, got none")
     everything = train

@@ -130,6 +130,7 @@ class Sequential(Model):
                 self.out_shape = self._layers[-1].out_shape
             else:
                 self.built, self.in_shape, self.out_shape = False, None, None
+                self.feature_names = None
             self.forget_targets()
         return layer
 

@@ -58,7 +58,7 @@ class RateFinding:
         with self._lock:
             if not self.built:
                 self._samples("x", x)
-            stop, history = self.stop_training, self.history
+            stop, history, names = self.stop_training, self.history, self.feature_names
             try:
                 self.fit(
                     x, y, batch_size, epochs=ceil(steps / ceil(n / batch_size)), verbose=0,
@@ -66,5 +66,5 @@ class RateFinding:
                 )  # fmt: skip
             finally:
                 finder.restore()  # after an error; else it has done so
-                self.stop_training, self.history = stop, history
+                self.stop_training, self.history, self.feature_names = stop, history, names
         return finder

@@ -47,7 +47,7 @@ class SingleBatches:
             if logs is not None:
                 return result(logs, return_dict)
         self.need_loss("train_on_batch")
-        data = self.data(x, y, sample_weight, class_weight, check_finite)
+        data = self.data(x, y, sample_weight, class_weight, check_finite, training=True)
         if not data.n:
             raise ValueError("x: expected at least one row, got none")
         with self._lock:
@@ -141,9 +141,11 @@ class SingleBatches:
             y = self._predict_at_once(x)
             if y is not None:
                 return y
-        x = self._samples("x", x)
-        if training and not len(x):
-            raise ValueError("x: expected at least one row, got none")
+        given, x = x, self._samples("x", x)
+        if training:
+            if not len(x):
+                raise ValueError("x: expected at least one row, got none")
+            self.keep_feature_names(given)
         if training and self._kind is None and getattr(self.loss, "target", None) is not None:
             self.resolve_targets(None)  # else the first `evaluate` would, and so plan again before `backward`
         with self._lock:

@@ -23,6 +23,7 @@ from ._core import threads as core_threads
 from ._files import warn
 from ._random import check_seed, next_seed
 from .callbacks.base import rises
+from .feature_names import names_of, refuse_others
 from .precision import get_float32_matmul_precision
 from .progress import Progress
 from .saving import state
@@ -168,11 +169,13 @@ def sweep(
         keep = integer("keep", keep, 0)
     workers = core_threads.get_num_threads() if workers is None else integer("workers", workers, 1)
     validation = sweep_data.validation(validation_data)
+    if validation is not None:
+        refuse_others("validation_data[0]", names_of(x), names_of(validation_data[0]))
     common = {
         "x": sweep_data.shared("x", x), "y": sweep_data.labels(sweep_data.shared("y", y)),
         "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
         "check_finite": None if check_finite else False,  # whether a network's dtype can hold them, it looks itself
-        "shuffle": shuffle,
+        "shuffle": shuffle, "feature_names": names_of(x),
         "sample_weight": None if sample_weight is None else sweep_data.shared("sample_weight", sample_weight),
     }  # fmt: skip
     book = None if journal is None else Journal(journal)

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from . import arrays, fitting, losses, metrics, optimizers, precision, recalibration
+from . import arrays, feature_names, fitting, losses, metrics, optimizers, precision, recalibration
 from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
@@ -69,6 +69,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
         self._metrics_asked, self._metrics, self._kind = [], None, None
+        self._feature_names = None
         self._new_to_the_process()
 
     # --- copies (copy.deepcopy, pickle): all that a file of `save` has, and the history ---
@@ -133,6 +134,18 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         self._trainable = flag("trainable", value)
         for layer in self.layers:
             layer.trainable = value
+
+    @property
+    def feature_names(self):
+        """Names of the columns of the first data frame that the model was trained with, a list, or None.
+
+        Data frames with other columns, or in another order, are refused from then on; None takes any again.
+        """
+        return None if self._feature_names is None else list(self._feature_names)
+
+    @feature_names.setter
+    def feature_names(self, names):
+        self._feature_names = feature_names.checked(names)
 
     def leaves(self):
         """The layers, those of models among them instead of the models."""
@@ -336,6 +349,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             self._trainer.take_over(before)
 
     def _samples(self, name, x, finite=None):
+        feature_names.refuse_others(name, self._feature_names, feature_names.names_of(x))
         x = arrays.as_array(name, x)
         if not self.built:
             with self._lock:
@@ -358,8 +372,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         class_weight=None,
         check_finite=None,
         names=("x", "y", "sample_weight"),
+        training=False,
     ):
         """Checked `arrays.Data` for this model; `check_finite` as `finite` of `arrays.samples`."""
+        given = x
         x = self._samples(names[0], x, check_finite)
         n, w = len(x), None
         if y is None:
@@ -383,7 +399,15 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
         data = arrays.Data(x, y, w)
-        return data if class_weight is None else self.weighted(data, class_weight)
+        data = data if class_weight is None else self.weighted(data, class_weight)
+        if training:
+            self.keep_feature_names(given)
+        return data
+
+    def keep_feature_names(self, x):
+        """Those of the first data frame that it is trained with."""
+        if self._feature_names is None:
+            self._feature_names = feature_names.names_of(x)
 
     def weighted(self, data, class_weight):
         """Data with weights multiplied by those of the classes."""
@@ -461,7 +485,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         ----------
         x : array_like (n, *input_shape), or batches
             Any number type; read where it lies if its rows are contiguous, copied once otherwise. So
-            a memory map may be larger than memory. Batches: a generator, an iterable or a data set
+            a memory map may be larger than memory. The names of a data frame's columns are kept
+            (`feature_names`); frames with others, or in another order, are refused later.
+            Batches: a generator, an iterable or a data set
             of Keras' kind (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
             or tensors of any library; one epoch is one pass, or `steps_per_epoch` batches.
         y : array_like

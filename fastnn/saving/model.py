@@ -87,6 +87,7 @@ def _described(model):
         "kind": "model",
         "model": configuration.encode(model, model.name),
         "trainable": model._trainable,
+        "feature_names": model.feature_names,
         "weights": names,
     }
     return config, tensors
@@ -297,6 +298,7 @@ def _revived(config, tensors, custom):
         raise FormatError("its layers and its weights do not fit")
     put_weights(config, tensors, own)
     model._trainable = bool(config["trainable"])
+    model.feature_names = config.get("feature_names")
     return model
 
 

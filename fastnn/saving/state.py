@@ -34,6 +34,7 @@ def put(path, model):
         own = dict(zip((name for name, _ in config["weights"]), model.weights, strict=True))
         models.put_weights(config, tensors, own)
         model._trainable = bool(config["trainable"])
+        model.feature_names = config.get("feature_names")
         note_change()
         model.seed = models._count("seed", config["seed"], 2**64 - 1)
         model.epochs_done = models._count("epochs_done", config["epochs_done"])
