@@ -427,6 +427,11 @@ class Steps(InterruptLater):
     def __init__(self, optimizer, engine):
         self.optimizer, self.engine = optimizer, engine
 
+    def __enter__(self):
+        self.engine.later = self
+        return super().__enter__()
+
     def __exit__(self, *error):
+        self.engine.later = None
         self.optimizer.at_batch(self.engine.step)
         super().__exit__(*error)

@@ -14,6 +14,7 @@ from . import arrays
 from ._checks import flag
 from ._config import float_dtype
 from .graph import Graph
+from .long_steps import watch
 from .trainer import Trainer, _address, _code
 
 
@@ -131,7 +132,10 @@ class GradientTrainer(Trainer):
                 self.step = step
             else:
                 n_threads, begun = program.team.next()[0], time.perf_counter()
-                program.core.run(live, n, n, step0=self.step, seed=self.seed, threads=n_threads)
+                while not program.core.run(
+                    live, n, n, step0=self.step, seed=self.seed, threads=n_threads, **watch(program, self.store, False)
+                ):
+                    pass
                 program.team.report(n_threads, time.perf_counter() - begun, 1)
         finally:
             for variable, value in zip(moving, before, strict=True):

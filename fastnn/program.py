@@ -269,7 +269,7 @@ class Program:
     one."""
 
     def __init__(self, plan, trainer):
-        self.plan, self.parts = plan, plan.parts
+        self.plan, self.parts, self.copies_before = plan, plan.parts, []  # see long_steps.py
         self.copies = team = trainer.max_threads
         # as many threads as slots work on a chunked segment, each with an arena of its own
         arenas = [aligned(plan.arena_bytes, i) for i in range(max(1, min(plan.copies, team)))]

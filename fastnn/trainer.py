@@ -15,6 +15,7 @@ from . import plans
 from ._core import calls, kernels, threads
 from ._core.beyond import find_beyond
 from ._numbers import as_array, check_finite
+from .long_steps import LONG, is_long, watch
 from .precision import pieces_of
 from .program import Program, plan
 from .store import Store
@@ -70,7 +71,7 @@ class Trainer:
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
                  schedule=None, isa=None, weight_decay=0.0, precision=None, store=None):  # fmt: skip
-        self.precision = precision
+        self.precision, self.later = precision, None  # later: a `fitting.InterruptLater` around the calls
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
         self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
@@ -189,10 +190,30 @@ class Trainer:
                 )
             used.add(variable)
 
+    def _ends(self):
+        """Whether a step that was given up is not to be done again: Ctrl-C will be raised by who has called."""
+        return self.later is not None and self.later.came
+
+    def _long_steps(self, program, live, count, batch, steps, deadline, step, **job):
+        """`_steps` one by one, each of which Ctrl-C may end in the middle."""
+        team, begun = program.team, time.monotonic()
+        while step < steps:
+            n, watched = team.next()[0], watch(program, self.store, job.get("counter") is not None, self.later)
+            started = time.perf_counter()
+            ran = program.core.run(live, count, batch, start=step, seed=self.seed, threads=n, **watched, **job)
+            if ran:
+                team.report(n, time.perf_counter() - started, ran, program.core.disturbed)
+            step += ran
+            if not ran and self._ends() or deadline > 0 and time.monotonic() - begun > deadline:
+                break
+        return step
+
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
         """Run steps [step, steps) in slices, each with the threads that pay off; returns the step reached.
 
         `job` is what else `Executor.run` is to know."""
+        if program.plan.seconds >= LONG and is_long(program, self.store, job.get("counter") is not None):
+            return self._long_steps(program, live, count, batch, steps, deadline, step, **job)
         core, team, begin, start = program.core, program.team, step, time.monotonic()
         while step < steps:
             n, seconds = team.next()
@@ -297,6 +318,7 @@ class Trainer:
         while done < count:
             n, at = min(batch, count - done), first + done
             rows = slice(at, at + n) if index is None else index[at : at + n]
+            before, given_up, watched = list(sums), False, watch(program, self.store, training, self.later)
             if sums:
                 sums[0] += self.penalty() * n
             n_threads, seconds, disturbed = program.team.next()[0], 0.0, False
@@ -305,15 +327,22 @@ class Trainer:
                     self._call(program, call, y, w, rows, n, training, sums)
                 elif hi > lo:
                     begun = time.perf_counter()
-                    program.core.run(
+                    given_up = not program.core.run(
                         live, n, n, index=None if index is None else rows, row0=at, lrs=lrs[step : step + 1],
-                        step0=self.step, seed=self.seed, threads=n_threads, first=lo, last=hi,
+                        step0=self.step, seed=self.seed, threads=n_threads, first=lo, last=hi, **watched,
                     )  # fmt: skip
+                    if given_up:
+                        break
                     seconds += time.perf_counter() - begun
                     disturbed |= program.core.disturbed
                     if name == "loss":
                         for place, where in self._core_sums:
                             sums[place] = sums[place] + _number_or_copy(program.core.totals[where])
+            if given_up:
+                sums[:] = before
+                if self._ends():
+                    break
+                continue
             program.team.report(n_threads, seconds, 1, disturbed)
             done, step = done + n, step + 1
             self.step += training  # at once: the next step's Python may raise
@@ -470,8 +499,14 @@ class Trainer:
         self.store.acquire()  # another model that shares a layer, or `assign`, may have had the weights since `forward`
         self.store.version += 1
         self._start_averages()
+        while not self._run_stage(program, n, stage, live, lr):
+            pass
+
+    def _run_stage(self, program, n, stage, live, lr):
+        """Whether it is done; not if a signal came that raises nothing."""
         team = program.teams.setdefault(stage, Team(self.threads, program.plan.seconds))
         n_threads, seconds, current, disturbed = team.next()[0], 0.0, None, False
+        watched = {} if stage == "update" else watch(program, self.store, True, self.later)
         for name, lo, hi, call in program.parts:
             current = name if name != "python" else current
             if current != stage:
@@ -480,13 +515,15 @@ class Trainer:
                 self._call(program, call, None, None, None, n, True, None)
             elif hi > lo:
                 begun = time.perf_counter()
-                program.core.run(
+                if not program.core.run(
                     live, n, n, lrs=np.reshape(lr, (1, -1)), step0=self.step, seed=self.seed,
-                    threads=n_threads, first=lo, last=hi,
-                )  # fmt: skip
+                    threads=n_threads, first=lo, last=hi, **watched,
+                ):  # fmt: skip
+                    return False
                 seconds += time.perf_counter() - begun
                 disturbed |= program.core.disturbed
         team.report(n_threads, seconds, 1, disturbed)
+        return True
 
     def _begin_training(self):
         """The newest weights are here, gradients are no longer those of a `backward`."""

@@ -36,7 +36,7 @@ ROOMS = {
         "progress",
         "layers",
     },
-    "plan": {"graph", "lowering", "folding", "store", "program", "plans", "teams", "trainer"},
+    "plan": {"graph", "lowering", "folding", "store", "program", "plans", "teams", "trainer", "long_steps"},
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
                "diagnostics", "rate_finding", "inference", "single_batches", "input_gradients",
                "feature_names"},
@@ -164,8 +164,8 @@ def test_the_check_of_imports_can_fail(tmp_path):
 # --- src_c ----------------------------------------------------------------------------------------
 
 LIBC = {
-    "emmintrin.h", "float.h", "limits.h", "math.h", "sched.h", "stdalign.h", "stdatomic.h", "stdbool.h", "stddef.h",
-    "stdint.h", "stdlib.h", "string.h", "time.h", "immintrin.h", "cpuid.h", "arm_neon.h", "unistd.h",
+    "emmintrin.h", "float.h", "limits.h", "math.h", "sched.h", "signal.h", "stdalign.h", "stdatomic.h", "stdbool.h",
+    "stddef.h", "stdint.h", "stdlib.h", "string.h", "time.h", "immintrin.h", "cpuid.h", "arm_neon.h", "unistd.h",
     "sys/syscall.h",
 }  # fmt: skip
 

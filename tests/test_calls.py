@@ -207,8 +207,9 @@ def test_ctrl_c_comes_before_a_step_or_after_its_count():
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for i in range(20):
-            threading.Timer(0.005 + 0.0007 * i, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            timer = threading.Timer(0.005 + 0.0007 * i, lambda: os.kill(os.getpid(), signal.SIGINT))
             with pytest.raises(KeyboardInterrupt):
+                timer.start()  # which waits for the thread, on a busy machine for longer than that
                 while True:
                     made.train_on_batch(x, y)
             assert made.layers[0].bias.numpy()[0] * 2**10 == made._trainer.step

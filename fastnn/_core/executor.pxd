@@ -13,6 +13,11 @@ cdef extern from "sync.h" nogil:
     unsigned fnn_float_enter() noexcept
     void fnn_float_leave(unsigned old) noexcept
 
+cdef extern from "interrupt.h" nogil:
+    int fnn_interrupted
+    int fnn_watch_begin() noexcept
+    void fnn_watch_end() noexcept
+
 cdef enum Split:
     BY_FEATURES = 0   # items, each with every sample panel
     BY_SAMPLES = 1    # sample panels, each with every item
@@ -80,6 +85,8 @@ cdef struct Job:
     ptrdiff_t stop_after     # the last step to do
     ptrdiff_t steps_done
     int disturbed            # threads have waited for one that did not run
+    ptrdiff_t pieces         # at least, of each operation, between looks for Ctrl-C; 0: no look
+    int given_up             # a thread has left something out: the step counts for nothing
 
 cdef struct Patch:
     int op                 # whose pointer

@@ -10,6 +10,8 @@
     with pointers to one network's memory.  Those into the caller's arrays (data, labels, output) are patched at each
     call.
 (d) Threads run on copies of the operations, because a chunked segment has activations of its own in each thread.
+(e) A long step is given up on Ctrl-C: threads leave out what is left of it, but for the barriers, and what it may have
+    changed is put back.
 """
 import numpy as np
 
@@ -18,7 +20,9 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from numpy cimport PyArray_DATA
+from cpython.exc cimport PyErr_CheckSignals
+
+from numpy cimport PyArray_DATA, PyArray_NBYTES, ndarray
 
 from . cimport kernels as k
 from .threads cimport affordable, fnn_team_size
@@ -51,14 +55,48 @@ cdef inline ptrdiff_t share(const Plan *plan, ptrdiff_t panels, int tid, int tea
     return (front + (part - front * plan.cost + plan.last // 2) // plan.last) * unit
 
 
-cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *run, ptrdiff_t panels,
+cdef inline bint goes_on(Job *job) noexcept nogil:
+    """Whether the step is not given up; a thread asks before each piece of its work."""
+    if job.pieces and fnn_interrupted:
+        job.given_up = 1
+    return not job.given_up
+
+
+cdef void in_pieces(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run,
+                    const k.fnn_rect *whole) noexcept nogil:
+    """A rectangle of a long step: what is computed does not depend on how it is cut."""
+    cdef k.fnn_rect r = whole[0]
+    cdef ptrdiff_t length, unit = plan.grain * plan.group
+    if plan.split == BY_FEATURES:
+        length = ceil_div(ceil_div(whole.f1 - whole.f0, job.pieces), unit) * unit
+        while r.f0 < whole.f1 and goes_on(job):
+            r.f1 = min(whole.f1, r.f0 + length)
+            op.run(op, run, &r)
+            r.f0 = r.f1
+    else:
+        length = ceil_div(whole.p1 - whole.p0, job.pieces)
+        while r.p0 < whole.p1 and goes_on(job):
+            r.p1 = min(whole.p1, r.p0 + length)
+            op.run(op, run, &r)
+            r.p0 = r.p1
+
+
+cdef inline void rectangle(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run,
+                           const k.fnn_rect *r) noexcept nogil:
+    if job.pieces:
+        in_pieces(job, op, plan, run, r)
+    else:
+        op.run(op, run, r)
+
+
+cdef inline void layered(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run, ptrdiff_t panels,
                          int tid, int team) noexcept nogil:
     """The part of thread `tid` of one operation."""
     cdef k.fnn_rect r
     cdef ptrdiff_t lo, hi, f, p
     r.f0, r.f1, r.p0, r.p1 = 0, plan.extent, 0, panels
     if plan.split == BY_ONE:
-        if tid == 0:
+        if tid == 0 and goes_on(job):
             op.run(op, run, &r)
         return
     if plan.split == BY_SAMPLES:
@@ -70,10 +108,10 @@ cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *
         return
     if plan.split == BY_FEATURES:
         r.f0, r.f1 = lo * plan.grain, min(hi * plan.grain, plan.extent)
-        op.run(op, run, &r)
+        rectangle(job, op, plan, run, &r)
     elif plan.split == BY_SAMPLES:
         r.p0, r.p1 = lo, hi
-        op.run(op, run, &r)
+        rectangle(job, op, plan, run, &r)
     else:
         while lo < hi:
             f = lo // panels
@@ -88,10 +126,10 @@ cdef inline void layered(const k.fnn_op *op, const Plan *plan, const k.fnn_run *
                 r.f1 = min((f + 1) * plan.grain, plan.extent)
                 r.p1 = min(panels, p + hi - lo)
                 lo += r.p1 - p
-            op.run(op, run, &r)
+            rectangle(job, op, plan, run, &r)
 
 
-cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg, k.fnn_run *run,
+cdef inline void chunked(Job *job, const k.fnn_op *ops, const Segment *seg, k.fnn_run *run,
                          int tid, int team) noexcept nogil:
     """Every chunk of the gradient slots of thread `tid`, through all operations of the segment."""
     cdef ptrdiff_t n = run.n, chunks = ceil_div(n, job.chunk), slots = min(job.slots, chunks)
@@ -104,6 +142,8 @@ cdef inline void chunked(const Job *job, const k.fnn_op *ops, const Segment *seg
     for slot in range(slots * tid // team, slots * (tid + 1) // team):
         c0 = chunks * slot // slots
         for c in range(c0, chunks * (slot + 1) // slots):
+            if not goes_on(job):
+                break
             run.slot = slot
             run.accumulate = c > c0
             r.f0 = 0
@@ -192,17 +232,29 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
                 for i in range(seg.lo, seg.hi):
                     if job.plan[i].barrier:
                         fnn_barrier_wait(job.barrier, team)
-                    layered(&ops[i], &job.plan[i], &run, panels, tid, team)
+                    layered(job, &ops[i], &job.plan[i], &run, panels, tid, team)
         # Written by the first thread after the step before, and so, for a barrier lies between (`Planner.finish`), seen
         # alike by all; it will be written again only when all have passed the next line.
         last = job.stop_after == step
         fnn_barrier_wait(job.barrier, team)
+        if job.given_up:  # the only step of the run, so nobody writes to it any more
+            break
         if tid == 0:
             finish_step(job, step, step // per_epoch, panels, run.n, team)
             last = last or job.stop_after == step
         if last:
             break
     fnn_float_leave(csr)
+
+
+cdef bint came_before(later) except -1:
+    """Whether Ctrl-C came before the watch for it began, just now; the flag of the watch has no trace of that."""
+    try:
+        PyErr_CheckSignals()
+        return later is not None and later.came
+    except BaseException:
+        fnn_watch_end()
+        raise
 
 
 cdef class Operations:
@@ -388,7 +440,7 @@ cdef class Executor:
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
         job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.operations.n_segments
-        job.stop_after, job.steps_done, job.deadline = -1, 0, 0
+        job.stop_after, job.steps_done, job.deadline, job.pieces, job.given_up = -1, 0, 0, 0, 0
         self.start(threads)
 
     cdef void start(self, int threads) noexcept nogil:
@@ -403,7 +455,8 @@ cdef class Executor:
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
-            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, counter=None):
+            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, counter=None,
+            ptrdiff_t pieces=0, tuple saved=(), later=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
@@ -413,11 +466,16 @@ cdef class Executor:
         threads had to wait for one that did not run (see `disturbed`).  Sums of losses and metrics are added to
         `totals`, step by step: where a run is cut leaves no trace in them (default: the attribute `totals`, from zero).
         Each epoch has rows of its own there, one after the other.  counter: its `step` goes up by the steps done, here,
-        where no handler of a signal can come between the two."""
+        where no handler of a signal can come between the two.
+
+        pieces: do one step, a long one, and look for Ctrl-C between so many pieces of each operation; if it comes, the
+        arrays of `saved`, a tuple of (array, copy), are put back, the handlers of signals run, and no step is done.
+        later: its `came` says whether such a signal came before.  In the main thread."""
         cdef Job *job = &self.job
         cdef size_t address
         cdef ptrdiff_t steps
-        cdef int i, team = max(1, min(threads, self.n_copies))
+        cdef ndarray array, copy
+        cdef int watched = 0, i, team = max(1, min(threads, self.n_copies))
         cdef void *bases[8]
         cdef const double[:, ::1] hypers
         epoch = epoch if epoch > 0 else max(1, count)
@@ -447,10 +505,23 @@ cdef class Executor:
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = row0, count, batch, epoch, start, steps
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
-        job.stop_after, job.steps_done = -1, 0
+        job.stop_after, job.steps_done, job.given_up, job.pieces = -1, 0, 0, 0
+        if pieces > 0:
+            job.steps = min(steps, start + 1)
+            watched = fnn_watch_begin()
+            job.pieces = pieces if watched else 0
+            job.given_up = watched and came_before(later)
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
-        with nogil:
-            self.start(team)
+        if not job.given_up:
+            with nogil:
+                self.start(team)
+        if watched:
+            fnn_watch_end()
+        if job.given_up:
+            for array, copy in saved:
+                memcpy(PyArray_DATA(array), PyArray_DATA(copy), PyArray_NBYTES(array))
+            PyErr_CheckSignals()
+            return 0
         if counter is not None:
             counter.step = counter.step + job.steps_done
         return job.steps_done
