@@ -22,7 +22,7 @@ from ._random import permutation
 from .batches import Batches, Feed, none_but_x, order_of
 from .callbacks import CallbackList, History, ProgbarLogger
 from .feature_names import refuse_others
-from .progress import Progress, verbosity
+from .progress import FEW, Progress, verbosity
 
 BLOCK_SECONDS = 0.1
 AHEAD = 1 << 16  # samples of the epochs that are trained at once
@@ -206,57 +206,58 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
     one_epoch = train_batches if batches else train_epoch
     alone = not batches and validation is None and not progress.out and all(type(c) is History for c in hooks.callbacks)
     trained, still, ended = iter(()), Unchanged(model, "fit"), False
-    try:
-        hooks.call("on_train_begin")
-        for epoch in range(plan.initial_epoch, plan.epochs):
-            if alone:
-                logs = next(trained, None)
-                if logs is None:
-                    left = plan.epochs - epoch if ahead is None else min(plan.epochs - epoch, ahead())
-                    trained = train_epochs(model, train, plan, left, still)
+    keep = plan.epochs - plan.initial_epoch <= FEW
+    with progress:
+        try:
+            hooks.call("on_train_begin")
+            for epoch in range(plan.initial_epoch, plan.epochs):
+                if alone:
                     logs = next(trained, None)
-                if logs is not None:
-                    hooks.call("on_epoch_end", epoch, logs=logs)
-                    yield logs
-                    continue
+                    if logs is None:
+                        left = plan.epochs - epoch if ahead is None else min(plan.epochs - epoch, ahead())
+                        trained = train_epochs(model, train, plan, left, still)
+                        logs = next(trained, None)
+                    if logs is not None:
+                        hooks.call("on_epoch_end", epoch, logs=logs)
+                        yield logs
+                        continue
+                    if model.stop_training:
+                        break
+                progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if batches else plan.samples(train.n))
+                hooks.call("on_epoch_begin", epoch)
+                began = time.perf_counter()
+                logs = one_epoch(model, train, plan, hooks, progress, still)
+                if batches and not train.n:  # a generator that had ended: there is no such epoch
+                    warn_of_end(train.batches, epoch, plan)
+                    break
+                seconds = time.perf_counter() - began
+                if still or not model.stop_training:
+                    still.check()
+                if validation is not None and plan.validates(epoch) and still:
+                    found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
+                    logs.update({f"val_{name}": value for name, value in found.items()})
+                model.epochs_done += 1
+                model.history = history  # a hook may have called `fit`
+                progress.finish(logs, seconds, train.n if batches else None, keep)
+                hooks.call("on_epoch_end", epoch, logs=logs)
+                yield logs
                 if model.stop_training:
                     break
-            progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if batches else plan.samples(train.n))
-            hooks.call("on_epoch_begin", epoch)
-            began = time.perf_counter()
-            logs = one_epoch(model, train, plan, hooks, progress, still)
-            if batches and not train.n:  # a generator that had ended: there is no such epoch
-                warn_of_end(train.batches, epoch, plan)
-                break
-            seconds = time.perf_counter() - began
-            if still or not model.stop_training:
-                still.check()
-            if validation is not None and plan.validates(epoch) and still:
-                found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
-                logs.update({f"val_{name}": value for name, value in found.items()})
-            model.epochs_done += 1
-            model.history = history  # a hook may have called `fit`
-            progress.finish(logs, seconds, train.n if batches else None)
-            hooks.call("on_epoch_end", epoch, logs=logs)
-            yield logs
-            if model.stop_training:
-                break
-            if batches and train.batches.exhausted and epoch + 1 < plan.epochs:
-                warn_of_end(train.batches, epoch + 1, plan)
-                break
-        finalize(model, plan, still)
-        ended = True
-        hooks.call("on_train_end", logs=logs)
-    except GeneratorExit:  # nobody wants the rest
-        raise
-    except BaseException:
-        if not ended:
-            with suppress(Exception):  # what is wrong is being raised
-                finalize(model, plan, still)
-        raise
-    finally:
-        progress.clear()
-        model.history = history
+                if batches and train.batches.exhausted and epoch + 1 < plan.epochs:
+                    warn_of_end(train.batches, epoch + 1, plan)
+                    break
+            finalize(model, plan, still)
+            ended = True
+            hooks.call("on_train_end", logs=logs)
+        except GeneratorExit:  # nobody wants the rest
+            raise
+        except BaseException:
+            if not ended:
+                with suppress(Exception):  # what is wrong is being raised
+                    finalize(model, plan, still)
+            raise
+        finally:
+            model.history = history
 
 
 class Unchanged:

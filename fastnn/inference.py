@@ -66,7 +66,7 @@ class Inference:
         else:
             data = self.data(x, y, sample_weight)
         progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
-        with core_threads.using(threads):
+        with progress, core_threads.using(threads):
             logs = self.measure(data, inference_batch(batch_size), CallbackList(callbacks, model=self), progress, steps)
         progress.finish(logs, done=data.n)
         return result(logs, return_dict)
@@ -121,7 +121,7 @@ class Inference:
         steps : int, optional
             Use only the first so many batches.
         verbose : {"auto", 0, 1, 2}
-            A live line on a terminal unless 0; nothing elsewhere.
+            A live line on a terminal and in a notebook unless 0 or 2; nothing elsewhere.
         callbacks : list of Callback, optional
             ``model.stop_predicting = True`` in one of their hooks ends it after the batch at hand.
         threads : int, optional
@@ -137,8 +137,8 @@ class Inference:
             if y is not None:
                 return y
         refuse_keywords(self.predict.__func__, kwargs)
-        with core_threads.using(threads):
-            return self._predict(x, batch_size, steps, Progress(verbose), CallbackList(callbacks, model=self))
+        with Progress(verbose) as progress, core_threads.using(threads):
+            return self._predict(x, batch_size, steps, progress, CallbackList(callbacks, model=self))
 
     def _predict(self, x, batch_size, steps, progress, callbacks):
         if is_batches(x):

@@ -1,24 +1,48 @@
-"""The lines `fit` prints: a live one on a terminal, one an epoch elsewhere."""
+"""The lines that `fit`, `evaluate`, `predict` and `sweep` print.
 
+(a) Where a line can be rewritten, on a terminal and in a notebook, there is a live one: a bar within an epoch, the
+    last epoch that ended between two. An epoch's own line is kept if there are few epochs, or about one line a second.
+    The last one that ended is always kept: at the end, on an error, on Ctrl-C, and before anybody else prints.
+(b) Elsewhere (a file, a pipe, ``TERM=dumb``) and with ``verbose=2`` every epoch gets a line, and nothing is rewritten.
+(c) No colours and no escape sequences anywhere; each line or state of the live line is one call of `write`.
+"""
+
+import os
 import shutil
 import sys
+import threading
 import time
 
 from ._checks import one_of
 from ._text import cut, left, width
 
 EVERY = 0.1  # seconds between two states of the live line
+EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and stays in a notebook that is run without one
+KEPT_EVERY = 1.0  # seconds between two epochs whose lines are kept
+FEW = 20  # so many epochs keep all their lines
 BAR = 20
+KERNELS = ("ipykernel", "pyodide_kernel")  # packages whose streams are shown in a notebook
+clock = time.perf_counter
 
 
 def verbosity(verbose):
-    """0 silent, 1 a live line if there is a terminal, 2 one line an epoch."""
+    """0 silent, 1 a live line if there is a screen, 2 one line an epoch."""
     verbose = one_of("verbose", verbose, ("auto", 0, 1, 2))
     return 1 if verbose == "auto" else int(verbose)
 
 
+def screen(stream):
+    """Where a line of this stream can be rewritten: "terminal", "notebook" or None."""
+    while isinstance(stream, _Guard):
+        stream = stream.stream
+    if any(c.__module__.partition(".")[0] in KERNELS for c in type(stream).__mro__):
+        return "notebook"
+    terminal = hasattr(stream, "isatty") and stream.isatty()
+    return "terminal" if terminal and os.environ.get("TERM") != "dumb" else None
+
+
 class Progress:
-    """Prints how far training is; never a control character unless to a terminal.
+    """Prints how far training is. As a context manager it ends its line before anybody else prints.
 
     Parameters
     ----------
@@ -28,55 +52,129 @@ class Progress:
     def __init__(self, verbose):
         level = verbosity(verbose)
         self.out = sys.stdout if level else None
-        terminal = self.out is not None and self.out.isatty()
-        self.live = level == 1 and terminal
+        self.where = screen(self.out) if level == 1 else None
+        self.live = self.where is not None
+        self.every = EVERY_IN_NOTEBOOK if self.where == "notebook" else EVERY
         self.shown = 0  # width of the live line
+        self.ended = None  # what ended last and is not kept yet: title, seconds, logs, rate
+        self._bar = False  # whether the live line is of what has not ended
+        self._drawn = self._kept = float("-inf")
+        self._guards, self._lock = {}, threading.RLock()
+
+    def __enter__(self):
+        for name in ("stdout", "stderr") if self.live else ():
+            stream = getattr(sys, name)
+            if stream is not None:
+                self._guards[name] = _Guard(stream, self)
+                setattr(sys, name, self._guards[name])
+        return self
+
+    def __exit__(self, *error):
+        self.clear()
+        for name, guard in self._guards.items():
+            guard.progress = None
+            if getattr(sys, name) is guard:
+                setattr(sys, name, guard.idle())
+        self._guards = {}
 
     def start(self, title, total):
         """Begin a line: of an epoch, of an evaluation; `total` is None where nobody knows it."""
-        self.title, self.total = title, total
-        self.began = self.last = time.perf_counter()
+        self.title, self.total, self.began = title, total, clock()
+        if self._kept < 0:
+            self._kept = self.began
 
     def update(self, done, logs):
         """Show `done` of the samples and the means so far, if it is time."""
-        if not self.live or time.perf_counter() - self.last < EVERY:
+        if not self.live:
             return
-        self.last = time.perf_counter()
-        seconds = self.last - self.began
+        now = clock()
+        seconds = now - self.began
+        if seconds < self.every or now - self._drawn < self.every:
+            return
         rate = done / max(seconds, 1e-9)
         parts = [*_texts(logs), *([f"{rate:,.0f}/s"] if done else [])]
         if self.total is None:
             parts.insert(0, str(done))
         else:
             bar = "=" * (BAR * done // max(self.total, 1))
-            left = (self.total - done) / max(rate, 1e-9)
             parts.insert(0, f"[{bar:.<{BAR}}] {done}/{self.total}")
             if done:
-                parts.insert(-1, f"{left:.0f}s left")
-        self._rewrite(f"{self.title} - {' - '.join(parts)}")
+                parts.insert(-1, f"{_whole((self.total - done) / max(rate, 1e-9))} left")
+        with self._lock:
+            self._rewrite(f"{self.title} - {' - '.join(parts)}", now)
+            self._bar = True
 
-    def finish(self, logs, seconds=None, done=None):
-        """End the line with what came out: the rate is that of `done` samples (all) in `seconds` (all)."""
+    def finish(self, logs, seconds=None, done=None, keep=True):
+        """End the line with what came out: the rate is that of `done` samples (all) in `seconds` (all).
+
+        Without `keep` a live line may be replaced by a later one."""
         if self.out is None:
             return
-        now = time.perf_counter() - self.began
-        rate = f"{(done or self.total or 0) / max(seconds or now, 1e-9):,.0f}/s"
-        self.clear()
-        print(
-            " - ".join([self.title, _duration(now), *_texts(logs), rate]), file=self.out, flush=True
-        )
+        now = clock()
+        took = now - self.began
+        rate = (done or self.total or 0) / max(seconds or took, 1e-9)
+        with self._lock:
+            self.ended = self.title, took, dict(logs), rate
+            if keep or not self.live or now - self._kept >= KEPT_EVERY:
+                self._keep(now)
+            elif self._bar or now - self._drawn >= self.every:
+                self._rewrite(_last(*self.ended), now)
 
     def clear(self):
-        """Wipe a live line that was begun, so that whatever is printed next stands alone."""
-        if self.shown:
-            self._rewrite("")
-            self.out.write("\r")
+        """Leave an empty line to others: what ended last is kept, the bar of what has not ended wiped."""
+        with self._lock:
+            if self.ended is not None:
+                self._keep(clock())
+            elif self.shown:
+                self._write(self._wiped())
 
-    def _rewrite(self, text):
-        text = cut(text, shutil.get_terminal_size().columns - 1)
-        self.out.write("\r" + left(text, self.shown))
-        self.out.flush()
-        self.shown = width(text)
+    def _keep(self, now):
+        text, self.ended, self._kept = _last(*self.ended), None, now
+        self._write(self._wiped() + text + "\n")
+
+    def _wiped(self):
+        wipe = "\r" + " " * self.shown + "\r" if self.shown else ""
+        self.shown, self._bar = 0, False
+        return wipe
+
+    def _rewrite(self, text, now):
+        if self.where == "terminal":
+            text = cut(text, shutil.get_terminal_size().columns - 1)
+        line = left(text, self.shown)
+        self.shown, self._bar, self._drawn = width(text), False, now
+        self._write("\r" + line)
+
+    def _write(self, text):
+        self.out.write(text)
+        if self.where != "notebook" and hasattr(self.out, "flush"):  # kernels flush by themselves, and wait if asked to
+            self.out.flush()
+
+
+class _Guard:
+    """Stands for a stream while there is a live line: whoever writes to it finds the cursor in an empty line."""
+
+    def __init__(self, stream, progress):
+        self.stream, self.progress = stream, progress
+
+    def write(self, text):
+        progress = self.progress
+        if progress is not None and (progress.shown or progress.ended is not None):
+            progress.clear()
+        return self.stream.write(text)
+
+    def idle(self):
+        """The stream for which it stands, without other guards that have ended."""
+        stream = self.stream
+        while isinstance(stream, _Guard) and stream.progress is None:
+            stream = stream.stream
+        return stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+def _last(title, seconds, logs, rate):
+    return " - ".join([title, _duration(seconds), *_texts(logs), f"{rate:,.0f}/s"])
 
 
 def _texts(logs):
@@ -94,4 +192,17 @@ def _short(value):
 
 
 def _duration(seconds):
-    return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.0f}s"
+    """Three digits, in the unit that suits: 0.45ms, 12.3ms, 1.23s, 12.3s, 2m05s, 1h02m."""
+    if seconds < 59.95:
+        value, unit = (1e3 * seconds, "ms") if seconds < 0.9995 else (seconds, "s")
+        return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}{unit}"
+    return _whole(seconds)
+
+
+def _whole(seconds):
+    """Whole seconds."""
+    seconds = round(seconds)
+    minutes, hours = seconds // 60, seconds // 3600
+    if not minutes:
+        return f"{seconds}s"
+    return f"{hours}h{minutes % 60:02d}m" if hours else f"{minutes}m{seconds % 60:02d}s"

@@ -110,7 +110,7 @@ def sweep(
         ``<journal>.models``. The same call again goes on where the first one was interrupted or killed, with the same
         results bit for bit: what is in the journal is not trained again.
     verbose : {"auto", 0, 1, 2}
-        1: a live line on a terminal, one line at the end elsewhere. 0: nothing.
+        1: a live line on a terminal and in a notebook, and one line at the end. 0: nothing.
     check_finite : bool
         Look for NaN and infinity in x and y, once.
 
@@ -207,20 +207,19 @@ def sweep(
 def _run(job, eta, workers, progress):
     """All rounds of a sweep, and its result."""
     progress.start("Sweep", len(job.networks))
-    try:
-        for until in job.rounds:
-            job.each(job.alive(), job.advance_to(until), workers, progress)
-            if until != job.rounds[-1]:
-                job.each(job.cut(until, eta), Network.stop, workers, progress)
-        job.each(job.without_model(), job.again, workers, progress)
-    except BaseException as error:
+    with progress:
         try:
-            error.result = job.result(interrupted=True)
-        except Exception:  # an error that takes no attributes, or before anything was known
-            pass
-        raise
-    finally:
-        progress.clear()
+            for until in job.rounds:
+                job.each(job.alive(), job.advance_to(until), workers, progress)
+                if until != job.rounds[-1]:
+                    job.each(job.cut(until, eta), Network.stop, workers, progress)
+            job.each(job.without_model(), job.again, workers, progress)
+        except BaseException as error:
+            try:
+                error.result = job.result(interrupted=True)
+            except Exception:  # an error that takes no attributes, or before anything was known
+                pass
+            raise
     result = job.result()
     progress.finish(result.summary())
     return result

@@ -497,8 +497,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         epochs, initial_epoch : int
             Trains epochs initial_epoch … epochs − 1.
         verbose : {"auto", 0, 1, 2}
-            0: silent; 1: a live line on a terminal, else a line an epoch; 2: a line an epoch.
-            "auto" is 1.
+            0: silent; 1: a live line on a terminal and in a notebook, a line an epoch elsewhere;
+            2: a line an epoch. "auto" is 1. Of more than 20 epochs with a live line about one a
+            second keeps its line, and the last one always.
         callbacks : list of Callback, optional
         validation_split : float
             This last part of the data, before shuffling, is for validation.

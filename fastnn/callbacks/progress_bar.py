@@ -7,7 +7,8 @@ from .base import Callback
 class ProgbarLogger(Callback):
     """What ``fit(verbose=1)`` prints, for those who pass callbacks of their own list; use it with ``verbose=0``.
 
-    It looks at every batch, so it costs a return to Python for each; `fit`'s own line does not.
+    It looks at every batch, so it costs a return to Python for each; `fit`'s own line does not. Every
+    epoch keeps its line.
     """
 
     def on_train_begin(self, logs=None):
