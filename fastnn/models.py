@@ -1,5 +1,6 @@
 """Models: layers put together."""
 
+from . import _html
 from . import layers as layer_classes
 from ._checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
 from ._config import float_dtype, is_description
@@ -7,7 +8,7 @@ from ._signatures import only_default, with_custom
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .layers.residual import Residual
-from .summary import table
+from .summary import HEAD, cells, table, totals
 from .training import Model
 from .variables import renamed
 
@@ -231,6 +232,10 @@ class Sequential(Model):
         refuse_keywords(self.summary.__func__, kwargs)
         for line in table(self, line_length, show_trainable, positions, expand_nested, layer_range):
             (print_fn or print)(line)
+
+    def _repr_html_(self):
+        rows = [cells(layer)[:3] for layer in self.layers]
+        return _html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
 
     def get_config(self):
         """Name, layers, input shape and dtype, as plain Python values."""

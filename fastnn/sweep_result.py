@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import _html
 from ._text import right, width
 from .sweep_data import OF_DATA
 
@@ -191,14 +192,24 @@ class SweepResult(Sequence):
             found |= {status: n} if n else {}
         return {name: value for name, value in found.items() if value is not None}
 
-    def __str__(self):
+    def _best(self):
+        """The ten best as texts: names, rows, how many more there are."""
         rows = self.ranked()[:10]
         names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
-        table = [names, *([_text(row.get(name, "")) for name in names] for row in rows)]
+        return names, [[_html.number(row.get(name, "")) for name in names] for row in rows], len(self) - len(rows)
+
+    def __str__(self):
+        names, rows, more = self._best()
+        table = [names, *rows]
         widths = [max(map(width, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(right(cell, w) for cell, w in zip(line, widths, strict=True)) for line in table]
-        more = len(self) - len(rows)
         return "\n".join(lines + ([f"... and {more} more"] if more else []))
+
+    def _repr_html_(self):
+        names, rows, more = self._best()
+        caption = f"Sweep of {len(self)} network{'s' * (len(self) != 1)}, best {self.monitor} first"
+        text = [i for i, name in enumerate(names) if name == "status"]
+        return _html.table(caption, names, rows, foot=[f"… and {more} more"] if more else [], text=text)
 
     def __repr__(self):
         return f"<SweepResult of {len(self)} networks, {self.summary()}>"
@@ -215,7 +226,3 @@ def _row(network, taken):
     if network.error is not None:
         row["error"] = network.error
     return row
-
-
-def _text(value):
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ callback overrides them; without, many steps run in one call of the core.
 
 import weakref
 
+from .. import _html
 from .._checks import check_keywords, flag, refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
@@ -225,6 +226,7 @@ class History(Callback):
     def __init__(self):
         super().__init__()
         self.epoch, self.history = [], {}
+        self._some = {}  # name: the epochs of its values, where not every epoch has one
 
     @property
     def model(self):
@@ -240,10 +242,27 @@ class History(Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+            values = self.history.setdefault(name, [])
+            if len(values) < len(self.epoch) - 1:
+                self._some.setdefault(name, self.epoch[: len(values)]).append(epoch)
+            values.append(value)
+
+    def epochs_of(self, name):
+        """The epochs of the values of a name: what is validated now and then has fewer than there are.
+
+        Returns
+        -------
+        list of int
+        """
+        epochs = self._some.get(name, self.epoch)
+        n = len(self.history[name])
+        return list(epochs) if len(epochs) == n else list(range(n))
 
     def __repr__(self):
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+
+    def _repr_html_(self):
+        return _html.history(self)
 
 
 def monitored(name, logs, params):
