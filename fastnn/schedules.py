@@ -55,25 +55,22 @@ class LearningRateSchedule(Configurable):
     def __call__(self, step):
         raise NotImplementedError(f"{type(self).__name__} must write __call__(step)")
 
-    def plot(self, steps, axes=None):
+    def plot(self, steps, ax=None):
         """Draw the rates of the first `steps` steps.
 
         Parameters
         ----------
         steps : int
-        axes : matplotlib Axes, optional
+        ax : matplotlib Axes, optional
+            Default: pyplot's current ones.
 
         Returns
         -------
         matplotlib Axes
         """
-        if axes is None:
-            from matplotlib.figure import Figure
+        from .plot import schedule
 
-            axes = Figure(figsize=(6, 3), layout="constrained").subplots()
-        axes.plot(np.arange(steps), rates(self, 0, steps))
-        axes.set(xlabel="step", ylabel="learning rate")
-        return axes
+        return schedule.draw(rates(self, 0, integer("steps", steps, 1)), ax)
 
 
 class _Vectorized(LearningRateSchedule):

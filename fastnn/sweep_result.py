@@ -192,6 +192,23 @@ class SweepResult(Sequence):
             found |= {status: n} if n else {}
         return {name: value for name, value in found.items() if value is not None}
 
+    def plot(self, ax=None):
+        """Draw what the networks are ranked by, epoch by epoch: one curve each, the best one on top.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Default: pyplot's current ones.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plot import sweep
+
+        curves = [history.get(self.monitor, []) for history in self.history]
+        return sweep.draw(curves, [row["status"] for row in self._rows], self._order[0], self.monitor, ax)
+
     def _best(self):
         """The ten best as texts: names, rows, how many more there are."""
         rows = self.ranked()[:10]

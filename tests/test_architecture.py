@@ -19,8 +19,10 @@ PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 # fastnn/layers/dense.py -> "layers". A new module must be given a room here.
 ROOMS = {
     "core": {"_core"},
-    "base": {"_checks", "_config", "_files", "_html", "_locks", "_numbers", "_random", "_signatures", "_text", "precision"},
+    "base": {"_checks", "_config", "_files", "_html", "_locks", "_numbers", "_random", "_signatures", "_text",
+             "precision"},
     "ops": {"ops"},
+    "pictures": {"plot"},
     "parts": {
         "variables",
         "initializers",
@@ -48,11 +50,12 @@ BELOW = {
     "core": (),
     "base": ("core",),
     "ops": ("core", "base"),
-    "parts": ("core", "base", "ops"),
+    "pictures": ("base",),
+    "parts": ("core", "base", "ops", "pictures"),
     "plan": ("core", "base", "ops", "parts"),
     "models": ("core", "base", "ops", "parts", "plan"),
-    "sweep": ("core", "base", "parts", "plan", "models"),
-    "face": ("core", "base", "ops", "parts", "plan", "models", "sweep", "data"),
+    "sweep": ("core", "base", "pictures", "parts", "plan", "models"),
+    "face": ("core", "base", "ops", "pictures", "parts", "plan", "models", "sweep", "data"),
     "data": ("base",),
 }
 

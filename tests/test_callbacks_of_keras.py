@@ -275,10 +275,3 @@ def test_find_learning_rate_sees_the_loss_of_each_batch():
     found = m.find_learning_rate(X, Y, steps=3, batch_size=8, min_lr=1e-12, max_lr=1e-11, smoothing=0.0, divergence=1e9)
     assert len(set(np.round(found.losses, 6))) == 3
     assert np.mean(found.losses) == pytest.approx(m.evaluate(X, Y, verbose=0), rel=1e-5)
-
-
-def test_plot_of_the_range():
-    pytest.importorskip("matplotlib")
-    found = model().find_learning_rate(X, Y, steps=10, batch_size=8)
-    axes = found.plot()
-    assert axes.get_xscale() == "log" and len(axes.lines[0].get_xdata()) == len(found.losses)

@@ -166,12 +166,6 @@ def test_every_schedule_comes_back_from_its_description():
         fastnn.SGD({"class_name": "CosineDeca", "config": {}})
 
 
-def test_plot():
-    pytest.importorskip("matplotlib")
-    line = schedules.StepDecay(0.1, 0.5, 2).plot(5).lines[0]
-    assert line.get_ydata().tolist() == [0.1, 0.1, 0.05, 0.05, 0.025]
-
-
 @pytest.mark.parametrize(
     "schedule", [s for s, _ in KERAS] + [schedules.OneCycle(1.0, 160), schedules.Constant(0.3)]
 )

@@ -258,6 +258,31 @@ class History(Callback):
         n = len(self.history[name])
         return list(epochs) if len(epochs) == n else list(range(n))
 
+    def plot(self, names=None, ax=None):
+        """Draw loss and metrics by epoch, those of the validation beside them.
+
+        Parameters
+        ----------
+        names : str or list of str, optional
+            What to draw, "loss" or "accuracy" for example; default: everything.
+        ax : matplotlib Axes, or a sequence of as many as there are names, optional
+            Default: pyplot's current axes for one name, panels of its current figure for several.
+
+        Returns
+        -------
+        matplotlib Axes, or a list of them, one for each of several names
+
+        Examples
+        --------
+        >>> history = model.fit(x, y, epochs=20, validation_split=0.2)  # doctest: +SKIP
+        >>> history.plot()  # doctest: +SKIP
+        >>> history.plot("loss").set_yscale("log")  # doctest: +SKIP
+        """
+        from ..plot import history
+
+        drawn = history.draw(self, names, ax)
+        return drawn if len(drawn) > 1 else drawn[0]
+
     def __repr__(self):
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
 

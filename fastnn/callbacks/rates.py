@@ -227,24 +227,18 @@ class LearningRateFinder(Callback):
         if self.losses:
             self.suggestion = self.learning_rates[int(np.argmin(self.losses))] / 10
 
-    def plot(self, axes=None):
+    def plot(self, ax=None):
         """Loss by rate, the suggestion marked.
 
         Parameters
         ----------
-        axes : matplotlib Axes, optional
+        ax : matplotlib Axes, optional
+            Default: pyplot's current ones.
 
         Returns
         -------
         matplotlib Axes
         """
-        if axes is None:
-            from matplotlib.figure import Figure
+        from ..plot import learning_rate_finder
 
-            axes = Figure(layout="constrained").subplots()
-        axes.semilogx(self.learning_rates, self.losses)
-        if self.suggestion is not None:
-            axes.axvline(self.suggestion, color="C1", linestyle="--", label=f"{self.suggestion:.2g}")
-            axes.legend()
-        axes.set(xlabel="learning rate", ylabel="loss")
-        return axes
+        return learning_rate_finder.draw(self.learning_rates, self.losses, self.suggestion, ax)

@@ -1,0 +1,42 @@
+"""Curves of the loss and the metrics by epoch."""
+
+from numbers import Real
+
+from .._checks import suggest
+from . import axes
+
+
+def draw(history, names=None, ax=None, validation="validation"):
+    """See `History.plot`; `validation` is what its curves are called.
+
+    Returns
+    -------
+    list of matplotlib Axes
+        Those of each name.
+    """
+    found = {name: values for name, values in history.history.items() if is_drawn(values)}
+    if not found:
+        raise ValueError("history: nothing to plot, no epoch was trained")
+    groups = [name for name in found if not name.startswith("val_") or name[4:] not in found]
+    names = groups if names is None else [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in found:
+            raise ValueError(f"names: nothing called {name!r}.{suggest(name, found)} There are: {', '.join(found)}")
+    where = axes.panels(len(names), ax, "History.plot")
+    shared = len({id(each) for each in where}) < len(names)
+    for each, name in zip(where, names, strict=True):
+        kinds = {name: "training", f"val_{name}": validation} if name in groups else {name: validation}
+        kinds = {key: kind for key, kind in kinds.items() if key in found}
+        axes.scale(each, [v for key in kinds for v in found[key]])
+        for key, kind in kinds.items():
+            epochs, values = history.epochs_of(key), found[key]
+            label = f"{name.removeprefix('val_')}, {kind}" if shared else kind
+            each.plot([e + 1 for e in epochs], values, marker=axes.marker(len(values)), markersize=4, label=label)
+        axes.whole_epochs(each)
+        axes.finish(each, "epoch", "value" if shared else name)
+    return where
+
+
+def is_drawn(values):
+    """Numbers; not the vectors that some metrics are."""
+    return len(values) and all(isinstance(value, Real) for value in values)

@@ -1,0 +1,17 @@
+"""The loss by learning rate of a range test."""
+
+from . import axes
+
+
+def draw(learning_rates, losses, suggestion, ax=None):
+    """See `LearningRateFinder.plot`."""
+    if not losses:
+        raise ValueError("learning rate finder: nothing to plot, no batch was trained with a finite loss")
+    ax = axes.current(ax, "LearningRateFinder.plot")
+    axes.scale(ax, losses)
+    ax.set_xscale("log")
+    ax.plot(learning_rates, losses, marker=axes.marker(len(losses)), markersize=4)
+    if suggestion is not None:
+        ax.axvline(suggestion, color="C1", linestyle="--", label=f"suggestion: {suggestion:.2g}")
+    axes.finish(ax, "learning rate", "loss (smoothed)")
+    return ax
