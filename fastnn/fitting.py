@@ -67,6 +67,12 @@ class Plan:
             return len(data.batches) or None
         return ceil(self.samples(data.n) / self.batch_size)
 
+    def validation_samples(self, data):
+        """Samples of a validation; None if nobody knows."""
+        if isinstance(data, Feed):
+            return None
+        return data.n if self.validation_steps is None else min(data.n, self.validation_steps * self.validation_batch_size)
+
     def validates(self, epoch):
         """Whether an epoch (0, 1, …) ends with validation."""
         if isinstance(self.validation_freq, set):
@@ -234,7 +240,9 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
                 if still or not model.stop_training:
                     still.check()
                 if validation is not None and plan.validates(epoch) and still:
-                    found = model.measure(validation, plan.validation_batch_size, hooks, None, plan.validation_steps)
+                    progress.part("validation", plan.validation_samples(validation))
+                    size, steps = plan.validation_batch_size, plan.validation_steps
+                    found = model.measure(validation, size, hooks, progress, steps)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 model.epochs_done += 1
                 model.history = history  # a hook may have called `fit`

@@ -64,7 +64,7 @@ class Inference:
             data = batches.Feed(self, batches.Batches("x", x, steps))
             data.prepare()
         else:
-            data = self.data(x, y, sample_weight)
+            data = _first(self.data(x, y, sample_weight), steps, inference_batch(batch_size))
         progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
         with progress, core_threads.using(threads):
             logs = self.measure(data, inference_batch(batch_size), CallbackList(callbacks, model=self), progress, steps)

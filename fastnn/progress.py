@@ -80,28 +80,34 @@ class Progress:
     def start(self, title, total):
         """Begin a line: of an epoch, of an evaluation; `total` is None where nobody knows it."""
         self.title, self.total, self.began = title, total, clock()
+        self._part = title, total, self.began
         if self._kept < 0:
             self._kept = self.began
+
+    def part(self, what, total):
+        """Go on with a part that is counted by itself, such as the validation after an epoch."""
+        if self.live:
+            self._part = f"{self.title} - {what}", total, clock()
 
     def update(self, done, logs):
         """Show `done` of the samples and the means so far, if it is time."""
         if not self.live:
             return
-        now = clock()
-        seconds = now - self.began
+        (title, total, began), now = self._part, clock()
+        seconds = now - began
         if seconds < self.every or now - self._drawn < self.every:
             return
         rate = done / max(seconds, 1e-9)
         parts = [*_texts(logs), *([f"{rate:,.0f}/s"] if done else [])]
-        if self.total is None:
+        if total is None:
             parts.insert(0, str(done))
         else:
-            bar = "=" * (BAR * done // max(self.total, 1))
-            parts.insert(0, f"[{bar:.<{BAR}}] {done}/{self.total}")
+            bar = "=" * (BAR * done // max(total, 1))
+            parts.insert(0, f"[{bar:.<{BAR}}] {done}/{total}")
             if done:
-                parts.insert(-1, f"{_whole((self.total - done) / max(rate, 1e-9))} left")
+                parts.insert(-1, f"{_whole((total - done) / max(rate, 1e-9))} left")
         with self._lock:
-            self._rewrite(f"{self.title} - {' - '.join(parts)}", now)
+            self._rewrite(f"{title} - {' - '.join(parts)}", now)
             self._bar = True
 
     def finish(self, logs, seconds=None, done=None, keep=True):

@@ -330,6 +330,31 @@ def test_validation_and_evaluate_and_predict(clock, live):
     assert sys.stdout is out
 
 
+def test_a_long_validation_has_its_live_line(clock, live):
+    out = live()
+
+    class Slow(cb.Callback):
+        def on_test_batch_begin(self, batch, logs=None):
+            clock.now += 1
+
+    model().fit(X, Y, validation_data=(X, Y), validation_batch_size=4, validation_steps=4, callbacks=[Slow()])
+    moving = [call.strip("\r ") for call in out.calls[:-1]]
+    assert moving[0] == "Epoch 1/1 - validation - [=====...............] 4/16 - 3s left - 4/s"
+    assert len(moving) == 4 and kept(out) == [1] and "Epoch 1/1 - 4.00s - loss" in out.calls[-1]
+
+
+def test_steps_of_evaluate_are_what_is_counted(clock, live):
+    out = live()
+
+    class Slow(cb.Callback):
+        def on_test_batch_begin(self, batch, logs=None):
+            clock.now += 1
+
+    model().evaluate(X, Y, batch_size=4, steps=2, callbacks=[Slow()])
+    assert "Evaluation - [==========..........] 4/8 - 1s left - 4/s" in out.calls[0]
+    assert out.calls[-1].endswith(" - 4/s\n")  # 8 in 2 s
+
+
 def test_a_sweep_and_what_its_callbacks_print(live):
     out = live()
     def build():
