@@ -9,15 +9,28 @@ COLOURS = {"jax": "tab:blue", "torch": "tab:orange", "keras": "tab:red", "sklear
 
 
 def main(source, target):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     found = json.loads(Path(source).read_text())
+    figure = Figure(figsize=(8, 0.42 * len(rows_of(found)) + 1.4), layout="constrained")
+    draw(found, figure.subplots())
+    figure.savefig(target, dpi=110)
+
+
+def rows_of(found):
+    """{row: {peer: ratio}} of a run, rows without peers left out."""
     rows = {name: result["summary"]["by_peer"] for name, result in found["results"].items()}
-    rows = {name: peers for name, peers in rows.items() if peers}
-    figure, axes = plt.subplots(figsize=(8, 0.42 * len(rows) + 1.2), layout="constrained")
+    return {name: peers for name, peers in rows.items() if peers}
+
+
+def draw(found, ax=None):
+    """Draw a run of `peers.py` on axes, or on pyplot's current ones; returns them."""
+    axes = ax
+    if ax is None:
+        from matplotlib import pyplot
+
+        axes = pyplot.gca()
+    rows = rows_of(found)
     for y, peers in enumerate(reversed(rows.values())):
         for peer, ratio in peers.items():
             axes.plot(ratio, y, "o", color=COLOURS[peer], label=peer, markersize=8)
@@ -31,8 +44,8 @@ def main(source, target):
     where = f"median of {found['repeats']}, {found['cpu']}, {found['cpus']} cores"
     axes.set_xlabel(f"time of the peer ÷ time of fastnn ({where})")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), loc="center right")
-    figure.savefig(target, dpi=110)
+    axes.legend(handles.values(), handles.keys(), loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)
+    return axes
 
 
 if __name__ == "__main__":

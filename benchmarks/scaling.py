@@ -71,16 +71,20 @@ def main(text, picture=None):
     intro = Path(__file__).with_name("scaling.txt").read_text()
     Path(text).write_text(intro + "\n".join(lines) + "\n")
     if picture:
-        draw(curves, picture)
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        draw(curves, figure.subplots(1, len(VARIED), sharey=True))
+        figure.savefig(picture, dpi=100)
 
 
-def draw(curves, picture):
-    import matplotlib
+def draw(curves, ax=None):
+    """Draw the curves on axes, one for each of `VARIED`, or in pyplot's current figure; returns them."""
+    axes = ax
+    if ax is None:
+        from matplotlib import pyplot
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, len(VARIED), figsize=(11, 3.4), layout="constrained", sharey=True)
+        axes = pyplot.gcf().subplots(1, len(VARIED), sharey=True)
     for axis, what in zip(axes, VARIED, strict=True):
         for (name, t), points in curves.items():
             if name == what:
@@ -89,8 +93,8 @@ def draw(curves, picture):
         axis.set(xscale="log", yscale="log", xlabel=what)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("µs a training step")
-    axes[0].legend()
-    figure.savefig(picture, dpi=100)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
+    return axes
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class Plan:
         """Samples of a validation; None if nobody knows."""
         if isinstance(data, Feed):
             return None
-        return data.n if self.validation_steps is None else min(data.n, self.validation_steps * self.validation_batch_size)
+        steps = self.validation_steps
+        return data.n if steps is None else min(data.n, steps * self.validation_batch_size)
 
     def validates(self, epoch):
         """Whether an epoch (0, 1, …) ends with validation."""

@@ -1,7 +1,10 @@
 """Pictures: on pyplot's current axes or those given, with the right data, and nothing covered by a legend."""
 
+import importlib.util
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,3 +257,47 @@ def test_the_curves_of_the_main_program(tmp_path, monkeypatch, capsys):
     last = float(results(seen)[0].split()[2].rstrip(","))
     assert drawn[0][1].lines[1].get_ydata()[-1] == pytest.approx(last, abs=5e-5)
     assert pixels("curves.png").min() < 0.5
+
+
+# --- of the benchmarks ----------------------------------------------------------------------------------
+
+
+def script(name, monkeypatch):
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / f"{name}.py"
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which scaling.py makes longer
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def on_top(ax):
+    """Whether the legend covers no part of the axes, but is on the picture."""
+    ax.figure.canvas.draw()
+    box, legend = ax.get_window_extent(), ax.get_legend().get_window_extent()
+    return not legend.overlaps(box) and legend.y1 <= ax.figure.bbox.y1
+
+
+def test_the_picture_of_the_peers(tmp_path, monkeypatch):
+    plot = script("plot", monkeypatch)
+    rows = {"rl": {"jax": 1.5, "torch": 30.0}, "none": {}, "wide": {"torch": 0.9, "keras": 1.2}}
+    results = {name: {"summary": {"by_peer": peers}} for name, peers in rows.items()}
+    found = {"repeats": 5, "cpu": "a CPU", "cpus": 2, "results": results}
+    plt.figure(layout="constrained")
+    ax = plot.draw(found)
+    assert ax is plt.gca() and ax.get_xscale() == "log" and on_top(ax)
+    points = [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+    assert sorted(points) == [(0.9, 0), (1.2, 0), (1.5, 1), (30.0, 1)]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    plot.main(tmp_path / "found.json", tmp_path / "picture.png")
+    assert np.ptp(pixels(tmp_path / "picture.png"), axis=-1).max() > 0.5 and plt.get_fignums() == [1]
+
+
+def test_the_picture_of_the_costs(monkeypatch):
+    scaling = script("scaling", monkeypatch)
+    curves = {(what, t): [(1, 10.0), (100, 1000.0)] for what in scaling.VARIED for t in (1, None)}
+    plt.figure(figsize=(11, 3.6), layout="constrained")
+    axes = scaling.draw(curves)
+    assert list(axes) == plt.gcf().axes and on_top(axes[0]) and "µs" in axes[0].get_ylabel()
+    for ax in axes:
+        assert [line.get_xydata().tolist() for line in ax.lines] == [[[1, 10], [100, 1000]]] * 2
