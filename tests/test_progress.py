@@ -286,6 +286,37 @@ def test_what_callbacks_print_has_its_own_lines(clock, live, monkeypatch):
     assert errors.getvalue() == "careful\n" and sys.stdout is out and sys.stderr is errors
 
 
+def test_what_callbacks_add_to_the_logs_afterwards_is_not_shown(clock, live):
+    """Whether the line was written before they did or after."""
+    out = live()
+    add = cb.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(more=1.0))
+    model().fit(X, Y, epochs=30, callbacks=[Takes(clock, 0.01), add])
+    assert "more" not in out.getvalue() and kept(out) == [30]
+
+
+def test_the_bar_of_an_epoch_that_has_ended_goes_away(clock, live):
+    out = live()
+    line = Progress(1)
+    line.start("Epoch 1/30", 10)
+    clock.now += 0.6
+    line.update(9, {})
+    clock.now += 0.01
+    line.finish({"loss": 1.0}, keep=False)
+    assert screen(out.getvalue()) == ["Epoch 1/30 - 610ms - loss: 1.0000 - 16/s"]
+
+
+def test_two_at_a_time_leave_the_streams_as_they_were(clock, live):
+    """As threads do, whichever ends first."""
+    out = live()
+    for order in ((0, 1), (1, 0)):
+        lines = [Progress(1), Progress(1)]
+        for line in lines:
+            line.__enter__()
+        for i in order:
+            lines[i].__exit__(None, None, None)
+        assert sys.stdout is out
+
+
 def test_fit_within_fit(clock, live):
     out = live()
     def then(epoch):
