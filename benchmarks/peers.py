@@ -1,8 +1,8 @@
 """fastnn beside its peers, interleaved in one run: training steps, and the tasks of `tasks.py`.
 
-    python -m benchmarks.peers                                   steps of fastnn, PyTorch, JAX; all but `wide`
-    python -m benchmarks.peers --all --repeats 5 --json all.json    the whole table, with every peer installed
-    python -m benchmarks.peers --peers all --workloads rl,headline
+    python -P benchmarks/peers.py                                      steps of fastnn, PyTorch, JAX; all but `wide`
+    python -P benchmarks/peers.py --all --repeats 5 --json peers.json    the whole table, with every peer installed
+    python -P benchmarks/peers.py --peers all --workloads rl,headline
 
 How it measures
 (a) A step is forward, backward and Adam in float32, on batches that cycle through one resident random data set. All
@@ -18,6 +18,9 @@ How it measures
     a workload (scikit-learn: no batch normalisation, no SELU), is left out and named.
 (e) With --busy N, N other processes that compute without a pause run beside it all: what neighbours do to the choice of
     threads. The last column is the one to look at then.
+(f) Beside each ratio stands the share of the machine's limit: the operations of a step's products / its least time /
+    the FMA peak under load, which is measured in every round, with as many threads (`limits.py`, `suite/peak.c`). The
+    targets are those for the kind of machine at hand.
 
 fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included. On a CPU with AMX there
 are also its precisions "high" and "medium", which do not count as its figure.
@@ -32,26 +35,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent))  # last: this folder hides nobody's package
+import limits  # noqa: E402
+from suite.rows import ROWS  # noqa: E402
 from tasks import TASKS, memory, the_fastnn  # noqa: E402
 
-# name: layer sizes, activation, batch, loss, steps in a block (about 50 ms and more), batch normalisation
-WORKLOADS = {
-    "rl": ([20, 64, 64, 4], "tanh", 64, "mse", 2000, False),
-    "tiny": ([4, 32, 16, 1], "tanh", 2000, "mse", 400, False),
-    "tiny10k": ([4, 32, 16, 4], "tanh", 10000, "mse", 80, False),
-    "fmnist": ([784, 300, 100, 10], "relu", 32, "ce", 200, False),
-    "fmnist128": ([784, 300, 100, 10], "relu", 128, "ce", 80, False),
-    "fmnist-bn": ([784, 300, 100, 10], "elu", 32, "ce", 150, True),
-    "deep": ([784, 300, *[100] * 99, 10], "selu", 32, "ce", 30, False),
-    "wide": ([1024, 2048, 2048, 2048, 1000], "relu", 512, "ce", 2, False),
-}
-DEFAULT_WORKLOADS = [name for name in WORKLOADS if name != "wide"]
+DEFAULT_WORKLOADS = [name for name in ROWS if name != "wide"]
 DEFAULT_PEERS = ["fastnn", "torch", "jax"]
-# What best peer / fastnn is to be, on a machine with AVX-512 (single steps) or any.
-TARGETS = {"rl": 2.2, "tiny": 4.5, "tiny10k": 6, "fmnist": 4, "fmnist128": 2.4, "fmnist-bn": 4, "deep": 5, "wide": 1.5}
 RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 BN_MOMENTUM, BN_EPSILON = 0.99, 1e-3
 TRIAL_ROUNDS = 5
@@ -63,7 +56,7 @@ TOLERANCE = {
 
 
 class Workload:
-    """Sizes, data and initial weights of one row of WORKLOADS; the same in every process."""
+    """Data and initial weights of one row of ROWS; the same in every process."""
 
     unit = "step"
 
@@ -74,15 +67,10 @@ class Workload:
         return PEERS[peer].make(self, config)
 
     def __init__(self, name, block=1.0):
-        self.name = name
-        self.sizes, self.activation, self.batch, self.loss, steps, self.bn = WORKLOADS[name]
+        row = ROWS[name]
+        self.name, self.shape, self.flops = name, row.shape, row.flops
+        self.sizes, self.activation, self.batch, self.loss, steps, self.bn = row
         self.steps = max(COMPARED_STEPS, round(steps * block))
-
-    @property
-    def flops(self):
-        """Multiplications and additions of one step in matrix products; the first layer needs no dX."""
-        pairs = [i * o for i, o in zip(self.sizes, self.sizes[1:], strict=False)]
-        return 6 * self.batch * sum(pairs) - 2 * self.batch * pairs[0]
 
     def data(self):
         import numpy as np
@@ -388,10 +376,13 @@ def cpus():
     return list(range(os.cpu_count()))
 
 
+def thread_counts():
+    return sorted({1, len(cpus())})
+
+
 def configurations(peer, w, thorough, tiles):
     """What to try: {"threads": n or 0 for the peer's own default, "variant": text}."""
-    counts = [1, len(cpus())] if len(cpus()) > 1 else [1]
-    variants = [""]
+    counts, variants = thread_counts(), [""]
     if peer == "jax" and w.name == "deep":
         variants.append("inner scan")
     if thorough and w.flops:
@@ -442,7 +433,8 @@ def worker(task):
     loss = run()
     if w.flops:  # a task is long enough without
         run()
-    print(json.dumps({"loss": loss}), file=answers)
+    file = getattr(sys.modules.get(task["peer"]), "__file__", None)
+    print(json.dumps({"loss": loss, "file": file}), file=answers)
     for _ in sys.stdin:
         start = time.perf_counter()
         run()
@@ -452,7 +444,7 @@ def worker(task):
 class Worker:
     """The driver's end of one worker process."""
 
-    def __init__(self, python, peer, config, w, block):
+    def __init__(self, python, peer, config, w, block, env=()):
         self.peer, self.config, self.times = peer, config, []
         threads = config["threads"] or "default"
         self.name = f"{peer} {threads}" + (f", {config['variant']}" if config["variant"] else "")
@@ -464,9 +456,10 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env=environment(peer, config),
+            env=environment(peer, config) | dict(env),
         )
-        self.loss = self._answer().get("loss")
+        first = self._answer()
+        self.loss, self.file = first["loss"], first["file"]  # the peer's package, for whoever has several
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -529,9 +522,22 @@ def worth_going_on(workers):
     return [each for each in workers if min(each.times) <= 3 * fastest[each.peer]]
 
 
+@contextmanager
+def neighbours(n):
+    """So many processes that compute all the time."""
+    started = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
 def measure(w, peers, pythons, repeats, block, settle, thorough=False, tiles=False):
-    """(a row for every worker, notes); the workers run in turn, never together."""
+    """(a row for every worker, notes, the machine's limit); the workers run in turn, never together."""
     workers, problems = [], []
+    limit = limits.Limit(thread_counts(), max(0.05, 0.1 * block))
     for peer in peers:
         if not w.can(peer):
             if w.flops:
@@ -547,6 +553,8 @@ def measure(w, peers, pythons, repeats, block, settle, thorough=False, tiles=Fal
         for i in range(repeats):
             if i == TRIAL_ROUNDS:
                 running = worth_going_on(workers)
+            if w.flops:
+                limit.block()
             for k in range(len(running)):
                 time.sleep(settle)  # the pool of the one before stops spinning
                 running[(i + k) % len(running)].block()
@@ -559,13 +567,14 @@ def measure(w, peers, pythons, repeats, block, settle, thorough=False, tiles=Fal
         row = {"peer": each.peer, **each.config, "name": each.name, "loss": each.loss}
         row |= {"min_us": min(steps), "median_us": statistics.median(steps), "blocks_us": steps}
         row["gflops"] = w.flops / row["min_us"] / 1e3 if w.flops else None
+        row["share_of_peak"] = limit.share(w.flops, row["min_us"], row["threads"])
         rows.append(row)
     exact = [r for r in rows if r["variant"] not in ("high", "medium")]
     losses = [r["loss"] for r in exact if r["loss"] is not None and w.flops]
     allowed = TOLERANCE.get(w.name, 0.001) * statistics.median(losses or [0])
     if losses and max(losses) - min(losses) > allowed:
         problems.append(f"{w.name}: the losses differ, the peers do not do the same work")
-    return rows, problems
+    return rows, problems, limit
 
 
 def best(rows, key):
@@ -594,32 +603,38 @@ def summary(rows):
             "peer": peer and peer[key],
             "ratio": peer[key] / us[key] if us and peer else None,
         }
+    found = (best(group, "min_us") for group in (ours, theirs))
+    out["share_of_peak"] = {k: r and r["share_of_peak"] for k, r in zip(("fastnn", "best_peer"), found, strict=True)}
     return out
 
 
-def show(w, rows, problems):
+def percent(share):
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def show(w, rows, problems, limit, column):
     if w.flops:
-        print(f"\n{w.name}: {w.flops / 1e6:.1f} MFLOP a step, batch {w.batch}, {w.steps} steps a block")
+        print(f"\n{w.name} ({w.shape}): {w.flops / 1e6:.1f} MFLOP a step, {w.steps} steps a block\n{limit.text()}")
     else:
-        print(f"\n{w.name}: a {w.unit}; {w.steps} a block; target: {w.target}")
-    print(f"| worker | min µs | median | GFLOP/s | blocks | {'first loss' if w.flops else 'loss or accuracy'} |")
-    print("|---|---:|---:|---:|---:|---:|")
+        print(f"\n{w.name} ({w.shape}): µs a {w.unit}, {w.steps} a block; target: {limits.target(w.name, column)}")
+    last = "first loss" if w.flops else "loss or accuracy"
+    print(f"| worker | min µs | median | GFLOP/s | of the peak | blocks | {last} |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for r in sorted(rows, key=lambda r: r["min_us"]):
         loss = "" if r["loss"] is None else f"{r['loss']:.5f}"
         speed = "" if r["gflops"] is None else f"{r['gflops']:.1f}"
-        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {speed}"
+        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {speed} | {percent(r['share_of_peak'])}"
         print(f"| {r['name']} | {times} | {len(r['blocks_us'])} | {loss} |")
     for problem in problems:
         print(f"note: {problem}")
     sys.stdout.flush()
 
 
-def show_summary(results):
-    print(
-        "\n| work | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median | target"
-        " | every peer, median | default ÷ better of 1 and all threads, min / median | default ÷ 1 thread |"
-    )
-    print("|---|---:|---|---:|---:|---|---:|---:|")
+def show_summary(results, column):
+    head = "work | shape | fastnn min / median µs | best peer min / median µs | peer ÷ fastnn, min / median | target"
+    head += " | of the FMA peak, fastnn / best peer | every peer, median"
+    head += " | default ÷ better of 1 and all threads, min / median | default ÷ 1 thread"
+    print(f"\n| {head} |\n|---|---|---:|---|---:|---:|---:|---|---:|---:|")
 
     def number(value, form="{:.1f}"):
         return "–" if value is None else form.format(value)
@@ -627,10 +642,12 @@ def show_summary(results):
     for name, result in results.items():
         low, mid = result["summary"]["min_us"], result["summary"]["median_us"]
         cells = [
+            result["shape"],
             f"{number(low['fastnn'])} / {number(mid['fastnn'])}",
             f"{low['best_peer'] or 'none'}: {number(low['peer'])} / {number(mid['peer'])}",
             f"{number(low['ratio'], '{:.2f}')} / {number(mid['ratio'], '{:.2f}')}",
-            str(TASKS[name].target if name in TASKS else TARGETS[name]),
+            limits.target(name, column),
+            " / ".join(percent(share) for share in result["summary"]["share_of_peak"].values()),
             ", ".join(f"{peer} {ratio:.2f}" for peer, ratio in result["summary"]["by_peer"].items()),
         ]
         for key in ("default_to_best", "default_to_one"):
@@ -651,12 +668,12 @@ def names(text, known, default):
 
 def parse(argv):
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers", description=__doc__.split("\n")[0]
+        prog="peers.py", description=__doc__.split("\n")[0]
     )
     parser.add_argument(
         "--workloads",
         metavar="A,B",
-        help=f"all, or some of {', '.join([*WORKLOADS, *TASKS])}; without: all steps but wide",
+        help=f"all, or some of {', '.join([*ROWS, *TASKS])}; without: all steps but wide",
     )
     parser.add_argument("--all", action="store_true", help="every workload, every peer, and memory")
     parser.add_argument(
@@ -700,6 +717,7 @@ def main(argv=None):
     versions = {peer: version(pythons[peer], peer) for peer in wanted}
     peers = [peer for peer in wanted if versions[peer]]
     block, repeats = (0.1, options.repeats or 5) if options.quick else (1.0, options.repeats or 30)
+    column, why = limits.machine()
     head = {
         "cpu": processor(),
         "cpus": len(cpus()),
@@ -709,33 +727,32 @@ def main(argv=None):
         "repeats": repeats,
         "block": block,
         "busy": options.busy,
+        "targets": why.removeprefix("targets: "),
     }
     shown = ", ".join(f"{p} {v or 'not installed'}" for p, v in versions.items())
     print(
         f"{head['cpu']}, {head['cpus']} CPUs, Python {head['python']}; {shown}; {repeats} blocks each"
         + (f"; beside {options.busy} busy processes" if options.busy else "")
+        + f"\n{why}"
     )
-    neighbours = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(options.busy)]
-    try:
-        compare(options, head, peers, pythons)
-    finally:
-        for each in neighbours:
-            each.kill()
+    with neighbours(options.busy):
+        compare(options, head, peers, pythons, column)
 
 
-def compare(options, head, peers, pythons):
+def compare(options, head, peers, pythons, column):
     """Every workload asked for, and the tables."""
     repeats, block = head["repeats"], head["block"]
     results, tiles = {}, "fastnn" in peers and has_tiles(pythons["fastnn"])
-    for name in names(options.workloads, [*WORKLOADS, *TASKS], DEFAULT_WORKLOADS):
+    for name in names(options.workloads, [*ROWS, *TASKS], DEFAULT_WORKLOADS):
         w = workload(name, block)
-        rows, problems = measure(w, peers, pythons, repeats, block, options.settle, options.all, tiles)
-        show(w, rows, problems)
-        results[name] = {"unit": w.unit, "steps": w.steps, "flops": w.flops, "notes": problems}
+        rows, problems, limit = measure(w, peers, pythons, repeats, block, options.settle, options.all, tiles)
+        show(w, rows, problems, limit, column)
+        results[name] = {"unit": w.unit, "shape": w.shape, "steps": w.steps, "flops": w.flops, "notes": problems}
+        results[name] |= {"target": limits.target(name, column), "fma_peak_gflops": limit.summary()}
         results[name] |= {"rows": rows, "summary": summary(rows)}
         if options.json:  # after each workload: an interrupted run keeps what it has
             Path(options.json).write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
-    show_summary(results)
+    show_summary(results, column)
     if options.all:
         found = memory({peer: pythons[peer] for peer in peers}, environment)
         print("\nMemory of a process that trains an epoch on 60,000 images of bytes, MiB at its peak:", found)

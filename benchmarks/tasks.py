@@ -134,7 +134,7 @@ def headline_of_torch(config):
 
 # --- single rows ------------------------------------------------------------------------------------------------------
 
-ROWS = 1000
+CALLS = 1000
 
 
 def row_net(api):
@@ -150,7 +150,7 @@ def train_row_of_fastnn(config):
     model, x, y = row_net(the_fastnn()), np.ones((1, 20), np.float32), np.ones((1, 4), np.float32)
 
     def run():
-        for _ in range(ROWS):
+        for _ in range(CALLS):
             model.train_on_batch(x, y)
 
     return run
@@ -162,7 +162,7 @@ def predict_row_of_fastnn(config):
     model, x = row_net(the_fastnn()), np.ones((1, 20), np.float32)
 
     def run():
-        for _ in range(ROWS):
+        for _ in range(CALLS):
             model.predict_on_batch(x)
 
     return run
@@ -183,7 +183,7 @@ def train_row_of_torch(config):
     x, y = torch.ones(1, 20), torch.ones(1, 4)
 
     def run():
-        for _ in range(ROWS):
+        for _ in range(CALLS):
             adam.zero_grad(set_to_none=True)
             mse(net(x), y).backward()
             adam.step()
@@ -197,7 +197,7 @@ def predict_row_of_torch(config):
 
     def run():
         with torch.inference_mode():
-            for _ in range(ROWS):
+            for _ in range(CALLS):
                 net(x)
 
     return run
@@ -322,8 +322,8 @@ class Task:
 
     loss = flops = None
 
-    def __init__(self, name, unit, units, peers, target):
-        self.name, self.unit, self.steps, self.peers, self.target = name, unit, units, peers, target
+    def __init__(self, name, shape, unit, units, peers):
+        self.name, self.shape, self.unit, self.steps, self.peers = name, shape, unit, units, peers
 
     def can(self, peer):
         return peer in self.peers
@@ -335,7 +335,7 @@ class Task:
 def _sweep(name, n, peers):
     made = {"fastnn": sweep_of_fastnn, "sklearn": sweep_of_sklearn, "jax": sweep_of_jax}
     chosen = {p: (lambda config, p=p: made[p](config, n)) for p in peers}
-    return Task(name, "network", n, chosen, "sklearn 10, jax 5")
+    return Task(name, f"a network 10-64-64-1 of a sweep of {n:,}", "network", n, chosen)
 
 
 def keras_epoch(config):
@@ -347,16 +347,15 @@ def keras_epoch(config):
 TASKS = {
     task.name: task
     for task in (
-        Task("epoch", "epoch of fit, Fashion-MNIST, batch 32", 1, {
+        Task("epoch", "784-300-100-10 relu, `fit`, Fashion-MNIST, batch 32, validation", "epoch", 1, {
             "fastnn": lambda config: epoch_of_keras(the_fastnn(), config), "keras": keras_epoch,
-            "sklearn": epoch_of_sklearn}, "keras 15, sklearn 10"),
-        Task("headline", "training, Fashion-MNIST, 6 epochs", 1, {
-            "fastnn": headline_of_fastnn, "torch": headline_of_torch, "keras": headline_of_keras},
-            "torch 3, keras 9"),
-        Task("train-row", "train_on_batch of one row, 20-64-64-4", ROWS, {
-            "fastnn": train_row_of_fastnn, "torch": train_row_of_torch}, "torch 10"),
-        Task("predict-row", "predict of one row, 20-64-64-4", ROWS, {
-            "fastnn": predict_row_of_fastnn, "torch": predict_row_of_torch}, "torch 10"),
+            "sklearn": epoch_of_sklearn}),
+        Task("headline", "784-300-BN-100-BN-10 relu, batch 128, one-cycle, 6 epochs to 0.90", "training", 1, {
+            "fastnn": headline_of_fastnn, "torch": headline_of_torch, "keras": headline_of_keras}),
+        Task("train-row", "20-64-64-4 tanh, `train_on_batch` of one row", "row", CALLS, {
+            "fastnn": train_row_of_fastnn, "torch": train_row_of_torch}),
+        Task("predict-row", "20-64-64-4 tanh, `predict_on_batch` of one row", "row", CALLS, {
+            "fastnn": predict_row_of_fastnn, "torch": predict_row_of_torch}),
         _sweep("sweep", 40, ("fastnn", "sklearn")),
         _sweep("sweep1000", 1000, ("fastnn", "jax")),
     )

@@ -1,7 +1,7 @@
 """What the benchmarks share: sizes, models, data.
 
-(a) The nets are those of the published comparisons: small reinforcement-learning nets, a tiny net with a
-    large batch, Fashion-MNIST with and without batch normalisation, a hundred layers, a wide net.
+(a) The nets are the rows of `peers.py` (`rows.py`): small reinforcement-learning nets, a tiny net with a large
+    batch, Fashion-MNIST with and without batch normalisation, a hundred layers, a wide net.
 (b) FASTNN_BENCH_QUICK=1 cuts the parameters to a few, for a run that only shows that all of it works.
 (c) Times are of one thread unless a parameter says otherwise; None is the library's own choice.
 """
@@ -12,43 +12,31 @@ import numpy as np
 
 import fastnn
 
+from .rows import ROWS
+
 QUICK = os.environ.get("FASTNN_BENCH_QUICK", "0") not in ("", "0")
 THREADS = [1] if QUICK else [1, None]
 DTYPES = ["float32"] if QUICK else ["float32", "float64"]
 
-# name: (sizes, activation, batch norm, batch size, steps in one timed call)
-NETS = {
-    "rl": ([20, 64, 64, 4], "tanh", False, 64, 512),
-    "tiny-2000": ([4, 32, 16, 1], "tanh", False, 2000, 64),
-    "tiny-10000": ([4, 32, 16, 4], "tanh", False, 10000, 16),
-    "fmnist-32": ([784, 300, 100, 10], "relu", False, 32, 64),
-    "fmnist-128": ([784, 300, 100, 10], "relu", False, 128, 32),
-    "fmnist-bn-32": ([784, 300, 100, 10], "elu", True, 32, 64),
-    "deep-32": ([784, 300] + 99 * [100] + [10], "selu", False, 32, 8),
-    "wide-512": ([1024, 2048, 2048, 2048, 1000], "relu", False, 512, 1),
-}
+STEPS = {name: max(1, row.steps // 4) for name, row in ROWS.items()}  # in one timed call
 INITIALIZERS = {
     "tanh": "glorot_uniform",
     "relu": "he_normal",
     "elu": "he_normal",
     "selu": "lecun_normal",
 }
-QUICK_NETS = ["rl", "fmnist-bn-32"]
+QUICK_NETS = ["rl", "fmnist-bn"]
 
 
 def nets(*names):
     """Those names, or the few of a quick run."""
-    names = names or tuple(NETS)
+    names = names or tuple(ROWS)
     return [n for n in names if n in QUICK_NETS][:1] or [names[0]] if QUICK else list(names)
 
 
-def is_classifier(name):
-    return not name.startswith(("rl", "tiny"))
-
-
 def build(name, dtype="float32"):
-    """A compiled model of NETS."""
-    sizes, activation, batch_norm, _, _ = NETS[name]
+    """A compiled model of ROWS."""
+    sizes, activation, _, loss, _, batch_norm = ROWS[name]
     layers = fastnn.layers
     fastnn.set_random_seed(0)
     model = fastnn.Sequential([fastnn.Input(shape=(sizes[0],), dtype=dtype)])
@@ -65,7 +53,7 @@ def build(name, dtype="float32"):
         )
         if batch_norm:
             model.add(layers.BatchNormalization(dtype=dtype))
-    if is_classifier(name):
+    if loss == "ce":
         model.add(layers.Dense(sizes[-1], activation="softmax", dtype=dtype))
         model.compile(loss="sparse_categorical_crossentropy", optimizer="adam")
     else:
@@ -76,10 +64,10 @@ def build(name, dtype="float32"):
 
 def data(name, n, dtype="float32"):
     """Random inputs and targets of `n` samples for a net."""
-    sizes = NETS[name][0]
+    sizes = ROWS[name].sizes
     rng = np.random.default_rng(0)
     x = rng.standard_normal((n, sizes[0]), np.float32).astype(dtype)
-    if is_classifier(name):
+    if ROWS[name].loss == "ce":
         return x, rng.integers(0, sizes[-1], n).astype(np.int32)
     return x, rng.standard_normal((n, sizes[-1]), np.float32).astype(dtype)
 

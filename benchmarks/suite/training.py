@@ -6,13 +6,13 @@ from . import common
 
 
 class Steps(common.Threads):
-    """Many optimizer steps (Adam) in one call; divide by the number in common.NETS for one."""
+    """Many optimizer steps (Adam) in one call; divide by the number in common.STEPS for one."""
 
     params = [common.nets(), common.DTYPES, common.THREADS]
     param_names = ["net", "dtype", "threads"]
 
     def prepare(self, net, dtype):
-        batch, steps = common.NETS[net][3:]
+        batch, steps = common.ROWS[net].batch, common.STEPS[net]
         self.batch = batch
         self.model = common.build(net, dtype)
         self.x, self.y = common.data(net, batch * steps, dtype)
@@ -68,7 +68,7 @@ class Epoch(common.Threads):
 class OneCall(common.Threads):
     """What one call costs on a small net: Python around a few microseconds of work."""
 
-    params = [common.nets("rl", "fmnist-32"), [1, 32], [1]]
+    params = [common.nets("rl", "fmnist"), [1, 32], [1]]
     param_names = ["net", "batch_size", "threads"]
 
     def prepare(self, net, batch_size):
@@ -87,12 +87,12 @@ class OneCall(common.Threads):
 class Build:
     """From constructors to the first step taken."""
 
-    params = [common.nets("fmnist-bn-32", "deep-32")]
+    params = [common.nets("fmnist-bn", "deep")]
     param_names = ["net"]
     timeout = 120
 
     def setup(self, net):
-        self.x, self.y = common.data(net, common.NETS[net][3])
+        self.x, self.y = common.data(net, common.ROWS[net].batch)
 
     def time_build_and_compile(self, net):
         common.build(net)
