@@ -1,4 +1,9 @@
-"""Draws how many times longer each peer takes than fastnn: `python benchmarks/plot.py peers.json picture.png`."""
+"""Draws how many times longer each peer takes than fastnn.
+
+    python -P benchmarks/plot.py peers.json docs/peers.png
+
+It needs matplotlib (the extra `plot`). Rows are called as in the table of `peers.py`, with their shapes below.
+"""
 
 import json
 import sys
@@ -6,6 +11,11 @@ from pathlib import Path
 
 COLOURS = {"jax": "tab:blue", "torch": "tab:orange", "keras": "tab:red", "sklearn": "tab:green",
            "numpy": "tab:brown"}  # fmt: skip
+
+
+def label(name, result):
+    """The row's name in the table of `peers.py`, and its shape."""
+    return f"{name}\n{result['shape']}" if result.get("shape") else name
 
 
 def main(source, target):
@@ -40,7 +50,8 @@ def draw(found, ax=None):
     ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if t <= 1.5 * max(max(p.values()) for p in rows.values())]
     axes.set_xticks(ticks, [f"{t:g}×" for t in ticks])
     axes.minorticks_off()
-    axes.set_yticks(range(len(rows)), list(reversed(rows)))
+    labels = [label(name, found["results"][name]) for name in reversed(rows)]
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
     where = f"median of {found['repeats']}, {found['cpu']}, {found['cpus']} cores"
     axes.set_xlabel(f"time of the peer ÷ time of fastnn ({where})")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
