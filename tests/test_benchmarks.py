@@ -1,4 +1,4 @@
-"""`peers.py`: it runs, and counts what it says it counts. No time is looked at."""
+"""`peers.py` and the asv suite: they run, and count what they say they count. No time is looked at."""
 
 import json
 import math
@@ -6,10 +6,12 @@ import math
 import pytest
 from benchmark_tools import run
 
+import fastnn
+
 import limits  # isort: skip
 import peers  # isort: skip
 import tasks  # isort: skip
-from suite import peak  # isort: skip
+from suite import peak, plans  # isort: skip
 from suite.rows import ROWS, Row  # isort: skip
 
 
@@ -93,3 +95,26 @@ def test_shapes():
     assert ROWS["deep"].shape == "784-300-(99×100)-10 selu, batch 32, cross-entropy"
     assert ROWS["wide"].shape == "1024-(3×2048)-1000 relu, batch 512, cross-entropy"
     assert Row([3, 5, 5, 2], "tanh", 8, "mse", 1, True).shape == "3-5-5-2 tanh, batch normalisation, batch 8, MSE"
+
+
+def test_barriers_of_a_step():
+    """In a chain of wide layers each thread reads what all others wrote in the layer before."""
+
+    def count(depth):
+        hidden = [fastnn.layers.Dense(200, "relu") for _ in range(depth)]
+        model = fastnn.Sequential([fastnn.layers.Input((200,)), *hidden, fastnn.layers.Dense(2)])
+        model.compile("adam", "mse")
+        model.fit(*([[0.0] * n] * 32 for n in (200, 2)), batch_size=32, verbose=0)
+        return plans.barriers(model), model._trainer
+
+    shallow, _ = count(3)
+    deep, trainer = count(13)
+    assert deep - shallow >= 10  # layers more; today they wait both ways
+    assert deep <= 2 + sum(len(p.plan.ops) for p in trainer._programs.values())
+
+
+@pytest.mark.parametrize("net", ["rl", "tiny"])  # layer by layer; in chunks of samples
+def test_asv_counts(net):
+    step = plans.Step()
+    step.setup(net)
+    assert 2 < step.track_barriers(net) <= 2 + 2 + step.track_operations(net)
