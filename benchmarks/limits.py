@@ -1,8 +1,9 @@
 """What `peers.py` holds its rows against: the machine's limit, measured between their blocks, and the targets.
 
-(a) The limit is the FMA peak under load (`suite/peak.c`) of as many cores as a configuration may use: its thread count,
-    or every core where the peer chooses by itself. Round by round it is measured for one thread and for all of them,
-    and the best of the rounds counts, as the minimum does for a row: a busy machine shows in both.
+(a) The limit is the FMA peak under load (`suite/peak.c`) of as many cores as a configuration uses: its thread count, or
+    CPU time / time where the peer chooses by itself. Round by round it is measured for one thread and for all, and the
+    best of the rounds counts, as the minimum does for a row: a busy machine shows in both. What lies between one and
+    all is interpolated.
 (b) A row's share is the operations of its matrix products / its least time / that limit. What else a step does
     (activations, Adam, batch normalisation, gathering) earns nothing; tiles of bfloat16 may exceed 1.
 (c) The targets are "best peer ÷ fastnn". There is a column for each kind of machine on which they were set.
@@ -82,8 +83,16 @@ class Limit:
                 found.append(now)
 
     def gflops(self, threads):
-        """The best of so many threads; 0: of all. NaN where nothing was measured."""
-        return max(self.rounds[threads or max(self.rounds)], default=math.nan)
+        """The best of so many threads; NaN where nothing was measured."""
+        best = {n: max(found, default=math.nan) for n, found in self.rounds.items()}
+        if threads in best:
+            return best[threads]
+        least, most = min(best), max(best)
+        return best[least] + (best[most] - best[least]) * (threads - least) / (most - least)
+
+    def threads(self, asked, cores):
+        """How many threads a configuration counts with: those asked for, or the cores it was seen to use."""
+        return asked or min(max(round(cores), 1), max(self.rounds))
 
     def share(self, flops, microseconds, threads):
         """Share of the limit that a step of so many operations and microseconds reaches, or None."""

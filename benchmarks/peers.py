@@ -19,7 +19,7 @@ How it measures
 (e) With --busy N, N other processes that compute without a pause run beside it all: what neighbours do to the choice of
     threads. The last column is the one to look at then.
 (f) Beside each ratio stands the share of the machine's limit: the operations of a step's products / its least time /
-    the FMA peak under load, which is measured in every round, with as many threads (`limits.py`, `suite/peak.c`). The
+    the FMA peak under load of as many threads, which is measured in every round (`limits.py`, `suite/peak.c`). The
     targets are those for the kind of machine at hand.
 
 fastnn runs `model.fit` at its default number of threads: what a user gets, its Python included. On a CPU with AMX there
@@ -436,16 +436,17 @@ def worker(task):
     file = getattr(sys.modules.get(task["peer"]), "__file__", None)
     print(json.dumps({"loss": loss, "file": file}), file=answers)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         run()
-        print(json.dumps({"seconds": time.perf_counter() - start}), file=answers)
+        seconds = time.perf_counter() - start
+        print(json.dumps({"seconds": seconds, "cores": (time.process_time() - busy) / seconds}), file=answers)
 
 
 class Worker:
     """The driver's end of one worker process."""
 
     def __init__(self, python, peer, config, w, block, env=()):
-        self.peer, self.config, self.times = peer, config, []
+        self.peer, self.config, self.times, self.cores = peer, config, [], []
         threads = config["threads"] or "default"
         self.name = f"{peer} {threads}" + (f", {config['variant']}" if config["variant"] else "")
         task = {"peer": peer, "config": config, "workload": w.name, "block": block}
@@ -472,7 +473,9 @@ class Worker:
 
     def block(self):
         print("run", file=self.process.stdin, flush=True)
-        self.times.append(self._answer()["seconds"])
+        answer = self._answer()
+        self.times.append(answer["seconds"])
+        self.cores.append(answer["cores"])
 
     def close(self):
         self.process.stdin.close()
@@ -567,7 +570,9 @@ def measure(w, peers, pythons, repeats, block, settle, thorough=False, tiles=Fal
         row = {"peer": each.peer, **each.config, "name": each.name, "loss": each.loss}
         row |= {"min_us": min(steps), "median_us": statistics.median(steps), "blocks_us": steps}
         row["gflops"] = w.flops / row["min_us"] / 1e3 if w.flops else None
-        row["share_of_peak"] = limit.share(w.flops, row["min_us"], row["threads"])
+        row["cores"] = statistics.median(each.cores)
+        row["peak_threads"] = limit.threads(row["threads"], row["cores"])
+        row["share_of_peak"] = limit.share(w.flops, row["min_us"], row["peak_threads"])
         rows.append(row)
     exact = [r for r in rows if r["variant"] not in ("high", "medium")]
     losses = [r["loss"] for r in exact if r["loss"] is not None and w.flops]
@@ -604,12 +609,15 @@ def summary(rows):
             "ratio": peer[key] / us[key] if us and peer else None,
         }
     found = (best(group, "min_us") for group in (ours, theirs))
-    out["share_of_peak"] = {k: r and r["share_of_peak"] for k, r in zip(("fastnn", "best_peer"), found, strict=True)}
+    for who, row in zip(("fastnn", "best_peer"), found, strict=True):
+        out[f"{who}_of_peak"] = row and {key: row[key] for key in ("share_of_peak", "peak_threads")}
     return out
 
 
-def percent(share):
-    return "–" if share is None else f"{100 * share:.0f} %"
+def percent(row):
+    """ "48 % of 1": the share, and of how many threads' peak."""
+    share = row and row["share_of_peak"]
+    return "–" if share is None else f"{100 * share:.0f} % of {row['peak_threads']}"
 
 
 def show(w, rows, problems, limit, column):
@@ -623,7 +631,7 @@ def show(w, rows, problems, limit, column):
     for r in sorted(rows, key=lambda r: r["min_us"]):
         loss = "" if r["loss"] is None else f"{r['loss']:.5f}"
         speed = "" if r["gflops"] is None else f"{r['gflops']:.1f}"
-        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {speed} | {percent(r['share_of_peak'])}"
+        times = f"{r['min_us']:.1f} | {r['median_us']:.1f} | {speed} | {percent(r)}"
         print(f"| {r['name']} | {times} | {len(r['blocks_us'])} | {loss} |")
     for problem in problems:
         print(f"note: {problem}")
@@ -647,7 +655,7 @@ def show_summary(results, column):
             f"{low['best_peer'] or 'none'}: {number(low['peer'])} / {number(mid['peer'])}",
             f"{number(low['ratio'], '{:.2f}')} / {number(mid['ratio'], '{:.2f}')}",
             limits.target(name, column),
-            " / ".join(percent(share) for share in result["summary"]["share_of_peak"].values()),
+            " / ".join(percent(result["summary"][f"{who}_of_peak"]) for who in ("fastnn", "best_peer")),
             ", ".join(f"{peer} {ratio:.2f}" for peer, ratio in result["summary"]["by_peer"].items()),
         ]
         for key in ("default_to_best", "default_to_one"):

@@ -28,10 +28,14 @@ def test_share_of_the_limit():
     assert "not measured" in limit.text()
     limit.rounds = {1: [200.0, 215.0], 2: [430.0, 300.0]}
     assert limit.share(ROWS["rl"].flops, 19.2, 1) == pytest.approx(0.49, abs=0.01)  # 9.4 µs / 19.2 µs
-    assert limit.share(ROWS["fmnist"].flops, 227, 0) == pytest.approx(0.37, abs=0.01)  # 0: all; 84 µs / 227 µs
+    assert limit.share(ROWS["fmnist"].flops, 227, 2) == pytest.approx(0.37, abs=0.01)  # 84 µs / 227 µs
     assert limit.summary()[2] == {"best": 430.0, "median": 365.0, "rounds": [430.0, 300.0]}
     assert "1 thread 215 GFLOP/s (best of 2), 2 threads 430 GFLOP/s (best of 2)" in limit.text()
     assert limit.share(None, 19.2, 1) is None  # a task
+    limit.rounds = {1: [200.0], 16: [2300.0]}
+    assert limit.gflops(1) == 200 and limit.gflops(16) == 2300 and limit.gflops(6) == 900  # 200 + 5 · 140
+    counts = [limit.threads(*each) for each in ((2, 1.0), (0, 0.4), (0, 1.02), (0, 3.8), (0, 16.4))]
+    assert counts == [2, 1, 1, 4, 16]
 
 
 def test_targets_are_those_of_the_machine():
@@ -61,11 +65,12 @@ def test_peers_state_the_peak_and_every_row_its_share(tmp_path):
         if not peaks:
             assert row["share_of_peak"] is None
             continue
-        limit = peaks[row["threads"] or max(peaks)]
+        assert row["peak_threads"] == (row["threads"] or round(row["cores"]) or 1)
+        limit = peaks[row["peak_threads"]]
         assert row["share_of_peak"] == pytest.approx(found["flops"] / row["min_us"] / 1e3 / limit)
-        assert f"| {row['gflops']:.1f} | {100 * row['share_of_peak']:.0f} % |" in out
+        assert f"| {row['gflops']:.1f} | {100 * row['share_of_peak']:.0f} % of {row['peak_threads']} |" in out
     best = min((r for r in found["rows"] if r["peer"] == "numpy"), key=lambda r: r["min_us"])
-    assert found["summary"]["share_of_peak"]["best_peer"] == best["share_of_peak"]
+    assert found["summary"]["best_peer_of_peak"]["share_of_peak"] == best["share_of_peak"]
     assert "| predict-row | 20-64-64-4 tanh, `predict_on_batch` of one row |" in out
 
 
