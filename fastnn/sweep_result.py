@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import _html
+from ._checks import flag
 from ._text import right, width
 from .sweep_data import OF_DATA
 
@@ -145,7 +146,7 @@ class SweepResult(Sequence):
         """
         from . import sweep_file
 
-        sweep_file.save(self, filepath, overwrite)
+        sweep_file.save(self, filepath, flag("overwrite", overwrite))
 
     @classmethod
     def load(cls, filepath, custom_objects=None):

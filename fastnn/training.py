@@ -116,6 +116,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             return super().get_weights()
 
     def set_weights(self, weights, *, check_finite=True):
+        check_finite = flag("check_finite", check_finite)
         with self._lock:
             super().set_weights(weights, check_finite=check_finite)
 
@@ -375,7 +376,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         training=False,
     ):
         """Checked `arrays.Data` for this model; `check_finite` as `finite` of `arrays.samples`."""
-        given = x
+        given, training = x, flag("training", training)
         x = self._samples(names[0], x, check_finite)
         n, w = len(x), None
         if y is None:

@@ -17,7 +17,7 @@ X, Y = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 2))
 def small(optimizer="sgd", metrics=None):
     fastnn.set_random_seed(0)
     model = fastnn.Sequential([layers.Dense(4, "tanh", input_shape=(3,)), layers.Dense(2)], dtype="float64")
-    model.compile(optimizer, "mse", metrics, seed=0)
+    model.compile(optimizer, "mse", metrics=metrics, seed=0)
     return model
 
 
@@ -224,7 +224,7 @@ def pop(model):
 
 
 def compile_again(model):
-    model.compile("adam", "mae", ["mse", "mae"])
+    model.compile("adam", "mae", metrics=["mse", "mae"])
 
 
 CHANGES = [add, pop, compile_again]

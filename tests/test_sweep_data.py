@@ -25,7 +25,7 @@ def build(units=6, dtype=None, extra=False):
     if extra:
         model.add(layers.BatchNormalization())
     model.add(layers.Dense(2, "softmax"))
-    model.compile(fastnn.Adam(1e-2), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(fastnn.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -289,7 +289,7 @@ def test_predict_is_stacked():
         grid = [{"n": 1, "indices": [0]}, {"n": 2, "indices": [1]}]
         mixed = fastnn.sweep(other, grid, X, X[:, :1], keep="all", on_error="keep", verbose=0)
         mixed.models[1] = other(2)
-        mixed.models[1].build((5,))
+        mixed.models[1].build((None, 5))
         mixed.predict(X)
 
 

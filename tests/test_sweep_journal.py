@@ -32,7 +32,7 @@ def build(units=4, rate=1e-3, norm=True):
     built.append(units)
     parts = [layers.Dense(units, "tanh"), layers.BatchNormalization()] if norm else [layers.Dense(units, "tanh")]
     model = fastnn.Sequential([*parts, layers.Dropout(0.2), layers.Dense(2, "softmax")])
-    model.compile(fastnn.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(fastnn.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._checks import flag
 from .._config import Configurable
 from .._numbers import OFF, as_array, cast
 from ..variables import Freezable
@@ -60,7 +61,7 @@ class Weighted(Freezable, Configurable):
             For another number of arrays or another shape, for what is no numbers, NaN and infinity; nothing is
             changed then.
         """
-        own = self.weights
+        check_finite, own = flag("check_finite", check_finite), self.weights
         arrays = [w if isinstance(w, np.ndarray) else as_array(f"weights[{i}]", w) for i, w in enumerate(weights)]
         if len(arrays) != len(own):
             raise ValueError(
