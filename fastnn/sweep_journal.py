@@ -18,9 +18,9 @@ from functools import partial
 
 import numpy as np
 
-from . import _numbers
 from ._config import Configurable
 from ._files import naming, warn
+from ._numbers import CHUNK
 from .saving import atomic, configuration, state
 from .saving.container import FormatError, parse_json
 
@@ -46,7 +46,7 @@ def _feed(sha, value):
     sha.update(f"\0{type(value).__name__}:".encode())
     if isinstance(value, np.ndarray):
         sha.update(f"{value.dtype.str}{value.shape}".encode())
-        rows = max(1, _numbers.CHUNK // max(1, value[0].size)) if value.ndim and len(value) else 1
+        rows = max(1, CHUNK // max(1, value[0].size)) if value.ndim and len(value) else 1
         for start in range(0, len(value) if value.ndim else 0, rows):  # of a memory map, a piece at a time
             sha.update(np.ascontiguousarray(value[start : start + rows]))
         if not value.ndim:
