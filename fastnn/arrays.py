@@ -16,6 +16,8 @@ from ._checks import number
 from ._core.kernels import DATA_CODES
 from ._numbers import as_array, cast, check_finite
 
+ROUNDING = 1e-6  # by which targets may miss a whole number
+
 
 class Data:
     """Checked samples: x (n, features), y (n,) or (n, outputs) or None, w (n,) or None.
@@ -45,9 +47,9 @@ class Data:
         """What the core takes for samples in an order (None: as they lie)."""
         return order if self.rows is None else self.rows if order is None else self.rows[order]
 
-    def weighted(self, class_weight, dtype, classes=None):
-        """The same with weights multiplied by those of the classes, of which there are `classes`, if that is known."""
-        w = class_weights(class_weight, self.y, dtype, classes)
+    def weighted(self, class_weight, dtype, classes=None, whole=False):
+        """The same with weights multiplied by those of the classes; the rest as for `class_weights`."""
+        w = class_weights(class_weight, self.y, dtype, classes, whole)
         if self.w is not None:
             with np.errstate(over="ignore"):
                 w = self.w * w
@@ -199,35 +201,63 @@ def weights(name, value, n, dtype):
     return array
 
 
-def class_weights(value, y, dtype, count=None):
-    """The weight of each sample by its class; classes that are not named weigh 1."""
+def class_weights(value, y, dtype, count=None, whole=False):
+    """The weight of each sample by its class; classes that are not named weigh 1.
+
+    Parameters
+    ----------
+    value : dict
+    y : ndarray (n,), (n, 1) or (n, classes)
+        Class labels, or a one-hot row for each sample.
+    dtype : str
+    count : int, optional
+        The number of classes, if that is known.
+    whole : bool
+        These are all targets: where `count` is not known, a class that none of them has is an error.
+    """
     if not isinstance(value, dict):
         raise TypeError(
             f"class_weight: expected a dict from class numbers to weights, got {value!r}"
         )
     y = np.asarray(y)
-    classes = (
-        y.argmax(axis=1)
-        if y.ndim == 2 and y.shape[1] > 1
-        else np.round(y).astype(np.int64).reshape(-1)
-    )
-    if y.ndim == 2 and y.shape[1] > 1:
-        count = y.shape[1]
-    if len(classes) != len(y):
-        raise ValueError(f"class_weight: expected targets with one class a row, got shape {y.shape}")
+    count = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else count
+    classes = _classes(y)
     result = np.ones(len(classes), dtype)
     for label, weight in value.items():
         if number("class_weight: a class", label) != int(label):
             raise ValueError(f"class_weight: expected whole class numbers, got {label!r}")
         if count is not None and not 0 <= label < count:
             raise ValueError(f"class_weight: expected classes 0 to {count - 1}, got {label!r}")
-        result[classes == label] = cast(f"class_weight[{label}]", number(f"class_weight[{label}]", weight, 0), dtype)
+        rows = classes == label
+        if count is None and whole and not rows.any():
+            raise ValueError(f"class_weight: expected classes that the targets have, got {label!r}, which no row has")
+        result[rows] = cast(f"class_weight[{label}]", number(f"class_weight[{label}]", weight, 0), dtype)
     return result
+
+
+def _classes(y):
+    """The class of each row of targets; ValueError that names the first row that has not just one."""
+    expected = "class_weight: expected targets with one class a row, class labels or one-hot rows"
+    instead = "weight the rows by sample_weight instead"
+    if y.ndim not in (1, 2):
+        raise ValueError(f"{expected}, got shape {y.shape}; {instead}")
+    if y.ndim == 2 and y.shape[1] > 1:  # soft labels have a class if they are probabilities with one above all others
+        good = (np.min(y, axis=1) >= -ROUNDING) & (np.max(y, axis=1) > 0.5)
+        good &= np.abs(np.sum(y, axis=1, dtype=np.float64) - 1) <= ROUNDING * y.shape[1]
+        classes = y.argmax(axis=1)
+    else:
+        y = y.reshape(-1)
+        classes = np.rint(y)
+        good = np.abs(y - classes) <= ROUNDING if y.dtype.kind == "f" else np.True_
+    if not np.all(good):
+        i = int(np.argmin(good))
+        raise ValueError(f"{expected}, got {y[i].tolist()} in row {i}; {instead}")
+    return classes.astype(np.int64)
 
 
 def check_shares(name, array):
     """ValueError that names the first number below 0 or above 1, by more than rounding."""
-    low, high = -1e-6, 1 + 1e-6
+    low, high = -ROUNDING, 1 + ROUNDING
     if array.size and not (array.min() >= low and array.max() <= high):
         bad = np.argwhere((array < low) | (array > high))
         if len(bad):  # else there are NaN

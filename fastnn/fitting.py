@@ -175,7 +175,8 @@ def start(
         validation = held_out(model, validation_data, validation_steps, check_finite)
     if not isinstance(train, Feed):
         if class_weight is not None:
-            train = model.weighted(train, class_weight)  # after the split: validation knows no class weights
+            # after the split: validation knows no class weights
+            train = model.weighted(train, class_weight, whole=True)
         batch_size = no_more(batch_size, train.n)
     plan = Plan(
         batch_size,

@@ -410,9 +410,12 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         if self._feature_names is None:
             self._feature_names = feature_names.names_of(x)
 
-    def weighted(self, data, class_weight):
-        """Data with weights multiplied by those of the classes."""
-        return data.weighted(class_weight, self.dtype, prod(self.out_shape) if self._kind == "labels" else None)
+    def weighted(self, data, class_weight, whole=False):
+        """Data, which may be the whole, with weights multiplied by those of the classes."""
+        n = prod(self.out_shape)
+        binary = n == 1 and getattr(self.loss, "shares", False)
+        count = n if self._kind == "labels" else 2 if binary else None
+        return data.weighted(class_weight, self.dtype, count, whole)
 
     def recalibrate(self, x, batch_size=None):
         """Give every `BatchNormalization` the exact mean and variance of its inputs over data.
@@ -510,7 +513,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             A new order every epoch, which follows from the seed alone; of a data set of batches that
             of the batches. What can only be iterated keeps its order.
         class_weight : dict, optional
-            Class number to weight; 1 for a class not named.
+            Class number to weight; 1 for a class not named. Each row of the targets must have one class: class
+            labels, binary targets or one-hot rows.
         sample_weight : array_like (n,), optional
             Multiplies the loss of each sample; the mean is over the number of samples. With
             `class_weight`, both.
