@@ -354,7 +354,7 @@ def train_epoch(model, data, plan, hooks, progress, still):
     n, batch = plan.samples(data.n), plan.batch_size
     index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
     single, rates = hooks.per_batch("train"), None
-    done, step, sums = 0, 0, [0.0] * len(model.metrics_names)
+    done, step, logs, sums = 0, 0, {}, [0.0] * len(model.metrics_names)
     while done < n:
         if single:
             hooks.batch("train", "begin", step)
@@ -373,13 +373,14 @@ def train_epoch(model, data, plan, hooks, progress, still):
         rates = rates[steps:]
         done, step = done + block[0], step + steps
         sums = [block[1], *block[2]]
-        logs = model.means(done, *sums)
+        if single or progress.live:  # else nobody looks, and metrics by ranks cost a sort
+            logs = model.means(done, *sums)
         if single:
             hooks.batch("train", "end", step - 1, logs)
         progress.update(done, logs)
         if model.stop_training:
             break
-    return logs
+    return model.means(done, *sums) if still else logs
 
 
 def train_batches(model, feed, plan, hooks, progress, still):
@@ -404,7 +405,7 @@ def train_batches(model, feed, plan, hooks, progress, still):
         if model.stop_training:
             break
         still.check()
-    return model.means(feed.n, *sums) if feed.n else {}
+    return model.means(feed.n, *sums) if feed.n and still else logs
 
 
 class InterruptLater:

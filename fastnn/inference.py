@@ -85,8 +85,8 @@ class Inference:
             pieces = self._parts(data, batch_size, single)
         for part in batches.numbered(pieces, callbacks, "test", so_far, lambda: self.stop_evaluating or still.check()):
             with self._lock:
-                _, loss, found = still.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows)
-            sums = [a + b for a, b in zip(sums, [loss, *found], strict=True)]
+                _, loss, found = still.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows, sums)
+            sums = [loss, *found]
             done += part.n
             if single:
                 so_far |= self.means(done, *sums)

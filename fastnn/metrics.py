@@ -6,11 +6,11 @@ is a function in NumPy, ``function(y_true, y_pred)``, that returns one number fo
 for each output, or for the batch).
 """
 
-from math import inf
+from math import inf, nan
 
 import numpy as np
 
-from . import losses
+from . import curves, losses, outputs
 from ._checks import (
     CAN_PASS_OBJECT,
     Registry,
@@ -29,7 +29,7 @@ from ._numbers import as_array, cast
 from ._signatures import check_without_effect, deserialized, function_of
 
 _registry = Registry("metric")
-EPSILON = 1e-7
+BY_RANKS = "by ranks"  # in the place of a row: the engine keeps the outputs, see `curves.Scores`
 
 
 class Metric(CoreRow):
@@ -44,6 +44,7 @@ class Metric(CoreRow):
 
     rows = metric_rows()
     better = "up"
+    threshold_argument = None  # name of the argument that an output has to be above
 
     def __init__(self, dtype=None, name=None, **kwargs):
         refuse_keywords(type(self), kwargs)
@@ -57,9 +58,30 @@ class Metric(CoreRow):
     def check(self, n_outputs):
         """ValueError if the metric makes no sense for a model of so many outputs."""
 
+    def follow(self, kind, n_outputs):
+        """Take the arguments that fit so many outputs of a kind (`outputs.kind_of`): of a metric given by name."""
+        if self.threshold_argument and kind in (outputs.LOGITS, outputs.MARGINS):
+            setattr(self, self.threshold_argument, 0.0)
+        if kind in (outputs.LOGITS, outputs.LOG_PROBABILITIES) and getattr(self, "from_logits", None) is False:
+            self.from_logits = True
+
+    def remedy(self, kind):
+        """The argument that this metric lacks to make sense of outputs of a kind; None if it does."""
+        logits = getattr(self, "from_logits", None)
+        if logits is not None and kind == (outputs.PROBABILITIES if logits else outputs.LOGITS):
+            return f"from_logits={not logits}"
+        threshold = self.threshold_argument and self.params[0]
+        if threshold is None or threshold == inf:
+            return None
+        if kind in (outputs.LOGITS, outputs.MARGINS) and 0 < threshold < 1:
+            return f"{self.threshold_argument}=0"
+        return f"{self.threshold_argument}=0.5" if kind == outputs.PROBABILITIES and not 0 < threshold < 1 else None
+
     def result(self, sums, n):
-        """The metric of n samples from the sums of the core: a number, or (pairs, 2) of them."""
-        return float(sums) / max(n, 1)
+        """The metric of n samples from the sums of the core: a number, or (pairs, 2) of them; NaN if undefined.
+
+        Of weighted samples, n is the sum of their weights."""
+        return float(sums) / n if n else nan
 
 
 def _named(name):
@@ -72,7 +94,7 @@ def _named(name):
 
 
 class BinaryAccuracy(Metric):
-    """Share of outputs on the right side of `threshold`.
+    """Share of outputs on the right side of `threshold`; targets are 0 or 1, or as of `losses.Hinge` −1 or 1.
 
     Parameters
     ----------
@@ -81,7 +103,7 @@ class BinaryAccuracy(Metric):
     threshold : float
     """
 
-    row = "binary_accuracy"
+    row, threshold_argument = "binary_accuracy", "threshold"
 
     def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5, **kwargs):
         super().__init__(dtype, name, **kwargs)
@@ -184,6 +206,9 @@ class KLDivergence(Metric):
     over_a_row = True
     row, better, aliases = "kl_divergence", "down", ("kld",)
     __init__ = _named("kl_divergence")
+
+    def remedy(self, kind):
+        return None if kind in (None, outputs.PROBABILITIES) else "a softmax at the end of the model"
 
 
 class CosineSimilarity(Metric):
@@ -335,7 +360,7 @@ class _Confusion(Metric):
         Look at this output only.
     """
 
-    row = "confusion"
+    row, threshold_argument = "confusion", "thresholds"
 
     without_effect = {"top_k": None}
 
@@ -368,7 +393,7 @@ class _Confusion(Metric):
 
 
 class Precision(_Confusion):
-    """tp / (tp + fp): the share of yes that is right; 0 if there is no yes.
+    """tp / (tp + fp): the share of yes that is right; NaN if there is no yes.
 
     Parameters
     ----------
@@ -383,14 +408,14 @@ class Precision(_Confusion):
     """
 
     def value(self, tp, fp, fn, tn):
-        return _ratio(tp, tp + fp)
+        return curves.ratio(tp, tp + fp)
 
 
 class Recall(_Confusion):
-    """tp / (tp + fn): the share of what is that was found; parameters as of `Precision`."""
+    """tp / (tp + fn): the share of what is that was found, NaN if nothing is; parameters as of `Precision`."""
 
     def value(self, tp, fp, fn, tn):
-        return _ratio(tp, tp + fn)
+        return curves.ratio(tp, tp + fn)
 
 
 class _Count(_Confusion):
@@ -442,14 +467,16 @@ class FBetaScore(Metric):
     ----------
     average : {None, "micro", "macro", "weighted"}
         All counts together; the mean over classes; that weighted by the classes' sizes. None is for
-        models with one output.
+        models with one output. A class that neither targets nor predictions have is left out of a
+        mean, as by scikit-learn; NaN if there is none with.
     beta : float
     threshold : float, optional
-        An output above it is a yes; default: the largest output of a sample is.
+        An output above it is a yes; default: the largest output of a sample is. A model with one
+        output needs one.
     name : str, optional
     """
 
-    row = "confusion"
+    row, threshold_argument = "confusion", "threshold"
 
     def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None, **kwargs):
         super().__init__(dtype, name, **kwargs)
@@ -461,7 +488,17 @@ class FBetaScore(Metric):
     def params(self):
         return (inf if self.threshold is None else self.threshold,)
 
+    def follow(self, kind, n_outputs):
+        if n_outputs == 1:
+            self.threshold = 0.5
+            super().follow(kind, n_outputs)
+
     def check(self, n_outputs):
+        if self.threshold is None and n_outputs == 1:
+            raise ValueError(
+                f"threshold: None is a yes for the largest output of a sample, and of one output that is every sample;"
+                f" expected a number, got None; pass {type(self).__name__}(threshold=0.5), or 0 for logits"
+            )
         if self.average is None and n_outputs > 1:
             raise ValueError(
                 "average: None is one number for each class, and a metric here is one number; expected 'micro', 'macro'"
@@ -470,15 +507,13 @@ class FBetaScore(Metric):
 
     def result(self, sums, n):
         tp, fp, fn, _ = np.reshape(sums, (-1, 4)).T
-        weights = tp + fn
         if self.average == "micro":
             tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
-        precision, recall = tp / (tp + fp + EPSILON), tp / (tp + fn + EPSILON)
-        square = self.beta**2
-        score = precision * recall / (square * precision + recall + EPSILON) * (1 + square)
+        square, sizes = self.beta**2, tp + fn
+        score = curves.ratio((1 + square) * tp, (1 + square) * tp + square * fn + fp)
         if self.average == "weighted":
-            return float(np.sum(score * weights / (weights.sum() + EPSILON)))
-        return float(np.mean(score))
+            return float(curves.ratio(np.sum(score * sizes, where=sizes != 0), sizes.sum()))
+        return _mean_of_defined(score)
 
 
 class F1Score(FBetaScore):
@@ -496,8 +531,8 @@ class F1Score(FBetaScore):
 class R2Score(Metric):
     """1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
 
-    Of targets that do not differ it is 0. That they differ is not seen if their mean is a million times their spread:
-    subtract the mean then.
+    Outputs whose targets do not differ have none and are left out; NaN if there are no others. That they differ is not
+    seen if their mean is a million times their spread: subtract the mean then.
 
     Parameters
     ----------
@@ -525,28 +560,69 @@ class R2Score(Metric):
             spread = square - total * (total / count)
             spread = np.where(spread <= 1e-12 * square, 0.0, spread)  # nothing but rounding
             score = 1 - residual / spread
-        score = np.where(np.isinf(score), 0.0, score)
-        weights = spread if self.class_aggregation != "uniform_average" and spread.any() else None
-        n, score = float(np.sum(count)), float(np.average(score, weights=weights))
+        score = np.where(spread == 0, nan, score)
+        if self.class_aggregation == "uniform_average":
+            score = _mean_of_defined(score)
+        else:
+            score = float(curves.ratio(np.sum(score * spread, where=spread != 0), spread.sum()))
+        n = float(np.sum(count))
         freedom = n - self.num_regressors - 1
         return score if not self.num_regressors or freedom < 1 else 1 - (1 - score) * (n - 1) / freedom
 
 
-class AUC(Metric):
-    """Area under a curve, from a histogram of the outputs, as Keras does it. All outputs count together.
+class _Curve(Metric):
+    """Made of the counts at all thresholds: by ranks, or those of a grid."""
+
+    row = "histogram"
+    from_logits = False
+
+    def remedy(self, kind):
+        found = None if self.num_thresholds is None else super().remedy(kind)
+        return found and f"{found}, or no num_thresholds"
+
+    @property
+    def params(self):
+        return float(self.num_thresholds), float(self.from_logits)
+
+    def for_core(self):
+        if self.num_thresholds is None:
+            return BY_RANKS, (), self.target
+        return super().for_core()
+
+    def counts(self, sums):
+        """True and false positives of each threshold, the lowest first."""
+        if isinstance(sums, curves.Scores):
+            return sums.counts()
+        return np.cumsum(np.reshape(sums, (-1, 2))[::-1], axis=0)[::-1].T
+
+
+class AUC(_Curve):
+    """Area under a curve, by the ranks of the outputs: exact. All outputs count together.
+
+    NaN where the curve is undefined: without a positive target, for "ROC" also without a negative one.
 
     Parameters
     ----------
-    num_thresholds : int
-        At least 2; the error is of the order of 1 / this.
+    num_thresholds : int, optional
+        Keras' approximation instead, by a histogram of so many evenly spaced thresholds from 0 to 1
+        (Keras' default: 200). Its error is of the order of 1 / this for outputs that fill [0, 1], and
+        has no bound for others.
     curve : {"ROC", "PR"}
-    summation_method : {"interpolation", "minoring", "majoring"}
+    summation_method : {"interpolation", "minoring", "majoring", "step"}
+        By trapezoids ("PR": Davis & Goadrich); by the lower or the higher end of each step; by the
+        end of each step that has more positives, which is scikit-learn's average precision.
     name, dtype
         As for `Metric`.
     thresholds, multi_label, num_labels, label_weights
         Keras'; only their defaults are there.
     from_logits : bool
-        The outputs are logits; else they are in [0, 1].
+        The outputs are logits; else they are in [0, 1]. By ranks it makes no difference.
+
+    Notes
+    -----
+    By ranks, the outputs of an epoch are kept until it ends: 5 bytes each of a float32 model, 9 with
+    sample weights, and 24 for each different one where the value is asked for in between. A value costs
+    a sort, after each batch only if a callback looks at batches.
 
     References
     ----------
@@ -554,11 +630,10 @@ class AUC(Metric):
     """
 
     without_effect = {"thresholds": None, "multi_label": False, "num_labels": None, "label_weights": None}
-    row = "histogram"
 
     def __init__(
         self,
-        num_thresholds=200,
+        num_thresholds=None,
         curve="ROC",
         summation_method="interpolation",
         name=None,
@@ -572,70 +647,67 @@ class AUC(Metric):
     ):
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
-        self.num_thresholds = integer("num_thresholds", num_thresholds, 2)
+        self.num_thresholds = _thresholds(num_thresholds)
         self.curve = one_of("curve", curve, ("ROC", "PR"))
-        methods = ("interpolation", "minoring", "majoring")
+        methods = ("interpolation", "minoring", "majoring", "step")
         self.summation_method = one_of("summation_method", summation_method, methods)
         self.from_logits = flag("from_logits", from_logits)
 
     def result(self, sums, n):
-        tp, fp = np.cumsum(sums[::-1], axis=0)[::-1].T  # of each threshold
-        positives, negatives = tp[0], fp[0]
-        if self.curve == "PR" and self.summation_method == "interpolation":
-            found = tp + fp
-            step, hits = found[:-1] - found[1:], tp[:-1] - tp[1:]
-            slope = _ratio(hits, step)
-            start = tp[1:] - slope * found[1:]
-            both = (found[:-1] > 0) & (found[1:] > 0)
-            growth = np.where(both, _ratio(found[:-1], found[1:]), 1.0)
-            return float(np.sum(_ratio(slope * (hits + start * np.log(growth)), positives)))
-        recall = _ratio(tp, positives)
-        x, y = recall, _ratio(tp, tp + fp)
-        if self.curve == "ROC":
-            x, y = _ratio(fp, negatives), recall
-        heights = {
-            "interpolation": lambda: (y[:-1] + y[1:]) / 2,
-            "minoring": lambda: np.minimum(y[:-1], y[1:]),
-            "majoring": lambda: np.maximum(y[:-1], y[1:]),
-        }[self.summation_method]()
-        return float(np.sum((x[:-1] - x[1:]) * heights))
+        return curves.area(*self.counts(sums), self.curve, self.summation_method) if n else nan
 
 
-class _AtThreshold(Metric):
-    """The best of one rate where another is at least what was asked for, over evenly spaced thresholds."""
+class _AtThreshold(_Curve):
+    """The best of one rate where another is at least what was asked for; NaN where one is undefined everywhere."""
 
-    row, wanted, given = "histogram", None, None
+    wanted, given = None, None
     without_effect = {"class_id": None}
+
+    def follow(self, kind, n_outputs):
+        """Nothing: by name, thresholds are ranks."""
+
+    def remedy(self, kind):
+        grid = self.num_thresholds is not None and kind not in (None, outputs.PROBABILITIES)
+        return "no num_thresholds" if grid else None
 
     def ask(self, least, num_thresholds):
         setattr(self, self.given, number(self.given, least, 0, 1))
-        self.num_thresholds = integer("num_thresholds", num_thresholds, 2)
-
-    @property
-    def params(self):
-        return float(self.num_thresholds), 0.0
+        self.num_thresholds = _thresholds(num_thresholds)
 
     def result(self, sums, n):
-        tp, fp = np.cumsum(sums[::-1], axis=0)[::-1].T  # of each threshold
+        if not n:
+            return nan
+        tp, fp = self.counts(sums)
         rates = {
-            "precision": _ratio(tp, tp + fp),
-            "recall": _ratio(tp, tp[0]),
-            "specificity": _ratio(fp[0] - fp, fp[0]),
+            "precision": curves.ratio(tp, tp + fp),
+            "recall": curves.ratio(tp, tp[0]),
+            "specificity": curves.ratio(fp[0] - fp, fp[0]),
         }
         rates["sensitivity"] = rates["recall"]
-        enough = rates[self.given] >= getattr(self, self.given)
-        return float(np.max(rates[self.wanted], where=enough, initial=0.0))
+        wanted, given = rates[self.wanted], rates[self.given]
+        if np.isnan(wanted).all() or np.isnan(given).all():
+            return nan
+        enough = (given >= getattr(self, self.given)) & ~np.isnan(wanted)
+        return float(np.max(wanted, where=enough, initial=0.0))
+
+
+def _thresholds(value):
+    return None if value is None else integer("num_thresholds", value, 2)
 
 
 class PrecisionAtRecall(_AtThreshold):
-    """The largest precision at a threshold where the recall is at least `recall`; 0 if there is none.
+    """The largest precision at a threshold where the recall is at least `recall`.
+
+    NaN where one of the two is undefined, whatever the threshold.
 
     Parameters
     ----------
     recall : float
         0 to 1.
-    num_thresholds : int
-        At least 2, spaced evenly from 0 to 1; an output is above a threshold if it is larger; 0 is above 0.
+    num_thresholds : int, optional
+        Default: every output is a threshold, for which memory and time are as of `AUC`. Else Keras' approximation
+        (its default: 200): so many, at least 2, spaced evenly from 0 to 1; an output is above a threshold if it is
+        larger; 0 is above 0.
     class_id : None
         Keras'; only its default is there.
     name, dtype
@@ -644,58 +716,58 @@ class PrecisionAtRecall(_AtThreshold):
 
     wanted, given = "precision", "recall"
 
-    def __init__(self, recall, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(self, recall, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.ask(recall, num_thresholds)
 
 
 class RecallAtPrecision(_AtThreshold):
-    """The largest recall at a threshold where the precision is at least `precision`; 0 if none.
+    """The largest recall at a threshold where the precision is at least `precision`; 0 if there is none.
 
     Parameters as of `PrecisionAtRecall`.
     """
 
     wanted, given = "recall", "precision"
 
-    def __init__(self, precision, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(self, precision, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.ask(precision, num_thresholds)
 
 
 class SensitivityAtSpecificity(_AtThreshold):
-    """The largest tp / (tp + fn) at a threshold where tn / (tn + fp) is at least `specificity`; 0 if none.
+    """The largest tp / (tp + fn) at a threshold where tn / (tn + fp) is at least `specificity`; 0 if there is none.
 
     Parameters as of `PrecisionAtRecall`.
     """
 
     wanted, given = "sensitivity", "specificity"
 
-    def __init__(self, specificity, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(self, specificity, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.ask(specificity, num_thresholds)
 
 
 class SpecificityAtSensitivity(_AtThreshold):
-    """The largest tn / (tn + fp) at a threshold where tp / (tp + fn) is at least `sensitivity`; 0 if none.
+    """The largest tn / (tn + fp) at a threshold where tp / (tp + fn) is at least `sensitivity`; 0 if there is none.
 
     Parameters as of `PrecisionAtRecall`.
     """
 
     wanted, given = "specificity", "sensitivity"
 
-    def __init__(self, sensitivity, num_thresholds=200, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(self, sensitivity, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.ask(sensitivity, num_thresholds)
 
 
-def _ratio(a, b):
-    """a / b, and 0 where b is 0."""
-    with np.errstate(all="ignore"):
-        return np.where(np.equal(b, 0), 0.0, np.divide(a, b))
+def _mean_of_defined(values):
+    """The mean of what is no NaN; NaN if all is."""
+    defined = np.asarray(values)[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else nan
 
 
 class _LossMetric(Metric):
@@ -709,6 +781,14 @@ class _LossMetric(Metric):
                              " class, is a loss only")  # fmt: skip
         self.loss, self.name = loss, name or loss.name
         self.target, self.over_a_row = loss.target, loss.over_a_row
+
+    @property
+    def from_logits(self):
+        return self.loss.from_logits if self.loss.logits_row and "from_logits" in vars(self.loss) else None
+
+    @from_logits.setter
+    def from_logits(self, value):
+        self.loss.from_logits = value
 
     def for_core(self):
         loss = self.loss
@@ -789,8 +869,10 @@ def _by_name(name):
         ) from None
 
 
-def resolve(identifier, target, n_outputs):
+def resolve(identifier, target, n_outputs, kind=None):
     """`get`, and for ``"accuracy"`` and ``"crossentropy"`` the kind that fits, by Keras' rule.
+
+    A metric given by name follows the outputs: it takes logits where they are logits.
 
     Parameters
     ----------
@@ -798,14 +880,20 @@ def resolve(identifier, target, n_outputs):
     target : {"labels", "dense"}
         Class numbers, or as many numbers as there are outputs.
     n_outputs : int
+    kind : str, optional
+        What the outputs are, see `outputs.kind_of`.
     """
-    kinds = BY_SHAPE.get(identifier.lower()) if isinstance(identifier, str) else None
+    by_name = isinstance(identifier, str)
+    kinds = BY_SHAPE.get(identifier.lower()) if by_name else None
     if kinds is None:
         metric = get(identifier)
-        metric.check(n_outputs)
-        return metric
-    binary, sparse, dense = kinds
-    return (binary if n_outputs == 1 else sparse if target == "labels" else dense)(name=identifier)
+    else:
+        binary, sparse, dense = kinds
+        metric = (binary if n_outputs == 1 else sparse if target == "labels" else dense)(name=identifier)
+    if by_name:
+        metric.follow(kind, n_outputs)
+    metric.check(n_outputs)
+    return metric
 
 
 _ACCURACY = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)

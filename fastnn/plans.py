@@ -42,7 +42,7 @@ def structure(trainer):
     return (
         nodes, tensors[trainer.x], tensors[trainer.y], variables, trained, tuple(trainer.store.flat),
         trainer.store.size, trainer.dtype.str, trainer.isa, trainer.loss_row, trainer.loss_reads_pre,
-        trainer.reduction, tuple(trainer.metric_rows), tuple(trainer.pairs),
+        trainer.reduction, tuple(trainer.metric_rows), tuple(trainer.pairs), bool(trainer.score_places),
         trainer.optimizer_row and trainer.optimizer_row[0], around,
     )  # fmt: skip
 

@@ -15,7 +15,9 @@ from . import plans
 from ._core import calls, kernels, threads
 from ._core.beyond import find_beyond
 from ._numbers import as_array, check_finite
+from .curves import Scores
 from .long_steps import LONG, is_long, watch
+from .metrics import BY_RANKS
 from .precision import pieces_of
 from .program import Program, plan
 from .store import Store
@@ -53,6 +55,9 @@ class Trainer:
         What is done around the row: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
         "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
     metrics : list of (row, parameters, "labels" | "dense") or callable (y_true, y_pred) -> value of each sample
+        The row may be `metrics.BY_RANKS`.
+    weighted_metrics : list of the same
+        Of these the sample weights count. They come after `metrics`.
     seed : int
         Key of dropout and other noise.
     threads : int, optional
@@ -69,8 +74,9 @@ class Trainer:
         That of a trainer of the same variables, which this one only reads.
     """
 
-    def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), seed=0, threads=None,
-                 schedule=None, isa=None, weight_decay=0.0, precision=None, store=None):  # fmt: skip
+    def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
+                 seed=0, threads=None, schedule=None, isa=None, weight_decay=0.0, precision=None,
+                 store=None):  # fmt: skip
         self.precision, self.later = precision, None  # later: a `fitting.InterruptLater` around the calls
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
@@ -88,20 +94,7 @@ class Trainer:
         self.dtype = self.store.dtype
         self.step = 0
         self._set_loss(loss)
-        self.metrics = list(metrics)
-        self.metric_rows = [("metric:" + m[0], m[1], m[2]) for m in self.metrics if not callable(m)]
-        self.python_metrics = [m for m in self.metrics if callable(m)]
-        # how many pairs of sums each row of loss and metrics is made of
-        self.core_loss = self.loss_row is not None or any(n.kind == "activity" for n in self.nodes)
-        self.pairs = [1] * self.core_loss
-        self.pairs += [kernels.metric_pairs(m[0], m[1], self.y.size) for m in self.metrics if not callable(m)]
-        # which of [loss, *metrics] the core sums up, in its order, and where in its totals
-        places = ([0] if self.core_loss else []) + [1 + i for i, m in enumerate(self.metrics) if not callable(m)]
-        starts = [0, *accumulate(self.pairs)]
-        self._core_sums = [
-            (place, (row, 0) if pairs == 1 else slice(row, row + pairs))
-            for place, row, pairs in zip(places, starts, self.pairs, strict=False)
-        ]
+        self._set_metrics(metrics, weighted_metrics)
         # What is planned is what was said here, whenever that comes to be planned: regularizers and constraints are
         # objects that anybody may change, and a plan is kept for all models of a structure.
         self.regularizers = {v: copy(v.regularizer) for v in self.trainable}
@@ -129,6 +122,31 @@ class Trainer:
         self.loss_reads_pre &= not self.consumers.get(self.y)  # a penalty on the result needs its own gradient
         row = loss.logits_row if loss.from_logits or self.loss_reads_pre else loss.row
         self.loss_row = ("loss:" + row, loss.params, loss.target)
+
+    def _set_metrics(self, metrics, weighted_metrics):
+        self.metrics = [*metrics, *weighted_metrics]
+        weighted = [False] * len(metrics) + [True] * len(weighted_metrics)
+        both = list(zip(self.metrics, weighted, strict=True))
+        by_ranks = [not callable(m) and m[0] == BY_RANKS for m in self.metrics]
+        in_core = [not callable(m) and not ranks for m, ranks in zip(self.metrics, by_ranks, strict=True)]
+        self.score_places = [(1 + i, weighted[i]) for i, ranks in enumerate(by_ranks) if ranks]
+        self.metric_rows = [
+            ("metric:" + m[0], m[1], m[2], w) for (m, w), here in zip(both, in_core, strict=True) if here
+        ]
+        self.python_metrics = [(1 + i, m, w) for i, (m, w) in enumerate(both) if callable(m)]
+        # how many pairs of sums each row of loss and metrics is made of
+        self.core_loss = self.loss_row is not None or any(n.kind == "activity" for n in self.nodes)
+        self.pairs = [1] * self.core_loss
+        rows = [m for m, here in zip(self.metrics, in_core, strict=True) if here]
+        self.pairs += [kernels.metric_pairs(row[0], row[1], self.y.size) for row in rows]
+        # which of [loss, *metrics] the core sums up, in its order, and where in its totals: a number, the sum, or for
+        # several sums and those whose weights have to be known, rows of pairs
+        places = ([0] if self.core_loss else []) + [1 + i for i, here in enumerate(in_core) if here]
+        starts = [0, *accumulate(self.pairs)]
+        self._core_sums = [
+            (place, slice(row, row + pairs) if pairs > 1 or place and weighted[place - 1] else (row, 0))
+            for place, row, pairs in zip(places, starts, self.pairs, strict=False)
+        ]
 
     # -- penalties on weights ---------------------------------------------------------------------------------
     def _rule(self, variable):
@@ -266,7 +284,8 @@ class Trainer:
         """The array for `fit_epochs`' sums of so many epochs; None if Python has a part in every step."""
         self._begin_training()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
-        return None if program.plan.separate else np.zeros((epochs * sum(self.pairs), 2))
+        alone = program.plan.separate or self.score_places
+        return None if alone else np.zeros((epochs * sum(self.pairs), 2))
 
     def epoch_sums(self, totals):
         """For each epoch [sum of w * loss, *sums of metrics], added up as `fit_block` does."""
@@ -279,38 +298,60 @@ class Trainer:
             sums[place] = _number_or_copy(totals[at])
         return sums
 
-    def evaluate(self, x, y, w=None, batch_size=1024, index=None):
-        """(samples, sum of w * loss, [sums of metrics]) in inference mode; of the rows `index`, or all."""
+    def evaluate(self, x, y, w=None, batch_size=1024, index=None, carry=None):
+        """(samples, sum of w * loss, [sums of metrics]) in inference mode; of the rows `index`, or all.
+
+        The sums go on from `carry`."""
         self.store.acquire()
         program = self.program("evaluate", batch_size, _code(x), self._targets(y), w is not None)
         n = len(x) if index is None else len(index)
-        done, sums = self._run(program, x, y, w, index, 0, n, batch_size, None, 0.0, False)
+        done, sums = self._run(program, x, y, w, index, 0, n, batch_size, None, 0.0, False, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
 
     def _run(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, carry=None):
         sums = [0.0] * (1 + len(self.metrics)) if carry is None else list(carry)
         if count <= 0:
             return 0, sums
-        live = (_address(x), _address(y), _address(w), 0, 0, 0)
+        # the outputs are written at their places in the order of the epoch; of those that are not, no memory is touched
+        out = np.empty((first + count, self.y.size), self.dtype) if self.score_places else None
+        live = (_address(x), _address(y), _address(w), _address(out), 0, 0)
         self.store.version += training
         program.refresh(self.store)
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
         if program.plan.separate:
-            return self._run_parts(program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums)
+            done, sums = self._run_parts(
+                program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums
+            )
+            self._keep_scores(sums, out, y, w, index, first, done)
+            return done, sums
         totals = np.zeros_like(program.core.totals)
         for place, at in self._core_sums:
             totals[at] = sums[place]
-        if index is not None:
-            index = index[first : first + count]
+        part = None if index is None else index[first : first + count]
         step = self._steps(
             program, live, count, batch, -(-count // batch), deadline,
-            index=index, row0=first, lrs=lrs, step0=self.step, totals=totals, counter=self if training else None,
+            index=part, row0=first, lrs=lrs, step0=self.step, totals=totals, counter=self if training else None,
         )  # fmt: skip
         done = min(count, step * batch)
         self._add_sums(totals, sums)
+        self._keep_scores(sums, out, y, w, index, first, done)
         if not training:
             sums[0] += self.penalty() * done
         return done, sums
+
+    def _keep_scores(self, sums, out, y, w, index, first, done):
+        """Hand the outputs of samples [first, first + done) of the order to those metrics that need all of them."""
+        if out is None:
+            return
+        rows = slice(first, first + done)
+        outputs, rows = out[rows].copy(), rows if index is None else index[rows]
+        for kind in {weighted for _, weighted in self.score_places}:  # one for all of a kind: it sorts once
+            places = [place for place, weighted in self.score_places if weighted == kind]
+            if not isinstance(sums[places[0]], Scores):
+                scores = Scores()
+                for place in places:
+                    sums[place] = scores
+            sums[places[0]].add(outputs, y[rows], w[rows] if kind and w is not None else None)
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
         """One step at a time, because Python stands between the kernels."""
@@ -370,9 +411,15 @@ class Trainer:
             if out_key is not None:
                 program.put(out_key, out_tensor, result, n, layer)
         elif what == "metrics":
-            for i, metric in enumerate(self.metrics):
-                if callable(metric):
-                    sums[1 + i] += float(np.sum(metric(np.array(y[rows]), given)))
+            for place, metric, weighted in self.python_metrics:
+                values = np.reshape(metric(np.array(y[rows]), given), n)
+                if not weighted:
+                    sums[place] += float(np.sum(values))
+                    continue
+                weights = np.ones(n) if w is None else np.asarray(w[rows], np.float64)
+                # a value that does not count may be NaN
+                total = np.sum(values * weights, where=weights != 0)
+                sums[place] = sums[place] + np.array([[total, weights.sum()]])
         else:
             values, gradient = self.loss(np.array(y[rows]), given)  # a copy: it may be written to
             weights = np.ones(n) if w is None else w[rows]
@@ -386,7 +433,8 @@ class Trainer:
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
         usual &= y is None or y.flags.c_contiguous  # the program has y's stride in it
         usual &= threads.asked() is None  # a number that is asked for once is no rule
-        if not usual or any(pairs != 1 for pairs in self.pairs):
+        simple = all(pairs == 1 for pairs in self.pairs) and not self.score_places
+        if not usual or not simple or any(row[3] for row in self.metric_rows):
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
         if program.plan.separate:

@@ -10,12 +10,21 @@ predict, `single_batches` what goes batch by batch.
 
 import os
 import threading
-from math import prod
+from math import nan, prod
 from weakref import WeakSet
 
 import numpy as np
 
-from . import arrays, feature_names, fitting, losses, metrics, optimizers, precision, recalibration
+from . import (
+    arrays,
+    compiled_metrics,
+    feature_names,
+    fitting,
+    losses,
+    optimizers,
+    precision,
+    recalibration,
+)
 from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
@@ -24,7 +33,7 @@ from .graph import Graph
 from .inference import Inference
 from .input_gradients import InputGradients
 from .layers.base import Layer
-from .outputs import last_activation
+from .outputs import kind_of, last_activation
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .single_batches import SingleBatches
@@ -44,7 +53,7 @@ if hasattr(os, "register_at_fork"):
 
 # arguments of `compile` that Keras has, and their only values here
 KERAS_ALONE = {
-    "loss_weights": None, "weighted_metrics": None, "run_eagerly": False, "steps_per_execution": 1,
+    "loss_weights": None, "run_eagerly": False, "steps_per_execution": 1,
     "jit_compile": "auto", "auto_scale_loss": True,
 }  # fmt: skip
 
@@ -68,7 +77,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         self._edition = 0  # goes up when layers or what `compile` sets are other ones
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
-        self._metrics_asked, self._metrics, self._kind = [], None, None
+        self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
         self._feature_names = None
         self._new_to_the_process()
 
@@ -184,8 +193,12 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see `losses.PythonLoss`. None for training by
             `forward`, `backward` and `apply_gradients`.
         metrics : list of str, Metric or function, optional
-            ``"accuracy"`` is the kind that fits the loss and the output. A function ``(y_true,
-            y_pred)`` returns one number a sample.
+            ``"accuracy"`` is the kind that fits the loss and the output. A metric given by name takes logits
+            where the loss does (``"binary_accuracy"`` then has the threshold 0). A function ``(y_true,
+            y_pred)`` returns one number a sample. Sample and class weights do not count.
+        weighted_metrics : list of str, Metric or function, optional
+            The same of weighted samples: means are by weights, counts are sums of them. One that is in
+            `metrics` too is called ``"weighted_…"``.
         loss_weights, run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Keras'; only their defaults have a meaning here: there is one loss, and the core runs many steps in one
             call by itself.
@@ -219,7 +232,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         given = locals()
         for name, default in KERAS_ALONE.items():
             only_default(name, given[name], default)
-        asked = metrics_list(metrics)
+        asked = compiled_metrics.checked("metrics", metrics)
+        weighted = compiled_metrics.checked("weighted_metrics", weighted_metrics)
         decay = self._own_weight_decay if weight_decay is None else _weight_decay(weight_decay)
         loss, chosen = loss if losses.by_targets(loss) else losses.get(loss), optimizers.get(optimizer)
         if chosen is None:
@@ -234,8 +248,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
                 self._trainer = None  # a new optimizer starts without state
                 chosen.at_batch(0)  # and one that was in use before begins anew
             self._calls = {}
-            self.optimizer, self.loss, self._metrics_asked = chosen, loss, asked
-            self._loss_asked = loss
+            self.optimizer, self.loss, self._loss_asked = chosen, loss, loss
+            self._metrics_asked, self._weighted_asked = asked, weighted
             self._metrics = self._kind = self._planned = None
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
@@ -243,13 +257,15 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
 
     @property
     def metrics(self):
-        """The metrics, as asked for before the first data came."""
-        return self._metrics_asked if self._metrics is None else self._metrics
+        """The metrics, those of weighted samples last; as asked for before the first data came."""
+        return [*self._metrics_asked, *self._weighted_asked] if self._metrics is None else self._metrics
 
     @property
     def metrics_names(self):
         """``["loss", ...]``: the order of what `evaluate` returns."""
-        return ["loss", *(getattr(m, "name", None) or getattr(m, "__name__", m) for m in self.metrics)]
+        if self._metrics is None:
+            return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
+        return ["loss", *(m.name for m in self._metrics)]
 
     def need_compile(self, what):
         """ValueError if there is no optimizer yet."""
@@ -271,24 +287,17 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             return
         n = prod(self.out_shape)
         by_shape = "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "dense"
+        activation = last_activation(self.leaves())
         if isinstance(self.loss, str):
-            self.loss = losses.resolve(by_shape, n, last_activation(self.leaves()))
+            self.loss = losses.resolve(by_shape, n, activation)
             kind, self._planned = self.loss.target, None
+        asked, outputs = (self._metrics_asked, self._weighted_asked), kind_of(activation, self.loss)
         if kind is None:
-            found = [metrics.resolve(m, by_shape, n) for m in self._metrics_asked]
+            found = compiled_metrics.resolve(*asked, by_shape, n, outputs)
             kind = "free" if all(m.target is None for m in found) else by_shape
         if self._metrics is None or kind != self._kind:
-            found = [metrics.resolve(m, kind, n) for m in self._metrics_asked]
-            for metric in found:
-                if metric.target not in (None, kind):
-                    means = {"labels": "class numbers", "dense": f"{n} numbers a sample"}
-                    raise ValueError(
-                        f"metric {metric.name!r} needs {means[metric.target]}, the loss {means[kind]}"
-                    )
+            found = compiled_metrics.resolve(*asked, kind, n, outputs)
             self._refuse_several_axes(found)
-            names = [m.name for m in found]
-            if len({"loss", *names}) <= len(names):
-                raise ValueError(f"metrics: expected different names, got {names}")
             self._metrics, self._kind, self._planned = found, kind, None
 
     def _refuse_several_axes(self, found):
@@ -341,7 +350,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         if self.compiled:
             found = self._metrics or []
             loss = None if isinstance(self.loss, str) else self.loss  # of that, targets are still to decide
-            what = {"loss": loss, "metrics": [m.for_core() for m in found], "seed": self.seed}
+            found, plain = [m.for_core() for m in found], len(found) - len(self._weighted_asked)
+            what = {"loss": loss, "metrics": found[:plain], "weighted_metrics": found[plain:], "seed": self.seed}
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
             what["weight_decay"] = self.weight_decay
             what["precision"] = self.matmul_precision
@@ -604,19 +614,12 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
 
     def means(self, n, loss, *found):
         """Loss and metrics of n samples by name, from what the engine has summed up."""
-        metrics = {m.name: m.result(v, n) for m, v in zip(self.metrics, found, strict=True)}
-        return {"loss": loss / max(n, 1), **metrics}
-
-
-def metrics_list(asked):
-    """What was asked for as a list, names checked."""
-    asked = [] if asked is None else asked
-    asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
-    if None in asked:
-        raise TypeError("metrics: expected names, metrics or functions (y_true, y_pred), got None among them")
-    for m in asked:
-        metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
-    return asked
+        logs = {"loss": loss / n if n else nan}
+        for metric, sums in zip(self.metrics, found, strict=True):
+            # of a weighted mean, the sum and that of the weights
+            sums, count = sums[0].tolist() if np.shape(sums) == (1, 2) else (sums, n)
+            logs[metric.name] = metric.result(sums, count) if n else nan
+        return logs
 
 
 def _weight_decay(value):

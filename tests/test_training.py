@@ -403,7 +403,7 @@ def test_r2_of_targets_that_do_not_differ():
         model = fastnn.Sequential([layers.Activation("linear", input_shape=(k,))], dtype="float64")
         model.compile("sgd", "mse", metrics=[fastnn.metrics.R2Score(aggregation)])
         t = np.full((10, k), 0.1)
-        assert model.evaluate(t + 0.01, t, verbose=0)[1] == 0
+        assert np.isnan(model.evaluate(t + 0.01, t, verbose=0)[1])  # Keras: 0
 
 
 def test_losses_that_are_no_means_are_no_metrics():
@@ -428,3 +428,20 @@ def test_calls_of_losses_check_their_arguments():
     assert values.dtype == np.float32
     weighted = mse(reduction="none", dtype="float32")(np.zeros((2, 1)), np.ones((2, 1)), sample_weight=[1.0, 2.0])
     assert weighted.dtype == np.float32 and weighted.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "binary_crossentropy"])
+def test_python_metrics_see_the_outputs_of_their_batch(loss):
+    """Also where the loss makes the probabilities from the logits: those were of the batch before."""
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(90, 5)), np.eye(3)[rng.integers(0, 3, 90)]
+
+    def absolute(y_true, y_pred):
+        return np.abs(y_true - y_pred).mean(axis=1)
+
+    end = "softmax" if loss == "categorical_crossentropy" else "sigmoid"
+    model = fastnn.Sequential([layers.Dense(3, end, input_shape=(5,))], dtype="float64")
+    model.compile(fastnn.SGD(0.0), loss, metrics=[absolute])
+    right = np.abs(model.predict(x, verbose=0) - t).mean()
+    assert model.evaluate(x, t, batch_size=20, verbose=0)[1] == pytest.approx(right, rel=1e-12)
+    assert model.fit(x, t, batch_size=20, verbose=0).history["absolute"] == pytest.approx([right], rel=1e-12)

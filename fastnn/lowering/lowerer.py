@@ -174,7 +174,9 @@ class Lowerer:
         if pl.what in ("predict", "manual"):
             self.scatter(self.y, "out", self.tensors[self.y])
         if with_loss:
+            self.python_loss()
             self.loss_and_metrics()
+            self.python_metrics()
         if pl.training:
             self.backward(given=pl.what == "manual" or not with_loss)
         if pl.training and pl.what != "gradient":
@@ -225,15 +227,15 @@ class Lowerer:
         pl, trainer = self.pl, self.trainer
         y, size = self.y, self.y.size
         node = y.node
-        specs = [] if trainer.loss_row is None else [trainer.loss_row]
+        specs = [] if trainer.loss_row is None else [(*trainer.loss_row, pl.weighted)]
         specs += trainer.metric_rows
         if pl.separate:
-            self.python_loss_and_metrics()
             pl.part("loss")
         alone = not trainer.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
         if not specs and not alone:
+            self.keep_scores()
             return
-        if any(target == "dense" for _, _, target in specs):
+        if any(spec[2] == "dense" for spec in specs):
             self.gather(y, "y", "target", pl.y_code, "samples")
         stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
         pl.partials = np.zeros((sum(trainer.pairs), stride))
@@ -245,12 +247,14 @@ class Lowerer:
                 probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
             else:
                 source = self.pre(node)
-        for pairs, (kernel, params, target) in zip(trainer.pairs[alone:], specs, strict=True):
+        for pairs, (kernel, params, target, weighted) in zip(trainer.pairs[alone:], specs, strict=True):
             partial = pl.keep(pl.partials[row])
             row += pairs
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
+            weight = ("weight", 0) if pl.weighted and weighted else None
             if kernel.startswith("metric:"):
-                pl.emit(kernel, [partial, self.value(y), truth], [size, stride], params, split="samples",
+                p = [partial, self.value(y), truth, weight]
+                pl.emit(kernel, p, [size, stride], params, split="samples",
                         access=[(self.tensors[y], "r", True), ("target", "r", True)])  # fmt: skip
                 continue
             dy, access = None, [(source_key, "r", True), ("target", "r", True)]
@@ -263,29 +267,37 @@ class Lowerer:
                 access.append((self.gkey(into), "w", True))
             if probabilities is not None:
                 access.append((self.tensors[y], "w", True))
-            weight = ("weight", 0) if pl.weighted else None
             access.append(("factor", "r", False))
             p = [dy, source, truth, weight, partial, probabilities, None, self.factor]
             pl.emit(kernel, p, [size, int(trainer.reduction == "sum")], params, split="samples",
                     access=access)  # fmt: skip
 
+        self.keep_scores()
         for i, penalty in enumerate(self.penalties):
             x = penalty.inputs[0]
             pl.emit("activity", [pl.keep(pl.partials[0]), self.value(x)], [x.size, int(alone and i == 0)],
                     penalty.attrs["params"], split="samples",
                     access=[(self.tensors[x], "r", True)])  # fmt: skip
 
-    def python_loss_and_metrics(self):
-        y, key, trainer = self.y, self.tensors[self.y], self.trainer
-        if trainer.python_metrics:
-            self.pl.part("python", ("metrics", None, (key, y), (None, None)))
-        if trainer.python_loss:
+    def keep_scores(self):
+        """The outputs, for metrics by ranks: after the loss, which may be what makes the probabilities."""
+        if self.trainer.score_places:
+            self.scatter(self.y, "out", self.tensors[self.y])
+
+    def python_loss(self):
+        y = self.y
+        if self.trainer.python_loss:
             out = None
             if self.pl.what in ("train", "gradient") and y in self.needs:
                 self.grads[y] = 1
                 self.gradient(y)
                 out = self.gkey(y)
-            self.pl.part("python", ("loss", None, (key, y), (out, y)))
+            self.pl.part("python", ("loss", None, (self.tensors[y], y), (out, y)))
+
+    def python_metrics(self):
+        """After the loss, which may be what makes the probabilities."""
+        if self.trainer.python_metrics:
+            self.pl.part("python", ("metrics", None, (self.tensors[self.y], self.y), (None, None)))
 
     def backward(self, given):
         """given: whether the gradient of the results comes from the caller."""

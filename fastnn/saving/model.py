@@ -123,6 +123,7 @@ def _compiled(model):
         "optimizer": configuration.encode(model.optimizer, "optimizer"),
         "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
         "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
+        "weighted_metrics": [_metric(m, f"weighted_metrics[{i}]") for i, m in enumerate(model._weighted_asked)],
         "weight_decay": model.weight_decay,
         "seed": model.seed,
         "matmul_precision": model.matmul_precision,
@@ -334,15 +335,6 @@ def _class_names(description):
 
 def _compile(model, config, tensors, custom):
     how = config["compile"]
-    asked = []
-    for kind, metric, *name in how["metrics"]:
-        metric = configuration.decode(metric, custom)
-        metric = (losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric
-        if name:  # of a function, which may be one of fastnn's and so be known by its name
-            if isinstance(metric, str):
-                metric = getattr(losses if hasattr(losses, metric) else metrics, metric)
-            metric = metrics.PythonMetric(metric, *name)
-        asked.append(metric)
     own = dict(zip(_names(model), model.weights, strict=True))
     optimizer = optimizers.get(configuration.decode(how["optimizer"], custom))
     excluded, pattern = how["not_decayed"]
@@ -351,7 +343,8 @@ def _compile(model, config, tensors, custom):
     model.compile(
         optimizer,
         configuration.decode(how["loss"], custom),
-        metrics=asked,
+        metrics=_metrics(how["metrics"], custom),
+        weighted_metrics=_metrics(how.get("weighted_metrics", ()), custom),
         weight_decay=how.get("weight_decay"),
         seed=how["seed"],
         matmul_precision=how["matmul_precision"],
@@ -385,6 +378,19 @@ def put_state(model, saved, tensors, own):
             state[key][own[name]] = arrays
     engine.set_state(state)
     model.optimizer.at_batch(engine.step)
+
+
+def _metrics(saved, custom):
+    asked = []
+    for kind, metric, *name in saved:
+        metric = configuration.decode(metric, custom)
+        metric = (losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric
+        if name:  # of a function, which may be one of fastnn's and so be known by its name
+            if isinstance(metric, str):
+                metric = getattr(losses if hasattr(losses, metric) else metrics, metric)
+            metric = metrics.PythonMetric(metric, *name)
+        asked.append(metric)
+    return asked
 
 
 def _count(name, value, most=2**53):

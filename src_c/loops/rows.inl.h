@@ -15,7 +15,8 @@
  *              n: 0 K features, 1 nonzero: the gradient is that of the sum over the batch, not of the mean
  *           s: parameters of the row
  *           dy = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample
- * Metrics   p: 0 double partial[][2] {sum, number of samples}, 1 y_pred panels, 2 target   n: 0 K   s: parameters
+ * Metrics   p: 0 double partial[][2] {sum of weight * value, sum of weights}, 1 y_pred panels, 2 target,
+ *              3 sample weights, T of the data, or NULL = 1   n: 0 K   s: parameters
  * Wide metrics: pair j of their sums is at partial + j * n[1] doubles.
  * A sample whose label is ignore_class adds nothing to a loss.  Any other label that is no
  * class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */
@@ -524,6 +525,19 @@ static void FN(loss_cosine_similarity)(const fnn_op *op, const fnn_run *run, con
 
 /* ---- metrics ------------------------------------------------------------------------------------------- */
 
+/* w[lane] <- weight of the sample: 1 where there are none, 0 past the last sample; returns their sum. */
+FNN_INLINE double FN(metric_weights)(const fnn_op *op, const fnn_run *run, ptrdiff_t p, ptrdiff_t lanes, double *w)
+{
+    const T *weight = op->p[3];
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < PW; i++) w[i] = 0;
+    for (ptrdiff_t i = 0; i < lanes; i++) {
+        w[i] = weight ? (double)weight[FN(data_row)(run, p * PW + i)] : 1;
+        sum += w[i];
+    }
+    return sum;
+}
+
 /* Index of the largest feature of each lane as np.argmax finds it: the first of equals, and the first NaN of all. */
 FNN_INLINE VI FN(argmax)(const T *y, ptrdiff_t K)
 {
@@ -544,16 +558,17 @@ FNN_INLINE void FN(accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rec
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
-        ptrdiff_t hits = 0;
+        double w[PW], hits = 0;
+        partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (int h = 0; h < PW; h += VW) {
             const VI got = FN(argmax)((const T *)op->p[1] + p * K * PW + h, K);
             const VI want = labels ? got : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
             for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
                 const int32_t *label = op->p[2];
-                hits += got[i] == (labels ? (TI)label[FN(data_row)(run, p * PW + h + i)] : want[i]);
+                if (got[i] == (labels ? (TI)label[FN(data_row)(run, p * PW + h + i)] : want[i])) hits += w[h + i];
             }
         }
-        partial[0] = (double)hits, partial[1] = (double)lanes;
+        partial[0] = hits;
     }
 }
 static void FN(metric_sparse_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -565,7 +580,7 @@ static void FN(metric_categorical_accuracy)(const fnn_op *op, const fnn_run *run
     FN(accuracy)(op, run, r, 0);
 }
 
-/* share of the features with y_true == (y_pred > threshold) */
+/* share of the features with y_true == (y_pred > threshold), where y_true = -1 counts as 0 (as hinge losses have it) */
 static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0];
@@ -574,14 +589,17 @@ static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, con
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
-        int64_t hits = 0;
+        double w[PW], hits = 0;
+        partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (int h = 0; h < PW; h += VW) {
             VI count = {0};
-            for (ptrdiff_t k = 0; k < K; k++)
-                count -= v_sel(v_load(y + k * PW + h) > threshold, one, zero) == v_load(t + k * PW + h);
-            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) hits += count[i];
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V a = v_load(t + k * PW + h), want = v_sel(a == -one, zero, a);
+                count -= v_sel(v_load(y + k * PW + h) > threshold, one, zero) == want;
+            }
+            for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) hits += w[h + i] * (double)count[i];
         }
-        partial[0] = (double)hits / (double)K, partial[1] = (double)lanes;
+        partial[0] = hits / (double)K;
     }
 }
 
@@ -593,10 +611,12 @@ static void FN(metric_equal_accuracy)(const fnn_op *op, const fnn_run *run, cons
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
-        ptrdiff_t hits = 0;
+        double w[PW], hits = 0;
+        partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (ptrdiff_t k = 0; k < K; k++)
-            for (ptrdiff_t i = 0; i < lanes; i++) hits += y[k * PW + i] == t[k * PW + i];
-        partial[0] = (double)hits / (double)K, partial[1] = (double)lanes;
+            for (ptrdiff_t i = 0; i < lanes; i++)
+                if (y[k * PW + i] == t[k * PW + i]) hits += w[i];
+        partial[0] = hits / (double)K;
     }
 }
 
@@ -608,7 +628,8 @@ FNN_INLINE void FN(top_k)(const fnn_op *op, const fnn_run *run, const fnn_rect *
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const T *y = (const T *)op->p[1] + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
-        ptrdiff_t hits = 0;
+        double w[PW], hits = 0;
+        partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (int h = 0; h < PW; h += VW) {
             const VI want = labels ? (VI){0} : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
             for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
@@ -617,10 +638,10 @@ FNN_INLINE void FN(top_k)(const fnn_op *op, const fnn_run *run, const fnn_rect *
                 ptrdiff_t above = 0;
                 if (c < 0 || c >= K) continue;
                 for (ptrdiff_t k = 0; k < K; k++) above += !(y[k * PW + h + i] <= y[c * PW + h + i]);
-                hits += (double)above < op->s[0];
+                if ((double)above < op->s[0]) hits += w[h + i];
             }
         }
-        partial[0] = (double)hits, partial[1] = (double)lanes;
+        partial[0] = hits;
     }
 }
 static void FN(metric_top_k_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -633,7 +654,7 @@ static void FN(metric_sparse_top_k_accuracy)(const fnn_op *op, const fnn_run *ru
 }
 
 /* Of output k, yes = (y_pred > threshold), or the largest output if threshold = inf:
- * pair 2 k: {sum of t yes, of (1 - t) yes}, pair 2 k + 1: {of t no, of (1 - t) no} */
+ * pair 2 k: {sum of w t yes, of w (1 - t) yes}, pair 2 k + 1: {of w t no, of w (1 - t) no}, w the sample's weight */
 static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0];
@@ -643,6 +664,8 @@ static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn
         const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         T limit[PW];
+        double w[PW];
+        FN(metric_weights)(op, run, p, lanes, w);
         for (ptrdiff_t i = 0; i < lanes; i++) limit[i] = by_largest ? y[i] : (T)op->s[0];
         for (ptrdiff_t k = 1; by_largest && k < K; k++)
             for (ptrdiff_t i = 0; i < lanes; i++)
@@ -652,15 +675,15 @@ static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn
             for (ptrdiff_t i = 0; i < lanes; i++) {
                 const T v = y[k * PW + i];
                 const int yes = by_largest ? v >= limit[i] && (v > (T)1e-9 || v < (T)-1e-9) : v > limit[i];
-                sum[!yes][0] += (double)t[k * PW + i];
-                sum[!yes][1] += 1 - (double)t[k * PW + i];
+                sum[!yes][0] += w[i] * (double)t[k * PW + i];
+                sum[!yes][1] += w[i] * (1 - (double)t[k * PW + i]);
             }
             for (int j = 0; j < 2; j++) memcpy(partial + (2 * k + j) * op->n[1], sum[j], sizeof(sum[j]));
         }
     }
 }
 
-/* Of output k, pair 2 k: {sum of t, of t^2}, pair 2 k + 1: {of (t - y_pred)^2, number of samples} */
+/* Of output k, pair 2 k: {sum of w t, of w t^2}, pair 2 k + 1: {of w (t - y_pred)^2, of w}, w the sample's weight */
 static void FN(metric_squares)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0];
@@ -668,25 +691,29 @@ static void FN(metric_squares)(const fnn_op *op, const fnn_run *run, const fnn_r
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        double w[PW];
+        const double weights = FN(metric_weights)(op, run, p, lanes, w);
         for (ptrdiff_t k = 0; k < K; k++) {
             double *out = partial + 2 * k * op->n[1], *more = out + op->n[1], sum[3] = {0};
             for (ptrdiff_t i = 0; i < lanes; i++) {
                 const double b = (double)t[k * PW + i], e = b - (double)y[k * PW + i];
-                sum[0] += b, sum[1] += b * b, sum[2] += e * e;
+                sum[0] += w[i] * b, sum[1] += w[i] * (b * b), sum[2] += w[i] * (e * e);
             }
-            out[0] = sum[0], out[1] = sum[1], more[0] = sum[2], more[1] = (double)lanes;
+            out[0] = sum[0], out[1] = sum[1], more[0] = sum[2], more[1] = weights;
         }
     }
 }
 
 /* Bucket j = max(ceil(y (n - 1)) - 1, 0) of y_pred (or its sigmoid) cut to [0, 1], all outputs together:
- * pair j: number of {t != 0, t = 0}.  A NaN makes the first bucket NaN.   s: 0 n, 1 from_logits */
+ * pair j: weights of {t != 0, t = 0}.  A NaN makes the first bucket NaN.   s: 0 n, 1 from_logits */
 static void FN(metric_histogram)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t K = op->n[0], buckets = (ptrdiff_t)op->s[0];
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
+        double w[PW];
+        FN(metric_weights)(op, run, p, lanes, w);
         for (ptrdiff_t j = 0; j < buckets; j++) partial[j * op->n[1]] = partial[j * op->n[1] + 1] = 0;
         for (ptrdiff_t k = 0; k < K; k++)
             for (int h = 0; h < PW; h += VW) {
@@ -697,20 +724,29 @@ static void FN(metric_histogram)(const fnn_op *op, const fnn_run *run, const fnn
                 for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
                     const double up = ceil((double)y[i]) - 1;
                     const ptrdiff_t j = up > 0 ? (ptrdiff_t)up : 0;
-                    partial[j * op->n[1] + (((const T *)op->p[2])[q + i] == 0)] += up == up ? 1 : NAN;
+                    partial[j * op->n[1] + (((const T *)op->p[2])[q + i] == 0)] += up == up ? w[h + i] : NAN;
                 }
             }
     }
 }
 
-/* Every loss as a metric: unweighted, no gradient. */
+/* Every loss as a metric: no gradient, and the sum of the weights in the place of the number of samples. */
+FNN_INLINE void FN(count_weights)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    double w[PW];
+    for (ptrdiff_t p = r->p0; op->p[3] && p < r->p1; p++) {
+        const ptrdiff_t left = run->n - p * PW;
+        ((double *)op->p[0])[2 * (run->s0 / PW + p) + 1] = FN(metric_weights)(op, run, p, left < PW ? left : PW, w);
+    }
+}
 #define FNN_AS_METRIC(name)                                                                      \
     static void FN(metric_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)       \
     {                                                                                            \
         fnn_op loss = *op;                                                                       \
-        loss.p[0] = loss.p[3] = loss.p[5] = loss.p[6] = loss.p[7] = NULL, loss.p[4] = op->p[0];  \
+        loss.p[0] = loss.p[5] = loss.p[6] = loss.p[7] = NULL, loss.p[4] = op->p[0];  \
         loss.n[1] = 0;                                                                           \
         FN(loss_##name)(&loss, run, r);                                                          \
+        FN(count_weights)(op, run, r);                                                           \
     }
 #define X(name, params) FNN_AS_METRIC(name)
 FNN_POINT_LOSSES(X)

@@ -1,0 +1,64 @@
+"""The metrics that a model was compiled with: checked as they come, resolved by the first data."""
+
+from copy import copy
+
+from . import metrics
+
+NEEDS = {"labels": "class numbers", "dense": "{} numbers a sample"}
+
+
+def checked(name, asked):
+    """What was asked for as a list, names checked; `name` is the argument's."""
+    asked = [] if asked is None else asked
+    asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
+    if None in asked:
+        raise TypeError(f"{name}: expected names, metrics or functions (y_true, y_pred), got None among them")
+    for m in asked:
+        metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
+    return asked
+
+
+def name_of(metric):
+    """The name of a metric, resolved or not."""
+    return getattr(metric, "name", None) or getattr(metric, "__name__", metric)
+
+
+def names(plain, weighted):
+    """Names in the logs, Keras' way: of the weighted ones, those that are taken are called "weighted_…"."""
+    found = [name_of(m) for m in plain]
+    for metric in weighted:
+        name = name_of(metric)
+        found.append(f"weighted_{name}" if name in found else name)
+    return found
+
+
+def resolve(plain, weighted, kind, n_outputs, outputs):
+    """The metrics for a kind of targets, in the order of the logs.
+
+    Parameters
+    ----------
+    plain, weighted : list
+        As asked for in `compile`.
+    kind : {"labels", "dense", "free"}
+    n_outputs : int
+    outputs : str or None
+        See `outputs.kind_of`.
+
+    Raises
+    ------
+    ValueError
+        For a metric of another kind of targets, and for two of one name.
+    """
+    found = [metrics.resolve(m, kind, n_outputs, outputs) for m in (*plain, *weighted)]
+    for metric in found:
+        if metric.target not in (None, kind):
+            means = {k: text.format(n_outputs) for k, text in NEEDS.items()}
+            raise ValueError(f"metric {metric.name!r} needs {means[metric.target]}, the loss {means[kind]}")
+    unique = names(found[: len(plain)], found[len(plain) :])
+    for i, name in enumerate(unique):
+        if found[i].name != name:
+            found[i] = copy(found[i])  # it may be the user's, and stand in `metrics` too
+            found[i].name = name
+    if len({"loss", *unique}) <= len(unique):
+        raise ValueError(f"metrics: expected different names, got {unique}")
+    return found
