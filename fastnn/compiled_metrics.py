@@ -18,6 +18,13 @@ def checked(name, asked):
     return asked
 
 
+def check(asked, n_outputs):
+    """ValueError for an object that makes no sense for so many outputs; names are resolved by the first data."""
+    for m in asked:
+        if not isinstance(m, str):
+            metrics.get(m).check(n_outputs)
+
+
 def name_of(metric):
     """The name of a metric, resolved or not."""
     return getattr(metric, "name", None) or getattr(metric, "__name__", metric)

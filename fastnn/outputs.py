@@ -1,6 +1,6 @@
 """What the outputs of a model are: probabilities, logits, …, by its last activation and its loss.
 
-Metrics given by name follow it (`metrics.resolve`).
+Metrics given by name follow it (`metrics.resolve`), and `diagnostics.consistency` compares the two.
 """
 
 PROBABILITIES, LOGITS, LOG_PROBABILITIES, MARGINS = "probabilities", "logits", "log-probabilities", "margins"
@@ -54,5 +54,5 @@ def kind_of(activation, loss):
     wanted = wanted_by(loss)
     found = OF_ACTIVATION.get(activation)
     if found is None and wanted == PROBABILITIES and activation == "linear":
-        return None  # a loss that is wrong there
+        return None  # a loss that is wrong there: `diagnostics.consistency` says so
     return found or wanted

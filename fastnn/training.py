@@ -29,6 +29,7 @@ from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from ._signatures import only_default
+from .diagnostics import consistency
 from .graph import Graph
 from .inference import Inference
 from .input_gradients import InputGradients
@@ -79,6 +80,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         self.matmul_precision = None
         self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
         self._feature_names = None
+        self._warned_of = set()  # findings of `diagnostics.consistency`
         self._new_to_the_process()
 
     # --- copies (copy.deepcopy, pickle): all that a file of `save` has, and the history ---
@@ -238,6 +240,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
         loss, chosen = loss if losses.by_targets(loss) else losses.get(loss), optimizers.get(optimizer)
         if chosen is None:
             raise TypeError("optimizer: expected a name or an Optimizer, got None")
+        if self.built:
+            compiled_metrics.check(asked + weighted, prod(self.out_shape))
         threads = core_threads.checked("threads", threads)
         seed = next_seed() if seed is None else check_seed("seed", seed)
         if matmul_precision is not None:
@@ -251,9 +255,12 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             self.optimizer, self.loss, self._loss_asked = chosen, loss, loss
             self._metrics_asked, self._weighted_asked = asked, weighted
             self._metrics = self._kind = self._planned = None
+            self._warned_of = set()
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
             self._edition += 1
+        if self.built:
+            consistency.warn(self)
 
     @property
     def metrics(self):
@@ -355,6 +362,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer)
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
             what["weight_decay"] = self.weight_decay
             what["precision"] = self.matmul_precision
+        consistency.warn(self, run=True)
         self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
         if before is not None:
             self._trainer.take_over(before)

@@ -1,7 +1,8 @@
-"""Looks at functions and models: are the gradients right?"""
+"""Looks at functions and models: are the gradients right, do the parts fit together?"""
 
 from .._checks import module_attributes
+from .consistency import ConsistencyWarning, Finding, findings
 from .gradient_check import EntryCheck, GradientCheck, check_gradient
 
-__all__ = ["EntryCheck", "GradientCheck", "check_gradient"]
+__all__ = ["ConsistencyWarning", "EntryCheck", "Finding", "GradientCheck", "check_gradient", "findings"]
 __getattr__, __dir__ = module_attributes(__name__, __all__)

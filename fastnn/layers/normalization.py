@@ -63,6 +63,7 @@ class Normalization(Layer):
         if variance is not None and (self.input_variance < 0).any():
             raise ValueError(f"variance: expected no negative number, got {variance!r}")
         self._mean = self._variance = None
+        self.adapted = False  # of this object: a file does not say
 
     @property
     def mean(self):
@@ -131,6 +132,7 @@ class Normalization(Layer):
             raise ValueError("data: expected at least one sample, got none")
         self._mean.assign(mean)
         self._variance.assign(squares / total)
+        self.adapted = True
 
     def emit(self, graph, x):
         return graph.normalize(x, self._mean, self._variance, self.broadcast, self.invert)
