@@ -21,7 +21,7 @@ def data(n=400, outputs=1, scale=1e-3, ties=True):
 
 def scores_model(asked=(), weighted=(), outputs=1, dtype="float64", loss="mse"):
     model = fastnn.Sequential([layers.Activation("linear", input_shape=(outputs,))], dtype=dtype)
-    model.compile("sgd", loss, metrics=list(asked), weighted_metrics=list(weighted))
+    model.compile("sgd", loss, metrics=list(asked), weighted_metrics=list(weighted) or None)
     return model
 
 
