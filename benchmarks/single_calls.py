@@ -89,14 +89,14 @@ def numpy_loss_and_grad(x, y, sizes=(1, 20, 20, 1)):
     """The same network as one would write it in NumPy."""
     import numpy as np
 
-    shapes = [s for i, o in zip(sizes, sizes[1:]) for s in ((i, o), (o,))]
+    shapes = [s for i, o in zip(sizes, sizes[1:], strict=False) for s in ((i, o), (o,))]
     ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
 
     def evaluate(theta):
-        parts = [p.reshape(s) for p, s in zip(np.split(theta, ends), shapes)]
+        parts = [p.reshape(s) for p, s in zip(np.split(theta, ends), shapes, strict=True)]
         kernels, biases = parts[::2], parts[1::2]
         kept = [x]
-        for i, (w, b) in enumerate(zip(kernels, biases)):
+        for i, (w, b) in enumerate(zip(kernels, biases, strict=True)):
             z = kept[-1] @ w + b
             kept.append(np.tanh(z) if i + 1 < len(kernels) else z)
         difference = kept[-1] - y
@@ -122,7 +122,7 @@ def scipy_fit():
     theta = np.concatenate([w.ravel() for w in model.get_weights()])
 
     def by_hand(theta):
-        model.set_weights([p.reshape(s) for p, s in zip(np.split(theta, ends), shapes)])
+        model.set_weights([p.reshape(s) for p, s in zip(np.split(theta, ends), shapes, strict=True)])
         difference = model.forward(x, training=True) - y
         model.backward(2 * difference / difference.size)
         return np.mean(difference**2), np.concatenate([g.ravel() for g in model.gradients()])
@@ -148,20 +148,37 @@ def array_functions():
 
     from fastnn import ops
 
-    rng, found = np.random.default_rng(0), {}
+    found = {}
     for dtype in ("float32", "float64"):
-        x, w, b = (rng.standard_normal(s).astype(dtype) for s in ((64, 20), (20, 30), (30,)))
-        found[f"dense_forward, {dtype}"] = least(lambda: ops.dense_forward(x, w, b))
-        found[f"dense_forward, {dtype}, numpy"] = least(lambda: x @ w + b)
-        found[f"dense_forward relu, {dtype}"] = least(lambda: ops.dense_forward(x, w, b, "relu"))
-        found[f"dense_forward relu, {dtype}, numpy"] = least(lambda: np.maximum(x @ w + b, 0))
-        found[f"dense_forward tanh, {dtype}"] = least(lambda: ops.dense_forward(x, w, b, "tanh"))
-        found[f"dense_forward tanh, {dtype}, numpy"] = least(lambda: np.tanh(x @ w + b))
-        found[f"dense_backward, {dtype}"] = least(lambda: ops.dense_backward(x @ w, x, w))
-        found[f"dense_backward, {dtype}, numpy"] = least(lambda: ((d := x @ w) @ w.T, x.T @ d, d.sum(0)))
-        found[f"tanh, {dtype}"] = least(lambda: ops.tanh(x))
-        found[f"tanh, {dtype}, numpy"] = least(lambda: np.tanh(x))
+        for label, run in functions_of(dtype).items():
+            found[label.replace("@", dtype)] = least(run)
     return found
+
+
+def functions_of(dtype):
+    import numpy as np
+
+    from fastnn import ops
+
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype(dtype) for s in ((64, 20), (20, 30), (30,)))
+    d = x @ w
+    return {
+        "dense_forward, @": lambda: ops.dense_forward(x, w, b),
+        "dense_forward, @, numpy": lambda: x @ w + b,
+        "dense_forward relu, @": lambda: ops.dense_forward(x, w, b, "relu"),
+        "dense_forward relu, @, numpy": lambda: np.maximum(x @ w + b, 0),
+        "dense_forward tanh, @": lambda: ops.dense_forward(x, w, b, "tanh"),
+        "dense_forward tanh, @, numpy": lambda: np.tanh(x @ w + b),
+        "dense_backward, @": lambda: ops.dense_backward(d, x, w),
+        "dense_backward, @, numpy": lambda: (d @ w.T, x.T @ d, d.sum(0)),
+        "tanh, @": lambda: ops.tanh(x),
+        "tanh, @, numpy": lambda: np.tanh(x),
+        "softmax, @": lambda: ops.softmax(d),
+        "softmax, @, numpy": lambda: (e := np.exp(d - d.max(1, keepdims=True))) / e.sum(1, keepdims=True),
+        "mean_squared_error, @": lambda: ops.mean_squared_error(d, d),
+        "mean_squared_error, @, numpy": lambda: (((e := d - d) ** 2).mean(1), 2 / d.shape[1] * e),
+    }
 
 
 def first_call():
@@ -242,7 +259,7 @@ def main():
             continue
         found = [{} for _ in checkouts]
         for _ in range(given.repeats):
-            for best, checkout in zip(found, checkouts):
+            for best, checkout in zip(found, checkouts, strict=True):
                 for label, value in run_apart(checkout, task).items():
                     best[label] = min(value, best.get(label, value))
         print(task)

@@ -270,6 +270,7 @@ class Program:
 
     def __init__(self, plan, trainer):
         self.plan, self.parts, self.copies_before = plan, plan.parts, []  # see long_steps.py
+        self.by_hand = None  # the short way of steps by hand, when there was one
         self.copies = team = trainer.max_threads
         # as many threads as slots work on a chunked segment, each with an arena of its own
         arenas = [aligned(plan.arena_bytes, i) for i in range(max(1, min(plan.copies, team)))]

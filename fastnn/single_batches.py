@@ -8,6 +8,7 @@ import numpy as np
 from . import arrays
 from ._checks import flag
 from ._config import float_dtype
+from ._core.beyond import find_beyond
 from ._signatures import only_default
 from .fitting import Steps
 from .inference import result
@@ -18,6 +19,7 @@ from .variables import assigned
 
 INFERENCE = "forward without training=True came after it; in inference mode there is input_gradient"
 SMALL = 256  # rows of a batch that may go the short way
+MANUAL = 4096  # of a step by hand, which costs Python three calls
 
 
 class SingleBatches:
@@ -63,9 +65,24 @@ class SingleBatches:
 
     # --- the short way for small batches, of which there was one of the same kind before ---
 
+    def _noted(self, what, x):
+        """(call, program) of such a batch, or None; with the lock held, as the next."""
+        entry = self._calls.get((what, getattr(x, "shape", None), get_float32_matmul_precision()))
+        if entry is not None:
+            self._fetched(entry[0])
+        return entry
+
+    def _fetched(self, call):
+        """`call`, with the weights that were assigned since it was made, if any, of this model or another."""
+        store = self._trainer.store
+        if store.assigned != assigned[0]:
+            store.acquire()
+        call.counters[0][1] = store.assigned
+        return call
+
     def _train_at_once(self, x, y, check_finite):
         with self._lock:  # before the look: `compile` lets go of trainer and calls
-            entry = self._calls.get(("train", getattr(x, "shape", None), get_float32_matmul_precision()))
+            entry = self._noted("train", x)
             optimizer, engine = self.optimizer, self._trainer
             if entry is None or type(optimizer._rate) is not float:
                 return None
@@ -79,7 +96,7 @@ class SingleBatches:
 
     def _predict_at_once(self, x):
         with self._lock:
-            entry = self._calls.get(("predict", getattr(x, "shape", None), get_float32_matmul_precision()))
+            entry = self._noted("predict", x)
             if entry is None:
                 return None
             call, program = entry
@@ -87,16 +104,43 @@ class SingleBatches:
                 return None
             return call.predict(x)
 
+    def _forward_at_once(self, x):
+        with self._lock:
+            entry = self._noted("manual", x)
+            return None if entry is None else entry[0].forward(x, self._trainer)
+
+    def _backward_at_once(self, dy, check_finite):
+        with self._lock:
+            engine = self._trainer
+            call = None if engine is None or engine._manual is None else engine._manual[0].by_hand
+            if call is None:
+                return None
+            call = self._fetched(call)
+            if engine.expired is not None or engine.store.changed:
+                return None
+            return call.backward(dy, engine, check_finite)
+
+    def _apply_at_once(self, check_finite):
+        """With the lock held."""
+        optimizer, engine = self.optimizer, self._trainer
+        if engine is None or engine._manual is None or not engine.has_gradients or type(optimizer._rate) is not float:
+            return False
+        call = engine._manual[0].by_hand
+        if call is not None and check_finite and find_beyond(engine.store.flat["grad"]) >= 0:
+            return False
+        return call is not None and self._fetched(call).update(optimizer._rate, engine, optimizer)
+
     def _note_call(self, what, x, y=None):
         """Next time such a batch goes the short way, if that is possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
             return  # `_train_at_once` would never ask for it
         if self._trainer is None:  # compiled anew, by a hook or another thread
             return
-        if 0 < len(x) <= SMALL and len(self.in_shape) == len(self.out_shape) == 1:
-            # As this trainer has seen them: more may have been assigned or changed since it ran.
+        if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
+            # As this trainer has seen them: more may have been assigned or changed since it ran (`_fetched`).
             counters = [[assigned, self._trainer.store.assigned], [layer_changes, self._seen]]
-            entry = self._trainer.call(what, x, y, counters)
+            trainer = self._trainer
+            entry = trainer.manual_call(x, counters) if what == "manual" else trainer.call(what, x, y, counters)
             if len(self._calls) >= 16:
                 self._calls.clear()
             if entry is not None:
@@ -137,10 +181,9 @@ class SingleBatches:
         return self._forward(x, training)
 
     def _forward(self, x, training):
-        if not training:
-            y = self._predict_at_once(x)
-            if y is not None:
-                return y
+        y = self._forward_at_once(x) if training else self._predict_at_once(x)
+        if y is not None:
+            return y
         given, x = x, self._samples("x", x)
         if training:
             if not len(x):
@@ -150,8 +193,7 @@ class SingleBatches:
             self.resolve_targets(None)  # else the first `evaluate` would, and so plan again before `backward`
         with self._lock:
             y = self.engine().forward(x, training)
-            if not training:
-                self._note_call("predict", x)
+            self._note_call("manual" if training else "predict", x)
         return y.reshape(len(x), *self.out_shape)
 
     def __call__(self, x, training=False):
@@ -198,8 +240,14 @@ class SingleBatches:
         >>> model.apply_gradients()
         """
         finite = flag("check_finite", check_finite)
+        dx = self._backward_at_once(dy, finite)
+        if dx is not None:
+            return dx
         dy = arrays.targets("dy", dy, self.out_shape, self.dtype, finite)
-        dy = np.ascontiguousarray(dy, float_dtype(self.dtype))
+        dy = np.require(dy, float_dtype(self.dtype), ["C", "A"])
+        dx = self._backward_at_once(dy, False)  # in the dtype of the model it may fit
+        if dx is not None:
+            return dx
         with self._lock:
             return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
 
@@ -226,8 +274,10 @@ class SingleBatches:
         self.need_compile("apply_gradients")
         check_finite = flag("check_finite", check_finite)
         with self._lock:
-            engine = self.engine()
             if gradients is not None:
-                engine.set_gradients(gradients)
+                self.engine().set_gradients(gradients)
+            if self._apply_at_once(check_finite):
+                return
+            engine = self.engine()
             with Steps(self.optimizer, engine):
                 engine.apply_gradients(self.optimizer.rates(engine.step, 1), check_finite)

@@ -24,6 +24,7 @@ from .store import Store
 from .teams import Team
 
 TRAINED = "the model was trained after it"  # why `backward` is refused
+STAGES = ("forward", "backward", "update")  # of a step by hand
 _serials = count(1)  # of calls of layers in NumPy, which keep on themselves what `backward` needs
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
 
@@ -446,6 +447,23 @@ class Trainer:
         )
         return call, program
 
+    def manual_call(self, x, counters):
+        """A `calls.ManualCall` for batches like x, and its program; None where the long way has to be."""
+        if x.ndim != 2 or not x.flags.c_contiguous:
+            return None
+        program = self.program("manual", len(x), _code(x), _code(np.empty((1, self.y.size), self.dtype)))
+        parts = {name: (lo, hi) for name, lo, hi, call in program.parts if call is None}
+        if len(parts) < len(program.parts) or "average" in self.store.flat or threads.asked() is not None:
+            return None
+        if is_long(program, self.store, True):  # Ctrl-C is not to wait for it
+            return None
+        teams = [program.teams.setdefault(stage, Team(self.threads, program.plan.seconds)) for stage in STAGES]
+        program.by_hand = calls.ManualCall(
+            program, [parts[stage] for stage in STAGES], tuple(None if t.is_alone() else t for t in teams),
+            program.core, len(x), x.dtype, self.x.size, None, self.y.size, self.dtype, self.seed, counters, None,
+        )  # fmt: skip
+        return program.by_hand, program
+
     # -- one pass, by hand ------------------------------------------------------------------------------------
     def predict(self, x, batch_size=1024, out=None):
         """Results of all samples in inference mode, (n, *shape)."""
@@ -534,7 +552,7 @@ class Trainer:
             raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
         if check_finite and find_beyond(self.store.flat["grad"]) >= 0:
             self._refuse_non_finite()
-        self.expired = "apply_gradients changed the weights after it"
+        self.expired = calls.APPLIED
         self._run_manual(self._manual, "update", (0,) * 6, lr)
         self.step += 1
 

@@ -260,7 +260,7 @@ def test_ctrl_c_right_after_a_step_leaves_no_old_folds():
     call, program = made._calls[key]
 
     class Interrupted:
-        core = call.core
+        core, counters = call.core, call.counters
 
         def train(self, *args):
             assert call.train(*args)

@@ -5,6 +5,8 @@
 (b) It notices by counters that weights were assigned or layers changed since it was made. Calls of one model are
     made under its lock.
 (c) It runs on the calling thread alone where the work is too small for a second one, else a `Team` is asked.
+(d) `ManualCall` is the same for the three parts of a manual step. What was done last is known to the engine alone, as
+    on the long way; so the two may take turns.
 """
 import numpy as np
 
@@ -21,6 +23,7 @@ import_array()
 
 cdef double LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))  # rounds to a finite float32
 cdef double LARGEST_DOUBLE = np.finfo(np.float64).max
+APPLIED = "apply_gradients changed the weights after it"  # why `backward` is refused
 
 
 cdef class Call:
@@ -82,21 +85,21 @@ cdef class Call:
                 return False
         return True
 
-    cdef void run(self, void **live, double rate, engine, optimizer) except *:
+    cdef void run(self, void **live, double rate, engine, optimizer, team, int first, int last) except *:
+        """Segments [first, last) of the program; a step, which `engine` and `optimizer` count, if there is one."""
         cdef int threads = 1
         cdef double begun = 0
         cdef uint64_t step = 0 if engine is None else engine.step
-        if self.team is not None:
-            threads = self.team.next()[0]
+        if team is not None:
+            threads = team.next()[0]
             begun = fnn_now()
         with nogil:
-            self.core.once(live, self.n, rate, step, self.seed, threads)
-        if engine is not None:  # here, and not in Python, where Ctrl-C could come between a step and its count
+            self.core.once(live, self.n, rate, step, self.seed, threads, first, last)
+        if optimizer is not None:  # here, and not in Python, where Ctrl-C could come between a step and its count
             engine.step = step + 1
-            engine.has_gradients = False
             optimizer._iterations = step + 1
-        if self.team is not None:
-            self.team.report(threads, fnn_now() - begun, 1, self.core.disturbed)
+        if team is not None:
+            team.report(threads, fnn_now() - begun, 1, self.core.disturbed)
 
     cdef bint take_labels(self, object y):
         """Class numbers as the program reads them; whether they are such."""
@@ -133,7 +136,7 @@ cdef class Call:
         out = PyArray_EMPTY(2, shape, self.out_type, 0)
         live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[3] = PyArray_DATA(<ndarray>out)
-        self.run(live, 0.0, None, None)
+        self.run(live, 0.0, None, None, self.team, 0, -1)
         return out
 
     def train(self, x, y, double rate, engine, optimizer, bint finite):
@@ -151,5 +154,75 @@ cdef class Call:
             return False
         live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)
-        self.run(live, rate, engine, optimizer)
+        self.run(live, rate, engine, optimizer, self.team, 0, -1)
+        engine.has_gradients = False
+        return True
+
+
+cdef class ManualCall(Call):
+    """Forward, backward and update of one batch, see `Trainer.forward` and the others there.
+
+    Parameters
+    ----------
+    program, call
+        What `Trainer._manual` is to refer to, and the arguments of `Call`.
+    parts : tuple of (first, last)
+        Segments of the three.
+    teams : tuple of Team or None
+    """
+    cdef object program
+    cdef tuple teams
+    cdef int firsts[3]
+    cdef int lasts[3]
+
+    def __init__(self, program, parts, tuple teams, *call):
+        Call.__init__(self, *call)
+        self.program, self.teams = program, teams
+        for i, (first, last) in enumerate(parts):
+            self.firsts[i], self.lasts[i] = first, last
+
+    cdef void stage(self, int i, void **live, double rate, engine, optimizer) except *:
+        engine.store.version += 1  # first: Ctrl-C may come right after the step
+        self.run(live, rate, engine, optimizer, self.teams[i], self.firsts[i], self.lasts[i])
+
+    def forward(self, x, engine):
+        """The results (n, outputs), or None if this is not the kind of call it was made for."""
+        cdef void *live[8]
+        cdef npy_intp shape[2]
+        if not self.fits(x, self.x_type, self.inputs) or not self.valid() or not self.sound(x, False):
+            return None
+        shape[0], shape[1] = self.n, self.outputs
+        out = PyArray_EMPTY(2, shape, self.out_type, 0)
+        engine._manual, engine.has_gradients = None, False
+        live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
+        live[3] = PyArray_DATA(<ndarray>out)
+        self.stage(0, live, 0.0, engine, None)
+        engine._manual, engine._called = (self.program, self.n, x), ()
+        engine.expired, engine.store.changed = None, False
+        return out
+
+    def backward(self, dy, engine, bint finite):
+        """The gradient by the inputs (n, inputs), or None, also if something in dy is not `finite`."""
+        cdef void *live[8]
+        cdef npy_intp shape[2]
+        if not self.fits(dy, self.out_type, self.outputs) or not self.valid() or finite and not self.sound(dy, True):
+            return None
+        shape[0], shape[1] = self.n, self.inputs
+        dx = PyArray_EMPTY(2, shape, self.out_type, 0)
+        live[0], live[1], live[2], live[3] = NULL, NULL, NULL, NULL
+        live[4], live[5] = PyArray_DATA(<ndarray>dy), PyArray_DATA(<ndarray>dx)
+        self.stage(1, live, 0.0, engine, None)
+        engine.has_gradients = True
+        return dx
+
+    def update(self, double rate, engine, optimizer):
+        """A step with the gradients at hand, which `engine` and `optimizer` count; whether there was one."""
+        cdef void *live[8]
+        cdef int i
+        if not self.valid():
+            return False
+        for i in range(8):
+            live[i] = NULL
+        engine.expired = APPLIED
+        self.stage(2, live, rate, engine, optimizer)
         return True

@@ -123,5 +123,5 @@ cdef class Executor:
 
     cdef void bind(self, void **live, int copies) noexcept nogil
     cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
-                   int threads) noexcept nogil
+                   int threads, int first, int last) noexcept nogil
     cdef void start(self, int threads) noexcept nogil

@@ -429,8 +429,8 @@ cdef class Executor:
                     NULL if base == NULL else <void *>(<char *>base + patch.offset))
 
     cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
-                   int threads) noexcept nogil:
-        """All segments for one batch; the totals are those of the batch alone."""
+                   int threads, int first, int last) noexcept nogil:
+        """Segments [first, last) for one batch (last < 0: all that follow); the totals are those of the batch alone."""
         cdef Job *job = &self.job
         cdef int i
         threads = max(1, min(threads, self.n_copies))
@@ -439,7 +439,8 @@ cdef class Executor:
             self.own_totals[i] = 0
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
-        job.step0, job.seed, job.first_segment, job.last_segment = step, seed, 0, self.operations.n_segments
+        job.step0, job.seed = step, seed
+        job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
         job.stop_after, job.steps_done, job.deadline, job.pieces, job.given_up = -1, 0, 0, 0, 0
         self.start(threads)
 

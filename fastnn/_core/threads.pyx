@@ -8,6 +8,31 @@ from time import monotonic
 cdef extern from * nogil:
     """
     #include <pthread.h>
+    #include <stdlib.h>
+    #ifdef __linux__
+    #include <sched.h>
+    static int fnn_cores(void) /* of the affinity mask; 0: ask Python */
+    {
+        cpu_set_t mask;
+        return sched_getaffinity(0, sizeof(mask), &mask) ? 0 : CPU_COUNT(&mask);
+    }
+    #else
+    static int fnn_cores(void) { return 0; }
+    #endif
+    /* The number that a variable of the environment begins with, "4" or " 4 ,2"; 0: nothing; -1: no such number. */
+    static int fnn_asked_by(const char *name)
+    {
+        const char *s = getenv(name);
+        int n = 0, digits = 0;
+        if (!s) return 0;
+        while (*s == ' ' || (*s >= 9 && *s <= 13)) s++;
+        if (!*s || *s == ',') return 0;
+        while (*s == '0') s++;
+        for (; *s >= '0' && *s <= '9'; s++, digits += digits < 9)
+            if (digits < 9) n = 10 * n + (*s - '0'); /* longer than any limit of ours */
+        while (*s == ' ' || (*s >= 9 && *s <= 13)) s++;
+        return n && (!*s || *s == ',') ? n : -1;
+    }
     static __thread int fnn_had = 1, fnn_had_at = 0; /* the largest team of this thread, since which release */
     static int fnn_releases = 0;
     static void *fnn_pass(void *gate)
@@ -32,6 +57,8 @@ cdef extern from * nogil:
     """
     int fnn_had, fnn_had_at, fnn_releases
     int fnn_can_start(int) noexcept
+    int fnn_cores() noexcept
+    int fnn_asked_by(const char *name) noexcept
 
 MAX_THREADS = 64
 QUOTA_SECONDS = 1.0  # the quota may change while we run, but reading it costs more than a small call
@@ -90,20 +117,29 @@ def _recent_quota():
 def available_threads():
     """Threads that may run at once: cores of this process' affinity mask, the cgroup's quota rounded up,
     ``OMP_NUM_THREADS`` and ``OMP_THREAD_LIMIT``, whichever is least."""
+    cdef int n, asked_for
     if not FNN_OPENMP or fnn_in_team():
         return 1
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n = fnn_cores()  # in C, as the environment: small calls ask every time
+    if n == 0:
+        n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _recent_quota()
     if quota is not None:
         n = min(n, max(1, int(-(-quota // 1))))
-    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
-        first = os.environ.get(name, "").split(",")[0].strip()
-        if first.isascii() and first.isdigit() and first.strip("0"):
-            n = min(n, int(first.lstrip("0")[:9]))  # longer than any limit of ours, and than Python converts
-        elif first and (name, first) not in refused:
-            refused.add((name, first))
-            warnings.warn(f"{name}: expected a number of threads, got {first!r}; it is ignored", stacklevel=2)
-    return max(1, min(n, MAX_THREADS))
+    for name in (b"OMP_NUM_THREADS", b"OMP_THREAD_LIMIT"):
+        asked_for = fnn_asked_by(name)
+        if asked_for > 0:
+            n = min(n, asked_for)
+        elif asked_for < 0:
+            _warn_of(name.decode())
+    return max(1, min(n, <int>MAX_THREADS))
+
+
+def _warn_of(name):
+    first = os.environ.get(name, "").split(",")[0].strip()
+    if (name, first) not in refused:
+        refused.add((name, first))
+        warnings.warn(f"{name}: expected a number of threads, got {first!r}; it is ignored", stacklevel=3)
 
 
 _here = local()
