@@ -144,10 +144,6 @@ def scipy_fit():
 
 def array_functions():
     """`fastnn.ops` beside the same in NumPy."""
-    import numpy as np
-
-    from fastnn import ops
-
     found = {}
     for dtype in ("float32", "float64"):
         for label, run in functions_of(dtype).items():

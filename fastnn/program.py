@@ -64,9 +64,10 @@ class Split:
 class Planner:
     """Collects the operations of one program.
 
-    what : {"train", "evaluate", "predict", "manual", "gradient"}
-        "manual" keeps forward, backward and update as separate parts. "gradient" is that of the loss, or of the results
-        times dy if there is none, by the input.
+    what : {"train", "evaluate", "predict", "manual", "derivative", "gradient"}
+        "manual" keeps forward, backward and update as separate parts. "derivative" is the loss as "evaluate" has it,
+        penalties included, with its gradient by the weights and no update. "gradient" is that of the loss, or of the
+        results times dy if there is none, by the input.
     """
 
     def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, pieces=0):
@@ -75,15 +76,17 @@ class Planner:
         self.store, self.dtype = trainer.store, trainer.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, trainer.store.panel
         self.x_code, self.y_code, self.weighted = x_code, y_code, weighted
-        self.training = what in ("train", "manual", "gradient")
-        reduces = self.training and any(n.kind == "batch_norm" and n.trainable for n in trainer.nodes)
+        self.training = what in ("train", "manual", "gradient")  # batch statistics and noise are at work, if there are
+        self.differentiates = self.training or what == "derivative"
+        reduces = self.differentiates and any(n.kind == "batch_norm" and n.trainable for n in trainer.nodes)
         self.separate = any(n.kind == "python" for n in trainer.nodes) or what == "manual"
         in_python = bool(trainer.python_loss or trainer.python_metrics)
         self.separate |= what in ("train", "evaluate", "gradient") and in_python
+        self.separate |= what == "derivative" and bool(trainer.python_loss)
         n_params = sum(v.size for v in trainer.trainable)
         if self.separate:
             schedule = "layers"
-        elif not self.training:
+        elif not self.differentiates:
             schedule = "samples"
         elif schedule is None:
             schedule = choose_schedule(batch, n_params, reduces, self.itemsize)
@@ -96,7 +99,7 @@ class Planner:
         self.slots = min(SLOTS, -(-batch // self.chunk)) if self.chunked else 1
         self.capacity = -(-(self.chunk if self.private else batch) // self.panel)  # sample panels of a buffer
         self.clips = trainer.clips
-        self.accumulate = self.clips.get("gradient_accumulation_steps") or 1
+        self.accumulate = (what != "derivative" and self.clips.get("gradient_accumulation_steps")) or 1
         by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
@@ -261,7 +264,7 @@ class Plan:
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
-        self.seconds = estimate_seconds(trainer.nodes, planner.batch, planner.training, planner.itemsize)
+        self.seconds = estimate_seconds(trainer.nodes, planner.batch, planner.differentiates, planner.itemsize)
 
 
 class Program:

@@ -137,14 +137,19 @@ class SingleBatches:
         if self._trainer is None:  # compiled anew, by a hook or another thread
             return
         if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
-            # As this trainer has seen them: more may have been assigned or changed since it ran (`_fetched`).
-            counters = [[assigned, self._trainer.store.assigned], [layer_changes, self._seen]]
-            trainer = self._trainer
+            trainer, counters = self._trainer, self._counters()
             entry = trainer.manual_call(x, counters) if what == "manual" else trainer.call(what, x, y, counters)
-            if len(self._calls) >= 16:
-                self._calls.clear()
-            if entry is not None:
-                self._calls[what, x.shape, get_float32_matmul_precision()] = entry
+            self._keep_call((what, x.shape, get_float32_matmul_precision()), entry)
+
+    def _counters(self):
+        """As this trainer has seen them: more may have been assigned or changed since it ran (`_fetched`)."""
+        return [[assigned, self._trainer.store.assigned], [layer_changes, self._seen]]
+
+    def _keep_call(self, key, entry):
+        if len(self._calls) >= 16:
+            self._calls.clear()
+        if entry is not None:
+            self._calls[key] = entry
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate`."""

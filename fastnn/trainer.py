@@ -6,6 +6,7 @@ rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in
 
 import time
 from copy import copy
+from functools import partial
 from itertools import accumulate, count
 
 import numpy as np
@@ -183,7 +184,7 @@ class Trainer:
         pieces = pieces_of(self.precision, self.isa) if self.dtype == np.float32 else 0
         key = (what, batch, x_code, y_code, weighted, pieces)
         program = self._programs.get(key)
-        if program is None and what in ("train", "manual"):
+        if program is None and what in ("train", "manual", "derivative"):
             self._refuse_used_twice()
         if program is None or program.copies < (threads.asked() or self.threads or threads.get_num_threads()):
             self._programs.pop(key, None)
@@ -429,19 +430,22 @@ class Trainer:
                 scale = np.reshape(weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
                 program.put(out_key, out_tensor, gradient * scale, n, "loss")
 
-    def call(self, what, x, y, counters):
-        """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be."""
+    def call(self, what, x, y, counters, make=None):
+        """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be.
+
+        make: what to make in its place, from this trainer and the same arguments."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
         usual &= y is None or y.flags.c_contiguous  # the program has y's stride in it
         usual &= threads.asked() is None  # a number that is asked for once is no rule
         simple = all(pairs == 1 for pairs in self.pairs) and not self.score_places
-        if not usual or not simple or any(row[3] for row in self.metric_rows):
+        simple = simple and not any(row[3] for row in self.metric_rows)
+        if not usual or what != "derivative" and not simple:
             return None
         program = self.program(what, len(x), _code(x), self._targets(y))
         if program.plan.separate:
             return None
         y_dtype = None if y is None or y.ndim == 1 else y.dtype
-        call = calls.Call(
+        call = (calls.Call if make is None else partial(make, self))(
             program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed, counters,
             None if program.team.is_alone() else program.team,
         )

@@ -29,6 +29,7 @@ from ._checks import flag, number, one_of, refuse_keywords
 from ._core import threads as core_threads
 from ._random import check_seed, next_seed
 from ._signatures import only_default
+from .derivatives import Derivatives
 from .diagnostics import consistency
 from .graph import Graph
 from .inference import Inference
@@ -61,7 +62,7 @@ KERAS_ALONE = {
 OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
 
 
-class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Layer):
+class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Derivatives, Layer):
     """Base of the models: a layer that can be compiled, trained and asked.
 
     Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.

@@ -21,6 +21,14 @@ from .beyond cimport first_beyond
 
 import_array()
 
+ctypedef fused T:
+    float
+    double
+
+ctypedef fused U:
+    float
+    double
+
 cdef double LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))  # rounds to a finite float32
 cdef double LARGEST_DOUBLE = np.finfo(np.float64).max
 APPLIED = "apply_gradients changed the weights after it"  # why `backward` is refused
@@ -226,3 +234,105 @@ cdef class ManualCall(Call):
         engine.expired = APPLIED
         self.stage(2, live, rate, engine, optimizer)
         return True
+
+
+cdef class DerivativeCall(Call):
+    """Loss and gradient for flat vectors of parameters, see fastnn/derivatives.py.
+
+    Parameters
+    ----------
+    weights, gradients : ndarray
+        Flat blocks of the model's dtype.
+    places : ndarray of int64
+        Where in them each parameter lies.
+    call
+        The arguments of `Call`.
+    """
+    cdef ndarray weights, gradients, places, before
+
+    def __init__(self, ndarray weights, ndarray gradients, ndarray places, *call):
+        Call.__init__(self, *call)
+        self.weights, self.gradients, self.places = weights, gradients, places
+        self.before = np.empty(len(places), weights.dtype)
+
+    def loss_and_grad(self, theta, x, y):
+        """(loss, gradient), or None if this is not the kind of call it was made for, or a parameter overflows."""
+        cdef void *live[8]
+        cdef npy_intp n = PyArray_DIM(self.places, 0)
+        cdef int kind
+        cdef bint fit
+        if not PyArray_CheckExact(theta) or PyArray_NDIM(<ndarray>theta) != 1 or PyArray_DIM(<ndarray>theta, 0) != n:
+            return None
+        kind = PyArray_TYPE(<ndarray>theta)
+        if kind not in (NPY_FLOAT, NPY_DOUBLE) or not (
+                PyArray_IS_C_CONTIGUOUS(<ndarray>theta) and PyArray_ISALIGNED(<ndarray>theta)
+                and PyArray_ISNOTSWAPPED(<ndarray>theta)):
+            return None
+        if not self.fits(x, self.x_type, self.inputs):
+            return None
+        if not (self.take_labels(y) if self.y_type < 0 else self.fits(y, self.y_type, self.outputs)):
+            return None
+        if not self.valid() or not self.sound(x, False) or self.y_type >= 0 and not self.sound(y, False):
+            return None
+        gradient = PyArray_EMPTY(1, &n, kind, 0)
+        live[0], live[2], live[3], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
+        live[1] = PyArray_DATA(self.labels) if self.y_type < 0 else PyArray_DATA(<ndarray>y)
+        if self.out_type == NPY_DOUBLE:
+            if kind == NPY_DOUBLE:
+                fit = exchange[double, double](self, <double *>NULL, <double *>PyArray_DATA(<ndarray>theta), n)
+            else:
+                fit = exchange[double, float](self, <double *>NULL, <float *>PyArray_DATA(<ndarray>theta), n)
+        elif kind == NPY_DOUBLE:
+            fit = exchange[float, double](self, <float *>NULL, <double *>PyArray_DATA(<ndarray>theta), n)
+        else:
+            fit = exchange[float, float](self, <float *>NULL, <float *>PyArray_DATA(<ndarray>theta), n)
+        try:
+            if not fit:
+                return None  # the long way has the message
+            self.run(live, 0.0, None, None, self.team, 0, -1)
+        finally:
+            if self.out_type == NPY_DOUBLE:
+                put_back[double](self, <double *>NULL, n)
+            else:
+                put_back[float](self, <float *>NULL, n)
+        if self.out_type == NPY_DOUBLE:
+            if kind == NPY_DOUBLE:
+                read[double, double](self, <double *>NULL, <double *>PyArray_DATA(<ndarray>gradient), n)
+            else:
+                read[double, float](self, <double *>NULL, <float *>PyArray_DATA(<ndarray>gradient), n)
+        elif kind == NPY_DOUBLE:
+            read[float, double](self, <float *>NULL, <double *>PyArray_DATA(<ndarray>gradient), n)
+        else:
+            read[float, float](self, <float *>NULL, <float *>PyArray_DATA(<ndarray>gradient), n)
+        return self.core.own_totals[0] / <double>self.n, gradient
+
+
+# The model's dtype is T, that of the caller's vector is U; `which` only chooses T.
+cdef bint exchange(DerivativeCall self, T *which, const U *theta, ptrdiff_t n) noexcept:
+    """The weights to `before`, `theta` in their place; whether all that is finite has stayed so."""
+    cdef T *weights = <T *>PyArray_DATA(self.weights)
+    cdef T *before = <T *>PyArray_DATA(self.before)
+    cdef const int64_t *places = <const int64_t *>PyArray_DATA(self.places)
+    cdef ptrdiff_t i, lost = 0
+    for i in range(n):
+        before[i] = weights[places[i]]
+        weights[places[i]] = <T>theta[i]
+        lost += theta[i] - theta[i] == 0 and not <T>theta[i] - <T>theta[i] == 0
+    return lost == 0
+
+
+cdef void put_back(DerivativeCall self, T *which, ptrdiff_t n) noexcept:
+    cdef T *weights = <T *>PyArray_DATA(self.weights)
+    cdef const T *before = <const T *>PyArray_DATA(self.before)
+    cdef const int64_t *places = <const int64_t *>PyArray_DATA(self.places)
+    cdef ptrdiff_t i
+    for i in range(n):
+        weights[places[i]] = before[i]
+
+
+cdef void read(DerivativeCall self, T *which, U *to, ptrdiff_t n) noexcept:
+    cdef const T *gradients = <const T *>PyArray_DATA(self.gradients)
+    cdef const int64_t *places = <const int64_t *>PyArray_DATA(self.places)
+    cdef ptrdiff_t i
+    for i in range(n):
+        to[i] = <U>gradients[places[i]]

@@ -61,7 +61,7 @@ class Lowerer:
         """The input of the node's activation, where the derivative needs it or the loss does; else None."""
         if node.act is None:
             return None
-        if self.rows[node.act[0]] and self.pl.training or node.out is self.y and self.trainer.loss_reads_pre:
+        if self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.trainer.loss_reads_pre:
             return self.pl.buffer(self.tensors[node.out] + ".z", node.out.size)
         return None
 
@@ -164,7 +164,7 @@ class Lowerer:
     def run(self):
         pl = self.pl
         pl.part("forward")
-        with_loss = pl.what in ("train", "evaluate") or pl.what == "gradient" and self.trainer.loss is not None
+        with_loss = self.has_loss()
         if with_loss:
             self.loss_factor()
         self.gather(self.x, "x", self.tensors[self.x], pl.x_code, self.split_for(self.x))
@@ -177,10 +177,15 @@ class Lowerer:
             self.python_loss()
             self.loss_and_metrics()
             self.python_metrics()
-        if pl.training:
+        if pl.differentiates:
             self.backward(given=pl.what == "manual" or not with_loss)
-        if pl.training and pl.what != "gradient":
+        if pl.differentiates and pl.what != "gradient":
             self.update.emit()
+
+    def has_loss(self):
+        """Whether the program has the loss in it."""
+        what = self.pl.what
+        return what in ("train", "evaluate", "derivative") or what == "gradient" and self.trainer.loss is not None
 
     def loss_factor(self):
         """What makes a mean over the batch one over valid samples or by weights: known before the chunks start."""
@@ -200,7 +205,7 @@ class Lowerer:
 
     def loss_gives(self, node):
         """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
-        by_loss = self.trainer.loss_reads_pre and self.pl.what in ("train", "evaluate", "gradient")
+        by_loss = self.trainer.loss_reads_pre and self.has_loss()
         return by_loss and node.out is self.y and node.kind == "softmax" and node.attrs["row"] == "softmax"
 
     def forward(self, node):
@@ -228,7 +233,7 @@ class Lowerer:
         y, size = self.y, self.y.size
         node = y.node
         specs = [] if trainer.loss_row is None else [(*trainer.loss_row, pl.weighted)]
-        specs += trainer.metric_rows
+        specs += [] if pl.what == "derivative" else trainer.metric_rows
         if pl.separate:
             pl.part("loss")
         alone = not trainer.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
@@ -247,7 +252,8 @@ class Lowerer:
                 probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
             else:
                 source = self.pre(node)
-        for pairs, (kernel, params, target, weighted) in zip(trainer.pairs[alone:], specs, strict=True):
+        strict = pl.what != "derivative"
+        for pairs, (kernel, params, target, weighted) in zip(trainer.pairs[alone:], specs, strict=strict):
             partial = pl.keep(pl.partials[row])
             row += pairs
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
@@ -258,7 +264,7 @@ class Lowerer:
                         access=[(self.tensors[y], "r", True), ("target", "r", True)])  # fmt: skip
                 continue
             dy, access = None, [(source_key, "r", True), ("target", "r", True)]
-            if pl.what in ("train", "gradient") and y in self.needs:
+            if pl.differentiates and y in self.needs:
                 into = node.inputs[0] if trainer.loss_reads_pre and node.kind == "softmax" else y
                 self.grads[into] = self.grads.get(into, 0) + 1
                 if trainer.loss_reads_pre and node.act is not None:
@@ -281,14 +287,14 @@ class Lowerer:
 
     def keep_scores(self):
         """The outputs, for metrics by ranks: after the loss, which may be what makes the probabilities."""
-        if self.trainer.score_places:
+        if self.trainer.score_places and self.pl.what != "derivative":
             self.scatter(self.y, "out", self.tensors[self.y])
 
     def python_loss(self):
         y = self.y
         if self.trainer.python_loss:
             out = None
-            if self.pl.what in ("train", "gradient") and y in self.needs:
+            if self.pl.differentiates and y in self.needs:
                 self.grads[y] = 1
                 self.gradient(y)
                 out = self.gkey(y)
@@ -296,7 +302,7 @@ class Lowerer:
 
     def python_metrics(self):
         """After the loss, which may be what makes the probabilities."""
-        if self.trainer.python_metrics:
+        if self.trainer.python_metrics and self.pl.what != "derivative":
             self.pl.part("python", ("metrics", None, (self.tensors[self.y], self.y), (None, None)))
 
     def backward(self, given):
@@ -488,11 +494,13 @@ class BatchNorm(Lowering):
         want = x in lo.needs
         if not want and not node.trainable:
             return
+        if node.trainable and not pl.training:
+            self.parameters_backward(lo, node, dy)
         operand, fn, act = lo.epilogue(x) if want else (None, [None], ())
         dx, key, done = lo.contribute(x) if want else (None, "none", lambda: None)
         s = [*act, *[0.0] * (4 - len(act)), 0.0, node.attrs["epsilon"], float(pl.clips.get("clipvalue") or 0)]
         access = [(key, "w", True), (lo.gkey(y), "r", True), (lo.tensors[x], "r", True)]
-        if node.trainable:
+        if node.trainable and pl.training:
             off = self.vectors(lo, node)
             fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
             n = [x.size, off["gamma"], off["beta"], 1]
@@ -508,12 +516,23 @@ class BatchNorm(Lowering):
                     n, s, fn, split="features", features=x.size, reduces=True,
                     access=[*access, (("w", node), "w", True),
                             *([] if pl.fused else [("grad", "w", False)])])  # fmt: skip
-        else:
+        elif want:
             at = self.parameters(lo, node)
             p = [dx, dy, at[0], None, None, at[3], None, None, None, None, operand]
             pl.emit("bn_infer_bwd", p, [x.size], s, fn, split=lo.split_for(x, True), features=x.size,
                     access=access)  # fmt: skip
         done()
+
+
+    def parameters_backward(self, lo, node, dy):
+        """Gradients of gamma and beta where the moving averages stand for those of the batch."""
+        pl, x, off = lo.pl, node.inputs[0], self.vectors(lo, node)
+        mean, variance = self.parameters(lo, node)[2:]
+        p = [None, dy, lo.value(x), pl.at("theta"), None, None, None, pl.at("grad"), mean, variance, None, None]
+        n, s = [x.size, off["gamma"], off["beta"], 0, 1], [0.0] * 5 + [node.attrs["epsilon"]]
+        pl.emit("bn_bwd", p, n, s, [None, None], split="features", features=x.size, reduces=True,
+                access=[(lo.gkey(node.out), "r", True), (lo.tensors[x], "r", True), (("w", node), "r", True),
+                        ("grad", "w", False)])  # fmt: skip
 
 
 @lowering("python")

@@ -24,7 +24,7 @@ class Dropout(Lowering):
         if x not in lo.needs:
             return
         dx, key, done = lo.contribute(x)
-        if node.attrs["rate"] == 0:
+        if node.attrs["rate"] == 0 or not lo.pl.training:
             lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", features=x.size,
                        access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
         else:
@@ -70,10 +70,15 @@ class Noise(Lowering):
         if x not in lo.needs:
             return
         dx, key, done = lo.contribute(x)
-        mask_key, mask = self.mask(lo, node)
+        mask_key, mask = self.mask(lo, node) if lo.pl.training else (None, None)
         access = [(key, "w", True), (lo.gkey(y), "r", True)]
         where = {"split": lo.split_for(x, True), "features": x.size}
-        if mask is None:
+        if not lo.pl.training and node.attrs["row"] == "rrelu":
+            operand = x if lo.rows["leaky_relu"] else y
+            access.append((lo.tensors[operand], "r", True))
+            lo.pl.emit("act_bwd", [dx, lo.gradient(y), lo.value(operand)], [x.size], [sum(node.attrs["params"]) / 2],
+                       [("act_bwd", "leaky_relu")], access=access, **where)  # fmt: skip
+        elif mask is None:
             lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], access=access, **where)
         else:
             access.append((mask_key, "r", True))

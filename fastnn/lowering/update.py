@@ -26,7 +26,7 @@ class Update:
         self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
         self.pl, self.trainer = lowerer.pl, lowerer.trainer
         self.variables = self.trainer.trainable
-        self.rules = self.trainer.rules if self.pl.training else {}
+        self.rules = self.trainer.rules if self.pl.differentiates else {}
         self.orthogonal = [v for v in self.rules if isinstance(self.trainer.regularizers[v], OrthogonalRegularizer)]
 
     def fuses(self, node):
@@ -72,9 +72,9 @@ class Update:
         if left and pl.chunked:
             self.reduce_slots(left)
         if left:
-            self.emit_rules(left, PENALTY if manual else PENALTY | DECAY)
+            self.emit_rules(left, PENALTY if manual or pl.what == "derivative" else PENALTY | DECAY)
         pl.part("update")
-        if trainer.optimizer_row is None:
+        if trainer.optimizer_row is None or pl.what == "derivative":
             return
         if left:
             self.step(left, manual)

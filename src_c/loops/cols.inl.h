@@ -127,8 +127,9 @@ static void FN(bn_update)(const fnn_op *op, const fnn_run *run, const fnn_rect *
  * dx = gamma rstd (dy - dbeta/n - xh dgamma/n), then times act'(t) of the activation that made x.
  * p: 0 dx (NULL: not wanted), 1 dy, 2 x, 3 theta, 4..6 optimizer state, 7 gradients (same offsets as theta),
  *    8 mean, 9 rstd, 10 t, 11 fnn_rule[2] of gamma and beta, with update (NULL: none)
- * n: 0 features, 1 offset of gamma in theta (-1: none), 2 of beta, 3 1: they are trained
- * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)   s: 0..3 of the activation, 6 clipvalue */
+ * n: 0 features, 1 offset of gamma in theta (-1: none), 2 of beta, 3 1: they are trained, 4 1: 8 and 9 are the moving
+ *    mean and variance, and dx is not wanted
+ * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)   s: 0..3 of the activation, 5 eps (with n 4), 6 clipvalue */
 static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t F = op->n[0], n = run->n, stride = F * PW, og = op->n[1], ob = op->n[2];
@@ -137,7 +138,7 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
     for (ptrdiff_t f = r->f0; f < fnn_min(r->f1, F); f += VW) {
         const ptrdiff_t count = fnn_min(VW, F - f);
-        const V m = v_load(mean + f), rs = v_load(rstd + f);
+        const V m = v_load(mean + f), kept = v_load(rstd + f), rs = op->n[4] ? 1 / v_sqrt(kept + (T)op->s[5]) : kept;
         V sb[VW], sg[VW];
         for (int i = 0; i < VW; i++) {
             const V c = v_set1(m[i]), k = v_set1(rs[i]);
