@@ -19,3 +19,4 @@
 #include "loops/activity.inl.h"
 #include "gemm/micro.inl.h"
 #include "gemm/dense.inl.h"
+#include "gemm/rows.inl.h"

@@ -45,7 +45,7 @@ static const fnn_named FNN_CAT(kernels_, FNN_ISA)[] = {
 
 static const fnn_named FNN_CAT(functions_, FNN_ISA)[] = {
     FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X)
-    FNN_DENSE_FUNCTIONS(X) {0}};
+    FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X) {0}};
 #undef X
 
 const fnn_table FNN_CAT(fnn_table_, FNN_ISA) = {

@@ -6,6 +6,7 @@ from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
 from . cimport kernels as k
 from . cimport rows
+from .parameters cimport ACTIVATION, OK, UNKNOWN_ROW, read_parameters
 
 cdef ptrdiff_t PIECE = 1024            # elements; a multiple of every vector
 cdef double SECONDS_FORWARD = 1.2e-9   # an element, roughly: between relu's and tanh's
@@ -22,35 +23,50 @@ cdef const void *activation_row(const char *name) noexcept nogil:
 
 
 cdef int activation_from_input(const void *row) noexcept nogil:
+    cdef double s[8]
+    if read_parameters(ACTIVATION, row, NULL, 0, s) != OK:
+        return UNKNOWN_ROW
     return (<const k.fnn_activation *>row).from_input
 
 
-cdef void activation_forward(const void *row, int f64, void *y, const void *x, ptrdiff_t n, const double *s,
-                             int threads) noexcept nogil:
-    cdef k.fnn_map_fwd f = (<const k.fnn_activation *>row).fwd[f64]
+cdef int activation_forward(const void *row, int f64, void *y, const void *x, ptrdiff_t n, const double *given, int n_s,
+                            int threads) noexcept nogil:
+    cdef k.fnn_map_fwd f
     cdef ptrdiff_t item = 8 if f64 else 4, pieces = rows.ceil_div(n, PIECE), i, lo, hi
+    cdef double s[8]
+    cdef int status = read_parameters(ACTIVATION, row, given, n_s, s)
+    if status != OK:
+        return status
+    f = (<const k.fnn_activation *>row).fwd[f64]
     threads = <int>min(<ptrdiff_t>threads, pieces)
     if threads <= 1:
         f(y, x, n, s)
-        return
+        return OK
     for i in prange(threads, num_threads=threads, schedule="static"):
         lo = pieces * i // threads * PIECE
         hi = min(n, pieces * (i + 1) // threads * PIECE)
         f(<char *>y + lo * item, <const char *>x + lo * item, hi - lo, s)
+    return OK
 
 
-cdef void activation_backward(const void *row, int f64, void *dx, const void *dy, const void *t, ptrdiff_t n,
-                              const double *s, int threads) noexcept nogil:
-    cdef k.fnn_map_bwd f = (<const k.fnn_activation *>row).bwd[f64]
+cdef int activation_backward(const void *row, int f64, void *dx, const void *dy, const void *t, ptrdiff_t n,
+                             const double *given, int n_s, int threads) noexcept nogil:
+    cdef k.fnn_map_bwd f
     cdef ptrdiff_t item = 8 if f64 else 4, pieces = rows.ceil_div(n, PIECE), i, lo, hi
+    cdef double s[8]
+    cdef int status = read_parameters(ACTIVATION, row, given, n_s, s)
+    if status != OK:
+        return status
+    f = (<const k.fnn_activation *>row).bwd[f64]
     threads = <int>min(<ptrdiff_t>threads, pieces)
     if threads <= 1:
         f(dx, dy, t, n, s)
-        return
+        return OK
     for i in prange(threads, num_threads=threads, schedule="static"):
         lo = pieces * i // threads * PIECE
         hi = min(n, pieces * (i + 1) // threads * PIECE)
         f(<char *>dx + lo * item, <const char *>dy + lo * item, <const char *>t + lo * item, hi - lo, s)
+    return OK
 
 
 cdef int softmax_forward(int f64, int log, void *y, const void *x, ptrdiff_t B, ptrdiff_t K, ptrdiff_t stride_y,
@@ -97,9 +113,10 @@ def forward(str name, ndarray y, ndarray x, values, threads):
     cdef int team = rows.team_for(n * SECONDS_FORWARD, threads), f64 = x.itemsize == 8
     cdef void *py = PyArray_DATA(y)
     cdef const void *px = PyArray_DATA(x)
-    rows.read_scalars(s, values)
+    cdef int n_s = rows.read_scalars(s, values), status
     with nogil:
-        activation_forward(row, f64, py, px, n, s, team)
+        status = activation_forward(row, f64, py, px, n, s, n_s, team)
+    rows.done(status)
 
 
 def backward(str name, ndarray dx, ndarray dy, ndarray t, values, threads):
@@ -111,9 +128,10 @@ def backward(str name, ndarray dx, ndarray dy, ndarray t, values, threads):
     cdef void *pdx = PyArray_DATA(dx)
     cdef const void *pdy = PyArray_DATA(dy)
     cdef const void *pt = PyArray_DATA(t)
-    rows.read_scalars(s, values)
+    cdef int n_s = rows.read_scalars(s, values), status
     with nogil:
-        activation_backward(row, f64, pdx, pdy, pt, n, s, team)
+        status = activation_backward(row, f64, pdx, pdy, pt, n, s, n_s, team)
+    rows.done(status)
 
 
 def softmax(bint log, ndarray y, ndarray x, threads):

@@ -105,3 +105,4 @@ cdef const fnn_optimizer *find_optimizer(const fnn_table *t, name) except NULL
 cdef fnn_any find_function(const fnn_table *t, name, int f64) except NULL
 cdef ptrdiff_t pairs_of(const fnn_loss *row, const double *s, ptrdiff_t outputs) noexcept nogil
 cdef fnn_kernel find_kernel(const fnn_table *t, name, int f64) except NULL
+cdef dict read_params(const char *text)

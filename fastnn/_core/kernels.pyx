@@ -90,8 +90,9 @@ cdef fnn_kernel find_kernel(const fnn_table *t, name, int f64) except NULL:
     return k
 
 
-def _params(text):
-    pairs = (item.split("=") for item in text.decode().split(",") if item)
+cdef dict read_params(const char *text):
+    """``{parameter: default}`` from what a row says of them, in its order."""
+    pairs = (item.split("=") for item in (<bytes>text).decode().split(",") if item)
     return {key: float(value) for key, value in pairs}
 
 
@@ -133,7 +134,7 @@ def activation_rows():
     cdef const fnn_activation *a = ACTIVE.activations
     rows = []
     while a.name != NULL:
-        rows.append((a.name.decode(), _params(a.params), bool(a.from_input)))
+        rows.append((a.name.decode(), read_params(a.params), bool(a.from_input)))
         a += 1
     return rows
 
@@ -143,7 +144,7 @@ def optimizer_rows():
     cdef const fnn_optimizer *o = ACTIVE.optimizers
     rows = []
     while o.name != NULL:
-        rows.append((o.name.decode(), _params(o.params), [s for s in o.state.decode().split(",") if s]))
+        rows.append((o.name.decode(), read_params(o.params), [s for s in o.state.decode().split(",") if s]))
         o += 1
     return rows
 
@@ -151,7 +152,7 @@ def optimizer_rows():
 cdef list _loss_rows(const fnn_loss *row):
     rows = []
     while row.name != NULL:
-        rows.append((row.name.decode(), _params(row.params), "dense" if row.target == FNN_TARGET_DENSE else "labels"))
+        rows.append((row.name.decode(), read_params(row.params), "dense" if row.target == FNN_TARGET_DENSE else "labels"))
         row += 1
     return rows
 

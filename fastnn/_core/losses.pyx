@@ -8,6 +8,7 @@ import numpy as np
 
 from . cimport kernels as k
 from . cimport rows
+from .parameters cimport LOSS, METRIC, NO_MEMORY, OK, UNKNOWN_ROW, read_parameters
 
 cdef double SECONDS = 3e-9    # an element, roughly
 
@@ -22,16 +23,22 @@ cdef const void *loss_row(const char *name, int metric) noexcept nogil:
 
 
 cdef int loss_forward_backward(const void *row, int f64, double *total, void *each, void *dy, const void *y_pred,
-                               const void *target, const void *weight, const double *s, ptrdiff_t B, ptrdiff_t K,
-                               ptrdiff_t stride_dy, ptrdiff_t stride_pred, ptrdiff_t stride_target,
+                               const void *target, const void *weight, const double *given, int n_s, ptrdiff_t B,
+                               ptrdiff_t K, ptrdiff_t stride_dy, ptrdiff_t stride_pred, ptrdiff_t stride_target,
                                int threads) noexcept nogil:
     cdef const k.fnn_loss *loss = <const k.fnn_loss *>row
     cdef ptrdiff_t panels = rows.ceil_div(B, rows.panel_width(f64)), p
-    cdef double *partial = <double *>rows.lines(<size_t>panels * 2 * sizeof(double))
+    cdef double *partial
+    cdef double s[8]
     cdef rows.Job job
-    cdef int metric = each == NULL, status, i
+    cdef int metric = each == NULL, status = read_parameters(METRIC if metric else LOSS, row, given, n_s, s), i
+    if status == OK and loss.pairs != 0:
+        status = UNKNOWN_ROW    # made of more sums than this function has room for
+    if status != OK:
+        return status
+    partial = <double *>rows.lines(<size_t>panels * 2 * sizeof(double))
     if partial == NULL:
-        return -1
+        return NO_MEMORY
     rows.start(&job, NULL, f64, 1)   # a batch of 1: the gradient is not divided by the number of rows
     job.op.run = loss.run[f64]
     job.op.n[0] = K
@@ -66,7 +73,7 @@ cdef int wide_metric(const void *row, int f64, double[:, ::1] sums, const void *
     cdef rows.Job job
     cdef int status, i
     if partial == NULL:
-        return -1
+        return NO_MEMORY
     rows.start(&job, NULL, f64, 1)
     job.op.run = (<const k.fnn_loss *>row).run[f64]
     job.op.n[0], job.op.n[1], job.op.p[0] = K, 2 * panels, partial
@@ -108,7 +115,7 @@ def run(str name, bint metric, each, dy, ndarray y_pred, ndarray target, weight,
     cdef const void *pp = PyArray_DATA(y_pred)
     cdef const void *pt = PyArray_DATA(target)
     cdef const void *pw = data(weight)
-    rows.read_scalars(s, values)
+    cdef int n_s = rows.read_scalars(s, values)
     cdef ptrdiff_t pairs = k.pairs_of(<const k.fnn_loss *>row, s, K)
     cdef double[:, ::1] sums
     if (<const k.fnn_loss *>row).pairs != 0:
@@ -118,7 +125,7 @@ def run(str name, bint metric, each, dy, ndarray y_pred, ndarray target, weight,
         rows.done(status)
         return result
     with nogil:
-        status = loss_forward_backward(row, f64, total, pe, pdy, pp, pt, pw, s, B, K, stride_dy, stride_pred,
+        status = loss_forward_backward(row, f64, total, pe, pdy, pp, pt, pw, s, n_s, B, K, stride_dy, stride_pred,
                                        stride_target, team)
     rows.done(status)
     return total[0]

@@ -18,6 +18,12 @@ cdef struct Job:
     int f64
     ptrdiff_t features   # of what the kernel calls feature panels; 0: the kernel does all
 
+cdef struct Functions:   # what is looked up once
+    k.fnn_kernel gather[2]
+    k.fnn_kernel scatter[2]
+    k.fnn_any dense_rows[2]
+
+cdef const Functions *functions() noexcept nogil
 cdef ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil
 cdef size_t whole_lines(size_t nbytes) noexcept nogil
 cdef const k.fnn_table *table() noexcept nogil
@@ -31,6 +37,7 @@ cdef void scatter(int f64, char *rows, const void *panels, ptrdiff_t features, p
                   ptrdiff_t samples, ptrdiff_t f0, ptrdiff_t f1) noexcept nogil
 cdef void *lines(size_t nbytes) noexcept nogil
 cdef int run_rows(const Job *job, ptrdiff_t samples, int team) noexcept nogil
+cdef bint pays_off(double seconds) noexcept nogil
 cdef int team_for(double seconds, threads) except -1
 cdef int done(int status) except -1
 cdef int read_scalars(double *s, values) except -1

@@ -10,6 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset, strcmp
 
 from . cimport kernels as k
+from .parameters cimport NO_MEMORY, OK
 from .threads cimport affordable, fnn_in_team
 
 from .threads import get_num_threads
@@ -20,13 +21,22 @@ cdef extern from "<stdlib.h>" nogil:
 cdef double PAYS_OFF = 30e-6   # seconds of work on one thread from which a second one may gain
 cdef ptrdiff_t TASK_PANELS = 16          # sample panels of a task at most
 cdef ptrdiff_t TASK_BYTES = 256 * 1024   # of panels: they stay in L2
-cdef const k.fnn_table *TABLE = k.table_of(None)
+cdef const k.fnn_table *TABLE = NULL
+cdef Functions FUNCTIONS
 
 
 def use(isa):
     """For tests: every function on arrays runs on instruction set `isa` from now on (None: the process' own)."""
     global TABLE
+    cdef int f64
     TABLE = k.table_of(isa)
+    for f64 in range(2):
+        FUNCTIONS.gather[f64], FUNCTIONS.scatter[f64] = kernel("gather", f64), kernel("scatter", f64)
+        FUNCTIONS.dense_rows[f64] = function("dense_rows", f64)
+
+
+cdef const Functions *functions() noexcept nogil:
+    return &FUNCTIONS
 
 
 cdef ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -88,7 +98,7 @@ cdef void gather(int f64, void *panels, const char *rows, ptrdiff_t features, pt
     op.n[0], op.n[1], op.n[2] = features, stride, (10 if f64 else 9)  # FNN_F64, FNN_F32
     run.n, run.row0 = samples, first
     r.f0, r.f1, r.p0, r.p1 = 0, features, 0, ceil_div(samples, width)
-    kernel("gather", f64)(&op, &run, &r)
+    FUNCTIONS.gather[f64](&op, &run, &r)
 
 
 cdef void scatter(int f64, char *rows, const void *panels, ptrdiff_t features, ptrdiff_t stride, ptrdiff_t first,
@@ -104,7 +114,7 @@ cdef void scatter(int f64, char *rows, const void *panels, ptrdiff_t features, p
     op.n[0], op.n[1] = features, stride // (8 if f64 else 4)
     run.n, run.row0 = samples, first
     r.f0, r.f1, r.p0, r.p1 = f0, f1, 0, ceil_div(samples, width)
-    kernel("scatter", f64)(&op, &run, &r)
+    FUNCTIONS.scatter[f64](&op, &run, &r)
 
 
 cdef size_t side_bytes(const Job *job, int i, ptrdiff_t panels) noexcept nogil:
@@ -169,28 +179,38 @@ cdef int run_rows(const Job *job, ptrdiff_t samples, int team) noexcept nogil:
     return 0
 
 
+cdef bint pays_off(double seconds) noexcept nogil:
+    """Whether a second thread may gain from work that takes one so long."""
+    return seconds >= PAYS_OFF
+
+
 cdef int team_for(double seconds, threads) except -1:
     """Threads for a call that takes one thread about `seconds`.  `threads`: what the caller asked for, or None."""
     if fnn_in_team():
         return 1
     if threads is not None:
         return affordable(threads)
-    if seconds < PAYS_OFF:
+    if not pays_off(seconds):
         return 1
     return affordable(min(<int>get_num_threads(), max(1, <int>min(seconds * 2 / PAYS_OFF, 1024.0))))
 
 
 cdef int done(int status) except -1:
-    if status != 0:
+    if status == NO_MEMORY:
         raise MemoryError("no memory for the panels of this call")
+    if status != OK:
+        raise RuntimeError(f"status {status}")
     return 0
 
 
 cdef int read_scalars(double *s, values) except -1:
-    """Parameters of a row into the array that kernels read."""
+    """Parameters of a row into an array; how many there are."""
     cdef int i
     for i in range(k.FNN_MAX_S):
         s[i] = 0
     for i, value in enumerate(values):
         s[i] = value
-    return 0
+    return len(values)
+
+
+use(None)

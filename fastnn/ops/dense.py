@@ -52,6 +52,10 @@ def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
     array([[2., 0.],
            [4., 5.]])
     """
+    if out is None and threads is None:
+        y = core.forward_at_once(x, w, b, activation)
+        if y is not None:
+            return y
     threads = a.team(threads)
     x = a.at_least("x", a.operand("x", x), 1)
     w = _kernel(a.operand("w", w, ("x", x)), x.shape[-1], "x")

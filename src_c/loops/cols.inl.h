@@ -129,7 +129,8 @@ static void FN(bn_update)(const fnn_op *op, const fnn_run *run, const fnn_rect *
  *    8 mean, 9 rstd, 10 t, 11 fnn_rule[2] of gamma and beta, with update (NULL: none)
  * n: 0 features, 1 offset of gamma in theta (-1: none), 2 of beta, 3 1: they are trained, 4 1: 8 and 9 are the moving
  *    mean and variance, and dx is not wanted
- * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)   s: 0..3 of the activation, 5 eps (with n 4), 6 clipvalue */
+ * fn: 0 activation derivative, 1 optimizer update (NULL: leave the gradient)
+ * s: 0..3 of the activation, 5 epsilon (with n 4), 6 clipvalue */
 static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     const ptrdiff_t F = op->n[0], n = run->n, stride = F * PW, og = op->n[1], ob = op->n[2];
