@@ -46,6 +46,14 @@ def as_array(name, value):
     return array
 
 
+def aligned(array, dtype=None):
+    """The array itself if the core can read all of it in one run where it lies, else a copy; in `dtype`, native.
+
+    What is not aligned is copied, which `np.ascontiguousarray` does not do."""
+    dtype = np.dtype(array.dtype if dtype is None else dtype)
+    return np.require(array, dtype.newbyteorder("="), ["C", "A"])
+
+
 def is_batches(x):
     """Whether `x` is no array, and nothing an array can be made of, but yields batches."""
     if hasattr(x, "__next__"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._checks import number
 from ._core.kernels import DATA_CODES
-from ._numbers import as_array, cast, check_finite
+from ._numbers import aligned, as_array, cast, check_finite
 
 ROUNDING = 1e-6  # by which targets may miss a whole number
 
@@ -67,9 +67,9 @@ def readable(array, dtype):
             return array
         if len(array) and array[0].flags.c_contiguous and array.strides[0] >= array[0].nbytes:
             return array
-        return np.ascontiguousarray(array)
+        return aligned(array)
     native = array.dtype.newbyteorder("=")
-    return np.require(array, native if native.str in DATA_CODES else dtype, ["C", "A"])
+    return aligned(array, native if native.str in DATA_CODES else dtype)
 
 
 def _flat_rows(name, array, dtype, finite):
@@ -155,7 +155,7 @@ def labels(name, value, classes, ignore=None):
     bad = bad if ignore is None else bad & (array != ignore)
     _refuse(name, array, bad, f"expected classes 0 to {classes - 1}, as the model has"
             f" {classes} outputs")  # fmt: skip
-    return np.ascontiguousarray(array, np.int32)
+    return aligned(array, np.int32)
 
 
 def _refuse(name, array, bad, expected):
@@ -184,7 +184,7 @@ def free_targets(name, value, shape):
     array = as_array(name, value)
     if array.ndim == 1 and shape == (1,):
         array = array[:, None]
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+    return aligned(array)
 
 
 def weights(name, value, n, dtype):
@@ -194,7 +194,7 @@ def weights(name, value, n, dtype):
         array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), one weight a sample, got {array.shape}")
-    array = np.ascontiguousarray(cast(name, array, dtype))
+    array = aligned(cast(name, array, dtype))
     _refuse(
         name, array, ~(np.isfinite(array) & (array >= 0)), "expected finite weights, not negative"
     )

@@ -72,7 +72,7 @@ class InputGradients:
             x = self._samples("x", x)
             dy = arrays.targets("dy", dy, self.out_shape, self.dtype, True)
             arrays.same_length(len(x), dy=dy)
-            y = np.ascontiguousarray(dy, float_dtype(self.dtype))
+            y = arrays.aligned(dy, float_dtype(self.dtype))
         with self._lock:
             beside = _beside(self, self.engine(), training, dy is None)
             return beside.input_gradient(x, y, training).reshape(len(x), *self.in_shape)

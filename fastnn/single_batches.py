@@ -3,7 +3,6 @@
 Small batches of a kind that has been there before go a short way, see `_core.calls`.
 """
 
-import numpy as np
 
 from . import arrays
 from ._checks import flag
@@ -249,7 +248,7 @@ class SingleBatches:
         if dx is not None:
             return dx
         dy = arrays.targets("dy", dy, self.out_shape, self.dtype, finite)
-        dy = np.require(dy, float_dtype(self.dtype), ["C", "A"])
+        dy = arrays.aligned(dy, float_dtype(self.dtype))
         dx = self._backward_at_once(dy, False)  # in the dtype of the model it may fit
         if dx is not None:
             return dx

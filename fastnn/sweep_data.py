@@ -21,7 +21,7 @@ def labels(array):
     if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
         limits = np.iinfo(np.int32)
         if limits.min <= array.min() and array.max() <= limits.max:
-            return np.ascontiguousarray(array, np.int32)
+            return arrays.aligned(array, np.int32)
     return array
 
 
@@ -82,6 +82,6 @@ def _rows(name, given, n, known):
     if array.min() < 0 or array.max() >= n:
         worst = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"{name}: expected rows 0 to {n - 1}, as x has {n}, got {worst}")
-    rows = np.ascontiguousarray(array, np.int64)
+    rows = arrays.aligned(array, np.int64)
     known[id(given)] = given, rows  # the object is kept, so that no other one gets its id
     return rows

@@ -14,8 +14,6 @@ from math import ceil
 from traceback import clear_frames
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from . import arrays, sweep_data
 from ._checks import flag, integer, one_of, refuse_keywords
 from ._config import float_dtype
@@ -445,7 +443,7 @@ class _Sweep:
             return common
         with self.lock:
             if dtype not in self.weights:
-                self.weights[dtype] = np.ascontiguousarray(weight, dtype)
+                self.weights[dtype] = arrays.aligned(weight, dtype)
         return {**common, "sample_weight": self.weights[dtype]}
 
     def check_monitor(self, model):

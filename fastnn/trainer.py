@@ -319,7 +319,7 @@ class Trainer:
         live = (_address(x), _address(y), _address(w), _address(out), 0, 0)
         self.store.version += training
         program.refresh(self.store)
-        lrs = np.zeros(-(-count // batch)) if lrs is None else np.ascontiguousarray(lrs, np.float64)
+        lrs = np.zeros(-(-count // batch)) if lrs is None else np.require(lrs, np.float64, ["C", "A"])
         if program.plan.separate:
             done, sums = self._run_parts(
                 program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums

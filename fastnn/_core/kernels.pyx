@@ -152,7 +152,8 @@ def optimizer_rows():
 cdef list _loss_rows(const fnn_loss *row):
     rows = []
     while row.name != NULL:
-        rows.append((row.name.decode(), read_params(row.params), "dense" if row.target == FNN_TARGET_DENSE else "labels"))
+        target = "dense" if row.target == FNN_TARGET_DENSE else "labels"
+        rows.append((row.name.decode(), read_params(row.params), target))
         row += 1
     return rows
 
