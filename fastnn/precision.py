@@ -9,12 +9,17 @@ from contextvars import ContextVar
 from ._checks import one_of
 from ._core import kernels
 
-PIECES = {"highest": 0, "high": 2, "medium": 1}  # bfloat16 numbers for a float32 number; 0: not cut
-MODES = tuple(PIECES)
-# The least (batch, inputs and units) from which on a kernel gains by so many pieces.
+SPLITS = {"highest": 0, "high": 2, "medium": 1}  # bfloat16 numbers for a float32 number; 0: fma
+MODES = tuple(SPLITS)
+# From which (batch, inputs and units) on a kernel gains by so many splits; one pair is enough. Measured on a Granite
+# Rapids core, with all and with half of the feature panels (docs/decisions/0010).
 LEAST = {
-    1: {"dense_fwd": (32, 64), "dense_dx": (32, 64), "dense_dw": (32, 64)},
-    2: {"dense_fwd": (96, 128), "dense_dx": (96, 128), "dense_dw": (32, 128)},
+    1: {"dense_fwd": ((32, 64),), "dense_dx": ((32, 64),), "dense_dw": ((32, 64),)},
+    2: {
+        "dense_fwd": ((32, 128), (64, 96)),
+        "dense_dx": ((32, 128), (64, 96), (128, 64)),
+        "dense_dw": ((32, 128), (64, 96), (128, 64)),
+    },
 }
 _of_the_process = {"mode": "highest"}
 _here = ContextVar("float32_matmul_precision", default=None)  # of the block that this thread is in
@@ -84,8 +89,8 @@ class float32_matmul_precision:
         _here.set(self.before.pop())
 
 
-def pieces_of(precision=None, isa=None):
-    """How many bfloat16 numbers stand for a float32 number where that gains time; 0: its own products everywhere.
+def splits_of(precision=None, isa=None):
+    """How many bfloat16 splits stand for a float32 number where that gains time; 0: float32's own products everywhere.
 
     Parameters
     ----------
@@ -94,17 +99,17 @@ def pieces_of(precision=None, isa=None):
     isa : str, optional
         Instruction set; default: that of the process.
     """
-    pieces = PIECES[get_float32_matmul_precision() if precision is None else precision]
-    return pieces if pieces and kernels.has_tiles(isa) else 0
+    splits = SPLITS[get_float32_matmul_precision() if precision is None else precision]
+    return splits if splits and kernels.has_tiles(isa) else 0
 
 
-def pieces_for(kernel, pieces, batch, inputs, units):
-    """`pieces` if they gain time in a kernel of a dense layer, else 0: shapes alone decide.
+def splits_for(kernel, splits, batch, inputs, units):
+    """`splits` if they gain time in a kernel of a dense layer, else 0: shapes alone decide.
 
-    Numbers are cut at every call. What is cut is used again for every panel of samples or units, but in a small product
-    cutting costs more than the tiles save (two pieces: three times the products of one)."""
-    least_batch, least_side = LEAST[pieces][kernel] if pieces else (0, 0)
-    return pieces if batch >= least_batch and min(inputs, units) >= least_side else 0
+    Numbers are split at every call. Splits are used again for every panel of samples or units, but in a small product
+    making them costs more than the tiles save (two splits: three times the products of one)."""
+    least = LEAST[splits][kernel] if splits else ()
+    return splits if any(batch >= b and min(inputs, units) >= side for b, side in least) else 0
 
 
 def used(precision=None):
@@ -113,7 +118,7 @@ def used(precision=None):
     Returns
     -------
     str
-        "float32", "bf16x3" (three products of two pieces each) or "bf16", where shapes are such that these gain time.
+        "float32", "bf16x3" (three products of two splits each) or "bf16", where shapes are such that these gain time.
     """
     mode = get_float32_matmul_precision() if precision is None else precision
-    return ("float32", "bf16", "bf16x3")[pieces_of(one_of("precision", mode, MODES))]
+    return ("float32", "bf16", "bf16x3")[splits_of(one_of("precision", mode, MODES))]

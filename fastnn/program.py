@@ -70,8 +70,8 @@ class Planner:
         results times dy if there is none, by the input.
     """
 
-    def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, pieces=0):
-        self.pieces, self.cuts_numbers = pieces, False  # see precision.py; whether an operation does so
+    def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, splits=0):
+        self.splits, self.by_tiles = splits, False  # see precision.py; whether an operation has any
         self.trainer, self.what, self.batch = trainer, what, batch
         self.store, self.dtype = trainer.store, trainer.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, trainer.store.panel
@@ -243,7 +243,7 @@ class Plan:
         self.places, self.arena_bytes = planner.arena, planner.bytes_needed
         self.copies = planner.slots if planner.private else 0
         self.schedule = planner.schedule
-        self.scratch_bytes = executor.TILE_SCRATCH_BYTES if planner.cuts_numbers else executor.SCRATCH_BYTES
+        self.scratch_bytes = executor.TILE_SCRATCH_BYTES if planner.by_tiles else executor.SCRATCH_BYTES
         starts = [start for _, start, _ in planner.parts] + [len(planner.segments)]
         self.parts = [(name, starts[i], starts[i + 1], call) for i, (name, _, call) in enumerate(planner.parts)]
         partials = getattr(planner, "partials", None)

@@ -19,7 +19,7 @@ from ._numbers import as_array, check_finite
 from .curves import Scores
 from .long_steps import LONG, is_long, watch
 from .metrics import BY_RANKS
-from .precision import pieces_of
+from .precision import splits_of
 from .program import Program, plan
 from .store import Store
 from .teams import Team
@@ -181,8 +181,8 @@ class Trainer:
         return threads.asked() or max(8, self.threads or 0, threads.get_num_threads())
 
     def program(self, what, batch, x_code=None, y_code=None, weighted=False):
-        pieces = pieces_of(self.precision, self.isa) if self.dtype == np.float32 else 0
-        key = (what, batch, x_code, y_code, weighted, pieces)
+        splits = splits_of(self.precision, self.isa) if self.dtype == np.float32 else 0
+        key = (what, batch, x_code, y_code, weighted, splits)
         program = self._programs.get(key)
         if program is None and what in ("train", "manual", "derivative"):
             self._refuse_used_twice()
@@ -190,7 +190,7 @@ class Trainer:
             self._programs.pop(key, None)
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
-            found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, pieces)
+            found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, splits)
             program = self._programs[key] = Program(found, self)
             program.team, program.teams = Team(self.threads, found.seconds), {}  # of all, and of its stages by hand
         return program

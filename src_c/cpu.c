@@ -1,5 +1,6 @@
 /* Which targets this build has, which of them this CPU and operating system can run, which one is used. */
 #include "fnn.h"
+#include <stdlib.h>
 #include <string.h>
 #if defined(FNN_X86) && defined(__linux__)
 #include <cpuid.h>
@@ -73,11 +74,12 @@ static int tiles_granted(void)
 #ifdef FNN_EMULATE_AVX512
     return 1;
 #elif defined(FNN_X86) && defined(__linux__) && defined(SYS_arch_prctl)
-    enum { OSXSAVE = 1 << 27, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, TILE_STATES = 3 << 17 };
+    enum { OSXSAVE = 1 << 27, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AVX512_BF16 = 1 << 5, TILE_STATES = 3 << 17 };
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     unsigned a, b, c, d, states, high;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE)) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (AMX_BF16 | AMX_TILE)) != (AMX_BF16 | AMX_TILE)) return 0;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & AVX512_BF16)) return 0; /* for the splits */
     __asm__ volatile("xgetbv" : "=a"(states), "=d"(high) : "c"(0));
     if ((states & TILE_STATES) != TILE_STATES) return 0;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
@@ -86,13 +88,24 @@ static int tiles_granted(void)
 #endif
 }
 
+static int tiles_agree(const fnn_table *table)
+{
+    const fnn_named *f = table->functions;
+    while (f->name && strcmp(f->name, "tiles_agree")) f++;
+    void *memory = aligned_alloc(64, FNN_TILES_AGREE_BYTES); /* too much for the stack of some threads */
+    const int agree = f->name && memory && ((int (*)(void *))f->fn[0])(memory);
+    free(memory);
+    return agree;
+}
+
 int fnn_tiles_allowed(const fnn_table *table)
 {
-    static int granted = -1;
+    static int allowed = -1; /* two threads that ask at once find the same */
     if (strcmp(table->isa, "avx512")) return 0;
-    if (granted < 0) granted = tiles_granted();
-    if (!granted) return 0;
-    for (const fnn_named *f = table->functions; f->name; f++)
-        if (!strcmp(f->name, "tiles_agree")) return ((int (*)(void))f->fn[0])();
-    return 0;
+    int found = __atomic_load_n(&allowed, __ATOMIC_RELAXED);
+    if (found < 0) {
+        found = tiles_granted() && tiles_agree(table);
+        __atomic_store_n(&allowed, found, __ATOMIC_RELAXED);
+    }
+    return found;
 }

@@ -57,7 +57,8 @@ struct fnn_op {
 };
 
 #define FNN_SCRATCH_BYTES (256 * 1024)
-#define FNN_TILE_SCRATCH_BYTES (768 * 1024) /* of programs whose products are made of pieces (gemm/tiles.inl.h) */
+#define FNN_TILE_SCRATCH_BYTES (1408 * 1024) /* of programs with products by tiles (gemm/tiles.inl.h) */
+#define FNN_TILES_AGREE_BYTES (52 * 1024)      /* what the function tiles_agree wants */
 
 /* A run of parameters that belong to one variable; offsets are in elements of the flat parameter block and
  * multiples of PW.  Kernels over parameters take a range of blocks, so their reduction order is fixed by it. */

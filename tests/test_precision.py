@@ -32,7 +32,7 @@ def full_precision_afterwards():
 
 def gain_from(monkeypatch, side):
     """As if layers with so many inputs and units gained by tiles, of any batch."""
-    sizes = {pieces: dict.fromkeys(least, (1, side)) for pieces, least in precision.LEAST.items()}
+    sizes = {splits: dict.fromkeys(least, ((1, side),)) for splits, least in precision.LEAST.items()}
     monkeypatch.setattr(precision, "LEAST", sizes)
     monkeypatch.setattr(plans, "_kept", OrderedDict())  # those that are kept were made by the real sizes
 
@@ -89,7 +89,7 @@ def test_errors_are_those_of_the_table(draw, mode, any_size):
             # a product in one chain of roundings is no worse than in any order, K / 2 of them at the most
             assert largest <= length * np.finfo(np.float32).eps / 2
             assert rms <= 6 * sgemm_rms
-        else:  # a piece is off by 2^-8 of what it stands for at most; of bf16x3, lo * lo is left out as well
+        else:  # a split is off by 2^-8 of what it stands for at most; of bf16x3, lo * lo is left out as well
             limit = {"bf16": 2 * 2**-8 + 2**-16, "bf16x3": 3 * 2**-16}[how]
             assert largest <= limit + length * np.finfo(np.float32).eps / 2
 
@@ -118,7 +118,7 @@ def test_ends_of_the_range(mode, any_size):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_numbers_without_pieces_do_no_harm_to_others(mode, any_size):
+def test_numbers_without_splits_do_no_harm_to_others(mode, any_size):
     """Samples with infinities, NaN and numbers next to the largest: elsewhere results stay what they are."""
     rng = np.random.default_rng(0)
     a, b = normal(rng, (150, 300)), normal(rng, (300, 70))
@@ -184,7 +184,7 @@ def test_lanes_that_few_samples_do_not_write_leave_no_trace(row, mode, monkeypat
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("inputs", [40, 50])  # it comes in either half of a block of 32
 def test_a_bias_is_no_factor(inputs, mode, any_size):
-    """It lies behind the weights of its units: one without pieces changes no other unit."""
+    """It lies behind the weights of its units: one without splits changes no other unit."""
     rng = np.random.default_rng(4)
     x, w = normal(rng, (40, inputs)), normal(rng, (inputs, 20))
 
@@ -223,7 +223,7 @@ def three_products(x, w, b, dy, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("where", ["x", "w", "dy"])
-def test_numbers_without_pieces_in_any_factor(where, mode, any_size):
+def test_numbers_without_splits_in_any_factor(where, mode, any_size):
     """One number next to the largest, so near the ends that it is in the last block of every product."""
     rng = np.random.default_rng(1)
     x, w, dy = (normal(rng, shape) * np.float32(2.0**-30) for shape in [(530, 270), (270, 270), (530, 270)])
@@ -322,12 +322,14 @@ def test_same_bits_for_any_number_of_threads_in_every_mode(schedule, any_size):
 
 
 def test_sizes_that_gain():
-    assert precision.pieces_for("dense_fwd", 0, 10**4, 10**4, 10**4) == 0
-    for pieces, least in precision.LEAST.items():
-        for kernel, (batch, side) in least.items():
-            assert precision.pieces_for(kernel, pieces, batch, side, side) == pieces
-            assert precision.pieces_for(kernel, pieces, batch - 1, side, side) == 0
-            assert precision.pieces_for(kernel, pieces, batch, side, side - 1) == 0
+    assert precision.splits_for("dense_fwd", 0, 10**4, 10**4, 10**4) == 0
+    for splits, least in precision.LEAST.items():
+        for kernel, pairs in least.items():
+            for batch, side in pairs:
+                assert precision.splits_for(kernel, splits, batch, side, side) == splits
+            batch, side = min(b for b, _ in pairs), min(s for _, s in pairs)
+            assert precision.splits_for(kernel, splits, batch - 1, 10**4, 10**4) == 0
+            assert precision.splits_for(kernel, splits, 10**4, 10**4, side - 1) == 0
 
 
 @pytest.mark.skipif(not TILES, reason="this CPU has no tiles")

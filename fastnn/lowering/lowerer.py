@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core import kernels
 from ..folding import find_folds
-from ..precision import pieces_for
+from ..precision import splits_for
 from ..store import aligned
 from .update import STATES, Update
 
@@ -346,11 +346,11 @@ class Dense(Lowering):
         place = lo.pl.store.places[node.variables["kernel"]]
         return place, [place.inputs, place.units, place.rows]
 
-    def pieces(self, lo, kernel, n):
+    def splits(self, lo, kernel, n):
         pl = lo.pl
-        pieces = pieces_for(kernel, pl.pieces, pl.chunk if pl.chunked else pl.batch, n[0], n[1])
-        pl.cuts_numbers |= pieces > 0
-        return pieces
+        splits = splits_for(kernel, pl.splits, pl.chunk if pl.chunked else pl.batch, n[0], n[1])
+        pl.by_tiles |= splits > 0
+        return splits
 
     def split(self, lo, tensor, n, backward=False):
         """By samples where so little is to be done that waiting for the others costs more than their help saves."""
@@ -366,10 +366,10 @@ class Dense(Lowering):
             lo.pl.folds.append(fold)
             weights, last, n = lo.pl.keep(fold.panels), fold.after or node, [place.inputs, place.units, fold.rows]
         x, y = node.inputs[0], last.out
-        split, pieces = self.split(lo, y, n), self.pieces(lo, "dense_fwd", n)
+        split, splits = self.split(lo, y, n), self.splits(lo, "dense_fwd", n)
         fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
-        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], [*n, pieces], params, fn,
-                   split=split, features=y.size, whole=pieces > 0,
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], [*n, splits], params, fn,
+                   split=split, features=y.size, whole=splits > 0,
                    access=[(lo.tensors[x], "r", split == "samples"), (lo.tensors[y], "w", True),
                            (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
@@ -383,9 +383,9 @@ class Dense(Lowering):
         elif x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
-            split, pieces = self.split(lo, x, n, True), self.pieces(lo, "dense_dx", n)
-            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, pieces], params, fn,
-                    split=split, features=x.size, whole=pieces > 0,
+            split, splits = self.split(lo, x, n, True), self.splits(lo, "dense_dx", n)
+            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, splits], params, fn,
+                    split=split, features=x.size, whole=splits > 0,
                     access=[(key, "w", True), (lo.gkey(y), "r", split == "samples"),
                             (("w", node), "r", False)])  # fmt: skip
             done()
@@ -409,10 +409,10 @@ class Dense(Lowering):
             grad = lo.slots(place.off)
         elif fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
             grad = None
-        pieces = 0 if bn is not None else self.pieces(lo, "dense_dw", n)
+        splits = 0 if bn is not None else self.splits(lo, "dense_dw", n)
         clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
         ruled = fused and any(any(lo.update.rules.get(v, ())) for v in node.variables.values())
-        halves = bn is None and not (pieces or ruled or clip)
+        halves = bn is None and not (splits or ruled or clip)
         costs = self.costs(pl, place, max(1, -(-place.inputs // 96)), halves)  # FNN_IB
         items = costs[-1] * (-(-place.units // (pl.panel // 2)) if halves else place.panels)
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
@@ -423,7 +423,7 @@ class Dense(Lowering):
             behind = [form.parts(lo, bn, place.panels), gamma, beta]
             more = [(("w", bn), "r", False), (("parts", bn), "w", False)]
         pl.emit("dense_dw", [pl.buffer(read, x.size), dy, pl.at("theta", place.off), *states, grad, rules, *behind],
-                [*n, pl.store.size, pieces, int(halves)], [clip], fn,
+                [*n, pl.store.size, splits, int(halves)], [clip], fn,
                 split="features", items=items, costs=costs,
                 access=[(read, "r", False), (lo.gkey(y), "r", False), *more,
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip

@@ -14,7 +14,7 @@
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
  * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
  *     costs the same for one.  Each sum has the same terms in the same order, so a sample's bits do not depend on it.
- * (g) Less exact products by tiles are in tiles.inl.h, where the unit has such.
+ * (g) Products by bfloat16 tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
@@ -29,9 +29,9 @@
 #endif
 #undef FNN_BY_TILES
 #if IS_F32 && defined(FNN_TILES)
-#define FNN_BY_TILES(kernel, pieces) if (pieces) { FN(kernel)(op, run, r); return; }
+#define FNN_BY_TILES(kernel, splits) if (splits) { FN(kernel)(op, run, r); return; }
 #else
-#define FNN_BY_TILES(kernel, pieces) (void)run; /* the planner asks for pieces only where there are tiles */
+#define FNN_BY_TILES(kernel, splits) (void)run; /* the planner asks for splits only where there are tiles */
 #endif
 
 /* where the panel of feature f ends, or the range before it */
@@ -264,11 +264,12 @@ static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, const V db[2], 
 #undef ROWS
 }
 
-/* Input rows of part `part` of a unit panel, all its lanes */
+/* Input rows of part `part` of a unit panel, all its lanes; of tiles they start at a whole block */
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
-    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB);
-    const ptrdiff_t i0 = fnn_cut(I, parts, part, 1), i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, 1);
+    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB), whole = op->n[4] ? PW : 1;
+    const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
+    const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lane = 0, .lanes = PW};
 }
 
@@ -340,7 +341,7 @@ static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 
 /* y = act(x w + b).  f: units.
  * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
- * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 pieces of a number (0: float32's own product)
+ * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 splits of a number (0: fma)
  * fn: 0 activation (NULL: none)   s: its parameters */
 static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -402,8 +403,8 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
  *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
  *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
  *    10 beta
- * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 pieces of a number (0 where p[8] is
- *    given), 5 nonzero: items of half panels (then no p[7], p[8], n[4], s[0])
+ * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
+ *    0 where p[8] is given), 5 nonzero: items of half panels (then no p[7], p[8], n[4], s[0])
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {

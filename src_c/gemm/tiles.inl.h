@@ -1,107 +1,43 @@
-/* Products of float32 by bfloat16 tiles (AMX): what `high` and `medium` precision may run instead of fma.
+/* Products of float32 by bfloat16 tiles (AMX).
  *
- * (a) A float32 is taken as the sum of `pieces` bfloat16 numbers, each the rounded rest of those before: one piece is
- *     "medium", two are "high", of which lo*hi + hi*hi + hi*lo is multiplied (Henry, Tang, Heinecke 2019,
- *     arXiv:1904.06376).  Sums are float32, in the tiles, and go through c from one block of k to the next.
+ * (a) A float32 is taken as the sum of 1, 2 or 3 bfloat16 splits, each the rounded rest of those before.  One split is
+ *     "medium".  Two are "high", of which lo*hi + hi*hi + hi*lo is multiplied (Henry, Tang, Heinecke 2019,
+ *     arXiv:1904.06376).  Sums are float32, in the tiles, and go through memory from one block of k to the next.
  * (b) A tile of the left factor a has k along its rows, one of the right factor b pairs of k in its rows; a pair is
- *     (j, j + VW) of a block of PW, so that two neighbouring vectors make it by shift and or.  Both factors are
- *     packed at every call, a once for all sample panels of a rectangle, b once for all of its unit panels:
- *        [block of PW k][piece][PW rows of a][VW pairs],   [block of PW k][piece][VW pairs][PW columns of b]
- *     Only the forward pass has to transpose (w), as dW has to transpose dY with and without tiles.
- * (c) Infinities, NaN and numbers from 2^127 on have no pieces: where a packed block holds one, that block of the
- *     product is fma's.  What counts as one block follows from shapes, so it does not show how work was shared.
- * (d) The configuration of tiles is set up and released by every call: nothing is left behind in the host's thread.
- * (e) Registers are named in the instructions themselves: 0..3 sums, 4, 5 of a, 6, 7 of b. */
+ *     (j, j + VW) of a block of PW.  A packed factor is
+ *        a: [block of PW k][split][PW rows of a][VW pairs],   b: [block of PW k][split][VW pairs][PW columns of b]
+ * (c) The forward pass makes z^T = x^T w, so that w is a right factor, which is split without a transpose; finished
+ *     blocks of z are transposed back.  dX makes w dy, dW x dy^T.
+ * (d) Infinities, NaN and numbers that round to infinity leave infinities or NaN in every sum they are part of.  A
+ *     block of PW x PW sums that has such is fma's, over all of k, so it does not show how work was shared.
+ * (e) The configuration of tiles is set up and released by every call: nothing is left behind in the host's thread.
+ * (f) Registers are named in the instructions themselves: 0..3 sums, 4, 5 of a, 6, 7 of b.
+ * (g) Memory for packed factors and sums is the thread's scratch, not its stack: a host may have made that small. */
 #if IS_F32 && defined(FNN_TILES)
 #ifndef FNN_TILE_WORDS
-#define FNN_TILE_WORDS (16 * 32) /* 32-bit words of a packed block: PW rows of pairs, or pairs of PW columns */
-#define FNN_TILE_A_BYTES (576 * 1024) /* of the left factor, in dW */
-#define FNN_MAX_PIECES 2
+#define FNN_TILE_WORDS (16 * 32)  /* 32-bit words of a packed block: PW rows of pairs, or pairs of PW columns */
+#define FNN_TILE_SUMS (32 * 32)   /* of a block of sums */
+#define FNN_MAX_SPLITS 3
+#define FNN_TILE_DEPTH(splits) ((splits) == 1 ? 10 : 5) /* blocks of k whose packed factors stay in L1, about */
+#define FNN_TILE_PANEL (16 * FNN_TILE_WORDS)            /* words of one panel so deep */
+#define FNN_TILE_X_WORDS (288 * 256)                    /* of x in dW: FNN_IB rows of FNN_NB samples, three splits */
+#define FNN_TILE_DY_WORDS (1024 * 256)                  /* of dy there: as many unit panels as fit */
+#define FNN_TILE_PARTS (FNN_IB / 32)                    /* panels of inputs in an item of dW */
+_Static_assert(FNN_TILE_DEPTH(1) <= 16 && FNN_TILE_DEPTH(3) * 3 <= 16, "a packed panel");
+_Static_assert(FNN_TILE_PARTS * (FNN_NB / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS, "x of an item");
+_Static_assert(4 * ((FNN_PC + 1) * FNN_TILE_PANEL + (FNN_PC + 1) * FNN_TILE_SUMS) <= FNN_TILE_SCRATCH_BYTES, "scratch");
+_Static_assert(4 * (FNN_NB * 32 + (FNN_IB + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS + FNN_TILE_X_WORDS +
+                    FNN_TILE_DY_WORDS) <= FNN_TILE_SCRATCH_BYTES, "scratch of dW");
+/* f(1, ...), f(2, ...) or f(3, ...): bodies for a constant number of splits */
+#define FNN_FOR_SPLITS(splits, f, ...)      \
+    do {                                    \
+        if (splits == 1) f(1, __VA_ARGS__); \
+        else if (splits == 2) f(2, __VA_ARGS__); \
+        else f(3, __VA_ARGS__);             \
+    } while (0)
 #endif
 
-/* x <- the rest of x after its leading bfloat16, which comes back in the upper halves */
-FNN_INLINE VI FN(cut_piece)(V *x)
-{
-    const VI u = v_bits(*x);
-    const VI top = (u + 0x7fff + ((u >> 16) & 1)) & (TI)0xffff0000; /* to the nearest, ties to even */
-    *x = *x - v_frombits(top);
-    return top;
-}
-/* -1 where a number has no pieces */
-FNN_INLINE VI FN(wild_lanes)(V x) { return (v_bits(x) & 0x7f000000) == 0x7f000000; }
-
-/* the pairs (x, y) of every piece, at out, out + FNN_TILE_WORDS, ... or in r[piece] */
-FNN_INLINE VI FN(cut_pairs)(int pieces, V x, V y, VI *r)
-{
-    const VI wild = FN(wild_lanes)(x) | FN(wild_lanes)(y);
-    for (int i = 0; i < pieces; i++) r[i] = ((FN(cut_piece)(&x) >> 16) & 0xffff) | FN(cut_piece)(&y);
-    return wild;
-}
-FNN_INLINE int FN(any_lane)(VI m)
-{
-    TI any = 0;
-    for (int i = 0; i < VW; i++) any |= m[i];
-    return any != 0;
-}
-
-/* b from k rows of PW columns, of which the first `columns` count.  Returns whether a number has no pieces. */
-static int FN(pack_b)(int pieces, TI *out, const T *b, ptrdiff_t k, ptrdiff_t columns)
-{
-    const VI first = v_firstn(columns), second = v_firstn(columns - VW);
-    VI wild = {0}, pair[FNN_MAX_PIECES];
-    for (ptrdiff_t k0 = 0; k0 < k; k0 += PW, out += pieces * FNN_TILE_WORDS)
-        for (int j = 0; j < VW; j++)
-            for (int h = 0; h < 2; h++) {
-                const VI count = h ? second : first;
-                const T *row = b + (k0 + j) * PW + h * VW;
-                V x = k0 + j < k ? v_load(row) : (V){0}, y = k0 + j + VW < k ? v_load(row + VW * PW) : (V){0};
-                wild |= FN(cut_pairs)(pieces, v_frombits(v_bits(x) & count), v_frombits(v_bits(y) & count), pair);
-                for (int i = 0; i < pieces; i++)
-                    v_store((T *)(out + i * FNN_TILE_WORDS) + j * PW + h * VW, v_frombits(pair[i]));
-            }
-    return FN(any_lane)(wild);
-}
-
-/* a from `rows` (at most PW) neighbouring rows with k along the lanes, PW of them in each panel */
-static int FN(pack_a)(int pieces, TI *out, const T *a, ptrdiff_t a_panel, ptrdiff_t k, ptrdiff_t rows)
-{
-    VI wild = {0}, pair[FNN_MAX_PIECES];
-    for (; k > 0; k -= PW, a += a_panel, out += pieces * FNN_TILE_WORDS) {
-        const VI first = v_firstn(k), second = v_firstn(k - VW);
-        for (ptrdiff_t r = 0; r < PW; r++) {
-            V x = {0}, y = {0};
-            if (r < rows) {
-                x = v_frombits(v_bits(v_load(a + r * PW)) & first);
-                y = v_frombits(v_bits(v_load(a + r * PW + VW)) & second);
-            }
-            wild |= FN(cut_pairs)(pieces, x, y, pair);
-            for (int i = 0; i < pieces; i++) v_store((T *)(out + i * FNN_TILE_WORDS) + r * VW, v_frombits(pair[i]));
-        }
-    }
-    return FN(any_lane)(wild);
-}
-
-/* a from k rows with its PW rows along the lanes: transposed */
-static int FN(pack_a_turned)(int pieces, TI *out, const T *a, ptrdiff_t k)
-{
-    VI wild = {0}, pair[FNN_MAX_PIECES];
-    for (ptrdiff_t k0 = 0; k0 < k; k0 += PW, out += pieces * FNN_TILE_WORDS)
-        for (int h = 0; h < 2; h++) {
-            V turned[FNN_MAX_PIECES][VW];
-            for (int j = 0; j < VW; j++) {
-                const T *row = a + (k0 + j) * PW + h * VW;
-                V x = k0 + j < k ? v_load(row) : (V){0}, y = k0 + j + VW < k ? v_load(row + VW * PW) : (V){0};
-                wild |= FN(cut_pairs)(pieces, x, y, pair);
-                for (int i = 0; i < pieces; i++) turned[i][j] = v_frombits(pair[i]);
-            }
-            for (int i = 0; i < pieces; i++) {
-                FN(transpose)(turned[i]);
-                for (int j = 0; j < VW; j++)
-                    v_store((T *)(out + i * FNN_TILE_WORDS) + (h * VW + j) * VW, turned[i][j]);
-            }
-        }
-    return FN(any_lane)(wild);
-}
+#include "tiles_pack.inl.h"
 
 static void FN(tiles_begin)(void)
 {
@@ -111,210 +47,367 @@ static void FN(tiles_begin)(void)
 }
 static void FN(tiles_end)(void) { FNN_TILE_RELEASE(); }
 
-#define FNN_TILE_LOAD_A(p) FNN_TILE_LOAD(4, p, 64); FNN_TILE_LOAD(5, (p) + FNN_TILE_WORDS / 2, 64)
-#define FNN_TILE_LOAD_B(p) FNN_TILE_LOAD(6, p, 128); FNN_TILE_LOAD(7, (p) + 16, 128)
-#define FNN_TILE_MULTIPLY() FNN_TILE_DP(0, 4, 6); FNN_TILE_DP(1, 4, 7); FNN_TILE_DP(2, 5, 6); FNN_TILE_DP(3, 5, 7)
-
-/* c[PW][PW] += a b over k; only the first `rows` of c are there */
-static void FN(tiles_multiply)(int pieces, T *c, ptrdiff_t rows, const TI *a, const TI *b, ptrdiff_t k)
+/* Factors of a block of sums of 16 or (tall) 32 rows by 16 or (wide) 32 columns. */
+FNN_INLINE void FN(tiles_load_a)(const int tall, const TI *a)
 {
-    T own[PW * PW] __attribute__((aligned(64))), *sum = rows < PW ? own : c;
-    if (rows < PW) {
-        memcpy(own, c, (size_t)(rows * PW) * sizeof(T));
-        memset(own + rows * PW, 0, (size_t)((PW - rows) * PW) * sizeof(T));
-    }
-    FNN_TILE_LOAD(0, sum, 128);
-    FNN_TILE_LOAD(1, sum + VW, 128);
-    FNN_TILE_LOAD(2, sum + VW * PW, 128);
-    FNN_TILE_LOAD(3, sum + VW * PW + VW, 128);
-    for (; k > 0; k -= PW, a += pieces * FNN_TILE_WORDS, b += pieces * FNN_TILE_WORDS) {
-        if (pieces == 2) {
-            FNN_TILE_LOAD_A(a + FNN_TILE_WORDS);
-            FNN_TILE_LOAD_B(b);
-            FNN_TILE_MULTIPLY();
-            FNN_TILE_LOAD_A(a);
-            FNN_TILE_MULTIPLY();
-            FNN_TILE_LOAD_B(b + FNN_TILE_WORDS);
-            FNN_TILE_MULTIPLY();
-        } else {
-            FNN_TILE_LOAD_A(a);
-            FNN_TILE_LOAD_B(b);
-            FNN_TILE_MULTIPLY();
+    FNN_TILE_LOAD(4, a, 64);
+    if (tall) FNN_TILE_LOAD(5, a + FNN_TILE_WORDS / 2, 64);
+}
+FNN_INLINE void FN(tiles_load_b)(const int wide, const TI *b)
+{
+    FNN_TILE_LOAD(6, b, 128);
+    if (wide) FNN_TILE_LOAD(7, b + 16, 128);
+}
+FNN_INLINE void FN(tiles_add)(const int tall, const int wide)
+{
+    FNN_TILE_DP(0, 4, 6);
+    if (wide) FNN_TILE_DP(1, 4, 7);
+    if (tall) FNN_TILE_DP(2, 5, 6);
+    if (tall && wide) FNN_TILE_DP(3, 5, 7);
+}
+/* sums += a b over blocks of k, of one split or two */
+FNN_INLINE void FN(tiles_add_blocks)(const int splits, const int tall, const int wide, const TI *a, const TI *b,
+                                     ptrdiff_t blocks)
+{
+    for (; blocks > 0; blocks--, a += splits * FNN_TILE_WORDS, b += splits * FNN_TILE_WORDS) {
+        FN(tiles_load_b)(wide, b);
+        if (splits == 2) {
+            FN(tiles_load_a)(tall, a + FNN_TILE_WORDS);
+            FN(tiles_add)(tall, wide);
+        }
+        FN(tiles_load_a)(tall, a);
+        FN(tiles_add)(tall, wide);
+        if (splits == 2) {
+            FN(tiles_load_b)(wide, b + FNN_TILE_WORDS);
+            FN(tiles_add)(tall, wide);
         }
     }
-    FNN_TILE_STORE(0, sum, 128);
-    FNN_TILE_STORE(1, sum + VW, 128);
-    FNN_TILE_STORE(2, sum + VW * PW, 128);
-    FNN_TILE_STORE(3, sum + VW * PW + VW, 128);
-    if (rows < PW) memcpy(c, own, (size_t)(rows * PW) * sizeof(T));
 }
-#undef FNN_TILE_LOAD_A
-#undef FNN_TILE_LOAD_B
-#undef FNN_TILE_MULTIPLY
-
-/* c[row][PW] = bias[row], or 0 */
-FNN_INLINE void FN(set_rows)(T *c, ptrdiff_t rows, const T *bias)
+/* The same of three: the five small products of all blocks come first, so that sums of full size are rounded once a
+ * block and not six times. */
+FNN_INLINE void FN(tiles_add_blocks_of_three)(const int tall, const int wide, const TI *a, const TI *b,
+                                              ptrdiff_t blocks)
 {
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const V start = bias ? v_set1(bias[r]) : (V){0};
-        v_store(c + r * PW, start), v_store(c + r * PW + VW, start);
+    const ptrdiff_t step = 3 * FNN_TILE_WORDS;
+    for (ptrdiff_t at = 0; at < blocks * step; at += step) {
+        FN(tiles_load_b)(wide, b + at);
+        FN(tiles_load_a)(tall, a + at + 2 * FNN_TILE_WORDS);
+        FN(tiles_add)(tall, wide);
+        FN(tiles_load_a)(tall, a + at + FNN_TILE_WORDS);
+        FN(tiles_add)(tall, wide);
+        FN(tiles_load_b)(wide, b + at + FNN_TILE_WORDS);
+        FN(tiles_add)(tall, wide);
+        FN(tiles_load_a)(tall, a + at);
+        FN(tiles_add)(tall, wide);
+        FN(tiles_load_b)(wide, b + at + 2 * FNN_TILE_WORDS);
+        FN(tiles_add)(tall, wide);
+    }
+    for (ptrdiff_t at = 0; at < blocks * step; at += step) {
+        FN(tiles_load_a)(tall, a + at);
+        FN(tiles_load_b)(wide, b + at);
+        FN(tiles_add)(tall, wide);
     }
 }
+/* to <- from (NULL: 0) + a b, in the order of the tiles */
+FNN_INLINE void FN(tiles_product)(const int splits, const int tall, const int wide, T *to, const T *from, const TI *a,
+                                  const TI *b, ptrdiff_t blocks)
+{
+    if (from) {
+        FNN_TILE_LOAD(0, from, 128);
+        if (wide) FNN_TILE_LOAD(1, from + VW, 128);
+        if (tall) FNN_TILE_LOAD(2, from + VW * PW, 128);
+        if (tall && wide) FNN_TILE_LOAD(3, from + VW * PW + VW, 128);
+    } else {
+        FNN_TILE_ZERO(0);
+        if (wide) FNN_TILE_ZERO(1);
+        if (tall) FNN_TILE_ZERO(2);
+        if (tall && wide) FNN_TILE_ZERO(3);
+    }
+    if (splits == 3) FN(tiles_add_blocks_of_three)(tall, wide, a, b, blocks);
+    else FN(tiles_add_blocks)(splits, tall, wide, a, b, blocks);
+    FNN_TILE_STORE(0, to, 128);
+    if (wide) FNN_TILE_STORE(1, to + VW, 128);
+    if (tall) FNN_TILE_STORE(2, to + VW * PW, 128);
+    if (tall && wide) FNN_TILE_STORE(3, to + VW * PW + VW, 128);
+}
+FNN_INLINE void FN(tiles_product_of)(const int splits, T *to, const T *from, ptrdiff_t rows, ptrdiff_t columns,
+                                     const TI *a, const TI *b, ptrdiff_t blocks)
+{
+    if (rows > VW && columns > VW) FN(tiles_product)(splits, 1, 1, to, from, a, b, blocks);
+    else if (rows > VW) FN(tiles_product)(splits, 1, 0, to, from, a, b, blocks);
+    else if (columns > VW) FN(tiles_product)(splits, 0, 1, to, from, a, b, blocks);
+    else FN(tiles_product)(splits, 0, 0, to, from, a, b, blocks);
+}
 
-/* dense_fwd with op->n[3] pieces */
+/* to[PW][PW] <- from (NULL: 0) + a b over blocks of k; only the first `rows` and `columns` matter, and may be all that
+ * is written.  Three splits are summed by themselves, in `apart` (may be `to`, if that is not `from`), and added then:
+ * their roundings are those of short sums. */
+static void FN(tiles_multiply)(int splits, T *to, const T *from, ptrdiff_t rows, ptrdiff_t columns, const TI *a,
+                               const TI *b, ptrdiff_t blocks, T *apart)
+{
+    if (splits < 3 || !from) {
+        FNN_FOR_SPLITS(splits, FN(tiles_product_of), to, from, rows, columns, a, b, blocks);
+        return;
+    }
+    FN(tiles_product_of)(3, apart, NULL, rows, columns, a, b, blocks);
+    for (ptrdiff_t i = 0; i < rows * PW; i += VW)
+        if (i % PW < columns) v_store(to + i, v_load(from + i) + v_load(apart + i));
+}
+
+/* to <- `rows` rows of c, which may be the same.  Returns whether all are finite. */
+static int FN(finish_rows)(T *to, const T *c, ptrdiff_t rows)
+{
+    V bad[2] = {{0}, {0}};
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (int h = 0; h < 2; h++) {
+            const V x = v_load(c + r * PW + h * VW);
+            bad[h] = v_fma(x, (V){0}, bad[h]);
+            if (to != c) v_store(to + r * PW + h * VW, x);
+        }
+    return FN(vhsum)(bad[0] + bad[1]) == 0;
+}
+/* z <- the transpose of c[sample][unit] plus bias, `units` rows.  Returns whether all are finite. */
+static int FN(finish_transposed)(T *z, const T *c, ptrdiff_t units, const T *bias)
+{
+    V bad = {0};
+    for (int o = 0; o < PW && o < units; o += VW) {
+        const V start = bias ? v_load(bias + o) : (V){0};
+        for (int l = 0; l < PW; l += VW) {
+            V r[VW];
+            for (int i = 0; i < VW; i++) {
+                r[i] = v_load(c + (l + i) * PW + o) + start;
+                bad = v_fma(r[i], (V){0}, bad);
+            }
+            FN(transpose)(r);
+            for (int i = 0; i < VW && o + i < units; i++) v_store(z + (o + i) * PW + l, r[i]);
+        }
+    }
+    return FN(vhsum)(bad) == 0;
+}
+
+/* dense_fwd with op->n[3] splits */
 static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    const int pieces = (int)op->n[3];
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (I + PW - 1) / PW;
+    const int splits = (int)op->n[3];
     T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
     const T *x = op->p[1], *w = op->p[2];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(I, FNN_KC), packed = (FNN_KC / PW) * pieces * FNN_TILE_WORDS;
-    TI *b = run->scratch, *a = b + FNN_PC * packed;
-    int wild_b[FNN_PC];
+    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
+    const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
+    TI *a = run->scratch, *b = a + FNN_PC * FNN_TILE_PANEL;
+    T *sums = (T *)(b + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last unit panel, one a sample panel */
     FN(tiles_begin)();
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
-            const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k = fnn_cut(I, blocks, kb + 1, 1) - k0;
-            const ptrdiff_t panels = fnn_min(FNN_PC, r->p1 - pb);
+        for (ptrdiff_t kb = 0; kb < parts; kb++) {
+            const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+            const ptrdiff_t k0 = first * PW, k = fnn_min(I - k0, blocks * PW), panels = fnn_min(FNN_PC, r->p1 - pb);
             for (ptrdiff_t p = 0; p < panels; p++)
-                wild_b[p] = FN(pack_b)(pieces, b + p * packed, x + ((pb + p) * I + k0) * PW, k, run->n - (pb + p) * PW);
+                FN(pack_a_transposed)(splits, a + p * packed, x + ((pb + p) * I + k0) * PW, k, run->n - (pb + p) * PW);
             for (ptrdiff_t u = r->f0 / PW; u * PW < fnn_min(r->f1, O); u++) {
                 const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
                 const ptrdiff_t units = fnn_min(PW, O - u * PW);
-                const int wild_a = FN(pack_a_turned)(pieces, a, wu + k0 * PW, k);
+                FN(pack_b)(splits, b, wu + k0 * PW, k, PW);
                 for (ptrdiff_t p = 0; p < panels; p++) {
-                    T *zp = z + ((pb + p) * O + u * PW) * PW;
-                    if (wild_a || wild_b[p])
-                        FN(forward_panel)(zp, x + ((pb + p) * I + k0) * PW, wu + k0 * PW, bias, k, units, kb > 0);
-                    else {
-                        if (kb == 0) FN(set_rows)(zp, units, bias);
-                        FN(tiles_multiply)(pieces, zp, units, a, b + p * packed, k);
-                    }
-                    if (act && kb == blocks - 1) act(y + ((pb + p) * O + u * PW) * PW, zp, units * PW, op->s);
+                    const int last = kb == parts - 1;
+                    /* z itself holds z^T from one block of k to the next; the last one leaves it beside its place */
+                    T *zp = z + ((pb + p) * O + u * PW) * PW, *c = units == PW ? zp : edge + p * FNN_TILE_SUMS;
+                    FN(tiles_multiply)(splits, last ? sums : c, kb ? c : NULL, PW, units, a + p * packed, b, blocks, sums);
+                    if (!last) continue;
+                    if (!FN(finish_transposed)(zp, sums, units, bias))
+                        FN(forward_panel)(zp, x + (pb + p) * I * PW, wu, bias, I, units, 0);
+                    if (act) act(y + ((pb + p) * O + u * PW) * PW, zp, units * PW, op->s);
                 }
             }
         }
     FN(tiles_end)();
 }
 
-/* dense_dx with op->n[3] pieces */
+/* dense_dx with op->n[3] splits */
 static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    const int pieces = (int)op->n[3];
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (O + PW - 1) / PW;
+    const int splits = (int)op->n[3];
     T *dx = op->p[0];
     const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    const ptrdiff_t blocks = fnn_parts(O, FNN_KC), packed = (FNN_KC / PW) * pieces * FNN_TILE_WORDS;
-    TI *b = run->scratch, *a = b + FNN_PC * packed;
-    int wild_b[FNN_PC];
+    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
+    const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
+    TI *b = run->scratch, *a = b + FNN_PC * FNN_TILE_PANEL;
+    T *sums = (T *)(a + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last panel of inputs, as above */
     FN(tiles_begin)();
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < blocks; kb++) {
-            const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k = fnn_cut(O, blocks, kb + 1, PW) - k0;
-            const ptrdiff_t panels = fnn_min(FNN_PC, r->p1 - pb);
+        for (ptrdiff_t kb = 0; kb < parts; kb++) {
+            const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+            const ptrdiff_t k0 = first * PW, k = fnn_min(O - k0, blocks * PW), panels = fnn_min(FNN_PC, r->p1 - pb);
             for (ptrdiff_t p = 0; p < panels; p++)
-                wild_b[p] = FN(pack_b)(pieces, b + p * packed, dy + ((pb + p) * O + k0) * PW, k, run->n - (pb + p) * PW);
+                FN(pack_b)(splits, b + p * packed, dy + ((pb + p) * O + k0) * PW, k, run->n - (pb + p) * PW);
             for (ptrdiff_t i0 = r->f0; i0 < fnn_min(r->f1, I); i0 += PW) {
                 const ptrdiff_t inputs = fnn_min(PW, I - i0);
-                const T *wf = w + (k0 / PW * rows + i0) * PW;
-                const int wild_a = FN(pack_a)(pieces, a, wf, rows * PW, k, inputs);
+                FN(pack_a)(splits, a, w + (first * rows + i0) * PW, rows * PW, k, inputs);
                 for (ptrdiff_t p = 0; p < panels; p++) {
-                    T *dxp = dx + ((pb + p) * I + i0) * PW;
-                    if (wild_a || wild_b[p])
-                        FN(backward_panel)(dxp, dy + ((pb + p) * O + k0) * PW, wf, rows * PW, k, inputs, kb > 0);
-                    else {
-                        if (kb == 0) FN(set_rows)(dxp, inputs, NULL);
-                        FN(tiles_multiply)(pieces, dxp, inputs, a, b + p * packed, k);
-                    }
-                    if (act && kb == blocks - 1) act(dxp, dxp, t + ((pb + p) * I + i0) * PW, inputs * PW, op->s);
+                    T *dxp = dx + ((pb + p) * I + i0) * PW, *c = inputs == PW ? dxp : edge + p * FNN_TILE_SUMS;
+                    FN(tiles_multiply)(splits, c, kb ? c : NULL, inputs, PW, a, b + p * packed, blocks, sums);
+                    if (kb < parts - 1) continue;
+                    if (!FN(finish_rows)(dxp, c, inputs))
+                        FN(backward_panel)(dxp, dy + (pb + p) * O * PW, w + i0 * PW, rows * PW, O, inputs, 0);
+                    if (act) act(dxp, dxp, t + ((pb + p) * I + i0) * PW, inputs * PW, op->s);
                 }
             }
         }
     FN(tiles_end)();
 }
 
-/* dense_dw with op->n[4] pieces.  x is packed for as many parts of a unit panel as there is room for. */
+/* What is at hand of one block of samples in dense_dw. */
+typedef struct FN(dw_block) {
+    const T *x, *dy;       /* of the rectangle */
+    ptrdiff_t b0, n;       /* its samples */
+    ptrdiff_t packed;      /* words of a packed panel of it */
+    int resume;            /* gradients have those of earlier samples */
+    TI *a, *b;             /* packed x of some parts of the inputs, packed dy of some unit panels */
+    T *sums, *apart, *dyt; /* FNN_TILE_PARTS blocks of sums, one more, and room for a transposed unit panel */
+} FN(dw_block);
+
+/* g (+)= x dy^T over the block's samples, of inputs [i0, i1) and unit panel u, whose packed factors are a and b */
+static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1,
+                         const TI *a, const TI *b)
+{
+    const ptrdiff_t I = op->n[0], O = op->n[1], units = fnn_min(PW, O - u * PW), all = (s->n + PW - 1) / PW;
+    const int splits = (int)op->n[4];
+    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
+    int transposed = 0;
+    for (ptrdiff_t kb = 0; kb < parts; kb++) {
+        const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+        const ptrdiff_t start = first * splits * FNN_TILE_WORDS;
+        for (ptrdiff_t i = i0, at = 0; i < i1; i += PW, at++) {
+            const ptrdiff_t tall = fnn_min(PW, i1 - i);
+            const int direct = !s->resume && tall == PW && units > VW; /* tiles write all of this block of g, no more */
+            T *to = g + (i - i0) * PW, *c = direct ? to : s->sums + at * FNN_TILE_SUMS;
+            if (units <= VW && !kb) memset(c, 0, FNN_TILE_SUMS * sizeof(T));
+            FN(tiles_multiply)(splits, c, kb ? c : NULL, tall, units, a + at * s->packed + start, b + start, blocks,
+                               s->apart);
+            if (kb < parts - 1) continue;
+            const int fine = FN(finish_rows)(s->resume ? c : to, c, tall);
+            for (ptrdiff_t r = 0; fine && s->resume && r < tall * PW; r += VW)
+                v_store(to + r, v_load(to + r) + v_load(c + r));
+            if (fine) continue;
+            if (!transposed) FN(transpose_dy)(s->dyt, s->dy, O, u, s->b0, s->b0 + s->n);
+            transposed = 1;
+            const FN(dw_item) item = {.u = u, .i0 = i, .i1 = i + tall, .lane = 0, .lanes = PW};
+            FN(dw_rows)(op, NULL, &item, to, s->x, s->dyt, s->b0, s->n, s->resume, 0);
+        }
+    }
+}
+
+/* the item of unit panel u and the inputs [i0, i1), the last one with the bias: its gradient at g */
+static void FN(dw_tiles_item)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1,
+                        const TI *a, const TI *b)
+{
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], left = s->n % PW;
+    FN(dw_tiles)(op, s, g, u, i0, i1, a, b);
+    if (i1 < I || rows == I) return;
+    const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
+    T *gb = g + (I - i0) * PW; /* its factor is 1 */
+    if (!s->resume) memset(gb, 0, PW * sizeof(T));
+    FN(narrow_bias)(gb, s->dy + (s->b0 / PW * O + u * PW) * PW, O * PW, fnn_min(PW, O - u * PW), s->n / PW, left, mask);
+}
+
+/* x of inputs [i0, i1), packed */
+static void FN(dw_pack_x)(const fnn_op *op, const FN(dw_block) *s, TI *a, ptrdiff_t i0, ptrdiff_t i1)
+{
+    const ptrdiff_t I = op->n[0];
+    for (ptrdiff_t i = i0; i < i1; i += PW, a += s->packed)
+        FN(pack_a)((int)op->n[4], a, s->x + (s->b0 / PW * I + i) * PW, I * PW, s->n, fnn_min(PW, i1 - i));
+}
+
+/* Items [f0, f1) of one block of samples: dy is packed for as many unit panels as there is room for, x for as many
+ * parts of the inputs.  own: where the gradient of an item is made if none is kept; last: no block follows */
+static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block) *s, ptrdiff_t f0, ptrdiff_t f1,
+                         T *own, int last)
+{
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
+    T *kept = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
+    const ptrdiff_t some_u = FNN_TILE_DY_WORDS / s->packed, some_q = FNN_TILE_X_WORDS / (FNN_TILE_PARTS * s->packed);
+    for (ptrdiff_t u0 = f0 / parts; u0 * parts < f1; u0 += some_u) {
+        const ptrdiff_t u1 = fnn_min(u0 + some_u, (f1 + parts - 1) / parts);
+        const ptrdiff_t from = fnn_max(f0, u0 * parts), to = fnn_min(f1, u1 * parts);
+        for (ptrdiff_t u = u0; u < u1; u++)
+            FN(pack_b_transposed)((int)op->n[4], s->b + (u - u0) * s->packed,
+                                  s->dy + (s->b0 / PW * O + u * PW) * PW, O * PW, s->n, fnn_min(PW, O - u * PW));
+        for (ptrdiff_t q0 = 0; q0 < parts; q0 += some_q) {
+            const ptrdiff_t q1 = fnn_min(parts, q0 + some_q);
+            for (ptrdiff_t q = q0; q < q1; q++)
+                if (from + (q - from % parts + parts) % parts < to) /* else no item has this part */
+                    FN(dw_pack_x)(op, s, s->a + (q - q0) * FNN_TILE_PARTS * s->packed, fnn_cut(I, parts, q, PW),
+                                  fnn_cut(I, parts, q + 1, PW));
+            for (ptrdiff_t u = u0; u < u1; u++)
+                for (ptrdiff_t q = q0; q < q1; q++) {
+                    if (u * parts + q < f0 || u * parts + q >= f1) continue;
+                    const ptrdiff_t i0 = fnn_cut(I, parts, q, PW), i1 = fnn_cut(I, parts, q + 1, PW);
+                    T *g = kept ? kept + (u * rows + i0) * PW : own;
+                    FN(dw_tiles_item)(op, s, g, u, i0, i1, s->a + (q - q0) * FNN_TILE_PARTS * s->packed,
+                                s->b + (u - u0) * s->packed);
+                    if (last) FN(dw_finish)(op, run, g, u, q, NULL);
+                }
+        }
+    }
+}
+
+/* dense_dw with op->n[4] splits */
 static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    const int pieces = (int)op->n[4];
-    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
-    const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
-    T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB);
-    T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
-    TI *b = (TI *)tmp + (FNN_IB + 1) * PW, *a = b + FNN_NB / PW * FNN_MAX_PIECES * FNN_TILE_WORDS;
-    enum { TALL = (FNN_IB + PW - 1) / PW, MOST = FNN_TILE_A_BYTES / 4 / FNN_TILE_WORDS };
-    int wild_a[MOST];
+    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_NB);
+    T *dyt = run->scratch, *own = dyt + FNN_NB * PW, *sums = own + (FNN_IB + 1) * PW;
+    TI *a = (TI *)(sums + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS);
+    FN(dw_block) s = {.x = (T *)op->p[0] + r->p0 * PW * op->n[0], .dy = (T *)op->p[1] + r->p0 * PW * op->n[1],
+                      .a = a, .b = a + FNN_TILE_X_WORDS,
+                      .sums = sums, .apart = sums + FNN_TILE_PARTS * FNN_TILE_SUMS, .dyt = dyt};
     FN(tiles_begin)();
     for (ptrdiff_t nb = 0; nb < blocks; nb++) {
-        const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), k = fnn_cut(n, blocks, nb + 1, PW) - b0;
-        const ptrdiff_t packed = (k + PW - 1) / PW * pieces * FNN_TILE_WORDS;
-        const ptrdiff_t group = FNN_TILE_A_BYTES / 4 / (TALL * packed); /* at least one: see FNN_SCRATCH_BYTES */
-        const int resume = nb > 0 || run->accumulate;
-        for (ptrdiff_t q0 = 0; q0 < parts; q0 += group) {
-            const ptrdiff_t q1 = fnn_min(parts, q0 + group);
-            for (ptrdiff_t q = q0; q < q1; q++) {
-                const ptrdiff_t next = r->f0 + (q - r->f0 % parts + parts) % parts; /* the first item with this part */
-                if (next >= r->f1) continue;
-                const ptrdiff_t i0 = fnn_cut(I, parts, q, 1), i1 = fnn_cut(I, parts, q + 1, 1);
-                for (ptrdiff_t i = i0, at = (q - q0) * TALL; i < i1; i += PW, at++)
-                    wild_a[at] = FN(pack_a)(pieces, a + at * packed, x + (b0 / PW * I + i) * PW, I * PW, k,
-                                            fnn_min(PW, i1 - i));
-            }
-            for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
-                if (u * parts + q0 >= r->f1 || u * parts + q1 <= r->f0) continue;
-                FN(transpose_dy)(dyt, dy, O, u, b0, b0 + k);
-                const int wild_b = FN(pack_b)(pieces, b, dyt, k, PW);
-                for (ptrdiff_t q = q0; q < q1; q++) {
-                    if (u * parts + q < r->f0 || u * parts + q >= r->f1) continue;
-                    const ptrdiff_t i0 = fnn_cut(I, parts, q, 1), i1 = fnn_cut(I, parts, q + 1, 1);
-                    T *to = g ? g + (u * rows + i0) * PW : tmp;
-                    for (ptrdiff_t i = i0, at = (q - q0) * TALL; i < i1; i += PW, at++) {
-                        const ptrdiff_t tall = fnn_min(PW, i1 - i);
-                        T *c = to + (i - i0) * PW;
-                        const FN(dw_item) item = {.u = u, .i0 = i, .i1 = i + tall, .lane = 0, .lanes = PW};
-                        if (wild_a[at] || wild_b)
-                            FN(dw_rows)(op, run, &item, c, x, dyt, b0, k, resume, 0);
-                        else {
-                            if (!resume) FN(set_rows)(c, tall, NULL);
-                            FN(tiles_multiply)(pieces, c, tall, a + at * packed, b, k);
-                        }
-                    }
-                    if (q == parts - 1 && rows > I) /* the bias, whose factor is 1 */
-                        FN(dw_rows)(op, run, &(FN(dw_item)){.u = u, .i0 = I, .i1 = rows, .lane = 0, .lanes = PW},
-                                    to + (I - i0) * PW, x, dyt, b0, k, resume, 0);
-                    if (nb == blocks - 1) FN(dw_finish)(op, run, to, u, q, NULL);
-                }
-            }
-        }
+        s.b0 = fnn_cut(n, blocks, nb, PW), s.n = fnn_cut(n, blocks, nb + 1, PW) - s.b0;
+        s.packed = (s.n + PW - 1) / PW * op->n[4] * FNN_TILE_WORDS;
+        s.resume = nb > 0 || run->accumulate;
+        FN(dw_items)(op, run, &s, r->f0, r->f1, own, nb == blocks - 1);
     }
     FN(tiles_end)();
 }
 
-/* Whether the unit multiplies as these kernels think it does: a known product, once, before it is trusted. */
-static int FN(tiles_agree)(void)
+/* Whether the unit multiplies as these kernels think it does: known products of 1, 2 and 3 splits, once, before it is
+ * trusted.  memory: FNN_TILES_AGREE_BYTES, 64-byte aligned */
+static int FN(tiles_agree)(void *memory)
 {
-    enum { K = 2 * PW };
-    T a[PW * K] __attribute__((aligned(64))), b[K * PW] __attribute__((aligned(64))), c[PW * PW] __attribute__((aligned(64)));
-    TI pa[2 * FNN_TILE_WORDS] __attribute__((aligned(64))), pb[2 * FNN_TILE_WORDS] __attribute__((aligned(64)));
-    for (int i = 0; i < PW * K; i++) a[i] = (T)((i * 7 + i / 5) % 31 - 15), b[i] = (T)((i * 11 + i / 3) % 29 - 14);
-    FN(pack_a)(1, pa, a, PW * PW, K, PW);
-    FN(pack_b)(1, pb, b, K, PW);
-    FN(set_rows)(c, PW, NULL);
-    FN(tiles_begin)();
-    FN(tiles_multiply)(1, c, PW, pa, pb, K);
-    FN(tiles_end)();
-    for (int r = 0; r < PW; r++)
-        for (int l = 0; l < PW; l++) {
-            T sum = 0; /* of whole numbers below 2^24: exact in any order */
-            for (int k = 0; k < K; k++) sum += a[k / PW * PW * PW + r * PW + k % PW] * b[k * PW + l];
-            if (sum != c[r * PW + l]) return 0;
+    enum { K = 2 * PW, PACKED = K / PW * FNN_MAX_SPLITS * FNN_TILE_WORDS };
+    T *a = memory, *b = a + PW * K, *c = b + K * PW;
+    TI *pa = (TI *)(c + 2 * FNN_TILE_SUMS), *pb = pa + PACKED;
+    _Static_assert(4 * (2 * PW * K + 2 * FNN_TILE_SUMS + 2 * PACKED) <= FNN_TILES_AGREE_BYTES, "memory");
+    for (int splits = 1; splits <= FNN_MAX_SPLITS; splits++) {
+        /* Whole numbers that need so many splits, but sums of at most 2^24: exact in any order.  One factor is long
+         * where the other one is 0 or -1. */
+        const int32_t most = splits == 1 ? 1 << 7 : splits == 2 ? 1 << 15 : 1 << 19;
+        uint32_t h = 1;
+        for (int i = 0; i < PW * K; i++) {
+            const int second = i % PW % 2; /* of a: k = i / (PW PW) PW + i % PW, of b: k = i / PW */
+            h = h * 1664525 + 1013904223;
+            a[i] = (T)((int32_t)(h >> 8) % (second ? 2 : most)) - (T)(second ? 1 : most / 2);
+            h = h * 1664525 + 1013904223;
+            b[i] = (T)((int32_t)(h >> 8) % (i / PW % 2 ? most : 2)) - (T)(i / PW % 2 ? most / 2 : 1);
         }
+        FN(pack_a)(splits, pa, a, PW * PW, K, PW);
+        FN(pack_b)(splits, pb, b, K, PW);
+        FN(tiles_begin)();
+        FN(tiles_multiply)(splits, c, NULL, PW, PW, pa, pb, 1, c + FNN_TILE_SUMS);
+        FN(tiles_multiply)(splits, c, c, PW, PW, pa + splits * FNN_TILE_WORDS, pb + splits * FNN_TILE_WORDS, 1,
+                           c + FNN_TILE_SUMS);
+        FN(tiles_end)();
+        for (int r = 0; r < PW; r++)
+            for (int l = 0; l < PW; l++) {
+                T sum = 0;
+                for (int k = 0; k < K; k++) sum += a[k / PW * PW * PW + r * PW + k % PW] * b[k * PW + l];
+                if (sum != c[r * PW + l]) return 0;
+            }
+    }
     return 1;
 }
 #else
-static int FN(tiles_agree)(void) { return 0; }
+static int FN(tiles_agree)(void *memory) { return (void)memory, 0; }
 #endif

@@ -45,6 +45,16 @@ static __attribute__((noinline)) void fnn_tile_dp(int c, int a, int b)
         *sum = (fnn_tile_row)fnn_tile_flush((fnn_tile_row)(fnn_tile_flush(*sum) + more));
     }
 }
+/* x and y rounded to bfloat16 as VCVTNE2PS2BF16 does, y in the upper half: to the nearest, ties to even, subnormal
+ * numbers are zero, NaN stays NaN */
+#define FNN_TILE_PAIRS(x, y) (((FNN_TILE_ROUND((VI)(x)) >> 16) & 0xffff) | FNN_TILE_ROUND((VI)(y)))
+#define FNN_TILE_IS_NAN(u) (((u) & 0x7fffffff) > 0x7f800000)
+#define FNN_TILE_IS_NORMAL(u) (((u) & 0x7f800000) != 0)
+#define FNN_TILE_ROUND(u)                                                                            \
+    (((FNN_TILE_IS_NAN(u) & ((u) | 0x400000)) |                                                      \
+      (~FNN_TILE_IS_NAN(u) & FNN_TILE_IS_NORMAL(u) & ((u) + 0x7fff + (((u) >> 16) & 1))) |           \
+      ((u) & INT32_MIN)) & (int32_t)0xffff0000)
+#define FNN_TILE_ZERO(t) memset(fnn_tile[t], 0, sizeof fnn_tile[t])
 #define FNN_TILE_CONFIG(shape) (void)(shape), fnn_tiles_configured = 1
 #define FNN_TILE_RELEASE() fnn_tiles_configured = 0
 #define FNN_TILE_LOAD(t, p, stride) fnn_tile_load(t, p, stride)

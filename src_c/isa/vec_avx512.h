@@ -13,7 +13,7 @@
 #define FNN_FMA_f64(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define FNN_SQRT_f32(a) _mm512_sqrt_ps(a)
 #define FNN_SQRT_f64(a) _mm512_sqrt_pd(a)
-#define FNN_RSQRT_f32(a) _mm512_rsqrt14_ps(a) /* relative error below 2^-14 */
+#define FNN_RSQRT_f32(a) _mm512_rsqrt14_ps(a) /* 2^-14 */
 #define FNN_LOOKUP_f32(table, i) /* table[i], of 32 numbers */ \
     _mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)(i), _mm512_load_ps((table) + 16))
 #define FNN_MAX_f32(a, b) _mm512_max_ps(a, b)
@@ -21,19 +21,8 @@
 #define FNN_MIN_f32(a, b) _mm512_min_ps(a, b)
 #define FNN_MIN_f64(a, b) _mm512_min_pd(a, b)
 #else
-#define FNN_RSQRT_f32(a) FNN_EACH_LANE(f32, fnn_rsqrt14((a)[fnn_i]))
-/* as inexact as the instruction, so that what corrects it is tested: 1 / sqrt(a) cut to 14 bits */
-static inline float fnn_rsqrt14(float a)
-{
-    float r = (float)(1 / __builtin_sqrt((double)a));
-    uint32_t bits;
-    memcpy(&bits, &r, 4);
-    bits &= 0xfffffc00;
-    memcpy(&r, &bits, 4);
-    return r;
-}
-#define FNN_LOOKUP_f32(table, i) FNN_EACH_LANE(f32, (table)[(i)[fnn_i] & 31])
 #define FNN_FMA_f32(a, b, c) FNN_EACH_LANE(f32, __builtin_fmaf((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
+#define FNN_LOOKUP_f32(table, i) FNN_EACH_LANE(f32, (table)[(i)[fnn_i] & 31])
 #define FNN_FMA_f64(a, b, c) FNN_EACH_LANE(f64, __builtin_fma((a)[fnn_i], (b)[fnn_i], (c)[fnn_i]))
 #endif
 
@@ -45,6 +34,16 @@ static inline float fnn_rsqrt14(float a)
 #define FNN_TILES
 #endif
 #endif
+/* the words (x[i] rounded to bfloat16, y[i] rounded to bfloat16 << 16): AVX512-BF16, which a CPU with tiles has */
+#define FNN_TILE_PAIRS(x, y)                                                                    \
+    __extension__({                                                                             \
+        __m512i fnn_r;                                                                          \
+        __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(fnn_r) : "v"(y), "v"(x));                    \
+        (VI)_mm512_permutexvar_epi16(_mm512_load_si512(fnn_weave), fnn_r);                      \
+    })
+static const uint16_t fnn_weave[32] __attribute__((aligned(64))) = {
+    0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+#define FNN_TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
 #define FNN_TILE_CONFIG(shape) __asm__ volatile("ldtilecfg %0" ::"m"(shape) : "memory")
 #define FNN_TILE_RELEASE() __asm__ volatile("tilerelease" ::: "memory")
 #define FNN_TILE_LOAD(t, p, stride) \
