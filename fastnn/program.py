@@ -112,6 +112,8 @@ class Planner:
         self.kept_bytes, self.links = 0, []
         self.penalties = []  # (base, offset, count) of the parts of penalties on weights
         self.folds = []  # weights that are made from others before a run
+        self.kept_splits = {}  # offset of a kernel -> (where its split is kept, unit panels, n of `dense_split`)
+        self.renewed = set()  # offsets of those whose split the kernel of the gradient renews
         self.segment_start, self.segment_chunked = 0, 0
         self.segments = []
 
@@ -234,6 +236,7 @@ class Plan:
     links : list of (offset, offset)
         Pointers in the kept block, and where in it they point.
     folds : list of (numbers of nodes: dense, before, after; offset, shape)
+    kept_splits : list of (offset in the kept block, offset in theta, unit panels, n of the kernel `dense_split`)
     """
 
     def __init__(self, planner):
@@ -261,6 +264,8 @@ class Plan:
              fold.panels.shape)
             for fold in planner.folds
         ]  # fmt: skip
+        self.isa = trainer.isa
+        self.kept_splits = [(at[1], off * self.dtype.itemsize, *how) for off, (at, *how) in planner.kept_splits.items()]
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
@@ -290,18 +295,28 @@ class Program:
         self.core = executor.Executor(
             plan.operations, copies, [address(a) for a in scratch], params, (arenas, scratch, kept, flat)
         )
-        self.arena, self.folds, self.folded = arenas[0], [], None
+        self.arena, self.folds, self.current = arenas[0], [], None  # current: version of the weights that `refresh` met
+        theta = address(trainer.store.flat["theta"])
+        self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
+        self.derives = bool(plan.folds or plan.kept_splits)
         for dense, before, after, start, shape in plan.folds:
             nodes = [None if i is None else trainer.nodes[i] for i in (dense, before, after)]
             panels = kept[start : start + prod(shape) * plan.dtype.itemsize].view(plan.dtype).reshape(shape)
             self.folds.append(Fold(*nodes, panels))
 
-    def refresh(self, store):
-        """Make the weights that stand for several layers again, if those have changed."""
-        if self.folds and self.folded != store.version:
+    def refresh(self, store, training=False):
+        """Make what is derived from the weights again, if those have changed.
+
+        training: the run that follows may change weights. It has been counted already, and leaves the splits of its new
+        weights; folds are of programs that do not train."""
+        if not self.derives:
+            return
+        if self.current != store.version - training:
             for fold in self.folds:
                 fold.refresh(store)
-            self.folded = store.version
+            for split in self.kept_splits:
+                executor.split_weights(self.plan.isa, *split)
+        self.current = store.version
 
     def _panels(self, key, size):
         plan = self.plan

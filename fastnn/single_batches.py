@@ -85,8 +85,9 @@ class SingleBatches:
             optimizer, engine = self.optimizer, self._trainer
             if entry is None or type(optimizer._rate) is not float:
                 return None
-            call, _ = entry
+            call, program = entry
             engine.store.version += 1  # first: Ctrl-C may come right after the step
+            program.refresh(engine.store, training=True)
             engine.expired = TRAINED
             if not call.train(x, y, optimizer._rate, engine, optimizer, check_finite):
                 return None
@@ -99,8 +100,7 @@ class SingleBatches:
             if entry is None:
                 return None
             call, program = entry
-            if program.folds and self._trainer.store.version != program.folded:
-                return None
+            program.refresh(self._trainer.store)
             return call.predict(x)
 
     def _forward_at_once(self, x):

@@ -272,10 +272,10 @@ class Trainer:
         `totals` gets the sums of every epoch, see `epoch_sums`."""
         self._begin_training()  # between two calls somebody may have assigned weights or frozen a layer
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
-        program.refresh(self.store)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         n = len(x) if index is None else len(index) // epochs
         self.store.version += 1
+        program.refresh(self.store, training=True)
         at = self._steps(
             program, live, epochs * n, batch_size, len(lrs), deadline, step,
             epoch=n, index=index, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
@@ -318,7 +318,7 @@ class Trainer:
         out = np.empty((first + count, self.y.size), self.dtype) if self.score_places else None
         live = (_address(x), _address(y), _address(w), _address(out), 0, 0)
         self.store.version += training
-        program.refresh(self.store)
+        program.refresh(self.store, training)
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.require(lrs, np.float64, ["C", "A"])
         if program.plan.separate:
             done, sums = self._run_parts(
@@ -567,8 +567,9 @@ class Trainer:
     def _run_manual(self, manual, stage, live, lr=0.0):
         program, n, _ = manual
         self.store.acquire()  # another model that shares a layer, or `assign`, may have had the weights since `forward`
-        self.store.version += 1
         self._start_averages()
+        self.store.version += 1
+        program.refresh(self.store, training=True)
         while not self._run_stage(program, n, stage, live, lr):
             pass
 

@@ -257,6 +257,21 @@ cdef bint came_before(later) except -1:
         raise
 
 
+def split_weights(isa, size_t kept, size_t w, ptrdiff_t panels, n):
+    """Run the kernel `dense_split` (gemm/dense.inl.h) on weights at an address, for a program that keeps their split."""
+    cdef k.fnn_op op
+    cdef k.fnn_run run
+    cdef k.fnn_rect r
+    cdef int i
+    op.run = k.find_kernel(k.table_of(isa), "dense_split", 0)
+    op.p[0], op.p[1] = <void *>kept, <void *>w
+    for i in range(len(n)):
+        op.n[i] = n[i]
+    r.f0, r.f1, r.p0, r.p1 = 0, panels, 0, 1
+    with nogil:
+        op.run(&op, &run, &r)
+
+
 cdef class Operations:
     """What a program does, without the memory it does it in: nothing in it belongs to one network.
 

@@ -358,6 +358,20 @@ class Dense(Lowering):
         split = lo.split_for(tensor, backward)
         return "samples" if small and split == "both" else split
 
+    def kept(self, lo, node, splits):
+        """Where the split of the kernel is kept from step to step; None: it is not.
+
+        Two are as many bytes as the numbers themselves: to make them again costs less than to read and write them."""
+        pl = lo.pl
+        if splits != 1 or node in lo.folds:
+            return None
+        place = pl.store.places[node.variables["kernel"]]
+        if place.off not in pl.kept_splits:
+            blocks = place.panels * lo.panels(place.inputs)
+            where = pl.keep(aligned(blocks * pl.panel * pl.panel * 2))
+            pl.kept_splits[place.off] = where, place.panels, [place.inputs, place.units, place.rows]
+        return pl.kept_splits[place.off][0]
+
     def forward(self, lo, node):
         place, n = self.sizes(lo, node)
         weights, last = lo.pl.at("theta", place.off), node
@@ -368,8 +382,8 @@ class Dense(Lowering):
         x, y = node.inputs[0], last.out
         split, splits = self.split(lo, y, n), self.splits(lo, "dense_fwd", n)
         fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
-        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last)], [*n, splits], params, fn,
-                   split=split, features=y.size, whole=splits > 0,
+        lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last), self.kept(lo, node, splits)],
+                   [*n, splits], params, fn, split=split, features=y.size, whole=splits > 0,
                    access=[(lo.tensors[x], "r", split == "samples"), (lo.tensors[y], "w", True),
                            (("w", node), "r", False)])  # fmt: skip
         lo.split_of[lo.tensors[y]] = split
@@ -384,8 +398,8 @@ class Dense(Lowering):
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
             split, splits = self.split(lo, x, n, True), self.splits(lo, "dense_dx", n)
-            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand], [*n, splits], params, fn,
-                    split=split, features=x.size, whole=splits > 0,
+            pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand, self.kept(lo, node, splits)],
+                    [*n, splits], params, fn, split=split, features=x.size, whole=splits > 0,
                     access=[(key, "w", True), (lo.gkey(y), "r", split == "samples"),
                             (("w", node), "r", False)])  # fmt: skip
             done()
@@ -412,7 +426,8 @@ class Dense(Lowering):
         splits = 0 if bn is not None else self.splits(lo, "dense_dw", n)
         clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
         ruled = fused and any(any(lo.update.rules.get(v, ())) for v in node.variables.values())
-        halves = bn is None and not (splits or ruled or clip)
+        renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)
+        halves = bn is None and not (splits or ruled or clip or renews)
         costs = self.costs(pl, place, max(1, -(-place.inputs // 96)), halves)  # FNN_IB
         items = costs[-1] * (-(-place.units // (pl.panel // 2)) if halves else place.panels)
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
@@ -422,6 +437,9 @@ class Dense(Lowering):
             read, (gamma, beta, *_) = form.normalised(lo, bn), form.parameters(lo, bn)
             behind = [form.parts(lo, bn, place.panels), gamma, beta]
             more = [(("w", bn), "r", False), (("parts", bn), "w", False)]
+        if renews:
+            behind = [*behind, *[None] * (3 - len(behind)), pl.kept_splits[place.off][0]]
+            pl.renewed.add(place.off)
         pl.emit("dense_dw", [pl.buffer(read, x.size), dy, pl.at("theta", place.off), *states, grad, rules, *behind],
                 [*n, pl.store.size, splits, int(halves)], [clip], fn,
                 split="features", items=items, costs=costs,

@@ -36,6 +36,21 @@ class Update:
             return False
         return self.pl.fused
 
+    def finishes(self, node):
+        """Whether a kernel that fuses the optimizer leaves the node's weights as the next step will read them."""
+        if any(v in self.rules and self.trainer.constraints[v] is not None for v in node.variables.values()):
+            return False
+        return not ("average" in self.pl.store.flat and self.pl.clips.get("ema_overwrite_frequency"))
+
+    def renew_splits(self):
+        """Renew the kept splits of weights that no kernel of a gradient renews."""
+        pl = self.pl
+        trained = {pl.store.places[v].off for v in self.variables}
+        for off, (where, panels, n) in pl.kept_splits.items():
+            if off in trained and off not in pl.renewed:
+                pl.emit("dense_split", [where, pl.at("theta", off)], n, split="flat", items=panels, reduces=True,
+                        access=self.weights("w"))  # fmt: skip
+
     def rules_of(self, variables, items):
         """For a kernel that fuses the optimizer: its fnn_rule array (None: not needed)."""
         rows = [self.rules.get(v, (0.0, 0.0, 0.0)) for v in variables]
@@ -88,6 +103,7 @@ class Update:
         for variable in self.variables:
             if trainer.constraints[variable] is not None:
                 self.constrain(variable, trainer.constraints[variable])
+        self.renew_splits()
 
     def reduce_slots(self, variables):
         pl = self.pl

@@ -17,7 +17,7 @@
  * (g) Products by bfloat16 tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
-#define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw)
+#define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw) X(dense_split)
 #define FNN_KC (FNN_VBYTES == 64 ? 160 : 256) /* half of that many KiB (AVX-512: of twice that many) are two blocks */
 #define FNN_PC 16
 #define FNN_IB 96  /* input rows of a dW item, about */
@@ -264,10 +264,13 @@ static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, const V db[2], 
 #undef ROWS
 }
 
-/* Input rows of part `part` of a unit panel, all its lanes; of tiles they start at a whole block */
+static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1);
+
+/* Input rows of part `part` of a unit panel, all its lanes; they start at a whole block of tiles, where such read or are
+ * left something */
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
-    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB), whole = op->n[4] ? PW : 1;
+    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB), whole = op->n[4] || op->p[11] ? PW : 1;
     const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
     const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lane = 0, .lanes = PW};
@@ -293,6 +296,7 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
                        run->rate);
     if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
     FN(dw_update)(op, run, &item, g, item.i0, item.i1 - item.i0);
+    if (op->p[11]) FN(keep_split)(op->p[11], w + at, I, u, item.i0, fnn_min(item.i1, I));
 }
 
 #include "tiles.inl.h"
@@ -340,7 +344,8 @@ static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 }
 
 /* y = act(x w + b).  f: units.
- * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept)
+ * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept), 4 the split of w, for one
+ *    split (NULL: to be made; see `dense_split`)
  * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 splits of a number (0: fma)
  * fn: 0 activation (NULL: none)   s: its parameters */
 static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -372,7 +377,7 @@ static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
 }
 
 /* dx = (dy w^T) * act'(t), act the activation that made x.  f: inputs.
- * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation)   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
+ * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation), 4 as there   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
 static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_BY_TILES(dense_dx_tiles, op->n[3])
@@ -402,9 +407,9 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
  *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
  *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
- *    10 beta
+ *    10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it does not)
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
- *    0 where p[8] is given), 5 nonzero: items of half panels (then no p[7], p[8], n[4], s[0])
+ *    0 where p[8] is given), 5 nonzero: items of half panels (then no p[7], p[8], p[11], n[4], s[0])
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -443,4 +448,13 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             }
         }
     }
+}
+
+/* The one split of w that products of one split read, for as long as w stays the same.  f: unit panels.
+ * p: 0 kept [unit panel][block of PW inputs] in the form of a right factor, 1 w   n: 0 inputs, 1 units, 2 rows */
+static void FN(dense_split)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    (void)run;
+    for (ptrdiff_t u = r->f0; u < r->f1; u++)
+        FN(keep_split)(op->p[0], (T *)op->p[1] + u * op->n[2] * PW, op->n[0], u, 0, op->n[0]);
 }

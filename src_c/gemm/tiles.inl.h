@@ -7,7 +7,9 @@
  *     (j, j + VW) of a block of PW.  A packed factor is
  *        a: [block of PW k][split][PW rows of a][VW pairs],   b: [block of PW k][split][VW pairs][PW columns of b]
  * (c) The forward pass makes z^T = x^T w, so that w is a right factor, which is split without a transpose; finished
- *     blocks of z are transposed back.  dX makes w dy, dW x dy^T.
+ *     blocks of z are transposed back.  dX makes w dy, dW x dy^T.  So one packed form of w is enough for the first two:
+ *     a shift and an or make its pairs go the other way.  Of one split it is kept from step to step, and renewed by dW
+ *     while the new weights are in L1; `dense_split` makes it where they change otherwise.
  * (d) Infinities, NaN and numbers that round to infinity leave infinities or NaN in every sum they are part of.  A
  *     block of PW x PW sums that has such is fma's, over all of k, so it does not show how work was shared.
  * (e) The configuration of tiles is set up and released by every call: nothing is left behind in the host's thread.
@@ -192,11 +194,12 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
     const int splits = (int)op->n[3];
     T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
     const T *x = op->p[1], *w = op->p[2];
+    const TI *kept = op->p[4];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
     const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
     const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
-    TI *a = run->scratch, *b = a + FNN_PC * FNN_TILE_PANEL;
-    T *sums = (T *)(b + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last unit panel, one a sample panel */
+    TI *a = run->scratch, *own = a + FNN_PC * FNN_TILE_PANEL;
+    T *sums = (T *)(own + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last unit panel */
     FN(tiles_begin)();
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < parts; kb++) {
@@ -207,12 +210,14 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
             for (ptrdiff_t u = r->f0 / PW; u * PW < fnn_min(r->f1, O); u++) {
                 const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
                 const ptrdiff_t units = fnn_min(PW, O - u * PW);
-                FN(pack_b)(splits, b, wu + k0 * PW, k, PW);
+                const TI *b = kept ? kept + (u * all + first) * FNN_TILE_WORDS : own;
+                if (!kept) FN(pack_b)(splits, own, wu + k0 * PW, k, PW);
                 for (ptrdiff_t p = 0; p < panels; p++) {
                     const int last = kb == parts - 1;
                     /* z itself holds z^T from one block of k to the next; the last one leaves it beside its place */
                     T *zp = z + ((pb + p) * O + u * PW) * PW, *c = units == PW ? zp : edge + p * FNN_TILE_SUMS;
-                    FN(tiles_multiply)(splits, last ? sums : c, kb ? c : NULL, PW, units, a + p * packed, b, blocks, sums);
+                    FN(tiles_multiply)(splits, last ? sums : c, kb ? c : NULL, PW, units, a + p * packed, b, blocks,
+                                       sums);
                     if (!last) continue;
                     if (!FN(finish_transposed)(zp, sums, units, bias))
                         FN(forward_panel)(zp, x + (pb + p) * I * PW, wu, bias, I, units, 0);
@@ -226,15 +231,16 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
 /* dense_dx with op->n[3] splits */
 static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (O + PW - 1) / PW;
+    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (O + PW - 1) / PW, of_w = (I + PW - 1) / PW;
     const int splits = (int)op->n[3];
     T *dx = op->p[0];
     const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
+    const TI *kept = op->p[4];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
     const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
     const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
     TI *b = run->scratch, *a = b + FNN_PC * FNN_TILE_PANEL;
-    T *sums = (T *)(a + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last panel of inputs, as above */
+    T *sums = (T *)(a + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last panel of inputs */
     FN(tiles_begin)();
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < parts; kb++) {
@@ -244,7 +250,10 @@ static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
                 FN(pack_b)(splits, b + p * packed, dy + ((pb + p) * O + k0) * PW, k, run->n - (pb + p) * PW);
             for (ptrdiff_t i0 = r->f0; i0 < fnn_min(r->f1, I); i0 += PW) {
                 const ptrdiff_t inputs = fnn_min(PW, I - i0);
-                FN(pack_a)(splits, a, w + (first * rows + i0) * PW, rows * PW, k, inputs);
+                if (!kept) FN(pack_a)(splits, a, w + (first * rows + i0) * PW, rows * PW, k, inputs);
+                else
+                    for (ptrdiff_t u = 0; u < blocks; u++)
+                        FN(transpose_pairs)(a + u * FNN_TILE_WORDS, kept + ((first + u) * of_w + i0 / PW) * FNN_TILE_WORDS);
                 for (ptrdiff_t p = 0; p < panels; p++) {
                     T *dxp = dx + ((pb + p) * I + i0) * PW, *c = inputs == PW ? dxp : edge + p * FNN_TILE_SUMS;
                     FN(tiles_multiply)(splits, c, kb ? c : NULL, inputs, PW, a, b + p * packed, blocks, sums);
@@ -372,6 +381,12 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
     FN(tiles_end)();
 }
 
+/* kept <- the split of inputs [i0, i1) (i0: a multiple of PW) of unit panel u; w: its row i0 */
+static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1)
+{
+    FN(pack_b)(1, kept + (u * ((I + PW - 1) / PW) + i0 / PW) * FNN_TILE_WORDS, w, i1 - i0, PW);
+}
+
 /* Whether the unit multiplies as these kernels think it does: known products of 1, 2 and 3 splits, once, before it is
  * trusted.  memory: FNN_TILES_AGREE_BYTES, 64-byte aligned */
 static int FN(tiles_agree)(void *memory)
@@ -409,5 +424,9 @@ static int FN(tiles_agree)(void *memory)
     return 1;
 }
 #else
+static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1)
+{
+    (void)kept, (void)w, (void)I, (void)u, (void)i0, (void)i1; /* the planner asks for it only where there are tiles */
+}
 static int FN(tiles_agree)(void *memory) { return (void)memory, 0; }
 #endif

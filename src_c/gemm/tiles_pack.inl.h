@@ -115,3 +115,14 @@ static void FN(pack_b_transposed)(int splits, TI *out, const T *b, ptrdiff_t b_p
 {
     FNN_FOR_SPLITS(splits, FN(pack_b_transposed_of), out, b, b_panel, k, rows);
 }
+
+/* A block of a from one of b that is its transpose: word (i, i + VW) of columns j and j + VW -> (j, j + VW) of rows i
+ * and i + VW.  One split. */
+static void FN(transpose_pairs)(TI *out, const TI *b)
+{
+    for (int j = 0; j < VW; j++) {
+        const VI x = v_bits(v_load((const T *)b + j * PW)), y = v_bits(v_load((const T *)b + j * PW + VW));
+        v_store((T *)out + j * VW, v_frombits((x & 0xffff) | (y << 16)));
+        v_store((T *)out + (VW + j) * VW, v_frombits(((x >> 16) & 0xffff) | (y & (TI)0xffff0000)));
+    }
+}
