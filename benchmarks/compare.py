@@ -88,7 +88,7 @@ def parse(argv):
     parser.add_argument("--workloads", metavar="A,B", help=f"rows of peers.py, or all; without: {', '.join(DEFAULT)}")
     parser.add_argument("--threads", default="0", metavar="N,M", help="thread counts; 0: fastnn's own choice (0)")
     parser.add_argument("--precision", default="highest", metavar="A,B", help="of highest, high, medium (highest)")
-    parser.add_argument("--isa", choices=["scalar", "avx2", "avx512"], help="FASTNN_ISA of all workers")
+    parser.add_argument("--isa", choices=["scalar", "avx2", "avx512", "amx"], help="FASTNN_ISA of all workers")
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="blocks of each (15)")
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="times to measure, with new processes (1)")
     parser.add_argument("--busy", type=int, default=0, metavar="N", help="other processes that compute all the time")

@@ -122,6 +122,7 @@ class GradientTrainer(Trainer):
             return dx
         code = _code(y) if self.loss is None else self._targets(y)
         program = self.program("gradient", n, _code(x), code)
+        program.refresh(self.store)
         live = (_address(x), _address(y), 0, 0, _address(y), _address(dx))
         moving = [v for node in self.nodes if node.trainable for v in map(node.variables.get, ("mean", "variance"))]
         before = [self.store.get("theta", variable) for variable in moving]

@@ -20,7 +20,7 @@ def is_long(program, store, training):
     seconds = program.plan.seconds
     if seconds < LONG or threading.current_thread() is not threading.main_thread():
         return False
-    return sum(a.nbytes for a in _changed(store, training)) * COPY <= seconds * AT_MOST
+    return sum(a.nbytes for a in _changed(program, store, training)) * COPY <= seconds * AT_MOST
 
 
 def watch(program, store, training, later=None):
@@ -29,7 +29,7 @@ def watch(program, store, training, later=None):
     later: a `fitting.InterruptLater` around the call."""
     if not is_long(program, store, training):
         return {}
-    arrays = _changed(store, training)
+    arrays = _changed(program, store, training)
     if [a.shape for a in program.copies_before] != [a.shape for a in arrays]:
         program.copies_before = [np.empty_like(a) for a in arrays]
     for copy, array in zip(program.copies_before, arrays, strict=True):
@@ -38,5 +38,5 @@ def watch(program, store, training, later=None):
     return {"pieces": ceil(program.plan.seconds / PIECE), "saved": saved, "later": later}
 
 
-def _changed(store, training):
-    return [store.flat[name] for name in ("theta", *store.lasting)] if training else []
+def _changed(program, store, training):
+    return [*(store.flat[name] for name in ("theta", *store.lasting)), *program.splits] if training else []

@@ -266,6 +266,8 @@ class Plan:
         ]  # fmt: skip
         self.isa = trainer.isa
         self.kept_splits = [(at[1], off * self.dtype.itemsize, *how) for off, (at, *how) in planner.kept_splits.items()]
+        block = planner.panel**2 * 2  # bytes of a split of one panel of units by one of inputs
+        self.split_bytes = [(to, panels * -(-n[0] // planner.panel) * block) for to, _, panels, n in self.kept_splits]
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
@@ -298,6 +300,7 @@ class Program:
         self.arena, self.folds, self.current = arenas[0], [], None  # current: version of the weights that `refresh` met
         theta = address(trainer.store.flat["theta"])
         self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
+        self.splits = [kept[to : to + size] for to, size in plan.split_bytes]
         self.derives = bool(plan.folds or plan.kept_splits)
         for dense, before, after, start, shape in plan.folds:
             nodes = [None if i is None else trainer.nodes[i] for i in (dense, before, after)]

@@ -23,6 +23,7 @@ def versions():
         "fastnn": __version__,
         "instruction set": f"{kernels.isa()}{' (forced)' if forced else ''} of {', '.join(kernels.targets())}",
         "threads": f"{threads.get_num_threads()}{'' if threads.openmp() else ' (built without OpenMP)'}",
+        "bfloat16 tiles": tiles(),
         "float32 products": f"{precision.used()} ({precision.get_float32_matmul_precision()!r} is asked for)",
         "Python": sys.version.split()[0],
         "NumPy": numpy.__version__,
@@ -31,6 +32,17 @@ def versions():
         "system": platform.platform(),
         "CPU": cpu(),
     }
+
+
+def tiles():
+    """Whether float32 products may be made by the CPU's bfloat16 tiles (AMX)."""
+    from ._core import kernels
+
+    if kernels.wants_tiles():
+        return "AMX, " + (kernels.tiles_refusal() or "granted by the operating system")
+    if "amx" in kernels.targets():
+        return f"AMX, not used by instruction set {kernels.isa()}"
+    return "none"
 
 
 def blas():

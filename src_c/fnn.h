@@ -125,6 +125,7 @@ typedef struct fnn_named {
 typedef struct fnn_table {
     const char *isa;
     int vector_bytes;
+    int tiles;                           /* products of float32 may be made of bfloat16 tiles (AMX) */
     const fnn_activation *activations;   /* each list ends with name == NULL */
     const fnn_optimizer *optimizers;
     const fnn_loss *losses;
@@ -139,6 +140,8 @@ const fnn_table *fnn_select(const char *isa, const char **why);
 /* Names of the targets in this build, best last; NULL-terminated. */
 const char *const *fnn_targets(void);
 int fnn_cpu_has(const char *isa);
-/* 1 if the table has products by bfloat16 tiles and this process may use the unit for them: asks the operating system
- * for it at the first call.  0 if not. */
-int fnn_tiles_allowed(const fnn_table *table);
+/* 0 if the table has products by bfloat16 tiles and this process may use the unit for them; asks the operating system for
+ * it at the first call, and again in a forked child.  Else the error number with which it refused, or one of these.
+ * memory: FNN_TILES_AGREE_BYTES, 64-byte aligned (too much for the stack of some threads). */
+enum { FNN_NO_TILES = -1, FNN_TILES_DISAGREE = -2 };
+int fnn_tiles_refusal(const fnn_table *table, void *memory);

@@ -1,4 +1,4 @@
-/* The one table a unit exports.  Included after both dtypes are expanded; every row comes from a list. */
+/* The table a unit exports.  Included after both dtypes are expanded; every row comes from a list. */
 #define FNN_BOTH(f) {FNN_CAT5(f, _, f32, _, FNN_ISA), FNN_CAT5(f, _, f64, _, FNN_ISA)}
 #define FNN_ANY(f) {(fnn_any)FNN_CAT5(f, _, f32, _, FNN_ISA), (fnn_any)FNN_CAT5(f, _, f64, _, FNN_ISA)}
 
@@ -48,7 +48,10 @@ static const fnn_named FNN_CAT(functions_, FNN_ISA)[] = {
     FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X) {0}};
 #undef X
 
-const fnn_table FNN_CAT(fnn_table_, FNN_ISA) = {
-    FNN_STR(FNN_ISA), FNN_VBYTES,
-    FNN_CAT(activations_, FNN_ISA), FNN_CAT(optimizers_, FNN_ISA), FNN_CAT(losses_, FNN_ISA),
-    FNN_CAT(metrics_, FNN_ISA), FNN_CAT(kernels_, FNN_ISA), FNN_CAT(functions_, FNN_ISA)};
+/* tiles: whether products of float32 may be made by them */
+#define FNN_TABLE(isa, tiles)                                                                \
+    const fnn_table FNN_CAT(fnn_table_, isa) = {                                             \
+        FNN_STR(isa), FNN_VBYTES, tiles,                                                     \
+        FNN_CAT(activations_, FNN_ISA), FNN_CAT(optimizers_, FNN_ISA), FNN_CAT(losses_, FNN_ISA), \
+        FNN_CAT(metrics_, FNN_ISA), FNN_CAT(kernels_, FNN_ISA), FNN_CAT(functions_, FNN_ISA)}
+FNN_TABLE(FNN_ISA, 0);

@@ -170,7 +170,7 @@ def test_the_check_of_imports_can_fail(tmp_path):
 LIBC = {
     "emmintrin.h", "float.h", "limits.h", "math.h", "sched.h", "signal.h", "stdalign.h", "stdatomic.h", "stdbool.h",
     "stddef.h", "stdint.h", "stdlib.h", "string.h", "time.h", "immintrin.h", "cpuid.h", "arm_neon.h", "unistd.h",
-    "sys/syscall.h",
+    "errno.h", "sys/syscall.h",
 }  # fmt: skip
 
 

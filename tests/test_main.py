@@ -45,7 +45,7 @@ def test_digits_reach_97_percent_and_a_pipe_gets_plain_lines(tmp_path):
     assert accuracy(result.stdout) >= 0.97
     first = result.stdout.splitlines()[0]
     assert re.fullmatch(
-        r"fastnn \d+\.\d+\.\S+ \| (scalar|avx2|avx512) \| \d+ threads? \| BLAS \S.*", first
+        r"fastnn \d+\.\d+\.\S+ \| (scalar|avx2|avx512|amx) \| \d+ threads? \| BLAS \S.*", first
     )
     assert "Total params" in result.stdout
     assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f\x9b]", result.stdout) == []

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-BYTES = {"avx512": 64, "avx2": 32, "scalar": 16}  # of a vector
+BYTES = {"amx": 64, "avx512": 64, "avx2": 32, "scalar": 16}  # of a vector
 FLAGS = ["-O3", "-march=native", "-ffp-contract=fast", "-pthread"]
 
 
@@ -46,7 +46,7 @@ def measure(threads=1, dtype="float32", isa=None, seconds=0.1):
     ----------
     threads : int
     dtype : {"float32", "float64"}
-    isa : {None, "avx512", "avx2", "scalar"}
+    isa : {None, "amx", "avx512", "avx2", "scalar"}
         Width of the vectors; None: the widest the CPU has.
     seconds : float
         Of the measurement, after a third of it to warm up.

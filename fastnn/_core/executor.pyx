@@ -258,7 +258,7 @@ cdef bint came_before(later) except -1:
 
 
 def split_weights(isa, size_t kept, size_t w, ptrdiff_t panels, n):
-    """Run the kernel `dense_split` (gemm/dense.inl.h) on weights at an address, for a program that keeps their split."""
+    """Run the kernel `dense_split` (gemm/dense.inl.h) on weights at an address: for programs that keep their split."""
     cdef k.fnn_op op
     cdef k.fnn_run run
     cdef k.fnn_rect r

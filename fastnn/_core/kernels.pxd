@@ -86,6 +86,7 @@ cdef extern from "fnn.h" nogil:
     ctypedef struct fnn_table:
         const char *isa
         int vector_bytes
+        int tiles
         const fnn_activation *activations
         const fnn_optimizer *optimizers
         const fnn_loss *losses
@@ -96,7 +97,9 @@ cdef extern from "fnn.h" nogil:
     const fnn_table *fnn_select(const char *isa, const char **why)
     const char *const *fnn_targets()
     int fnn_cpu_has(const char *isa)
-    int fnn_tiles_allowed(const fnn_table *table)
+    int FNN_NO_TILES, FNN_TILES_DISAGREE
+    int FNN_TILES_AGREE_BYTES
+    int fnn_tiles_refusal(const fnn_table *table, void *memory) nogil
 
 
 cdef const fnn_table *table_of(isa) except NULL

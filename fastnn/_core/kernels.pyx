@@ -1,4 +1,5 @@
 """The C kernels: which instruction set is used, and the lists everything above is made from."""
+import errno
 import os
 
 import numpy as np
@@ -111,7 +112,8 @@ def targets():
 
 
 def isa():
-    """Name of the instruction set this process uses (``FASTNN_ISA`` forces one)."""
+    """Name of the instruction set this process uses (``FASTNN_ISA`` forces one): "scalar", "avx2", "avx512" or "amx",
+    which is AVX-512 with bfloat16 tiles."""
     return ACTIVE.isa.decode()
 
 
@@ -124,9 +126,35 @@ def vector_bytes(isa=None):
     return table_of(isa).vector_bytes
 
 
+def wants_tiles(isa=None):
+    """Whether the instruction set has products of float32 by bfloat16 tiles (AMX), granted or not."""
+    return bool(table_of(isa).tiles)
+
+
+cdef int ask_for_tiles(const fnn_table *table) except? -3:
+    if not table.tiles:
+        return FNN_NO_TILES
+    memory = np.empty(FNN_TILES_AGREE_BYTES + 64, np.uint8)  # for known products
+    cdef size_t at = memory.ctypes.data
+    return fnn_tiles_refusal(table, <void *>((at + 63) & ~<size_t>63))
+
+
+def tiles_refusal(isa=None):
+    """Why products of float32 cannot be made of bfloat16 tiles; None: they can. Asks the operating system for them."""
+    cdef int why = ask_for_tiles(table_of(isa))
+    if why == 0:
+        return None
+    if why == FNN_NO_TILES:
+        return f"instruction set {ACTIVE.isa.decode() if isa is None else isa} has none"
+    if why == FNN_TILES_DISAGREE:
+        return "the unit computes known products wrongly"
+    hint = "; an alternative signal stack (sigaltstack) is too small for their registers" if why == errno.ENOSPC else ""
+    return f"the operating system does not grant them ({os.strerror(why)}{hint})"
+
+
 def has_tiles(isa=None):
     """Whether products of float32 can be made of bfloat16 tiles (AMX); asks the operating system for them."""
-    return bool(fnn_tiles_allowed(table_of(isa)))
+    return ask_for_tiles(table_of(isa)) == 0
 
 
 def activation_rows():

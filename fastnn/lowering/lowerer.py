@@ -346,9 +346,12 @@ class Dense(Lowering):
         place = lo.pl.store.places[node.variables["kernel"]]
         return place, [place.inputs, place.units, place.rows]
 
-    def splits(self, lo, kernel, n):
+    def bf16_splits(self, lo, kernel, n):
         pl = lo.pl
-        splits = splits_for(kernel, pl.splits, pl.chunk if pl.chunked else pl.batch, n[0], n[1])
+        batch = pl.chunk if pl.chunked else pl.batch
+        splits = splits_for(kernel, pl.splits, batch, n[0], n[1])
+        if splits and not kernels.has_tiles(lo.trainer.isa):
+            splits = 0
         pl.by_tiles |= splits > 0
         return splits
 
@@ -380,7 +383,7 @@ class Dense(Lowering):
             lo.pl.folds.append(fold)
             weights, last, n = lo.pl.keep(fold.panels), fold.after or node, [place.inputs, place.units, fold.rows]
         x, y = node.inputs[0], last.out
-        split, splits = self.split(lo, y, n), self.splits(lo, "dense_fwd", n)
+        split, splits = self.split(lo, y, n), self.bf16_splits(lo, "dense_fwd", n)
         fn, params = ([("act_fwd", last.act[0])], last.act[1]) if last.act else ([None], ())
         lo.pl.emit("dense_fwd", [lo.value(y), lo.value(x), weights, lo.pre(last), self.kept(lo, node, splits)],
                    [*n, splits], params, fn, split=split, features=y.size, whole=splits > 0,
@@ -397,7 +400,7 @@ class Dense(Lowering):
         elif x in lo.needs:
             operand, fn, params = lo.epilogue(x)
             dx, key, done = lo.contribute(x)
-            split, splits = self.split(lo, x, n, True), self.splits(lo, "dense_dx", n)
+            split, splits = self.split(lo, x, n, True), self.bf16_splits(lo, "dense_dx", n)
             pl.emit("dense_dx", [dx, dy, pl.at("theta", place.off), operand, self.kept(lo, node, splits)],
                     [*n, splits], params, fn, split=split, features=x.size, whole=splits > 0,
                     access=[(key, "w", True), (lo.gkey(y), "r", split == "samples"),
@@ -423,7 +426,7 @@ class Dense(Lowering):
             grad = lo.slots(place.off)
         elif fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
             grad = None
-        splits = 0 if bn is not None else self.splits(lo, "dense_dw", n)
+        splits = 0 if bn is not None else self.bf16_splits(lo, "dense_dw", n)
         clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
         ruled = fused and any(any(lo.update.rules.get(v, ())) for v in node.variables.values())
         renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)

@@ -2,7 +2,8 @@
  *
  * (a) A float32 is taken as the sum of 1, 2 or 3 bfloat16 splits, each the rounded rest of those before.  One split is
  *     "medium".  Two are "high", of which lo*hi + hi*hi + hi*lo is multiplied (Henry, Tang, Heinecke 2019,
- *     arXiv:1904.06376).  Sums are float32, in the tiles, and go through memory from one block of k to the next.
+ *     arXiv:1904.06376).  Three are "highest": the six products that are not below the last bit.  Sums are float32, in
+ *     the tiles, and go through memory from one block of k to the next; of three splits each block has its own.
  * (b) A tile of the left factor a has k along its rows, one of the right factor b pairs of k in its rows; a pair is
  *     (j, j + VW) of a block of PW.  A packed factor is
  *        a: [block of PW k][split][PW rows of a][VW pairs],   b: [block of PW k][split][VW pairs][PW columns of b]
@@ -11,7 +12,8 @@
  *     a shift and an or make its pairs go the other way.  Of one split it is kept from step to step, and renewed by dW
  *     while the new weights are in L1; `dense_split` makes it where they change otherwise.
  * (d) Infinities, NaN and numbers that round to infinity leave infinities or NaN in every sum they are part of.  A
- *     block of PW x PW sums that has such is fma's, over all of k, so it does not show how work was shared.
+ *     block of PW x PW sums that has such is fma's, over all of k, so it does not show how work was shared.  So is, of
+ *     three splits, one whose numbers are so small that the unit takes some for zero: see `tiles_doubt`.
  * (e) The configuration of tiles is set up and released by every call: nothing is left behind in the host's thread.
  * (f) Registers are named in the instructions themselves: 0..3 sums, 4, 5 of a, 6, 7 of b.
  * (g) Memory for packed factors and sums is the thread's scratch, not its stack: a host may have made that small. */
@@ -25,20 +27,21 @@
 #define FNN_TILE_X_WORDS (288 * 256)                    /* of x in dW: FNN_IB rows of FNN_NB samples, three splits */
 #define FNN_TILE_DY_WORDS (1024 * 256)                  /* of dy there: as many unit panels as fit */
 #define FNN_TILE_PARTS (FNN_IB / 32)                    /* panels of inputs in an item of dW */
+#define FNN_TILE_PANELS 4096                            /* panels of weights whose least numbers are known at a time */
+#define FNN_TILE_X_PANELS (FNN_TILE_X_WORDS / (3 * FNN_TILE_WORDS))   /* of three splits, at most */
+#define FNN_TILE_DY_PANELS (FNN_TILE_DY_WORDS / (3 * FNN_TILE_WORDS))
 _Static_assert(FNN_TILE_DEPTH(1) <= 16 && FNN_TILE_DEPTH(3) * 3 <= 16, "a packed panel");
 _Static_assert(FNN_TILE_PARTS * (FNN_NB / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS, "x of an item");
-_Static_assert(4 * ((FNN_PC + 1) * FNN_TILE_PANEL + (FNN_PC + 1) * FNN_TILE_SUMS) <= FNN_TILE_SCRATCH_BYTES, "scratch");
+_Static_assert(4 * ((FNN_PC + 1) * (FNN_TILE_PANEL + FNN_TILE_SUMS) + FNN_PC + FNN_TILE_PANELS) <=
+                   FNN_TILE_SCRATCH_BYTES, "scratch");
 _Static_assert(4 * (FNN_NB * 32 + (FNN_IB + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS + FNN_TILE_X_WORDS +
-                    FNN_TILE_DY_WORDS) <= FNN_TILE_SCRATCH_BYTES, "scratch of dW");
+                    FNN_TILE_DY_WORDS + FNN_TILE_X_PANELS + FNN_TILE_DY_PANELS) <= FNN_TILE_SCRATCH_BYTES, "of dW");
 /* f(1, ...), f(2, ...) or f(3, ...): bodies for a constant number of splits */
-#define FNN_FOR_SPLITS(splits, f, ...)      \
-    do {                                    \
-        if (splits == 1) f(1, __VA_ARGS__); \
-        else if (splits == 2) f(2, __VA_ARGS__); \
-        else f(3, __VA_ARGS__);             \
-    } while (0)
+#define FNN_FOR_SPLITS(splits, f, ...) \
+    ((splits) == 1 ? f(1, __VA_ARGS__) : (splits) == 2 ? f(2, __VA_ARGS__) : f(3, __VA_ARGS__))
 #endif
 
+typedef uint32_t FN(uvec) __attribute__((vector_size(FNN_VBYTES)));
 #include "tiles_pack.inl.h"
 
 static void FN(tiles_begin)(void)
@@ -187,8 +190,28 @@ static int FN(finish_transposed)(T *z, const T *c, ptrdiff_t units, const T *bia
     return FN(vhsum)(bad) == 0;
 }
 
-/* dense_fwd with op->n[3] splits */
-static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+/* *a <- the smaller of it and b; of nothing: infinity */
+FNN_INLINE void FN(note)(T *a, T b) { *a = b < *a ? b : *a; }
+FNN_INLINE void FN(note_nothing)(T *a, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) a[i] = INFINITY; }
+
+/* Memory of the forward pass and of dX, in the thread's scratch. */
+typedef struct FN(tiles_memory) {
+    TI *samples, *weights; /* packed: a block of k of FNN_PC sample panels, of one panel of w */
+    T *sums, *edge;        /* one block; blocks of the last panel, of which there are fewer rows, one a sample panel */
+    T *least, *least_w;    /* of each sample panel, of each panel of w (from the first one on that is at hand) */
+} FN(tiles_memory);
+FNN_INLINE FN(tiles_memory) FN(tiles_memory_of)(const fnn_run *run)
+{
+    FN(tiles_memory) m;
+    m.samples = run->scratch, m.weights = m.samples + FNN_PC * FNN_TILE_PANEL;
+    m.sums = (T *)(m.weights + FNN_TILE_PANEL), m.edge = m.sums + FNN_TILE_SUMS;
+    m.least = m.edge + FNN_PC * FNN_TILE_SUMS, m.least_w = m.least + FNN_PC;
+    return m;
+}
+
+/* dense_fwd with op->n[3] splits: unit panels [f0, f1), sample panels [p0, p1); at most FNN_TILE_PANELS and FNN_PC */
+static void FN(forward_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, ptrdiff_t f1, ptrdiff_t p0,
+                                 ptrdiff_t p1)
 {
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (I + PW - 1) / PW;
     const int splits = (int)op->n[3];
@@ -196,40 +219,51 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
     const T *x = op->p[1], *w = op->p[2];
     const TI *kept = op->p[4];
     const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
-    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
-    const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
-    TI *a = run->scratch, *own = a + FNN_PC * FNN_TILE_PANEL;
-    T *sums = (T *)(own + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last unit panel */
-    FN(tiles_begin)();
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < parts; kb++) {
-            const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
-            const ptrdiff_t k0 = first * PW, k = fnn_min(I - k0, blocks * PW), panels = fnn_min(FNN_PC, r->p1 - pb);
-            for (ptrdiff_t p = 0; p < panels; p++)
-                FN(pack_a_transposed)(splits, a + p * packed, x + ((pb + p) * I + k0) * PW, k, run->n - (pb + p) * PW);
-            for (ptrdiff_t u = r->f0 / PW; u * PW < fnn_min(r->f1, O); u++) {
-                const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
-                const ptrdiff_t units = fnn_min(PW, O - u * PW);
-                const TI *b = kept ? kept + (u * all + first) * FNN_TILE_WORDS : own;
-                if (!kept) FN(pack_b)(splits, own, wu + k0 * PW, k, PW);
-                for (ptrdiff_t p = 0; p < panels; p++) {
-                    const int last = kb == parts - 1;
-                    /* z itself holds z^T from one block of k to the next; the last one leaves it beside its place */
-                    T *zp = z + ((pb + p) * O + u * PW) * PW, *c = units == PW ? zp : edge + p * FNN_TILE_SUMS;
-                    FN(tiles_multiply)(splits, last ? sums : c, kb ? c : NULL, PW, units, a + p * packed, b, blocks,
-                                       sums);
-                    if (!last) continue;
-                    if (!FN(finish_transposed)(zp, sums, units, bias))
-                        FN(forward_panel)(zp, x + (pb + p) * I * PW, wu, bias, I, units, 0);
-                    if (act) act(y + ((pb + p) * O + u * PW) * PW, zp, units * PW, op->s);
-                }
+    const ptrdiff_t depth = FNN_TILE_DEPTH(splits), parts = fnn_parts(all, depth);
+    const ptrdiff_t packed = depth * splits * FNN_TILE_WORDS;
+    const FN(tiles_memory) m = FN(tiles_memory_of)(run);
+    FN(note_nothing)(m.least, p1 - p0), FN(note_nothing)(m.least_w, f1 - f0);
+    for (ptrdiff_t kb = 0; kb < parts; kb++) {
+        const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+        const ptrdiff_t k0 = first * PW, k = fnn_min(I - k0, blocks * PW);
+        for (ptrdiff_t p = p0; p < p1; p++)
+            FN(note)(m.least + p - p0,
+                     FN(pack_a_transposed)(splits, m.samples + (p - p0) * packed, x + (p * I + k0) * PW, k,
+                                           run->n - p * PW));
+        for (ptrdiff_t u = f0; u < f1; u++) {
+            const T *wu = w + u * rows * PW, *bias = rows > I ? wu + I * PW : NULL;
+            const ptrdiff_t units = fnn_min(PW, O - u * PW);
+            const TI *b = kept ? kept + (u * all + first) * FNN_TILE_WORDS : m.weights;
+            if (!kept) FN(note)(m.least_w + u - f0, FN(pack_b)(splits, m.weights, wu + k0 * PW, k, PW));
+            for (ptrdiff_t p = p0; p < p1; p++) {
+                const TI *a = m.samples + (p - p0) * packed;
+                /* z itself holds z^T from one block of k to the next; the last one leaves it beside its place */
+                T *zp = z + (p * O + u * PW) * PW, *c = units == PW ? zp : m.edge + (p - p0) * FNN_TILE_SUMS;
+                const int last = kb == parts - 1;
+                FN(tiles_multiply)(splits, last ? m.sums : c, kb ? c : NULL, PW, units, a, b, blocks, m.sums);
+                if (!last) continue;
+                if (!FN(finish_transposed)(zp, m.sums, units, bias) ||
+                    FN(tiles_lost)(FN(tiles_doubt)(splits, m.least[p - p0], m.least_w[u - f0]), zp, units,
+                                   run->n - p * PW, I))
+                    FN(forward_panel)(zp, x + p * I * PW, wu, bias, I, units, 0);
+                if (act) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
             }
         }
+    }
+}
+static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t end = (fnn_min(r->f1, op->n[1]) + PW - 1) / PW;
+    FN(tiles_begin)();
+    for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
+        for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
+            FN(forward_by_tiles)(op, run, f, fnn_min(f + FNN_TILE_PANELS, end), p, fnn_min(p + FNN_PC, r->p1));
     FN(tiles_end)();
 }
 
-/* dense_dx with op->n[3] splits */
-static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+/* dense_dx with op->n[3] splits: panels of inputs [f0, f1), sample panels [p0, p1), as above */
+static void FN(dx_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, ptrdiff_t f1, ptrdiff_t p0,
+                            ptrdiff_t p1)
 {
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (O + PW - 1) / PW, of_w = (I + PW - 1) / PW;
     const int splits = (int)op->n[3];
@@ -237,33 +271,46 @@ static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
     const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
     const TI *kept = op->p[4];
     const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
-    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
-    const ptrdiff_t packed = FNN_TILE_DEPTH(splits) * splits * FNN_TILE_WORDS;
-    TI *b = run->scratch, *a = b + FNN_PC * FNN_TILE_PANEL;
-    T *sums = (T *)(a + FNN_TILE_PANEL), *edge = sums + FNN_TILE_SUMS; /* of the last panel of inputs */
-    FN(tiles_begin)();
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
-        for (ptrdiff_t kb = 0; kb < parts; kb++) {
-            const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
-            const ptrdiff_t k0 = first * PW, k = fnn_min(O - k0, blocks * PW), panels = fnn_min(FNN_PC, r->p1 - pb);
-            for (ptrdiff_t p = 0; p < panels; p++)
-                FN(pack_b)(splits, b + p * packed, dy + ((pb + p) * O + k0) * PW, k, run->n - (pb + p) * PW);
-            for (ptrdiff_t i0 = r->f0; i0 < fnn_min(r->f1, I); i0 += PW) {
-                const ptrdiff_t inputs = fnn_min(PW, I - i0);
-                if (!kept) FN(pack_a)(splits, a, w + (first * rows + i0) * PW, rows * PW, k, inputs);
-                else
-                    for (ptrdiff_t u = 0; u < blocks; u++)
-                        FN(transpose_pairs)(a + u * FNN_TILE_WORDS, kept + ((first + u) * of_w + i0 / PW) * FNN_TILE_WORDS);
-                for (ptrdiff_t p = 0; p < panels; p++) {
-                    T *dxp = dx + ((pb + p) * I + i0) * PW, *c = inputs == PW ? dxp : edge + p * FNN_TILE_SUMS;
-                    FN(tiles_multiply)(splits, c, kb ? c : NULL, inputs, PW, a, b + p * packed, blocks, sums);
-                    if (kb < parts - 1) continue;
-                    if (!FN(finish_rows)(dxp, c, inputs))
-                        FN(backward_panel)(dxp, dy + (pb + p) * O * PW, w + i0 * PW, rows * PW, O, inputs, 0);
-                    if (act) act(dxp, dxp, t + ((pb + p) * I + i0) * PW, inputs * PW, op->s);
-                }
+    const ptrdiff_t depth = FNN_TILE_DEPTH(splits), parts = fnn_parts(all, depth);
+    const ptrdiff_t packed = depth * splits * FNN_TILE_WORDS;
+    const FN(tiles_memory) m = FN(tiles_memory_of)(run);
+    FN(note_nothing)(m.least, p1 - p0), FN(note_nothing)(m.least_w, f1 - f0);
+    for (ptrdiff_t kb = 0; kb < parts; kb++) {
+        const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+        const ptrdiff_t k0 = first * PW, k = fnn_min(O - k0, blocks * PW);
+        for (ptrdiff_t p = p0; p < p1; p++)
+            FN(note)(m.least + p - p0,
+                     FN(pack_b)(splits, m.samples + (p - p0) * packed, dy + (p * O + k0) * PW, k, run->n - p * PW));
+        for (ptrdiff_t f = f0; f < f1; f++) {
+            const ptrdiff_t i0 = f * PW, inputs = fnn_min(PW, I - i0);
+            if (!kept)
+                FN(note)(m.least_w + f - f0,
+                         FN(pack_a)(splits, m.weights, w + (first * rows + i0) * PW, rows * PW, k, inputs));
+            else
+                for (ptrdiff_t u = 0; u < blocks; u++)
+                    FN(transpose_pairs)(m.weights + u * FNN_TILE_WORDS,
+                                        kept + ((first + u) * of_w + f) * FNN_TILE_WORDS);
+            for (ptrdiff_t p = p0; p < p1; p++) {
+                const TI *b = m.samples + (p - p0) * packed;
+                T *dxp = dx + (p * I + i0) * PW, *c = inputs == PW ? dxp : m.edge + (p - p0) * FNN_TILE_SUMS;
+                FN(tiles_multiply)(splits, c, kb ? c : NULL, inputs, PW, m.weights, b, blocks, m.sums);
+                if (kb < parts - 1) continue;
+                if (!FN(finish_rows)(dxp, c, inputs) ||
+                    FN(tiles_lost)(FN(tiles_doubt)(splits, m.least_w[f - f0], m.least[p - p0]), dxp, inputs,
+                                   run->n - p * PW, O))
+                    FN(backward_panel)(dxp, dy + p * O * PW, w + i0 * PW, rows * PW, O, inputs, 0);
+                if (act) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
             }
         }
+    }
+}
+static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    const ptrdiff_t end = (fnn_min(r->f1, op->n[0]) + PW - 1) / PW;
+    FN(tiles_begin)();
+    for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
+        for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
+            FN(dx_by_tiles)(op, run, f, fnn_min(f + FNN_TILE_PANELS, end), p, fnn_min(p + FNN_PC, r->p1));
     FN(tiles_end)();
 }
 
@@ -274,14 +321,16 @@ typedef struct FN(dw_block) {
     ptrdiff_t packed;      /* words of a packed panel of it */
     int resume;            /* gradients have those of earlier samples */
     TI *a, *b;             /* packed x of some parts of the inputs, packed dy of some unit panels */
+    T *least_x, *least_dy; /* of each panel in a and b, for three splits */
     T *sums, *apart, *dyt; /* FNN_TILE_PARTS blocks of sums, one more, and room for a transposed unit panel */
 } FN(dw_block);
 
-/* g (+)= x dy^T over the block's samples, of inputs [i0, i1) and unit panel u, whose packed factors are a and b */
+/* g (+)= x dy^T over the block's samples, of inputs [i0, i1) and unit panel u, packed panels xs ... and dys */
 static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1,
-                         const TI *a, const TI *b)
+                         ptrdiff_t xs, ptrdiff_t dys)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], units = fnn_min(PW, O - u * PW), all = (s->n + PW - 1) / PW;
+    const TI *a = s->a + xs * s->packed, *b = s->b + dys * s->packed;
+    const ptrdiff_t O = op->n[1], units = fnn_min(PW, O - u * PW), all = (s->n + PW - 1) / PW;
     const int splits = (int)op->n[4];
     const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
     int transposed = 0;
@@ -296,7 +345,9 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
             FN(tiles_multiply)(splits, c, kb ? c : NULL, tall, units, a + at * s->packed + start, b + start, blocks,
                                s->apart);
             if (kb < parts - 1) continue;
-            const int fine = FN(finish_rows)(s->resume ? c : to, c, tall);
+            const int doubt = splits == 3 ? FN(tiles_doubt)(splits, s->least_x[xs + at], s->least_dy[dys]) : 0;
+            const int finite = FN(finish_rows)(s->resume ? c : to, c, tall);
+            const int fine = finite && !FN(tiles_lost)(doubt, c, tall, units, s->n);
             for (ptrdiff_t r = 0; fine && s->resume && r < tall * PW; r += VW)
                 v_store(to + r, v_load(to + r) + v_load(c + r));
             if (fine) continue;
@@ -310,10 +361,10 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
 
 /* the item of unit panel u and the inputs [i0, i1), the last one with the bias: its gradient at g */
 static void FN(dw_tiles_item)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1,
-                        const TI *a, const TI *b)
+                              ptrdiff_t xs, ptrdiff_t dys)
 {
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], left = s->n % PW;
-    FN(dw_tiles)(op, s, g, u, i0, i1, a, b);
+    FN(dw_tiles)(op, s, g, u, i0, i1, xs, dys);
     if (i1 < I || rows == I) return;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
     T *gb = g + (I - i0) * PW; /* its factor is 1 */
@@ -321,12 +372,25 @@ static void FN(dw_tiles_item)(const fnn_op *op, const FN(dw_block) *s, T *g, ptr
     FN(narrow_bias)(gb, s->dy + (s->b0 / PW * O + u * PW) * PW, O * PW, fnn_min(PW, O - u * PW), s->n / PW, left, mask);
 }
 
-/* x of inputs [i0, i1), packed */
-static void FN(dw_pack_x)(const fnn_op *op, const FN(dw_block) *s, TI *a, ptrdiff_t i0, ptrdiff_t i1)
+/* x of inputs [i0, i1), packed from panel xs on */
+static void FN(dw_pack_x)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t xs, ptrdiff_t i0, ptrdiff_t i1)
 {
     const ptrdiff_t I = op->n[0];
-    for (ptrdiff_t i = i0; i < i1; i += PW, a += s->packed)
-        FN(pack_a)((int)op->n[4], a, s->x + (s->b0 / PW * I + i) * PW, I * PW, s->n, fnn_min(PW, i1 - i));
+    const int splits = (int)op->n[4];
+    for (ptrdiff_t i = i0; i < i1; i += PW, xs++) {
+        const T *x = s->x + (s->b0 / PW * I + i) * PW;
+        const T least = FN(pack_a)(splits, s->a + xs * s->packed, x, I * PW, s->n, fnn_min(PW, i1 - i));
+        if (splits == 3) s->least_x[xs] = least;
+    }
+}
+/* dy of a unit panel, packed as panel dys */
+static void FN(dw_pack_dy)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t dys, ptrdiff_t u)
+{
+    const ptrdiff_t O = op->n[1];
+    const int splits = (int)op->n[4];
+    const T *dy = s->dy + (s->b0 / PW * O + u * PW) * PW;
+    const T least = FN(pack_b_transposed)(splits, s->b + dys * s->packed, dy, O * PW, s->n, fnn_min(PW, O - u * PW));
+    if (splits == 3) s->least_dy[dys] = least;
 }
 
 /* Items [f0, f1) of one block of samples: dy is packed for as many unit panels as there is room for, x for as many
@@ -334,28 +398,25 @@ static void FN(dw_pack_x)(const fnn_op *op, const FN(dw_block) *s, TI *a, ptrdif
 static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block) *s, ptrdiff_t f0, ptrdiff_t f1,
                          T *own, int last)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
+    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
     T *kept = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
     const ptrdiff_t some_u = FNN_TILE_DY_WORDS / s->packed, some_q = FNN_TILE_X_WORDS / (FNN_TILE_PARTS * s->packed);
     for (ptrdiff_t u0 = f0 / parts; u0 * parts < f1; u0 += some_u) {
         const ptrdiff_t u1 = fnn_min(u0 + some_u, (f1 + parts - 1) / parts);
         const ptrdiff_t from = fnn_max(f0, u0 * parts), to = fnn_min(f1, u1 * parts);
-        for (ptrdiff_t u = u0; u < u1; u++)
-            FN(pack_b_transposed)((int)op->n[4], s->b + (u - u0) * s->packed,
-                                  s->dy + (s->b0 / PW * O + u * PW) * PW, O * PW, s->n, fnn_min(PW, O - u * PW));
+        for (ptrdiff_t u = u0; u < u1; u++) FN(dw_pack_dy)(op, s, u - u0, u);
         for (ptrdiff_t q0 = 0; q0 < parts; q0 += some_q) {
             const ptrdiff_t q1 = fnn_min(parts, q0 + some_q);
             for (ptrdiff_t q = q0; q < q1; q++)
                 if (from + (q - from % parts + parts) % parts < to) /* else no item has this part */
-                    FN(dw_pack_x)(op, s, s->a + (q - q0) * FNN_TILE_PARTS * s->packed, fnn_cut(I, parts, q, PW),
+                    FN(dw_pack_x)(op, s, (q - q0) * FNN_TILE_PARTS, fnn_cut(I, parts, q, PW),
                                   fnn_cut(I, parts, q + 1, PW));
             for (ptrdiff_t u = u0; u < u1; u++)
                 for (ptrdiff_t q = q0; q < q1; q++) {
                     if (u * parts + q < f0 || u * parts + q >= f1) continue;
                     const ptrdiff_t i0 = fnn_cut(I, parts, q, PW), i1 = fnn_cut(I, parts, q + 1, PW);
                     T *g = kept ? kept + (u * rows + i0) * PW : own;
-                    FN(dw_tiles_item)(op, s, g, u, i0, i1, s->a + (q - q0) * FNN_TILE_PARTS * s->packed,
-                                s->b + (u - u0) * s->packed);
+                    FN(dw_tiles_item)(op, s, g, u, i0, i1, (q - q0) * FNN_TILE_PARTS, u - u0);
                     if (last) FN(dw_finish)(op, run, g, u, q, NULL);
                 }
         }
@@ -368,8 +429,9 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
     const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_NB);
     T *dyt = run->scratch, *own = dyt + FNN_NB * PW, *sums = own + (FNN_IB + 1) * PW;
     TI *a = (TI *)(sums + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS);
+    T *least = (T *)(a + FNN_TILE_X_WORDS + FNN_TILE_DY_WORDS);
     FN(dw_block) s = {.x = (T *)op->p[0] + r->p0 * PW * op->n[0], .dy = (T *)op->p[1] + r->p0 * PW * op->n[1],
-                      .a = a, .b = a + FNN_TILE_X_WORDS,
+                      .a = a, .b = a + FNN_TILE_X_WORDS, .least_x = least, .least_dy = least + FNN_TILE_X_PANELS,
                       .sums = sums, .apart = sums + FNN_TILE_PARTS * FNN_TILE_SUMS, .dyt = dyt};
     FN(tiles_begin)();
     for (ptrdiff_t nb = 0; nb < blocks; nb++) {

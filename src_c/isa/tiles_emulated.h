@@ -54,6 +54,7 @@ static __attribute__((noinline)) void fnn_tile_dp(int c, int a, int b)
     (((FNN_TILE_IS_NAN(u) & ((u) | 0x400000)) |                                                      \
       (~FNN_TILE_IS_NAN(u) & FNN_TILE_IS_NORMAL(u) & ((u) + 0x7fff + (((u) >> 16) & 1))) |           \
       ((u) & INT32_MIN)) & (int32_t)0xffff0000)
+#define FNN_TILE_MIN(a, b) (((a) & ((a) < (b))) | ((b) & ~((a) < (b))))
 #define FNN_TILE_ZERO(t) memset(fnn_tile[t], 0, sizeof fnn_tile[t])
 #define FNN_TILE_CONFIG(shape) (void)(shape), fnn_tiles_configured = 1
 #define FNN_TILE_RELEASE() fnn_tiles_configured = 0

@@ -15,6 +15,12 @@
 #endif
 #include "vec_avx512.h"
 #include "../unit.inl.h"
+/* The same kernels, with permission to use the tiles. */
+#ifdef FNN_TILES
+FNN_TABLE(amx, 1);
+#else
+FNN_TABLE(amx, 0); /* this compiler does not know them: not a target of this build */
+#endif
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif

@@ -1,5 +1,6 @@
 /* The vocabulary for AVX-512 (F, DQ, BW, VL): 64-byte vectors, 32 registers.
  *
+ * The target "amx" is the same unit, with products by tiles where those gain.
  * FNN_EMULATE_AVX512 builds the same target from portable vector operations: same widths, panels and
  * loops, only slower.  It lets a machine without AVX-512 test everything but the intrinsics below. */
 #pragma once
@@ -43,6 +44,7 @@
     })
 static const uint16_t fnn_weave[32] __attribute__((aligned(64))) = {
     0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+#define FNN_TILE_MIN(a, b) ((VI)_mm512_min_epi32((__m512i)(a), (__m512i)(b))) /* of int32 */
 #define FNN_TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
 #define FNN_TILE_CONFIG(shape) __asm__ volatile("ldtilecfg %0" ::"m"(shape) : "memory")
 #define FNN_TILE_RELEASE() __asm__ volatile("tilerelease" ::: "memory")
