@@ -22,7 +22,7 @@ from .product cimport Product, pack_slices, plan_product, run_product
 import_array()
 
 cdef ptrdiff_t BLOCK = 512              # samples; a multiple of every panel
-cdef ptrdiff_t PARTS = 96               # FNN_IB of gemm/dense.inl.h: input rows of a dw item
+cdef ptrdiff_t PARTS = 96               # input rows of a dw item: FNN_IB of gemm/dense.inl.h
 cdef ptrdiff_t SHARED_BYTES = 256 << 10  # of x's panels, in dw
 cdef ptrdiff_t FEW_ROWS = 6             # FNN_ROW_TILE of gemm/rows.inl.h: with so many, w is read once
 cdef ptrdiff_t NEAR_BYTES = 64 << 10    # of w, which more rows read again and again
@@ -178,7 +178,7 @@ cdef int dense_backward(int f64, void *dx, void *dw, void *db, const void *dy, c
     if dw != NULL:
         g.dw.run = rows.kernel("dense_dw", f64)
         g.dw.p[0], g.dw.p[1], g.dw.p[6] = g.x_panels, g.dy_panels, memory
-        g.dw.n[0], g.dw.n[1], g.dw.n[2] = I, O, I + 1
+        g.dw.n[0], g.dw.n[1], g.dw.n[2], g.dw.n[5] = I, O, I + 1, max(1, rows.ceil_div(I, PARTS))
     while g.first < B:
         g.n = q.B = min(BLOCK, B - g.first)
         q.y = <char *>dx + g.first * stride_dx

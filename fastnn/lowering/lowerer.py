@@ -428,11 +428,9 @@ class Dense(Lowering):
             grad = None
         splits = 0 if bn is not None else self.bf16_splits(lo, "dense_dw", n)
         clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
-        ruled = fused and any(any(lo.update.rules.get(v, ())) for v in node.variables.values())
         renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)
-        halves = bn is None and not (splits or ruled or clip or renews)
-        costs = self.costs(pl, place, max(1, -(-place.inputs // 96)), halves)  # FNN_IB
-        items = costs[-1] * (-(-place.units // (pl.panel // 2)) if halves else place.panels)
+        parts = max(1, -(-place.inputs // (96 if splits or renews else 48)))  # FNN_IB, or finer for even shares
+        items = place.panels * parts
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
         read, behind, more = lo.tensors[x], [], []
         if bn is not None:
@@ -444,20 +442,17 @@ class Dense(Lowering):
             behind = [*behind, *[None] * (3 - len(behind)), pl.kept_splits[place.off][0]]
             pl.renewed.add(place.off)
         pl.emit("dense_dw", [pl.buffer(read, x.size), dy, pl.at("theta", place.off), *states, grad, rules, *behind],
-                [*n, pl.store.size, splits, int(halves)], [clip], fn,
-                split="features", items=items, costs=costs,
+                [*n, pl.store.size, splits, parts], [clip], fn,
+                split="features", items=items, costs=self.costs(pl, place, parts),
                 access=[(read, "r", False), (lo.gkey(y), "r", False), *more,
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip
 
-    def costs(self, pl, place, parts, halves):
-        """What an item of `dense_dw` costs, one of the last of them, how many those are, and of a group: all of one run
-        of units. Of half panels the groups are shared as the units of `dense_fwd` are, so that each thread finds the
-        weights that it has made in its own cache."""
+    def costs(self, pl, place, parts):
+        """What an item of `dense_dw` costs, one of the last of them, how many those are, and of a group: all of a panel
+        of units, so that where there are many, each thread has the weights that it reads in `dense_fwd`."""
         half, units = pl.panel // 2, (place.units - 1) % pl.panel + 1
-        if halves:
-            return half, (units - 1) % half + 1, parts, parts
-        # few units have the samples along the lanes; the optimizer takes the whole panel all the same
-        last = units + half // 2 if units <= half // 2 else half + half // 4 if units <= half else pl.panel
+        # few units have the samples along the lanes, up to half a panel have half the tiles
+        last = units + half // 4 if units <= half // 2 else half + half // 8 if units <= half else pl.panel
         return pl.panel, last, parts, parts
 
 

@@ -20,7 +20,7 @@
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw) X(dense_split)
 #define FNN_KC (FNN_VBYTES == 64 ? 160 : 256) /* half of that many KiB (AVX-512: of twice that many) are two blocks */
 #define FNN_PC 16
-#define FNN_IB 96  /* input rows of a dW item, about */
+#define FNN_IB 96  /* input rows of a dW item, at most */
 #define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
 #define FNN_NARROW (VW / 2) /* units of a panel, or inputs, whose dW goes without a transpose */
@@ -270,7 +270,7 @@ static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdi
  * left something */
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
-    const ptrdiff_t I = op->n[0], parts = fnn_parts(I, FNN_IB), whole = op->n[4] || op->p[11] ? PW : 1;
+    const ptrdiff_t I = op->n[0], parts = op->n[5], whole = op->n[4] || op->p[11] ? PW : 1;
     const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
     const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lane = 0, .lanes = PW};
@@ -292,8 +292,7 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
     }
     if (!op->fn[0]) return;
     if (rules)
-        FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * fnn_parts(I, FNN_IB) + part,
-                       run->rate);
+        FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * op->n[5] + part, run->rate);
     if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
     FN(dw_update)(op, run, &item, g, item.i0, item.i1 - item.i0);
     if (op->p[11]) FN(keep_split)(op->p[11], w + at, I, u, item.i0, fnn_min(item.i1, I));
@@ -402,14 +401,13 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 }
 
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
- * f: items, u * parts + block of inputs, of u = (units / PW) or, if n[5], of u = (units / VW); parts = fnn_parts(inputs,
- *    FNN_IB).  Half panels let threads own equal shares of the weights, the same that `dense_fwd` has.
+ * f: items, (unit panel) * parts + part of the inputs
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
  *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
  *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
  *    10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it does not)
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
- *    0 where p[8] is given), 5 nonzero: items of half panels (then no p[7], p[8], p[11], n[4], s[0])
+ *    0 where p[8] is given), 5 parts of the inputs, of at most FNN_IB
  * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -417,12 +415,13 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
     const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const ptrdiff_t parts = fnn_parts(I, FNN_IB), blocks = fnn_parts(n, FNN_NB), each = op->n[5] ? 2 * parts : parts;
+    const ptrdiff_t parts = op->n[5], blocks = fnn_parts(n, FNN_NB);
+    /* nothing stands between the gradient of a tile and its update */
+    const int plain = op->fn[0] && !op->p[7] && !op->p[8] && !op->p[11] && !(op->s[0] > 0);
     T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
 
-    for (ptrdiff_t u = r->f0 / each; u * each < r->f1; u++) {
-        /* items of this panel, or of its halves: those of the first are [0, parts), those of the second follow */
-        const ptrdiff_t first = fnn_max(r->f0 - u * each, 0), last = fnn_min(r->f1 - u * each, each), units = O - u * PW;
+    for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
+        const ptrdiff_t first = fnn_max(r->f0 - u * parts, 0), last = fnn_min(r->f1 - u * parts, parts), units = O - u * PW;
         const int narrow = (units <= FNN_NARROW || I <= FNN_NARROW) && !op->p[8];
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
@@ -430,21 +429,16 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             const int resume = nb > 0 || run->accumulate, end = nb == blocks - 1;
             if (!narrow) FN(transpose_dy)(dyt, dy, O, u, b0, b0 + k);
             if (op->p[8]) FN(add_dy)(db, dyt, k, PW);
-            for (ptrdiff_t part = 0; part < parts; part++) {
-                const int low = first <= part && part < last, high = first <= part + parts && part + parts < last;
-                if (!low && !high) continue;
+            for (ptrdiff_t part = first; part < last; part++) {
                 FN(dw_item) item = FN(dw_part)(op, u, part);
                 T *to = g ? g + (u * rows + item.i0) * PW : tmp;
-                if (op->n[5] && !low) item.lane = VW;
-                if (op->n[5] && (!low || !high)) item.lanes = VW;
-                if (!op->n[5] && !narrow && units <= VW) { /* half the work, but all lanes are looked at in `dw_finish` */
-                    item.lanes = VW;
-                    for (ptrdiff_t i = 0; i < item.i1 - item.i0; i++) v_store(to + i * PW + VW, (V){0});
+                if (units <= VW && (plain || !narrow)) {
+                    item.lanes = VW; /* half the work, but `dw_finish` looks at all lanes */
+                    for (ptrdiff_t i = 0; !plain && i < item.i1 - item.i0; i++) v_store(to + i * PW + VW, (V){0});
                 }
-                const int update = end && op->n[5] && op->fn[0];
-                if (narrow) FN(dw_narrow)(op, run, &item, to, x, dy, b0, k, resume, update);
-                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, update);
-                if (end && !op->n[5]) FN(dw_finish)(op, run, to, u, part, db);
+                if (narrow) FN(dw_narrow)(op, run, &item, to, x, dy, b0, k, resume, end && plain);
+                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, end && plain);
+                if (end && !plain) FN(dw_finish)(op, run, to, u, part, db);
             }
         }
     }

@@ -398,7 +398,7 @@ static void FN(dw_pack_dy)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t dy
 static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block) *s, ptrdiff_t f0, ptrdiff_t f1,
                          T *own, int last)
 {
-    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = fnn_parts(I, FNN_IB);
+    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = op->n[5];
     T *kept = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
     const ptrdiff_t some_u = FNN_TILE_DY_WORDS / s->packed, some_q = FNN_TILE_X_WORDS / (FNN_TILE_PARTS * s->packed);
     for (ptrdiff_t u0 = f0 / parts; u0 * parts < f1; u0 += some_u) {
