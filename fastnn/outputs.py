@@ -30,7 +30,8 @@ def last_activation(layers):
     for layer in reversed(list(layers)):
         if type(layer).__name__ in TRANSPARENT:
             continue
-        found = getattr(layer, "function", None) or layer.__dict__.get("activation")
+        # not by `getattr` of what may not be there: layers then look for what was meant, which takes milliseconds
+        found = layer.function if hasattr(type(layer), "function") else layer.__dict__.get("activation")
         if found is None and type(layer).__name__ in ("Dense", "BatchNormalization"):
             return "linear"
         return getattr(found, "__name__", None)

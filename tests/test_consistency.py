@@ -356,3 +356,11 @@ def test_errors_if_warnings_are_errors():
         with pytest.raises(ConsistencyWarning):
             model.compile("sgd", "mse")
     model.fit(X, BINARY, verbose=0)  # it is compiled nevertheless
+
+
+def test_looking_costs_no_search_for_misspelt_names(monkeypatch):
+    """`getattr` of what a layer has not looks for what was meant: 3 ms, at each `compile` and each plan."""
+    model = stack(layers.Dense(3, "relu"), layers.Dense(1, "sigmoid"))
+    monkeypatch.setattr("fastnn.layers.base.suggest", lambda *args: pytest.fail("looked for a misspelt name"))
+    model.compile("sgd", "bce", metrics=["accuracy"])
+    model.fit(X, BINARY, verbose=0)
