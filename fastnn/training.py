@@ -419,7 +419,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if sample_weight is not None:
             w = arrays.weights(names[2], sample_weight, n, self.dtype)
         data = arrays.Data(x, y, w)
-        data = data if class_weight is None else self.weighted(data, class_weight)
+        data = data if class_weight is None else self.weighted(data, class_weight, whole=False)
         if training:
             self.keep_feature_names(given)
         return data
@@ -429,7 +429,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if self._feature_names is None:
             self._feature_names = feature_names.names_of(x)
 
-    def weighted(self, data, class_weight, whole=False):
+    def weighted(self, data, class_weight, whole):
         """Data, which may be the whole, with weights multiplied by those of the classes."""
         n = prod(self.out_shape)
         binary = n == 1 and getattr(self.loss, "shares", False)
