@@ -21,3 +21,18 @@ if find_spec("fastnn") is None:
 
 # A shell that starts a command with "&" has it, and all of its children, ignore Ctrl-C: tests of it would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def force_threads(n):
+    """Have every run that is free to choose use n threads, however few cores there are, and however little pays off."""
+    import fastnn
+    from fastnn.teams import Team
+
+    chosen = Team.next
+    fastnn.set_num_threads(n)
+    Team.is_alone = lambda team: team.fixed == 1
+    Team.next = lambda team: (n, 0.0) if team.fixed is None else chosen(team)
+
+
+if os.environ.get("FASTNN_TEST_THREADS"):
+    force_threads(int(os.environ["FASTNN_TEST_THREADS"]))

@@ -49,7 +49,7 @@ def test_same_bits_for_any_number_of_threads(dtype, kind, schedule, isa):
     """BN or not, dropout, clipping by the global norm, three epochs with a short last batch."""
     one = trained(kind, dtype, 1, schedule=schedule, isa=isa)
     assert np.isfinite(one[1])
-    for threads in (2, 3, 8):
+    for threads in (2, 3, 8, 16):
         assert trained(kind, dtype, threads, schedule=schedule, isa=isa) == one, threads
 
 
@@ -63,7 +63,7 @@ def test_same_bits_for_other_batch_sizes(batch):
 @pytest.mark.parametrize("optimizer", [fastnn.Adam(0.01), fastnn.SGD(0.01, momentum=0.9, clipvalue=0.1)])
 def test_fused_updates_are_the_same_for_any_number_of_threads(optimizer):
     found = set()
-    for threads in (1, 2, 3, 8):
+    for threads in (1, 2, 3, 8, 16):
         model = model_of("bn", "float32")
         model.compile(optimizer, "sparse_categorical_crossentropy", seed=3)
         trainer = trainer_of(model, threads=threads)
