@@ -13,6 +13,7 @@
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -276,28 +277,27 @@ class Plan:
 
 class Program:
     """A plan with memory, bound to the store of a trainer: `core` runs it; `parts` are the pieces Python may run one by
-    one."""
+    one. There is memory for `threads` threads at once, for more when they are first to run."""
 
-    def __init__(self, plan, trainer):
+    def __init__(self, plan, trainer, threads=1):
         self.plan, self.parts, self.copies_before = plan, plan.parts, []  # see long_steps.py
         self.by_hand = None  # the short way of steps by hand, when there was one
-        self.copies = team = trainer.max_threads
-        # as many threads as slots work on a chunked segment, each with an arena of its own
-        arenas = [aligned(plan.arena_bytes, i) for i in range(max(1, min(plan.copies, team)))]
-        scratch = [aligned(plan.scratch_bytes, i) for i in range(team)]
         kept = aligned(plan.kept_bytes)
         for start, image in plan.images:
             kept[start : start + image.size] = image
         for pointer, to in plan.links:
             kept[pointer : pointer + 8].view(np.uintp)[0] = address(kept) + to
         flat = [trainer.store.flat[name] for name in plan.flat]
-        shared = [address(kept), *map(address, flat)]
-        copies = [[address(arenas[i % len(arenas)]), *shared] for i in range(team)]
+        shared = (address(kept), *map(address, flat))
         params = () if trainer.optimizer_row is None else trainer.optimizer_row[1]
+        # as many threads as slots work on a chunked segment, each with an arena of its own
         self.core = executor.Executor(
-            plan.operations, copies, [address(a) for a in scratch], params, (arenas, scratch, kept, flat)
-        )
-        self.arena, self.folds, self.current = arenas[0], [], None  # current: version of the weights that `refresh` met
+            plan.operations, partial(aligned, plan.arena_bytes), plan.copies, shared, plan.scratch_bytes, params,
+            (kept, flat),
+        )  # fmt: skip
+        self.core.prepare(threads)
+        self.arena, self.folds = self.core.arenas[0], []
+        self.current = None  # version of the weights that `refresh` met
         theta = address(trainer.store.flat["theta"])
         self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
         self.splits = [kept[to : to + size] for to, size in plan.split_bytes]

@@ -67,6 +67,10 @@ class Team:
         fixed = threads.asked() or self.fixed
         return fixed == 1 if fixed is not None else self.most() == 1 or self.estimate < PAYS_OFF
 
+    def at_most(self):
+        """The largest number that `next` can give at the moment."""
+        return 1 if self.is_alone() else threads.asked() or self.fixed or self.most()
+
     def next(self):
         """(threads, seconds) for the next slice of work; seconds 0: all of it."""
         fixed = threads.asked() or self.fixed

@@ -175,24 +175,19 @@ class Trainer:
         return total
 
     # -- programs and threads ---------------------------------------------------------------------------------
-    @property
-    def max_threads(self):
-        """Threads that a program planned now has memory for."""
-        return threads.asked() or max(8, self.threads or 0, threads.get_num_threads())
-
     def program(self, what, batch, x_code=None, y_code=None, weighted=False):
         splits = splits_of(self.precision, self.isa) if self.dtype == np.float32 else 0
         key = (what, batch, x_code, y_code, weighted, splits)
         program = self._programs.get(key)
         if program is None and what in ("train", "manual", "derivative"):
             self._refuse_used_twice()
-        if program is None or program.copies < (threads.asked() or self.threads or threads.get_num_threads()):
-            self._programs.pop(key, None)
+        if program is None:
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
             found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, splits)
-            program = self._programs[key] = Program(found, self)
-            program.team, program.teams = Team(self.threads, found.seconds), {}  # of all, and of its stages by hand
+            team = Team(self.threads, found.seconds)
+            program = self._programs[key] = Program(found, self, team.at_most())
+            program.team, program.teams = team, {}  # of all, and of its stages by hand
         return program
 
     def forget_programs(self):

@@ -101,8 +101,7 @@ cdef class Call:
         if team is not None:
             threads = team.next()[0]
             begun = fnn_now()
-        with nogil:
-            self.core.once(live, self.n, rate, step, self.seed, threads, first, last)
+        self.core.once(live, self.n, rate, step, self.seed, threads, first, last)
         if optimizer is not None:  # here, and not in Python, where Ctrl-C could come between a step and its count
             engine.step = step + 1
             optimizer._iterations = step + 1

@@ -50,6 +50,7 @@ cdef struct Values:
 
 cdef struct Job:
     int n_ops
+    int n_copies             # of the operations: thread t has number t modulo this
     int n_partials
     int first_segment
     int last_segment
@@ -110,18 +111,22 @@ cdef class Operations:
 
 cdef class Executor:
     cdef Operations operations
-    cdef k.fnn_op *ops
-    cdef void **scratch
     cdef Values *penalties
     cdef fnn_barrier *barrier
     cdef Job job
-    cdef int n_copies
+    cdef int most_copies
+    cdef size_t scratch_bytes
+    cdef int entered
     cdef double prep_s[8]
-    cdef object keep
+    cdef object keep, make_arena
+    cdef tuple shared
+    cdef readonly list arenas
     cdef readonly object totals
     cdef double *own_totals
 
-    cdef void bind(self, void **live, int copies) noexcept nogil
-    cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
-                   int threads, int first, int last) noexcept nogil
-    cdef void start(self, int threads) noexcept nogil
+    cdef void bind(self, void **live) noexcept nogil
+    cpdef int prepare(self, int threads) except -1
+    cdef int once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
+                  int threads, int first, int last) except -1
+    cdef int start(self, int threads) noexcept nogil
+    cdef int add_copy(self) except -1

@@ -9,7 +9,8 @@
 (c) What a program does is made once (`Operations`) and shared by all networks of one structure; an `Executor` is a copy
     with pointers to one network's memory.  Those into the caller's arrays (data, labels, output) are patched at each
     call.
-(d) Threads run on copies of the operations, because a chunked segment has activations of its own in each thread.
+(d) Threads run on copies of the operations where a chunked segment has activations of its own in each thread. Copies
+    and activations are made when that many threads are first to run; scratch is taken for each run (scratch.pyx).
 (e) A long step is given up on Ctrl-C: threads leave out what is left of it, but for the barriers, and what it may have
     changed is put back.
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from cython.parallel cimport parallel, threadid
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -25,6 +26,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from numpy cimport PyArray_DATA, PyArray_NBYTES, ndarray
 
 from . cimport kernels as k
+from . cimport scratch
 from .threads cimport affordable, fnn_team_size
 
 from .kernels import optimizer_rows
@@ -32,11 +34,13 @@ from .kernels import optimizer_rows
 MOMENTA = ("momentum", "beta_1")  # what a schedule may change beside the rate
 SCRATCH_BYTES = k.FNN_SCRATCH_BYTES
 TILE_SCRATCH_BYTES = k.FNN_TILE_SCRATCH_BYTES
+NO_SCRATCH = "no memory for the scratch of a run, {} bytes"
 SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one": BY_ONE}
 
 
 cdef enum:
     MAX_BASES = 16
+    MAX_THREADS = 64
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -196,7 +200,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
     cdef double hyper[8]
     cdef double params[8]
     cdef const Segment *seg
-    cdef k.fnn_op *ops = job.ops + <ptrdiff_t>tid * job.n_ops
+    cdef k.fnn_op *ops = job.ops + <ptrdiff_t>(tid % job.n_copies) * job.n_ops
     cdef ptrdiff_t step, panels, at, within, per_epoch = ceil_div(job.epoch, job.batch)
     cdef int i, j, last
     cdef unsigned csr = fnn_float_enter()
@@ -372,84 +376,109 @@ cdef class Executor:
     Parameters
     ----------
     operations : Operations
-    copies : list (one per thread) of list of int
-        The addresses of ``operations.bases``.
-    scratch : list (one per thread) of int
-        Addresses of SCRATCH_BYTES each.
+    make_arena : function of int
+        The activations, an array of bytes, of each of the threads that have their own.
+    copies : int
+        How many threads can have their own; 0: all share those of the batch.
+    shared : tuple of int
+        Addresses of ``operations.bases[1:]``; the first base is the arena.
+    scratch_bytes : int
+        What each thread needs during a run.
     params : tuple of float
         The optimizer's parameters.
     keep : object
         What must live as long.
     """
-    def __cinit__(self, Operations operations, list copies, list scratch, tuple params, keep):
-        cdef int i, c, n = operations.n_ops
-        cdef size_t addresses[MAX_BASES]
+    def __cinit__(self, Operations operations, make_arena, int copies, tuple shared, size_t scratch_bytes, tuple params,
+                  keep):
+        cdef int i, n = operations.n_ops
         cdef size_t address
-        cdef const Patch *own
         cdef tuple bases = operations.bases
-        if len(bases) > MAX_BASES:
-            raise ValueError(f"bases: expected at most {MAX_BASES}, got {len(bases)}")
-        self.operations, self.keep, self.n_copies = operations, keep, len(copies)
-        self.ops = <k.fnn_op *>malloc((n * self.n_copies + 1) * sizeof(k.fnn_op))
-        self.scratch = <void **>calloc(self.n_copies + 1, sizeof(void *))
+        if len(bases) > MAX_BASES or len(shared) != len(bases) - 1:
+            raise ValueError(f"bases: expected at most {MAX_BASES}, got {len(bases)}, and addresses of {len(shared)}")
+        scratch.enter()
+        self.entered = 1
+        self.operations, self.keep, self.make_arena, self.shared = operations, keep, make_arena, shared
+        self.arenas, self.most_copies, self.scratch_bytes = [], max(1, copies), scratch_bytes
         self.penalties = <Values *>calloc(len(operations.penalties) + 1, sizeof(Values))
         self.barrier = fnn_barrier_new()
-        if self.ops == NULL or self.scratch == NULL or self.penalties == NULL or self.barrier == NULL:
+        if self.penalties == NULL or self.barrier == NULL:
             raise MemoryError("program")
-        for c in range(self.n_copies):
-            address = scratch[c]
-            self.scratch[c] = <void *>address
-            memcpy(self.ops + c * n, operations.ops, n * sizeof(k.fnn_op))
-            for i, given in enumerate(copies[c]):
-                addresses[i] = given
-            for i in range(operations.n_own):
-                own = &operations.own[i]
-                self.ops[c * n + own.op].p[own.place] = <void *>(addresses[own.which] + own.offset)
         self.job.n_ops, self.job.n_partials = n, operations.n_partials
+        self.add_copy()
         self.job.panel, self.job.chunk, self.job.slots = operations.panel, operations.chunk, operations.slots
         self.job.partial_stride = operations.partial_stride
         if operations.partials is not None:
             base, offset = operations.partials
-            address = copies[0][bases.index(base)] + offset
+            address = shared[bases.index(base) - 1] + offset
             self.job.partials = <const double *>address
         for i, (base, offset, count) in enumerate(operations.penalties):
-            address = copies[0][bases.index(base)] + offset
+            address = shared[bases.index(base) - 1] + offset
             self.penalties[i].first, self.penalties[i].count = <const double *>address, count
         self.job.penalties, self.job.n_penalties = self.penalties, len(operations.penalties)
         self.job.accumulate = operations.accumulate
         self.totals = np.zeros((max(1, self.job.n_partials), 2))
         self.own_totals = <double *>PyArray_DATA(self.totals)
-        self.job.plan, self.job.segments, self.job.ops = operations.plan, operations.segments, self.ops
-        self.job.scratch, self.job.barrier = self.scratch, self.barrier
+        self.job.plan, self.job.segments = operations.plan, operations.segments
+        self.job.barrier = self.barrier
         self.job.prep, self.job.prep_s, self.job.momentum_at = operations.prep, self.prep_s, operations.momentum_at
         for i, scalar in enumerate(params):
             self.prep_s[i] = scalar
 
     def __dealloc__(self):
-        free(self.ops)
-        free(self.scratch)
+        free(self.job.ops)
         free(self.penalties)
         free(self.barrier)
+        if self.entered:
+            scratch.leave()
 
-    cdef void bind(self, void **live, int copies) noexcept nogil:
-        """Point the operations of the first `copies` threads to the caller's arrays."""
+    cdef int add_copy(self) except -1:
+        """Operations with an arena of their own, for one thread more."""
+        cdef int i, c = self.job.n_copies, n = self.job.n_ops
+        cdef size_t addresses[MAX_BASES]
+        cdef const Patch *own
+        cdef k.fnn_op *ops
+        arena = self.make_arena(c)
+        addresses[0] = <size_t>PyArray_DATA(<ndarray?>arena)
+        for i, given in enumerate(self.shared):
+            addresses[i + 1] = given
+        ops = <k.fnn_op *>realloc(self.job.ops, (n * (c + 1) + 1) * sizeof(k.fnn_op))
+        if ops == NULL:
+            raise MemoryError("program")
+        self.job.ops = ops
+        memcpy(ops + c * n, self.operations.ops, n * sizeof(k.fnn_op))
+        for i in range(self.operations.n_own):
+            own = &self.operations.own[i]
+            ops[c * n + own.op].p[own.place] = <void *>(addresses[own.which] + own.offset)
+        self.arenas.append(arena)
+        self.job.n_copies = c + 1
+        return 0
+
+    cpdef int prepare(self, int threads) except -1:
+        """See that so many threads have what they need: nothing will be allocated when they run again."""
+        while self.job.n_copies < min(threads, self.most_copies):
+            self.add_copy()
+        return 0
+
+    cdef void bind(self, void **live) noexcept nogil:
+        """Point the operations to the caller's arrays."""
         cdef int c, i
         cdef void *base
         cdef const Patch *patch
-        for c in range(copies):
+        for c in range(self.job.n_copies):
             for i in range(self.operations.n_patches):
                 patch = &self.operations.patches[i]
                 base = live[patch.which]
-                self.ops[c * self.job.n_ops + patch.op].p[patch.place] = (
+                self.job.ops[c * self.job.n_ops + patch.op].p[patch.place] = (
                     NULL if base == NULL else <void *>(<char *>base + patch.offset))
 
-    cdef void once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
-                   int threads, int first, int last) noexcept nogil:
+    cdef int once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,
+                  int threads, int first, int last) except -1:
         """Segments [first, last) for one batch (last < 0: all that follow); the totals are those of the batch alone."""
         cdef Job *job = &self.job
-        cdef int i
-        threads = max(1, min(threads, self.n_copies))
-        self.bind(live, threads)
+        cdef int i, failed
+        self.prepare(threads)
+        self.bind(live)
         for i in range(2 * job.n_partials):
             self.own_totals[i] = 0
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
@@ -457,17 +486,35 @@ cdef class Executor:
         job.step0, job.seed = step, seed
         job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
         job.stop_after, job.steps_done, job.deadline, job.pieces, job.given_up = -1, 0, 0, 0, 0
-        self.start(threads)
+        with nogil:
+            failed = self.start(threads)
+        if failed:
+            raise MemoryError(NO_SCRATCH.format(self.scratch_bytes))
+        return 0
 
-    cdef void start(self, int threads) noexcept nogil:
-        threads = affordable(threads)
-        self.job.disturbed = 0
+    cdef int start(self, int threads) noexcept nogil:
+        """Run with so many threads, or as many as there is memory for: the bits are the same. 0, or -1 if for none."""
+        cdef void *blocks[MAX_THREADS]
+        cdef int i, taken = 0
+        threads = affordable(max(1, min(threads, MAX_THREADS)))
+        self.job.disturbed, self.job.scratch = 0, blocks
+        while taken < threads:
+            blocks[taken] = scratch.take(self.scratch_bytes)
+            if blocks[taken] == NULL:
+                break
+            taken += 1
+        threads = taken
+        if threads == 0:
+            return -1
         if threads == 1:
             work(&self.job, 0, 1)
         else:
             fnn_barrier_disturbed(self.barrier)  # forgets an earlier run
             with parallel(num_threads=threads):
                 work(&self.job, threadid(), fnn_team_size())
+        for i in range(taken):
+            scratch.give(blocks[i])
+        return 0
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
             ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
@@ -491,7 +538,7 @@ cdef class Executor:
         cdef size_t address
         cdef ptrdiff_t steps
         cdef ndarray array, copy
-        cdef int watched = 0, i, team = max(1, min(threads, self.n_copies))
+        cdef int watched = 0, failed = 0, i
         cdef void *bases[8]
         cdef const double[:, ::1] hypers
         epoch = epoch if epoch > 0 else max(1, count)
@@ -513,7 +560,8 @@ cdef class Executor:
         for i, given in enumerate(live):
             address = given
             bases[i] = <void *>address
-        self.bind(bases, self.n_copies)
+        self.prepare(threads)
+        self.bind(bases)
         job.totals = &totals[0, 0]
         job.index = NULL if index is None or steps == 0 else <int64_t *>&index[0]
         job.lrs = NULL if lrs is None or steps == 0 else <double *>&hypers[0, 0]
@@ -530,9 +578,11 @@ cdef class Executor:
         job.deadline = fnn_now() + seconds if seconds > 0 else 0
         if not job.given_up:
             with nogil:
-                self.start(team)
+                failed = self.start(threads)
         if watched:
             fnn_watch_end()
+        if failed:
+            raise MemoryError(NO_SCRATCH.format(self.scratch_bytes))
         if job.given_up:
             for array, copy in saved:
                 memcpy(PyArray_DATA(array), PyArray_DATA(copy), PyArray_NBYTES(array))
