@@ -171,6 +171,7 @@ def test_more_threads_than_before():
         np.testing.assert_array_equal(a, b)
 
 
+@no_sanitizer  # it ends the process for a size that large
 def test_no_memory_for_scratch():
     """A MemoryError, before anything is changed; others get theirs as before."""
     model = network("adam", seed=2)

@@ -36,7 +36,7 @@ cdef struct Plan:
     ptrdiff_t cost     # of an item, relative to
     ptrdiff_t last     # that of each of the last
     ptrdiff_t few      # so many items, which do not cost as much
-    ptrdiff_t group    # items that one thread should have together, where there are enough groups for all
+    ptrdiff_t group    # items that are cheaper together: long steps are cut between groups
     int barrier        # wait for the others first (layered segments)
 
 cdef struct Segment:

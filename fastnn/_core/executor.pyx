@@ -49,14 +49,13 @@ cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
 
 cdef inline ptrdiff_t share(const Plan *plan, ptrdiff_t panels, int tid, int team) noexcept nogil:
     """Where the items of thread `tid` begin, each taken `panels` times; nearest to its part of the whole cost."""
-    cdef ptrdiff_t unit = plan.group if plan.items >= 3 * team * plan.group else 1
-    cdef ptrdiff_t items = plan.items // unit * panels, few = plan.few // unit * panels, front = items - few, part
+    cdef ptrdiff_t items = plan.items * panels, few = plan.few * panels, front = items - few, part
     part = (front * plan.cost + few * plan.last) * tid // team
     if tid == team:
-        return items * unit
+        return items
     if part < front * plan.cost:
-        return (part + plan.cost // 2) // plan.cost * unit
-    return (front + (part - front * plan.cost + plan.last // 2) // plan.last) * unit
+        return (part + plan.cost // 2) // plan.cost
+    return front + (part - front * plan.cost + plan.last // 2) // plan.last
 
 
 cdef inline bint goes_on(Job *job) noexcept nogil:
@@ -359,6 +358,13 @@ cdef class Operations:
         free(self.segments)
         free(self.own)
         free(self.patches)
+
+    def shares(self, ptrdiff_t op, ptrdiff_t panels, int team):
+        """Where the items of each thread begin in an operation that is split by features, and where the last one's end."""
+        if not 0 <= op < self.n_ops:
+            raise IndexError(f"op: expected 0 to {self.n_ops - 1}, got {op}")
+        each = panels if self.plan[op].split == BY_BOTH else 1
+        return [share(&self.plan[op], each, tid, team) for tid in range(team + 1)]
 
 
 cdef Patch *new_patches(list found) except NULL:

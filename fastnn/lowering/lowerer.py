@@ -448,8 +448,8 @@ class Dense(Lowering):
                         *([(("w", node), "w", True)] if fused else [("grad", "w", False)])])  # fmt: skip
 
     def costs(self, pl, place, parts):
-        """What an item of `dense_dw` costs, one of the last of them, how many those are, and of a group: all of a panel
-        of units, so that where there are many, each thread has the weights that it reads in `dense_fwd`."""
+        """What an item of `dense_dw` costs, one of the last, how many those are, and of a group: a panel of units,
+        whose dY is transposed once."""
         half, units = pl.panel // 2, (place.units - 1) % pl.panel + 1
         # few units have the samples along the lanes, up to half a panel have half the tiles
         last = units + half // 4 if units <= half // 2 else half + half // 8 if units <= half else pl.panel
