@@ -47,7 +47,7 @@ def test_units_are_shared_to_within_a_vector(isa, kernel, team):
 @pytest.mark.parametrize("isa", TARGETS)
 @pytest.mark.parametrize("team", [2, 3])
 def test_gradients_of_weights_are_shared_evenly(isa, team):
-    """By products and padding: within an item, which of 300 × 100 or 100 × 100 weights and two threads is within 12 %."""
+    """By products and padding: within an item, which of 100 × 100 weights for two threads is within 12 %."""
     for items, split in shares(planned((784, 300, 100, 100, 10), 32, isa), "dense_dw", team):
         if split.items < 12:
             continue  # a last layer of ten units

@@ -360,7 +360,7 @@ cdef class Operations:
         free(self.patches)
 
     def shares(self, ptrdiff_t op, ptrdiff_t panels, int team):
-        """Where the items of each thread begin in an operation that is split by features, and where the last one's end."""
+        """Where the items of each thread begin in an operation split by features, and where the last one's end."""
         if not 0 <= op < self.n_ops:
             raise IndexError(f"op: expected 0 to {self.n_ops - 1}, got {op}")
         each = panels if self.plan[op].split == BY_BOTH else 1
