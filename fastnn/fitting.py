@@ -271,13 +271,17 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
 
 
 class Unchanged:
-    """That a model is still what a call began with: layers and what `compile` has set."""
+    """That a model is still what a call began with: layers and, but for `predict`, what `compile` has set."""
 
     def __init__(self, model, what):
-        self.model, self.what, self.edition = model, what, model._edition
+        self.model, self.what = model, what
+        self.edition = self._now()
+
+    def _now(self):
+        return self.model._edition, self.what == "predict" or self.model._compilations
 
     def __bool__(self):
-        return self.model._edition == self.edition
+        return self._now() == self.edition
 
     def check(self):
         """RuntimeError if it is not."""

@@ -76,7 +76,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self.weight_decay = self._own_weight_decay = _weight_decay(weight_decay)
         self.optimizer = self.loss = self.history = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = self.compiled = False
-        self._edition = 0  # goes up when layers or what `compile` sets are other ones
+        self._edition = self._compilations = 0  # go up when layers, and when what `compile` sets, are other ones
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
         self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
@@ -259,7 +259,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self._warned_of = set()
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
-            self._edition += 1
+            self._compilations += 1
         if self.built:
             consistency.warn(self)
 

@@ -150,6 +150,13 @@ def test_killed_at_random_moments_and_resumed(kind, tmp_path):
 # --- interrupted ----------------------------------------------------------------------------------
 
 
+def press_ctrl_c_in_the_fourth():
+    while len(built) < 4:
+        time.sleep(0.02)
+    time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_ctrl_c_carries_what_has_ended(tmp_path):
     class Late(Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -160,8 +167,7 @@ def test_ctrl_c_carries_what_has_ended(tmp_path):
     wanted = everything(sweep(**options))
     for path in (None, tmp_path / "j"):
         built.clear()
-        threading.Timer(0.01, lambda: [time.sleep(0.02) for _ in iter(lambda: len(built) < 4, False)]
-                        and os.kill(os.getpid(), signal.SIGINT)).start()  # fmt: skip
+        threading.Thread(target=press_ctrl_c_in_the_fourth).start()
         with pytest.raises(KeyboardInterrupt) as error:
             sweep(path, **options)
         result = error.value.result
