@@ -128,22 +128,29 @@ t.np.save({out!r}, t.np.frombuffer(repr(t.everything(result)).encode(), t.np.uin
 @pytest.mark.parametrize("kind", ["two kept, by accuracy", "halving", "callbacks and halving"])
 def test_killed_at_random_moments_and_resumed(kind, tmp_path):
     """Killed until it has been through; each process goes on where the last one was."""
-    found, rng, kills, lines = {}, random.Random(7), 0, set()
+    found, rng, kills, lines, journal = {}, random.Random(7), 0, set(), tmp_path / "killed"
+
+    def written():
+        return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
     for name in ("whole", "killed"):
         out = str(tmp_path / f"{name}.npy")
         code = SCRIPT.format(tests=str(Path(__file__).parent), kind=kind, path=str(tmp_path / name), out=out)
         while not os.path.exists(out):
             with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
                 p.stdout.readline()
-                if name == "killed" and kills < 8:
-                    time.sleep(rng.uniform(0, 0.25))
+                if name == "killed" and kills < 6:  # on its way to another line, however slow this machine is
+                    until = written() + (kills % 3 > 0)
+                    while written() < until and p.poll() is None:
+                        time.sleep(0.001)
+                    time.sleep(rng.uniform(0, 0.03))
+                    kills += p.poll() is None
                     p.send_signal(signal.SIGKILL)
-                    kills += 1
-                    lines.add((tmp_path / name).read_bytes().count(b"\n") if (tmp_path / name).exists() else 0)
+                    lines.add(written())
                 errors = p.communicate()[1]
                 assert p.returncode in (0, -signal.SIGKILL), errors.decode()
         found[name] = np.load(out).tobytes()
-    assert kills == 8 and len(lines) > 3  # so many different states were resumed
+    assert kills > 3 and len(lines) > 3  # so many different states were resumed
     assert found["whole"] == found["killed"]
 
 
