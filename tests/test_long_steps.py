@@ -95,12 +95,14 @@ HOW = {"batch_size": ROWS, "verbose": 0, "shuffle": False}
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("case", CASES)
 def test_a_step_is_given_up(case, threads):
-    model, press = made(case), Press(2)
-    after_one = []
-    hooks = [LambdaCallback(on_train_batch_end=lambda batch, logs: after_one.append(state(model))), press]
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, Y, epochs=3, callbacks=hooks, threads=threads, **HOW)
-    press.timer.join()
+    for _ in range(5):  # on a busy machine the signal may come when the step has ended
+        model, press, after_one = made(case), Press(2), []
+        hooks = [LambdaCallback(on_train_batch_end=lambda batch, logs, m=model, s=after_one: s.append(state(m))), press]
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y, epochs=3, callbacks=hooks, threads=threads, **HOW)
+        press.timer.join()
+        if model.engine().step == 1:
+            break
     assert model.engine().step == len(after_one) == 1
     if case != "averages":  # which get into the weights
         same(state(model), after_one[0])
