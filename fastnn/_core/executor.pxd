@@ -8,7 +8,8 @@ cdef extern from "sync.h" nogil:
         pass
     fnn_barrier *fnn_barrier_new() noexcept
     void fnn_barrier_wait(fnn_barrier *b, int n) noexcept
-    int fnn_barrier_disturbed(fnn_barrier *b) noexcept
+    void fnn_barrier_forget(fnn_barrier *b) noexcept
+    int fnn_barrier_disturbed(fnn_barrier *b, int n, double begun) noexcept
     double fnn_now() noexcept
     unsigned fnn_float_enter() noexcept
     void fnn_float_leave(unsigned old) noexcept
@@ -69,6 +70,7 @@ cdef struct Job:
     ptrdiff_t hypers
     uint64_t step0
     uint64_t seed
+    double begun             # when the threads of this run were started
     double deadline
     k.fnn_prep prep
     const double *prep_s     # the optimizer's parameters

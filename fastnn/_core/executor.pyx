@@ -187,7 +187,7 @@ cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panel
         totals[2 * i] += a
         totals[2 * i + 1] += b
     job.steps_done = step + 1 - job.start
-    if team > 1 and fnn_barrier_disturbed(job.barrier):
+    if team > 1 and fnn_barrier_disturbed(job.barrier, team, job.begun):
         job.disturbed = 1
     # of a disturbed run the rest may be done better with fewer threads
     if job.deadline > 0 and job.stop_after < 0 and (job.disturbed or fnn_now() > job.deadline):
@@ -515,7 +515,8 @@ cdef class Executor:
         if threads == 1:
             work(&self.job, 0, 1)
         else:
-            fnn_barrier_disturbed(self.barrier)  # forgets an earlier run
+            self.job.begun = fnn_now()
+            fnn_barrier_forget(self.barrier)
             with parallel(num_threads=threads):
                 work(&self.job, threadid(), fnn_team_size())
         for i in range(taken):
