@@ -11,7 +11,7 @@ from ._core.beyond import find_beyond
 from ._core.finite import all_finite
 
 CHUNK = 1 << 18  # numbers looked at in one go where C cannot: in cache, and no large temporary for a memory map
-SEVERAL = 1 << 17  # numbers that threads are worth while for
+SEVERAL = 1 << 23  # numbers worth several threads: beside a busy process one of them may come milliseconds late
 # the largest that round to a finite number, in the dtype of those that come
 _LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))
 OFF = " (check_finite=False switches this check off)"
