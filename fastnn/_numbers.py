@@ -11,6 +11,7 @@ from ._core.beyond import find_beyond
 from ._core.finite import all_finite
 
 CHUNK = 1 << 18  # numbers looked at in one go where C cannot: in cache, and no large temporary for a memory map
+MANY = 1 << 12  # numbers worth a call of the kernels of this CPU, which do not say which number it was
 SEVERAL = 1 << 23  # numbers worth several threads: beside a busy process one of them may come milliseconds late
 # the largest that round to a finite number, in the dtype of those that come
 _LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))
@@ -130,8 +131,9 @@ def _first_beyond(array, largest, finite):
     """The index of the first number beyond `largest` (None: of its dtype), as a tuple; None if there is none."""
     if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
         rows = array if array.flags.c_contiguous or array.ndim == 2 else None
-        if largest is None and finite and array.flags.c_contiguous and array.size > SEVERAL and all_finite(array):
-            return None
+        if largest is None and finite and array.flags.c_contiguous and array.size > MANY:
+            if all_finite(array, None if array.size > SEVERAL else 1):
+                return None
         if rows is not None and (rows.flags.c_contiguous or rows.shape[1] < 2 or rows.strides[1] == rows.itemsize):
             at = find_beyond(rows, 0 if largest is None else _LARGEST_SINGLE, finite)
             return None if at < 0 else tuple(map(int, np.unravel_index(at, array.shape)))

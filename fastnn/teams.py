@@ -122,11 +122,11 @@ class Team:
         """Tell how long `steps` steps with `n` threads took; disturbed: one of the threads was kept from running."""
         if self.fixed is not None or threads.asked() is not None or not steps:
             return
-        if disturbed:
-            Team.disturbed_at = time.monotonic()
         self.spent += seconds
         now, woken = seconds / steps, n > 1 and self.last == 1
         self.last = n
+        if disturbed and now > self.times.get(1, inf):  # and not just a hiccup, in which several were still better
+            Team.disturbed_at = time.monotonic()
         if n not in self.warm:
             self.warm.add(n)
             return

@@ -21,7 +21,7 @@
 #endif
 
 #define FNN_SPINS 4000           /* pauses before a waiting thread gives its time slice away */
-#define FNN_DISTURBED 5e-4       /* seconds of waiting after the spins, and */
+#define FNN_DISTURBED 1.5e-3     /* seconds of waiting after the spins, and */
 #define FNN_DISTURBED_SHARE 0.25 /* the share of the time so far, that make a run a disturbed one */
 
 typedef struct fnn_barrier {

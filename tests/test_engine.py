@@ -488,7 +488,7 @@ class TestTeam:
         first.most = second.most = lambda: 2
         for n in (1, 1, 2):
             assert first.next()[0] == n
-            first.report(n, 2e-3, 2, disturbed=n > 1)
+            first.report(n, 2e-3 * n, 2, disturbed=n > 1)
         for _ in range(5):
             assert second.next()[0] == 1
             second.report(1, 50e-3, 50)
