@@ -454,7 +454,7 @@ class Trainer:
         parts = {name: (lo, hi) for name, lo, hi, call in program.parts if call is None}
         if len(parts) < len(program.parts) or "average" in self.store.flat or threads.asked() is not None:
             return None
-        if is_long(program, self.store, True):  # Ctrl-C is not to wait for it
+        if is_long(program, self.store, True) or program.derives:  # Ctrl-C is not to wait; kept splits are looked after
             return None
         teams = [program.teams.setdefault(stage, Team(self.threads, program.plan.seconds)) for stage in STAGES]
         program.by_hand = calls.ManualCall(

@@ -373,7 +373,7 @@ def test_the_first_steps_of_a_call_are_not_timed():
 
     program.team = Watch()
     assert trainer.fit_block(*arguments)[0] == 640
-    assert sum(timed) == 18  # in one slice, where nothing disturbs it
+    assert sum(timed) == 18 + (not core_threads.openmp())  # in one slice, where nothing disturbs it
 
 
 class TestTeam:
