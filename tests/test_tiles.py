@@ -296,7 +296,7 @@ def test_kept_splits_of_a_step_that_was_given_up(any_size, monkeypatch):
 
 @needs_tiles
 def test_kept_splits_where_the_gradient_is_not_by_tiles(any_size, tmp_path, monkeypatch):
-    """A dW by fma, which may share half panels otherwise, leaves the splits that the forward pass reads."""
+    """A dW by fma, which may have other parts otherwise, leaves the splits that the forward pass reads."""
     for least in precision.LEAST.values():
         monkeypatch.setitem(least, "dense_dw", ((10**9, 1, 1),))
     kept = everything_that_changes_weights("adam", tmp_path)

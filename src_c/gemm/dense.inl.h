@@ -93,18 +93,18 @@ FNN_INLINE void FN(add_dy)(V s[2], const T *dyt, ptrdiff_t n, int lanes)
         for (int h = 0; h < lanes; h += VW) s[h / VW] += v_load(dyt + h);
 }
 
-/* A part of the gradient of a unit panel: some input rows, row I being the bias, and the lanes [lane, lane + lanes): those
- * of the panel, or one vector of them. */
+/* A part of the gradient of a unit panel: some input rows, row I being the bias, and the first `lanes` lanes: those of
+ * the panel, or one vector of them where it has no more units. */
 typedef struct FN(dw_item) {
     ptrdiff_t u, i0, i1;
-    int lane, lanes;
+    int lanes;
 } FN(dw_item);
 
 /* The optimizer on `count` rows of an item from row i on, whose gradient is at g */
 FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, const T *g, ptrdiff_t i,
                               ptrdiff_t count)
 {
-    const ptrdiff_t at = (item->u * op->n[2] + i) * PW + item->lane;
+    const ptrdiff_t at = (item->u * op->n[2] + i) * PW;
     T *s[3];
     for (int k = 0; k < 3; k++) s[k] = op->p[3 + k] ? (T *)op->p[3 + k] + at : NULL;
     const int whole = item->lanes == PW; /* then the rows are one run */
@@ -120,7 +120,6 @@ static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) 
     const ptrdiff_t I = op->n[0], last = fnn_min(item->i1, I);
     const FN(backward_tile) *tiles = item->lanes == PW ? FN(backward_tiles) : FN(half_tiles);
     x += b0 / PW * I * PW;
-    dyt += item->lane, g += item->lane;
     for (ptrdiff_t i = item->i0; i < last;) {
         const int mr = FN(tile_height)(last - i);
         tiles[mr](n, x + i * PW, I * PW, dyt, g, resume);
@@ -201,12 +200,11 @@ FNN_INLINE void FN(narrow_bias)(T *g, const T *dy, ptrdiff_t d_panel, ptrdiff_t 
 static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dy,
                           ptrdiff_t b0, ptrdiff_t n, int resume, int update)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], first = item->u * PW + item->lane, units = fnn_min(item->lanes, O - first);
+    const ptrdiff_t I = op->n[0], O = op->n[1], first = item->u * PW, units = fnn_min(item->lanes, O - first);
     const ptrdiff_t whole = n / PW, left = n - whole * PW, rows = item->i1 - item->i0, inputs = fnn_min(item->i1, I) - item->i0;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
     x += (b0 / PW * I + item->i0) * PW;
     dy += (b0 / PW * O + first) * PW;
-    g += item->lane;
     for (ptrdiff_t i = 0; !resume && i < rows; i++) memset(g + i * PW, 0, (size_t)item->lanes * sizeof(T));
 #define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, inputs, dy, O * PW, units, whole, left, mask)
     if (units == 1) TILES(VW);
@@ -273,7 +271,7 @@ FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part
     const ptrdiff_t I = op->n[0], parts = op->n[5], whole = op->n[4] || op->p[11] ? PW : 1;
     const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
     const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
-    return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lane = 0, .lanes = PW};
+    return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lanes = PW};
 }
 
 /* The finished gradient of part `part` of unit panel u, at g: what a batch normalisation before the layer wants (db: sums
