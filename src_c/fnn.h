@@ -104,6 +104,7 @@ typedef struct fnn_optimizer {
     const char *state;        /* names of the state vectors a parameter has, "momentum,velocity" (0 to 3) */
     fnn_prep prep;
     fnn_update update[2];
+    fnn_any beside[2];        /* a tile of dW with an update (gemm/beside.inl.h); NULL where the unit has none */
 } fnn_optimizer;
 
 /* A loss or a metric: a row kernel (see loops/rows.inl.h for its p, n, s). */

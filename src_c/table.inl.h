@@ -8,8 +8,14 @@ static const fnn_activation FNN_CAT(activations_, FNN_ISA)[] = {
 #undef X
     {0}};
 
+#if FNN_BESIDE
+#define FNN_BESIDE_ROW(name) FNN_ANY(beside_##name)
+#else
+#define FNN_BESIDE_ROW(name) {0}
+#endif
 static const fnn_optimizer FNN_CAT(optimizers_, FNN_ISA)[] = {
-#define X(name, params, state) {#name, params, state, FNN_CAT(prep_##name##_, FNN_ISA), FNN_BOTH(update_##name)},
+#define X(name, params, state) \
+    {#name, params, state, FNN_CAT(prep_##name##_, FNN_ISA), FNN_BOTH(update_##name), FNN_BESIDE_ROW(name)},
     FNN_OPTIMIZERS(X)
 #undef X
     {0}};

@@ -4,6 +4,11 @@
 #include <string.h>
 #include "fnn.h"
 
+#ifdef FNN_UPDATE_EVERY
+#define FNN_BESIDE 1 /* updates of weights beside products, see gemm/beside.inl.h */
+#else
+#define FNN_BESIDE 0
+#endif
 #define FNN_CAT_(a, b) a##b
 #define FNN_CAT(a, b) FNN_CAT_(a, b)
 #define FNN_CAT5_(a, b, c, d, e) a##b##c##d##e

@@ -283,7 +283,7 @@ cdef class Operations:
     isa : str
     dtype : numpy dtype, float32 or float64
     ops : list of (kernel, p, n, s, fn, split, barrier)
-        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update", row name) or None each; split: a
+        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update" | "beside", row name) or None each; split: a
         `Split` of program.py.
     segments : list of (chunked, lo, hi)
     bases : tuple of names of bases that an executor brings
@@ -337,8 +337,10 @@ cdef class Operations:
                     op.fn[j] = <k.fnn_any>k.find_activation(table, row).fwd[f64]
                 elif kind == "act_bwd":
                     op.fn[j] = <k.fnn_any>k.find_activation(table, row).bwd[f64]
-                else:
+                elif kind == "update":
                     op.fn[j] = <k.fnn_any>k.find_optimizer(table, row).update[f64]
+                else:
+                    op.fn[j] = k.find_optimizer(table, row).beside[f64]
         for i, (is_chunked, lo, hi) in enumerate(segments):
             self.segments[i].chunked, self.segments[i].lo, self.segments[i].hi = is_chunked, lo, hi
         self.n_own, self.own = len(own), new_patches(own)

@@ -71,6 +71,7 @@ cdef extern from "fnn.h" nogil:
         const char *state
         fnn_prep prep
         fnn_update update[2]
+        fnn_any beside[2]
 
     ctypedef struct fnn_loss:
         const char *name

@@ -419,7 +419,7 @@ class Dense(Lowering):
         pl, x, y = lo.pl, node.inputs[0], node.out
         place, n = self.sizes(lo, node)
         fused = lo.update.fuses(node)
-        fn = [("update", lo.trainer.optimizer_row[0])] if fused else [None]
+        fn = [(kind, lo.trainer.optimizer_row[0]) for kind in ("update", "beside")] if fused else [None]
         states = [pl.at(s, place.off) for s in STATES] if fused else [None] * 3
         grad = pl.at("grad", place.off)
         if pl.chunked:

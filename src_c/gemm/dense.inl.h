@@ -9,7 +9,7 @@
  *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes instead,
  *     see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
  * (d) dW ends in the optimizer while the gradient is in L1, where nothing comes between tile by tile: then the divider
- *     works on one tile while the next is multiplied.  In fused mode the gradient never reaches memory.
+ *     works on one tile while the next is multiplied, see beside.inl.h.  In fused mode the gradient never reaches memory.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
  * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
@@ -100,6 +100,63 @@ typedef struct FN(dw_item) {
     int lanes;
 } FN(dw_item);
 
+/* `tile_behind_bn` for `count` inputs, at most VW */
+FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, ptrdiff_t room, T *g, const T *w, const V db[2], const T *gamma, const T *beta,
+                                   T *dgamma, T *dbeta)
+{
+    const V d0 = db[0], d1 = db[1];
+    V sg[VW], sb[VW];
+    for (int i = 0; i < VW; i++) {
+        if (i >= count) {
+            sg[i] = sb[i] = (V){0};
+            continue;
+        }
+        const V w0 = v_load(w + i * PW), w1 = v_load(w + i * PW + VW);
+        const V g0 = v_load(g + i * PW), g1 = v_load(g + i * PW + VW);
+        const V k = v_set1(gamma ? gamma[i] : 1), o = v_set1(beta ? beta[i] : 0);
+        sg[i] = v_fma(w1, g1, w0 * g0);
+        sb[i] = v_fma(w1, d1, w0 * d0);
+        v_store(g + i * PW, v_fma(k, g0, o * d0));
+        v_store(g + i * PW + VW, v_fma(k, g1, o * d1));
+    }
+    if (room >= VW) {
+        v_storeu(dgamma, FN(sum_lanes)(sg));
+        v_storeu(dbeta, FN(sum_lanes)(sb));
+    } else {
+        v_storen(dgamma, FN(sum_lanes)(sg), count);
+        v_storen(dbeta, FN(sum_lanes)(sb), count);
+    }
+}
+
+/* The layer reads h = gamma xh + beta, and g holds G = sum over samples of xh dy, for `rows` inputs.  With db = sum dy:
+ *   dgamma = sum over units of w G,   dbeta = sum over units of w db,   dw = gamma G + beta db, which g becomes.
+ * Right where gamma is 0, too, and without the difference of large numbers that raw x in place of xh would need.
+ * w: as it was in the forward pass.  dgamma, dbeta: the part of this unit panel, with room for
+ * so many numbers, of which those past the rows are made again.  gamma, beta: NULL: 1, 0 */
+static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, ptrdiff_t room, const V db[2], const T *gamma,
+                               const T *beta, T *dgamma, T *dbeta)
+{
+    ptrdiff_t i = 0;
+#define ROWS(count)                                                                                       \
+    FN(rows_behind_bn)(count, room - i, g + i * PW, w + i * PW, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, \
+                       dgamma + i, dbeta + i)
+    for (; i + VW <= rows; i += VW) ROWS(VW);
+    if (rows - i == FNN_GEMM_ROWS % VW) ROWS(FNN_GEMM_ROWS % VW); /* one after a whole tile */
+    else if (i < rows) ROWS(rows - i);
+#undef ROWS
+}
+
+/* `tile_behind_bn` for `count` rows of an item from row i on, whose gradient is at g */
+FNN_INLINE void FN(dw_behind_bn)(const fnn_op *op, const FN(dw_item) *item, T *g, ptrdiff_t i, ptrdiff_t count,
+                                 const V db[2])
+{
+    const T *gamma = op->p[9], *beta = op->p[10], *w = (T *)op->p[2] + (item->u * op->n[2] + i) * PW;
+    const ptrdiff_t wide = (op->n[0] + PW - 1) / PW * PW;
+    T *dgamma = (T *)op->p[8] + 2 * item->u * wide + i;
+    const ptrdiff_t room = fnn_min(item->i1, op->n[0]) - i;
+    FN(tile_behind_bn)(g, w, count, room, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, dgamma, dgamma + wide);
+}
+
 /* The optimizer on `count` rows of an item from row i on, whose gradient is at g */
 FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, const T *g, ptrdiff_t i,
                               ptrdiff_t count)
@@ -112,17 +169,51 @@ FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_
                             run->hyper);
 }
 
+#if FNN_BESIDE
+/* The whole tiles among `count` rows of `dw_rows` from row i0 on, each with the update of the one before; returns the rows
+ * done.  A row of the optimizers keeps all its states or none, as SGD without momentum, which has nothing to hide. */
+static ptrdiff_t FN(dw_beside)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x,
+                               const T *dyt, ptrdiff_t n, int resume, const V *db)
+{
+    enum { ROWS = FNN_GEMM_ROWS };
+    const ptrdiff_t I = op->n[0], at = (item->u * op->n[2] + item->i0) * PW, count = fnn_min(item->i1, I) - item->i0;
+    const FN(beside) tile = (FN(beside))op->fn[1];
+    FN(update_at) u = {(T *)op->p[2] + at, {op->p[3], op->p[4], op->p[5]}, NULL};
+    V h[FNN_MAX_H];
+    ptrdiff_t i = 0;
+    if (!tile || !u.s[0] || item->lanes < PW || count < 2 * ROWS) return 0;
+    for (int j = 0; j < FNN_MAX_H; j++) h[j] = v_set1((T)run->hyper[j]);
+    for (int j = 0; j < 3 && u.s[j]; j++) u.s[j] += at;
+    for (; i + ROWS <= count; i += ROWS, g += ROWS * PW) {
+        tile(n, x + (item->i0 + i) * PW, I * PW, dyt, g, resume, &u, h);
+        if (op->p[8]) FN(dw_behind_bn)(op, item, g, item->i0 + i, ROWS, db);
+        for (int j = 0; u.g && j < 3 && u.s[j]; j++) u.s[j] += ROWS * PW;
+        if (u.g) u.w += ROWS * PW;
+        u.g = g;
+    }
+    FN(dw_update)(op, run, item, u.g, item->i0 + i - ROWS, ROWS);
+    return i;
+}
+#endif
+
 /* g[i - i0][PW] (+)= sum over n samples from b0 on of x[i] * dyt, in the lanes of the item; x of the bias is 1.
- * update: then the optimizer follows tile by tile, so that the divider works on one while the next is multiplied. */
+ * update: then the optimizer follows tile by tile, so that the divider works on one while the next is multiplied.
+ * db: sums of dy, for `tile_behind_bn` */
 static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dyt,
-                        ptrdiff_t b0, ptrdiff_t n, int resume, int update)
+                        ptrdiff_t b0, ptrdiff_t n, int resume, int update, const V *db)
 {
     const ptrdiff_t I = op->n[0], last = fnn_min(item->i1, I);
     const FN(backward_tile) *tiles = item->lanes == PW ? FN(backward_tiles) : FN(half_tiles);
+    ptrdiff_t i = item->i0;
     x += b0 / PW * I * PW;
-    for (ptrdiff_t i = item->i0; i < last;) {
+#if FNN_BESIDE
+    if (update) i += FN(dw_beside)(op, run, item, g, x, dyt, n, resume, db);
+    g += (i - item->i0) * PW;
+#endif
+    while (i < last) {
         const int mr = FN(tile_height)(last - i);
         tiles[mr](n, x + i * PW, I * PW, dyt, g, resume);
+        if (update && op->p[8]) FN(dw_behind_bn)(op, item, g, i, mr, db);
         if (update) FN(dw_update)(op, run, item, g, i, mr);
         i += mr, g += mr * PW;
     }
@@ -223,45 +314,6 @@ static void FN(tile_rules)(const fnn_rule *rules, T *g, T *w, ptrdiff_t kernel, 
     FN(apply_rule)(rules + 1, g + kernel, w + kernel, len - kernel, rate, FNN_RULE_ALL, item);
 }
 
-/* `tile_behind_bn` for `count` inputs, at most VW */
-FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, T *g, const T *w, const V db[2], const T *gamma, const T *beta,
-                                   T *dgamma, T *dbeta)
-{
-    const V d0 = db[0], d1 = db[1];
-    V sg[VW], sb[VW];
-    for (int i = 0; i < VW; i++) {
-        if (i >= count) {
-            sg[i] = sb[i] = (V){0};
-            continue;
-        }
-        const V w0 = v_load(w + i * PW), w1 = v_load(w + i * PW + VW);
-        const V g0 = v_load(g + i * PW), g1 = v_load(g + i * PW + VW);
-        const V k = v_set1(gamma ? gamma[i] : 1), o = v_set1(beta ? beta[i] : 0);
-        sg[i] = v_fma(w1, g1, w0 * g0);
-        sb[i] = v_fma(w1, d1, w0 * d0);
-        v_store(g + i * PW, v_fma(k, g0, o * d0));
-        v_store(g + i * PW + VW, v_fma(k, g1, o * d1));
-    }
-    v_storen(dgamma, FN(sum_lanes)(sg), count);
-    v_storen(dbeta, FN(sum_lanes)(sb), count);
-}
-
-/* The layer reads h = gamma xh + beta, and g holds G = sum over samples of xh dy, for `rows` inputs.  With db = sum dy:
- *   dgamma = sum over units of w G,   dbeta = sum over units of w db,   dw = gamma G + beta db, which g becomes.
- * Right where gamma is 0, too, and without the difference of large numbers that raw x in place of xh would need.
- * w: as it was in the forward pass.  dgamma, dbeta: the part of this unit panel.  gamma, beta: NULL: 1, 0 */
-static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, const V db[2], const T *gamma, const T *beta, T *dgamma,
-                               T *dbeta)
-{
-    ptrdiff_t i = 0;
-#define ROWS(count)                                                                                       \
-    FN(rows_behind_bn)(count, g + i * PW, w + i * PW, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, \
-                       dgamma + i, dbeta + i)
-    for (; i + VW <= rows; i += VW) ROWS(VW);
-    if (i < rows) ROWS(rows - i);
-#undef ROWS
-}
-
 static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1);
 
 /* Input rows of part `part` of a unit panel, all its lanes; they start at a whole block of tiles, where such read or are
@@ -281,13 +333,8 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
     const FN(dw_item) item = FN(dw_part)(op, u, part);
     const ptrdiff_t I = op->n[0], at = (u * op->n[2] + item.i0) * PW, len = (item.i1 - item.i0) * PW;
     const fnn_rule *rules = op->p[7];
-    T *w = op->p[2], *dots = op->p[8];
-    if (dots) {
-        const T *gamma = op->p[9], *beta = op->p[10];
-        const ptrdiff_t wide = (I + PW - 1) / PW * PW, i0 = item.i0;
-        FN(tile_behind_bn)(g, w + at, fnn_min(item.i1, I) - i0, db, gamma ? gamma + i0 : NULL, beta ? beta + i0 : NULL,
-                           dots + 2 * u * wide + i0, dots + (2 * u + 1) * wide + i0);
-    }
+    T *w = op->p[2];
+    if (op->p[8]) FN(dw_behind_bn)(op, &item, g, item.i0, fnn_min(item.i1, I) - item.i0, db);
     if (!op->fn[0]) return;
     if (rules)
         FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * op->n[5] + part, run->rate);
@@ -406,7 +453,7 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
  *    10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it does not)
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
  *    0 where p[8] is given), 5 parts of the inputs, of at most FNN_IB
- * fn: 0 optimizer update (NULL: leave the gradient in g)   s: 0 clipvalue (0: off) */
+ * fn: 0 optimizer update (NULL: leave the gradient in g), 1 the same beside products (NULL: never)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_BY_TILES(dense_dw_tiles, op->n[4])
@@ -414,8 +461,8 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
     const ptrdiff_t parts = op->n[5], blocks = fnn_parts(n, FNN_NB);
-    /* nothing stands between the gradient of a tile and its update */
-    const int plain = op->fn[0] && !op->p[7] && !op->p[8] && !op->p[11] && !(op->s[0] > 0);
+    /* nothing stands between the gradient of a tile and its update, or what a tile is enough for */
+    const int plain = op->fn[0] && !op->p[7] && !op->p[11] && !(op->s[0] > 0) && (!op->p[8] || FNN_BESIDE);
     T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
@@ -431,11 +478,12 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                 FN(dw_item) item = FN(dw_part)(op, u, part);
                 T *to = g ? g + (u * rows + item.i0) * PW : tmp;
                 if (units <= VW && (plain || !narrow)) {
-                    item.lanes = VW; /* half the work, but `dw_finish` looks at all lanes */
-                    for (ptrdiff_t i = 0; !plain && i < item.i1 - item.i0; i++) v_store(to + i * PW + VW, (V){0});
+                    item.lanes = VW; /* half the work, but `dw_finish` and `dw_behind_bn` look at all lanes */
+                    for (ptrdiff_t i = 0; (!plain || op->p[8]) && i < item.i1 - item.i0; i++)
+                        v_store(to + i * PW + VW, (V){0});
                 }
                 if (narrow) FN(dw_narrow)(op, run, &item, to, x, dy, b0, k, resume, end && plain);
-                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, end && plain);
+                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, end && plain, db);
                 if (end && !plain) FN(dw_finish)(op, run, to, u, part, db);
             }
         }

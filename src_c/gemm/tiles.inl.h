@@ -354,7 +354,7 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
             if (!transposed) FN(transpose_dy)(s->dyt, s->dy, O, u, s->b0, s->b0 + s->n);
             transposed = 1;
             const FN(dw_item) item = {.u = u, .i0 = i, .i1 = i + tall, .lanes = PW};
-            FN(dw_rows)(op, NULL, &item, to, s->x, s->dyt, s->b0, s->n, s->resume, 0);
+            FN(dw_rows)(op, NULL, &item, to, s->x, s->dyt, s->b0, s->n, s->resume, 0, NULL);
         }
     }
 }

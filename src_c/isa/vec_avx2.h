@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #define FNN_VBYTES 32
 #define FNN_GEMM_ROWS 6 /* 6 x 2 accumulators + 2 vectors + 1 broadcast = 15 of 16 registers */
+#define FNN_UPDATE_EVERY 2 /* steps of k; see gemm/beside.inl.h */
 #define FNN_FMA_f32(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define FNN_FMA_f64(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define FNN_SQRT_f32(a) _mm256_sqrt_ps(a)
