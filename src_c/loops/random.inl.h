@@ -84,20 +84,25 @@ FNN_INLINE void FNN_CAT(philox_, FNN_ISA)(uint32_t *out, V64 c0, V64 c1, V64 c2,
 static void FN(philox_fill)(uint32_t *out, ptrdiff_t n, const uint32_t *counter, const uint32_t *key)
 {
     uint32_t words[4 * FNN_LANES64];
-    V64 keys[20];
+    uint64_t lane[FNN_LANES64];
+    V64 keys[20], c[4];
     FNN_CAT(philox_keys_, FNN_ISA)(keys, key[0], key[1]);
+    for (int l = 0; l < FNN_LANES64; l++) lane[l] = (uint64_t)FNN_LANE_COUNTER(l);
+    for (int k = 1; k < 4; k++) c[k] = (V64){0} + counter[k];
     for (ptrdiff_t at = 0; at < n; at += 4 * FNN_LANES64) {
-        uint64_t c[4][FNN_LANES64];
-        for (int l = 0; l < FNN_LANES64; l++) {
-            uint64_t carry = (uint64_t)(at / 4 + FNN_LANE_COUNTER(l));
-            for (int k = 0; k < 4; k++) {
-                const uint64_t sum = (uint64_t)counter[k] + (carry & 0xffffffffu);
-                c[k][l] = sum & 0xffffffffu;
-                carry = (carry >> 32) + (sum >> 32);
+        const uint64_t first = counter[0] + (uint64_t)at / 4;
+        c[0] = *(V64U *)lane + first;
+        if (first + FNN_LANES64 > 0xffffffffu) /* hardly ever: the sum leaves its word */
+            for (int l = 0; l < FNN_LANES64; l++) {
+                uint64_t carry = first + lane[l];
+                c[0][l] = carry & 0xffffffffu;
+                for (int k = 1; k < 4; k++) {
+                    carry = (carry >> 32) + counter[k];
+                    c[k][l] = carry & 0xffffffffu;
+                }
             }
-        }
-        FNN_CAT(philox_, FNN_ISA)(words, *(V64U *)c[0], *(V64U *)c[1], *(V64U *)c[2], *(V64U *)c[3], keys);
-        memcpy(out + at, words, (size_t)(n - at < 4 * FNN_LANES64 ? n - at : 4 * FNN_LANES64) * 4);
+        FNN_CAT(philox_, FNN_ISA)(n - at < 4 * FNN_LANES64 ? words : out + at, c[0], c[1], c[2], c[3], keys);
+        if (n - at < 4 * FNN_LANES64) memcpy(out + at, words, (size_t)(n - at) * 4);
     }
 }
 
