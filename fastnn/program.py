@@ -292,7 +292,7 @@ class Program:
         params = () if trainer.optimizer_row is None else trainer.optimizer_row[1]
         # as many threads as slots work on a chunked segment, each with an arena of its own
         self.core = executor.Executor(
-            plan.operations, partial(aligned, plan.arena_bytes), plan.copies, shared, plan.scratch_bytes, params,
+            plan.operations, partial(aligned, plan.arena_bytes, whole_pages=True), plan.copies, shared, plan.scratch_bytes, params,
             (kept, flat),
         )  # fmt: skip
         self.core.prepare(threads)

@@ -15,14 +15,18 @@ from .variables import assigned
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
 BLOCK_LEN = 1024  # FNN_BLOCK_LEN
+PAGE = 4096
 
 
-def aligned(nbytes, stagger=0):
+def aligned(nbytes, stagger=0, whole_pages=False):
     """Zeroed bytes at a multiple of 64; `stagger` shifts buffers against each other so that they do not compete for
-    the same cache sets."""
+    the same cache sets. whole_pages: nothing else lies in a page of these, so a processor that reads ahead of one thread
+    to the end of a page takes no line from another."""
+    unit = PAGE if whole_pages else 64
     shift = 64 * (2 * (stagger % 31) + 1)
-    raw = np.zeros(nbytes + 64 + shift, np.uint8)
-    start = -kernels.address(raw) % 64 + shift
+    used = -(-(shift + nbytes) // unit) * unit
+    raw = np.zeros(used + unit, np.uint8)
+    start = -kernels.address(raw) % unit + shift
     return raw[start : start + nbytes]
 
 

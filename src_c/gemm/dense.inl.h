@@ -296,7 +296,10 @@ static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
     x += (b0 / PW * I + item->i0) * PW;
     dy += (b0 / PW * O + first) * PW;
-    for (ptrdiff_t i = 0; !resume && i < rows; i++) memset(g + i * PW, 0, (size_t)item->lanes * sizeof(T));
+    for (ptrdiff_t i = 0; !resume && i < rows * PW; i += PW) {
+        v_store(g + i, (V){0});
+        if (item->lanes == PW) v_store(g + i + VW, (V){0});
+    }
 #define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, inputs, dy, O * PW, units, whole, left, mask)
     if (units == 1) TILES(VW);
     else if (units == 2 || VW < 8) TILES(VW / 2);
@@ -321,6 +324,7 @@ static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdi
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
     const ptrdiff_t I = op->n[0], parts = op->n[5], whole = op->n[4] || op->p[11] ? PW : 1;
+    if (parts == 1) return (FN(dw_item)){.u = u, .i0 = 0, .i1 = op->n[2], .lanes = PW}; /* quotients take longer */
     const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
     const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lanes = PW};
