@@ -291,10 +291,10 @@ class Program:
         shared = (address(kept), *map(address, flat))
         params = () if trainer.optimizer_row is None else trainer.optimizer_row[1]
         # as many threads as slots work on a chunked segment, each with an arena of its own
+        arena = partial(aligned, plan.arena_bytes, whole_pages=True)
         self.core = executor.Executor(
-            plan.operations, partial(aligned, plan.arena_bytes, whole_pages=True), plan.copies, shared, plan.scratch_bytes, params,
-            (kept, flat),
-        )  # fmt: skip
+            plan.operations, arena, plan.copies, shared, plan.scratch_bytes, params, (kept, flat)
+        )
         self.core.prepare(threads)
         self.arena, self.folds = self.core.arenas[0], []
         self.current = None  # version of the weights that `refresh` met

@@ -20,8 +20,8 @@ PAGE = 4096
 
 def aligned(nbytes, stagger=0, whole_pages=False):
     """Zeroed bytes at a multiple of 64; `stagger` shifts buffers against each other so that they do not compete for
-    the same cache sets. whole_pages: nothing else lies in a page of these, so a processor that reads ahead of one thread
-    to the end of a page takes no line from another."""
+    the same cache sets. whole_pages: nothing else lies in their pages, so that reading ahead of one thread, which goes
+    to the end of a page, takes no line from another."""
     unit = PAGE if whole_pages else 64
     shift = 64 * (2 * (stagger % 31) + 1)
     used = -(-(shift + nbytes) // unit) * unit
