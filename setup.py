@@ -26,7 +26,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
-from setuptools.command.build_py import build_py
 from setuptools.command.egg_info import egg_info
 from setuptools.errors import BaseError
 
@@ -87,7 +86,7 @@ def find_extensions():
         extension = Extension(
             f"fastnn._core.{path.stem}",
             [str(path.relative_to(HERE))] + (core if path.stem == "kernels" else []),
-            include_dirs=["src_c", "src_c/include", numpy.get_include()],
+            include_dirs=["src_c", numpy.get_include()],
             define_macros=MACROS,
             extra_compile_args=list(FLAGS),
             extra_link_args=list(LINK_FLAGS),
@@ -220,30 +219,6 @@ class BuildExt(build_ext):
         self.compiler.compile = compile_all
 
 
-class BuildPy(build_py):
-    """Ships the C headers as fastnn/include, where fastnn.get_include() points."""
-
-    def headers(self):
-        source = HERE / "src_c" / "include"
-        pairs = [(p, p.relative_to(source)) for p in sorted(source.rglob("*.h"))]
-        # fnn.h and what else the .pxd files name, for those who cimport them.
-        inner = [p for p in sorted((HERE / "src_c").glob("*.h")) if ".inl" not in p.name]
-        return pairs + [(p, Path(p.name)) for p in inner]
-
-    def run(self):
-        super().run()
-        if not self.editable_mode:
-            for source, name in self.headers():
-                target = Path(self.build_lib) / "fastnn" / "include" / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-
-    def get_outputs(self, include_bytecode=1):
-        folder = Path(self.build_lib) / "fastnn" / "include"
-        headers = [] if self.editable_mode else [str(folder / name) for _, name in self.headers()]
-        return super().get_outputs(include_bytecode) + headers
-
-
 if __name__ == "__main__":  # Cython's processes may import this file
-    commands = {"build": Build, "build_ext": BuildExt, "build_py": BuildPy, "egg_info": EggInfo}
+    commands = {"build": Build, "build_ext": BuildExt, "egg_info": EggInfo}
     setup(ext_modules=find_extensions(), cmdclass=commands)

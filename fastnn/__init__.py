@@ -44,20 +44,6 @@ _NAMES = {
 }
 
 
-def get_include():
-    """The folder of the C headers, for those who compile against fastnn.
-
-    Returns
-    -------
-    str
-    """
-    from pathlib import Path
-
-    package = Path(__file__).parent
-    installed, source = package / "include", package.parent / "src_c"
-    return str(installed if installed.is_dir() else source)  # an editable install ships no copy
-
-
 def _find(name):
     from importlib import import_module
 
@@ -81,6 +67,6 @@ def _optimizers():
     return optimizers.names()
 
 
-__all__ = ["__version__", "get_include"]
+__all__ = ["__version__"]
 __all__.extend([*_MODULES, *_NAMES])
 __getattr__, __dir__ = _attributes(__name__, __all__, _find, _optimizers)

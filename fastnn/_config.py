@@ -92,36 +92,6 @@ class CoreRow(Configurable):
         return tuple(float(getattr(self, n)) for n in self.parameters)
 
 
-def add_classes_of_rows(namespace, base, first=()):
-    """A class for every row of `base.rows` that no class of the module runs; so a row is all that a new formula needs.
-
-    Its name and arguments are the row's; `first` are arguments before them, as ``(name, default)``. A class
-    written by hand, with ranges and references, takes its place as soon as there is one.
-    """
-    classes = [c for c in namespace.values() if isinstance(c, type) and issubclass(c, base)]
-    taken = {row for c in classes for row in (c.row, *c.variants)}
-    for row, parameters, _ in base.rows:
-        if row not in taken:
-            name = "".join(part.capitalize() for part in row.split("_"))
-            namespace[name] = _class_of_row(name, base, row, parameters, dict(first), namespace["__name__"])
-
-
-def _class_of_row(name, base, row, parameters, first, module):
-    arguments = ", ".join(f"{n}={v!r}" for n, v in {**first, **parameters}.items())
-    scope = {"base": base, "number": number, "parameters": tuple(parameters)}
-    exec(  # so that the signature is a real one, for help() and for checks of arguments
-        f"def __init__(self, {arguments}{', ' if arguments else ''}**kwargs):\n"
-        f"    base.__init__(self, {''.join(f'{n}, ' for n in first)}**kwargs)\n"
-        f"    values = locals()\n"
-        f"    for n in parameters: setattr(self, n, number(n, values[n]))\n",
-        scope,
-    )
-    doc = f"The row {row!r} of the kernels.\n\n    Parameters\n    ----------\n    "
-    doc += "\n    ".join(f"{n} : float" for n in (*first, *parameters, "**kwargs")) + "\n"
-    init = taking(base)(scope["__init__"])
-    return type(name, (base,), {"row": row, "__init__": init, "__doc__": doc, "__module__": module})
-
-
 def plain(value):
     """`value` without objects of ours, ``{"class_name": ..., "config": ...}`` for each, and without arrays.
 

@@ -19,7 +19,7 @@ from ._checks import (
     refuse_keywords,
     takes,
 )
-from ._config import CoreRow, add_classes_of_rows, float_dtype, is_description, snake_case
+from ._config import CoreRow, float_dtype, is_description, snake_case
 from ._core.kernels import loss_rows
 from ._numbers import as_array, cast
 from ._signatures import deserialized, function_of
@@ -587,7 +587,6 @@ def _function(cls):
     return function
 
 
-add_classes_of_rows(globals(), Loss)
 _registry.add_classes(globals(), Loss)
 __all__ = ["Loss", "PythonLoss", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import schedules
 from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords, takes
-from ._config import Configurable, CoreRow, add_classes_of_rows, is_description
+from ._config import Configurable, CoreRow, is_description
 from ._core.kernels import optimizer_rows
 from ._signatures import deserialized, taking
 
@@ -631,7 +631,6 @@ def deserialize(config, custom_objects=None):
     return deserialized(get, config, custom_objects)
 
 
-add_classes_of_rows(globals(), Optimizer, [("learning_rate", 0.001)])
 _registry.add_classes(globals(), Optimizer)
 __all__ = ["Optimizer", "schedules", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())

@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from . import lowering, plans
-from ._core import executor
+from ._core import executor, kernels
 from ._core.kernels import address
 from .folding import Fold
 from .store import aligned
@@ -27,7 +27,6 @@ from .store import aligned
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
 SLOTS = 8
 PARAMETERS = 768  # bytes of parameters per sample up to which adding up gradient slots pays off (docs/decisions/0002)
-FEW = 4  # FNN_FEW
 AT_ONCE = ("kernel", "bias", "gamma", "beta")  # what one kernel updates together with another, of its node
 LIVE = ("x", "y", "weight", "out", "dy", "dx")
 
@@ -132,10 +131,13 @@ class Planner:
         """A place in the program's own memory that starts as a copy of `array`; of a view, within that of the whole."""
         owner = array if array.base is None else array.base
         if id(owner) not in self.owners:
-            # the copy lies as the original does, relative to cache lines
-            start = -(-self.kept_bytes // 64) * 64 + address(owner) % 64
+            start = -(-self.kept_bytes // 64) * 64
+            if owner.dtype != np.uint8:
+                self.kept_bytes = start + owner.nbytes
+            else:  # lines of the original are lines of the copy, wherever in a line the memory of `aligned` began
+                self.kept_bytes = start + 64 + owner.nbytes
+                start += 64 - -address(owner) % 64
             self.owners[id(owner)] = start, owner
-            self.kept_bytes = start + owner.nbytes
         return ("kept", self.owners[id(owner)][0] + address(array) - address(owner))
 
     def point(self, pointer, where):
@@ -228,6 +230,8 @@ class Plan:
 
     Attributes
     ----------
+    ops, segments : list
+        As the planner emitted them; `operations` are the same for the executor.
     operations : Operations
     parts : list of (name, first segment, last segment, call of Python or None)
     copies : int
@@ -242,7 +246,8 @@ class Plan:
 
     def __init__(self, planner):
         trainer = planner.trainer
-        self.ops, self.fused, self.separate = planner.ops, planner.fused, planner.separate
+        self.ops, self.segments = planner.ops, planner.segments
+        self.fused, self.separate = planner.fused, planner.separate
         self.dtype, self.panel, self.capacity = planner.dtype, planner.panel, planner.capacity
         self.places, self.arena_bytes = planner.arena, planner.bytes_needed
         self.copies = planner.slots if planner.private else 0
@@ -355,7 +360,7 @@ def plan(trainer, *request):
 def estimate_seconds(nodes, batch, training, itemsize):
     """Time of a step on one thread, from floating-point operations and parameters; rough is enough (threads)."""
     flops = values = params = 0
-    if training or batch > FEW:  # a panel of samples costs what a full one does
+    if training or batch > kernels.FEW:  # a panel of samples costs what a full one does
         batch = -(-batch // (64 // itemsize)) * (64 // itemsize)
     for node in nodes:
         if node.kind == "dense":

@@ -14,7 +14,6 @@ from ._core import kernels
 from .variables import assigned
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
-BLOCK_LEN = 1024  # FNN_BLOCK_LEN
 PAGE = 4096
 
 
@@ -147,7 +146,7 @@ class Store:
             self.assigned = seen  # more by now, if another thread has assigned or moved some: once more
 
     def blocks(self, variables, numbers):
-        """The runs of theta that hold `variables` (see fnn_block), each at most BLOCK_LEN long.
+        """The runs of theta that hold `variables` (see fnn_block), each at most `kernels.BLOCK_LEN` long.
 
         numbers: variable -> its number among the trainable ones."""
         rows = []
@@ -161,8 +160,8 @@ class Store:
             else:
                 runs = [(place.off, place.panels * pw)]
             for off, length in runs:
-                for at in range(0, length, BLOCK_LEN):
-                    rows.append((off + at, min(BLOCK_LEN, length - at), number, int(place.role == "kernel")))
+                for at in range(0, length, kernels.BLOCK_LEN):
+                    rows.append((off + at, min(kernels.BLOCK_LEN, length - at), number, int(place.role == "kernel")))
         return np.array(rows, BLOCK_DTYPE)
 
     def get_state(self):

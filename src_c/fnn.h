@@ -21,6 +21,12 @@
 #define FNN_MAX_N 10
 #define FNN_MAX_S 8
 #define FNN_MAX_FN 3
+#define FNN_FEW 4          /* samples that a forward pass multiplies one by one */
+#define FNN_DW_SAMPLES 512 /* of a block of dense_dw, at most: the transposed dY stays in L1/L2 */
+#define FNN_DW_INPUTS 96   /* rows of an item of dense_dw, at most */
+
+/* dtypes of the arrays of data that the gather kernel reads; bool is FNN_U8 */
+enum { FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_F16, FNN_F32, FNN_F64 };
 
 typedef struct fnn_op fnn_op;
 
@@ -141,6 +147,12 @@ const fnn_table *fnn_select(const char *isa, const char **why);
 /* Names of the targets in this build, best last; NULL-terminated. */
 const char *const *fnn_targets(void);
 int fnn_cpu_has(const char *isa);
+/* 1: AVX-512 is made of portable vector operations here, whose estimate of a root has other bits than the hardware's */
+#ifdef FNN_EMULATE_AVX512
+enum { FNN_EMULATED = 1 };
+#else
+enum { FNN_EMULATED = 0 };
+#endif
 /* 0 if the table has products by bfloat16 tiles and this process may use the unit for them; asks the operating system for
  * it at the first call, and again in a forked child.  Else the error number with which it refused, or one of these.
  * memory: FNN_TILES_AGREE_BYTES, 64-byte aligned (too much for the stack of some threads). */

@@ -1,7 +1,12 @@
 """A `Trainer` for a model, with schedule, instruction set and threads of the test's choice."""
 
 import hashlib
+from copy import copy
+from functools import partial
 
+import pytest
+
+from fastnn import training
 from fastnn.graph import Graph
 from fastnn.trainer import Trainer
 
@@ -21,6 +26,13 @@ def trainer_of(model, **choices):
         "weight_decay": model.weight_decay,
     }
     return Trainer(graph, x, y, **(settings | choices))
+
+
+def engine_of(model, **choices):
+    """The engine of a compiled model with all that belongs to it, metrics too, but for `choices`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Trainer", partial(Trainer, **choices))
+        return copy(model).engine()
 
 
 def digest(trainer):

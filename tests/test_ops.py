@@ -16,7 +16,7 @@ import reference as ref
 from scipy import special
 
 from fastnn import ops
-from fastnn._core import blas, kernels, rows
+from fastnn._core import kernels, rows
 
 DTYPES = ["float32", "float64"]
 THREADS = [1, 2, 3]
@@ -311,18 +311,6 @@ def test_clipping_at_the_ends():
     near(ops.clip_by_norm(big, 1.0), np.full(4, 0.5), "float32")
     same = ops.clip_by_norm(big, np.inf)
     assert same.tobytes() == big.tobytes() and same is not big
-
-
-@pytest.mark.parametrize("shape", [(3, 4, 5), (64, 1, 7), (0, 3, 2), (2, 0, 3), (5, 6, 0)])
-@each_dtype
-def test_blas_gateway(shape, dtype):
-    m, k, n = shape
-    a, b = normal((m, k), dtype), normal((k, n), dtype)
-    for ta in (False, True):
-        for tb in (False, True):
-            left, right = (np.ascontiguousarray(a.T) if ta else a), (np.ascontiguousarray(b.T) if tb else b)
-            c = blas.matmul(np.full((m, n), np.nan, dtype), left, right, ta, tb)
-            near(c, a.astype(float) @ b.astype(float), dtype, 4 + k, 4)
 
 
 # --- arrays of every kind -------------------------------------------------------------------------

@@ -61,14 +61,6 @@ def test_show_versions(capsys):
         assert word in out
 
 
-def test_include_folder_has_the_headers():
-    """Of an installed package it is inside; of an editable install it is that of the sources."""
-    folder = Path(fastnn.get_include())
-    assert (folder / "fnn.h").is_file()
-    package = Path(fastnn.__file__).parent
-    assert folder == (package / "include" if (package / "include").is_dir() else package.parent / "src_c")
-
-
 def test_sources_that_are_not_built_say_so(tmp_path):
     """Python started in a checkout finds the folder of the sources before the installed package."""
     package = Path(fastnn.__file__).parent

@@ -21,8 +21,8 @@ from .product cimport Product, pack_slices, plan_product, run_product
 
 import_array()
 
-cdef ptrdiff_t BLOCK = 512              # samples; a multiple of every panel
-cdef ptrdiff_t PARTS = 96               # input rows of a dw item: FNN_IB of gemm/dense.inl.h
+cdef ptrdiff_t BLOCK = k.FNN_DW_SAMPLES   # a multiple of every panel
+cdef ptrdiff_t PARTS = k.FNN_DW_INPUTS
 cdef ptrdiff_t SHARED_BYTES = 256 << 10  # of x's panels, in dw
 cdef ptrdiff_t FEW_ROWS = 6             # FNN_ROW_TILE of gemm/rows.inl.h: with so many, w is read once
 cdef ptrdiff_t NEAR_BYTES = 64 << 10    # of w, which more rows read again and again

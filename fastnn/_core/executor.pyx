@@ -317,6 +317,10 @@ cdef class Operations:
             self.plan[i].group = split.group
             self.plan[i].barrier = barrier
             op = &self.ops[i]
+            for what, given, most in (("p", p, k.FNN_MAX_P), ("n", n, k.FNN_MAX_N), ("s", s, k.FNN_MAX_S),
+                                      ("fn", fn, k.FNN_MAX_FN)):
+                if len(given) > most:
+                    raise ValueError(f"operation {i}, {kernel}: expected at most {most} of {what}, got {len(given)}")
             op.run = k.find_kernel(table, kernel, f64)
             for j, where in enumerate(p):
                 if where is not None:

@@ -11,6 +11,11 @@ cdef extern from "fnn.h" nogil:
         FNN_SCRATCH_BYTES
         FNN_TILE_SCRATCH_BYTES
         FNN_BLOCK_LEN
+        FNN_FEW
+        FNN_DW_SAMPLES
+        FNN_DW_INPUTS
+        FNN_EMULATED
+        FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_F16, FNN_F32, FNN_F64
         FNN_BLOCK_IS_KERNEL
         FNN_TARGET_LABELS
         FNN_TARGET_DENSE

@@ -9,14 +9,22 @@ from numpy cimport PyArray_DATA, ndarray
 
 cdef const fnn_table *ACTIVE = NULL
 
-# numpy dtype of a data array -> the code that the gather kernel knows (src_c/loops/data.inl.h)
+# numpy dtype of a data array -> the code that the gather kernel knows
 DATA_CODES = {
     np.dtype(name).str: code
     for name, code in [
-        ("bool", 0), ("u1", 0), ("i1", 1), ("u2", 2), ("i2", 3), ("u4", 4), ("i4", 5), ("u8", 6), ("i8", 7),
-        ("f2", 8), ("f4", 9), ("f8", 10),
+        ("bool", FNN_U8), ("u1", FNN_U8), ("i1", FNN_I8), ("u2", FNN_U16), ("i2", FNN_I16), ("u4", FNN_U32),
+        ("i4", FNN_I32), ("u8", FNN_U64), ("i8", FNN_I64), ("f2", FNN_F16), ("f4", FNN_F32), ("f8", FNN_F64),
     ]
 }
+
+# Constants of src_c/fnn.h that Python reads, for none of them to be typed twice.
+BLOCK_LEN = FNN_BLOCK_LEN
+FEW = FNN_FEW
+DW_SAMPLES = FNN_DW_SAMPLES
+DW_INPUTS = FNN_DW_INPUTS
+MAX_NUMBERS = FNN_MAX_N
+EMULATED = bool(FNN_EMULATED)   # AVX-512 of this build is made of portable operations
 
 
 cdef const fnn_table *table_of(isa) except NULL:

@@ -1,11 +1,12 @@
 """Dropout."""
 
 from .._checks import integer, number
+from .._core import kernels
 from .._random import check_seed
 from .base import Layer
 from .checked import Checked
 
-RUNS = 6  # as many as an operation has numbers for (FNN_MAX_N)
+RUNS = kernels.MAX_NUMBERS - 4  # as many as an operation has numbers for beside the four of `op_words`
 OWN_SEED = 2**31  # streams below it belong to positions in a model, those above to seeds
 
 

@@ -424,12 +424,13 @@ class Dense(Lowering):
         grad = pl.at("grad", place.off)
         if pl.chunked:
             grad = lo.slots(place.off)
-        elif fused and pl.batch <= 512:  # FNN_NB: the gradient never leaves the cache
+        elif fused and pl.batch <= kernels.DW_SAMPLES:  # the gradient never leaves the cache
             grad = None
         splits = 0 if bn is not None else self.bf16_splits(lo, "dense_dw", n)
         clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
         renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)
-        parts = max(1, -(-place.inputs // (96 if splits or renews else 48)))  # FNN_IB, or finer for even shares
+        most = kernels.DW_INPUTS if splits or renews else kernels.DW_INPUTS // 2  # finer for even shares
+        parts = max(1, -(-place.inputs // most))
         items = place.panels * parts
         rules = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items) if fused else None
         read, behind, more = lo.tensors[x], [], []

@@ -20,11 +20,8 @@
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw) X(dense_split)
 #define FNN_KC (FNN_VBYTES == 64 ? 160 : 256) /* half of that many KiB (AVX-512: of twice that many) are two blocks */
 #define FNN_PC 16
-#define FNN_IB 96  /* input rows of a dW item, at most */
-#define FNN_NB 512 /* samples of a dW block, at most: the transposed dY stays in L1/L2 */
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
 #define FNN_NARROW (VW / 2) /* units of a panel, or inputs, whose dW goes without a transpose */
-#define FNN_FEW 4  /* samples that are cheaper one by one */
 #define FNN_WIDE 4 /* unit panels whose sums go side by side then: one alone would wait for each fma */
 #endif
 #undef FNN_BY_TILES
@@ -452,11 +449,11 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, (unit panel) * parts + part of the inputs
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
- *    has at most FNN_NB samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
+ *    has at most FNN_DW_SAMPLES samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
  *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
  *    10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it does not)
  * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
- *    0 where p[8] is given), 5 parts of the inputs, of at most FNN_IB
+ *    0 where p[8] is given), 5 parts of the inputs, of at most FNN_DW_INPUTS
  * fn: 0 optimizer update (NULL: leave the gradient in g), 1 the same beside products (NULL: never)   s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
@@ -464,10 +461,10 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
     const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
     const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
     T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const ptrdiff_t parts = op->n[5], blocks = fnn_parts(n, FNN_NB);
+    const ptrdiff_t parts = op->n[5], blocks = fnn_parts(n, FNN_DW_SAMPLES);
     /* nothing stands between the gradient of a tile and its update, or what a tile is enough for */
     const int plain = op->fn[0] && !op->p[7] && !op->p[11] && !(op->s[0] > 0) && (!op->p[8] || FNN_BESIDE);
-    T *dyt = run->scratch, *tmp = dyt + FNN_NB * PW;
+    T *dyt = run->scratch, *tmp = dyt + FNN_DW_SAMPLES * PW;
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
         const ptrdiff_t first = fnn_max(r->f0 - u * parts, 0), last = fnn_min(r->f1 - u * parts, parts), units = O - u * PW;

@@ -24,17 +24,17 @@
 #define FNN_MAX_SPLITS 3
 #define FNN_TILE_DEPTH(splits) ((splits) == 1 ? 10 : 5) /* blocks of k whose packed factors stay in L1, about */
 #define FNN_TILE_PANEL (16 * FNN_TILE_WORDS)            /* words of one panel so deep */
-#define FNN_TILE_X_WORDS (288 * 256)                    /* of x in dW: FNN_IB rows of FNN_NB samples, three splits */
+#define FNN_TILE_X_WORDS (288 * 256)                    /* of x in dW: FNN_DW_INPUTS rows of FNN_DW_SAMPLES samples, three splits */
 #define FNN_TILE_DY_WORDS (1024 * 256)                  /* of dy there: as many unit panels as fit */
-#define FNN_TILE_PARTS (FNN_IB / 32)                    /* panels of inputs in an item of dW */
+#define FNN_TILE_PARTS (FNN_DW_INPUTS / 32)                    /* panels of inputs in an item of dW */
 #define FNN_TILE_PANELS 4096                            /* panels of weights whose least numbers are known at a time */
 #define FNN_TILE_X_PANELS (FNN_TILE_X_WORDS / (3 * FNN_TILE_WORDS))   /* of three splits, at most */
 #define FNN_TILE_DY_PANELS (FNN_TILE_DY_WORDS / (3 * FNN_TILE_WORDS))
 _Static_assert(FNN_TILE_DEPTH(1) <= 16 && FNN_TILE_DEPTH(3) * 3 <= 16, "a packed panel");
-_Static_assert(FNN_TILE_PARTS * (FNN_NB / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS, "x of an item");
+_Static_assert(FNN_TILE_PARTS * (FNN_DW_SAMPLES / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS, "x of an item");
 _Static_assert(4 * ((FNN_PC + 1) * (FNN_TILE_PANEL + FNN_TILE_SUMS) + FNN_PC + FNN_TILE_PANELS) <=
                    FNN_TILE_SCRATCH_BYTES, "scratch");
-_Static_assert(4 * (FNN_NB * 32 + (FNN_IB + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS + FNN_TILE_X_WORDS +
+_Static_assert(4 * (FNN_DW_SAMPLES * 32 + (FNN_DW_INPUTS + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS + FNN_TILE_X_WORDS +
                     FNN_TILE_DY_WORDS + FNN_TILE_X_PANELS + FNN_TILE_DY_PANELS) <= FNN_TILE_SCRATCH_BYTES, "of dW");
 /* f(1, ...), f(2, ...) or f(3, ...): bodies for a constant number of splits */
 #define FNN_FOR_SPLITS(splits, f, ...) \
@@ -426,8 +426,8 @@ static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block
 /* dense_dw with op->n[4] splits */
 static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_NB);
-    T *dyt = run->scratch, *own = dyt + FNN_NB * PW, *sums = own + (FNN_IB + 1) * PW;
+    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_DW_SAMPLES);
+    T *dyt = run->scratch, *own = dyt + FNN_DW_SAMPLES * PW, *sums = own + (FNN_DW_INPUTS + 1) * PW;
     TI *a = (TI *)(sums + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS);
     T *least = (T *)(a + FNN_TILE_X_WORDS + FNN_TILE_DY_WORDS);
     FN(dw_block) s = {.x = (T *)op->p[0] + r->p0 * PW * op->n[0], .dy = (T *)op->p[1] + r->p0 * PW * op->n[1],

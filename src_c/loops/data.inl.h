@@ -10,9 +10,6 @@
 #ifndef FNN_DATA_KERNELS
 #define FNN_DATA_KERNELS(X) X(gather) X(scatter)
 #define FNN_DATA_FUNCTIONS(X) X(pack_kernel) X(unpack_kernel) X(pack_bias) X(unpack_bias) X(bad_label) X(all_finite)
-enum { /* n[2] of gather; bool is FNN_U8 */
-    FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_F16, FNN_F32, FNN_F64
-};
 #define FNN_TILE_COLS 64
 
 /* clang has no __builtin_shuffle, gcc before 12 no __builtin_shufflevector */

@@ -3,7 +3,7 @@
  * the list of blocks and never on who ran which of them.  A block that is no multiple of a vector long ends in a
  * masked vector that runs the very same code. */
 #ifndef FNN_FLAT_KERNELS
-#define FNN_FLAT_KERNELS(X) X(reduce_slots) X(norm_partials) X(clip_finish) X(update) X(zero)
+#define FNN_FLAT_KERNELS(X) X(reduce_slots) X(norm_partials) X(clip_finish) X(update)
 #define FNN_FLAT_FUNCTIONS(X) X(sumsq) X(clip_value) X(scale)
 enum {
 #define X(name, params, state) FNN_UPDATE_##name,
@@ -191,12 +191,4 @@ static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                                        run->hyper);
         }
     }
-}
-
-/* Items are runs of FNN_BLOCK_LEN elements.   p: 0 buffer   n: 0 elements */
-static void FN(zero)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
-{
-    (void)run;
-    const ptrdiff_t i0 = r->f0 * FNN_BLOCK_LEN, end = r->f1 * FNN_BLOCK_LEN, i1 = end < op->n[0] ? end : op->n[0];
-    if (i0 < i1) memset((T *)op->p[0] + i0, 0, (size_t)(i1 - i0) * sizeof(T));
 }
