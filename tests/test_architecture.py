@@ -155,6 +155,53 @@ def test_imports_go_one_way(path):
         )
 
 
+# Circles of files that are left: none may join them.
+CIRCLES = [
+    {"fastnn.callbacks.base", "fastnn.callbacks.progress_bar"},
+    {"fastnn.models", "fastnn.saving.methods", "fastnn.saving.model", "fastnn.training"},
+]
+
+
+def circles(imports):
+    """Sets of modules that import each other, of {module: modules it imports} (Tarjan 1972)."""
+    number, low, path, found = {}, {}, [], []
+
+    def visit(module):
+        number[module] = low[module] = len(number)
+        path.append(module)
+        for other in sorted(imports.get(module, ())):
+            if other not in number:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in path:
+                low[module] = min(low[module], number[other])
+        if low[module] == number[module]:
+            at = path.index(module)
+            if len(path) - at > 1:
+                found.append(set(path[at:]))
+            del path[at:]
+
+    for module in sorted(imports):
+        if module not in number:
+            visit(module)
+    return found
+
+
+def test_no_circle_of_files():
+    """Imports within functions count; those for type checkers do not."""
+    imports = {}
+    for path in PYTHON_FILES + CYTHON_FILES:
+        module = module_of(path)
+        found = python_imports(path) if path.suffix == ".py" else cython_imports(path)
+        imports.setdefault(module, set()).update(name for _, name in found if name not in (module, "fastnn"))
+    assert circles(imports) == CIRCLES
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a", "e"}, "e": {"d"}}) == [{"b", "c"}, {"d", "e"}]
+
+
 def test_the_check_of_imports_can_fail(tmp_path):
     path = PACKAGE / "layers" / "dense.py"
     assert list(absolute(path, 1, "base", ["Layer"])) == ["fastnn.layers.base"]
