@@ -8,8 +8,8 @@ import re
 from functools import cache
 from itertools import count
 
-from ._checks import check_keywords, number, own_keywords
-from ._signatures import taking, with_custom
+from ._checks import check_keywords, own_keywords
+from ._signatures import with_custom
 
 FLOATX = "float32"
 

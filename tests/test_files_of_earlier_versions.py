@@ -1,4 +1,4 @@
-"""Files of earlier versions load, and what they resume is what it would have been (tests/golden/20c21dc/make.py made them)."""
+"""Files of earlier versions load, and what they resume is what it would have been; see tests/golden/20c21dc/make.py."""
 
 from pathlib import Path
 

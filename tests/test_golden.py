@@ -5,7 +5,7 @@ tests/golden/weights.json the SHA-256 of weights after training. A change that i
 
     PYTHONPATH=. python tests/test_golden.py
 
-on a CPU that has all instruction sets, and explained in the commit. Kernels are named, not numbered, so a kernel more or
+on a CPU that has all instruction sets, and explained in the commit. Kernels are named, not numbered, so one more or
 less changes nothing; barriers have a digest of their own.
 """
 
