@@ -1,6 +1,6 @@
 """fastnn: small and middle-sized neural networks, trained fast on CPUs, under Keras' names."""
 
-from ._checks import module_attributes as _attributes
+from ._base.checks import module_attributes as _attributes
 
 __version__ = "0.1.0"
 
@@ -38,7 +38,7 @@ _NAMES = {
     "get_num_threads": "_core.threads",
     "set_float32_matmul_precision": "precision",
     "set_num_threads": "_core.threads",
-    "set_random_seed": "_random",
+    "set_random_seed": "_base.random",
     "show_versions": "versions",
     "sweep": "sweeping",
 }

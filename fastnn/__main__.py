@@ -8,7 +8,7 @@ import time
 
 import fastnn
 from fastnn import notes_models, versions
-from fastnn._files import naming
+from fastnn._base.files import naming
 from fastnn.datasets import digits, fashion_mnist
 from fastnn.plot import history as history_plot
 

@@ -10,9 +10,9 @@ from math import inf
 
 from fastnn._core.kernels import activation_rows
 
-from ._checks import Registry, module_attributes, number, unknown_keyword
-from ._config import Configurable, is_description
-from ._signatures import FLAGS, by_name, deserialized, row_value, signature_of_row
+from ._base.checks import Registry, module_attributes, number, unknown_keyword
+from ._base.config import Configurable, is_description
+from ._base.signatures import FLAGS, by_name, deserialized, row_value, signature_of_row
 
 ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row

@@ -6,8 +6,8 @@ averaging, in the core; a frozen layer is left alone.
 
 import numpy as np
 
-from ._checks import Registry, integer, module_attributes, number
-from ._config import Configurable, floats, is_description
+from ._base.checks import Registry, integer, module_attributes, number
+from ._base.config import Configurable, floats, is_description
 
 _registry = Registry("constraint")
 EPSILON = 1e-7  # keras.config.epsilon(), added to a norm that is divided by

@@ -10,9 +10,9 @@
 
 import numpy as np
 
+from ._base.numbers import as_array, check_finite
 from ._core import kernels
 from ._core.calls import DerivativeCall
-from ._numbers import as_array, check_finite
 from .precision import get_float32_matmul_precision
 
 

@@ -16,9 +16,9 @@ from math import ceil, floor
 
 import numpy as np
 
-from ._checks import integer, number
-from ._numbers import is_batches
-from ._random import permutation
+from ._base.checks import integer, number
+from ._base.numbers import is_batches
+from ._base.random import permutation
 from .batches import Batches, Feed, none_but_x, order_of
 from .callbacks import CallbackList, History, ProgbarLogger
 from .feature_names import refuse_others

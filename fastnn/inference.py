@@ -5,10 +5,10 @@ from math import prod
 import numpy as np
 
 from . import arrays, batches
-from ._checks import flag, integer, refuse_keywords
-from ._config import float_dtype
+from ._base.checks import flag, integer, refuse_keywords
+from ._base.config import float_dtype
+from ._base.numbers import is_batches
 from ._core import threads as core_threads
-from ._numbers import is_batches
 from .callbacks import CallbackList
 from .fitting import INFERENCE_BATCH, Unchanged, inference_batch, no_more
 from .progress import Progress

@@ -10,10 +10,10 @@ from math import prod, sqrt
 
 import numpy as np
 
-from ._checks import Registry, integer, module_attributes, number, one_of
-from ._config import Configurable, float_dtype, is_description, snake_case
-from ._numbers import cast
-from ._random import check_seed, generator
+from ._base.checks import Registry, integer, module_attributes, number, one_of
+from ._base.config import Configurable, float_dtype, is_description, snake_case
+from ._base.numbers import cast
+from ._base.random import check_seed, generator
 
 # Standard deviation of a standard normal cut at two: what a truncated draw must be divided by.
 TRUNCATED_STDDEV = 0.87962566103423978

@@ -11,8 +11,8 @@ import time
 import numpy as np
 
 from . import arrays
-from ._checks import flag
-from ._config import float_dtype
+from ._base.checks import flag
+from ._base.config import float_dtype
 from .graph import Graph
 from .long_steps import watch
 from .trainer import Trainer, _address, _code

@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from ._checks import (
+from ._base.checks import (
     Registry,
     flag,
     integer,
@@ -19,10 +19,10 @@ from ._checks import (
     refuse_keywords,
     takes,
 )
-from ._config import CoreRow, float_dtype, is_description, snake_case
+from ._base.config import CoreRow, float_dtype, is_description, snake_case
+from ._base.numbers import as_array, cast
+from ._base.signatures import deserialized, function_of
 from ._core.kernels import loss_rows
-from ._numbers import as_array, cast
-from ._signatures import deserialized, function_of
 
 _registry = Registry("loss")
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")

@@ -11,7 +11,7 @@ from math import inf, nan
 import numpy as np
 
 from . import curves, losses, outputs
-from ._checks import (
+from ._base.checks import (
     CAN_PASS_OBJECT,
     Registry,
     flag,
@@ -23,10 +23,10 @@ from ._checks import (
     suggest,
     takes,
 )
-from ._config import CoreRow, float_dtype, is_description, snake_case
+from ._base.config import CoreRow, float_dtype, is_description, snake_case
+from ._base.numbers import as_array, cast
+from ._base.signatures import check_without_effect, deserialized, function_of
 from ._core.kernels import metric_rows
-from ._numbers import as_array, cast
-from ._signatures import check_without_effect, deserialized, function_of
 
 _registry = Registry("metric")
 BY_RANKS = "by ranks"  # in the place of a row: the engine keeps the outputs, see `curves.Scores`

@@ -1,10 +1,10 @@
 """Models: layers put together."""
 
-from . import _html
 from . import layers as layer_classes
-from ._checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
-from ._config import float_dtype, is_description
-from ._signatures import only_default, with_custom
+from ._base import html
+from ._base.checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
+from ._base.config import float_dtype, is_description
+from ._base.signatures import only_default, with_custom
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .layers.residual import Residual
@@ -235,7 +235,7 @@ class Sequential(Model):
 
     def _repr_html_(self):
         rows = [cells(layer)[:3] for layer in self.layers]
-        return _html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
+        return html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
 
     def get_config(self):
         """Name, layers, input shape and dtype, as plain Python values."""

@@ -1,6 +1,6 @@
 """The models of the study notes, by name; `python -m fastnn --model` builds them."""
 
-from ._checks import Registry
+from ._base.checks import Registry
 from .layers import Activation, BatchNormalization, Dense, Flatten, PReLU
 from .models import Sequential
 

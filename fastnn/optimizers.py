@@ -9,10 +9,10 @@ from inspect import signature
 import numpy as np
 
 from . import schedules
-from ._checks import Registry, flag, integer, module_attributes, number, refuse_keywords, takes
-from ._config import Configurable, CoreRow, is_description
+from ._base.checks import Registry, flag, integer, module_attributes, number, refuse_keywords, takes
+from ._base.config import Configurable, CoreRow, is_description
+from ._base.signatures import deserialized, taking
 from ._core.kernels import optimizer_rows
-from ._signatures import deserialized, taking
 
 _registry = Registry("optimizer")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")

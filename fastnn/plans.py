@@ -9,7 +9,7 @@
 
 from collections import OrderedDict
 
-from ._locks import Lock
+from ._base.locks import Lock
 from .regularizers import OrthogonalRegularizer
 
 MOST = 128  # plans; one of ten layers takes 30 KB

@@ -4,8 +4,8 @@ from math import ceil
 
 import numpy as np
 
-from ._checks import integer
-from ._numbers import as_array
+from ._base.checks import integer
+from ._base.numbers import as_array
 from .callbacks import LearningRateFinder
 
 

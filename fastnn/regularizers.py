@@ -8,8 +8,8 @@ half of λ times the sum of squares over all weight matrices.
 
 import numpy as np
 
-from ._checks import Registry, module_attributes, number, one_of
-from ._config import Configurable, floats, is_description
+from ._base.checks import Registry, module_attributes, number, one_of
+from ._base.config import Configurable, floats, is_description
 
 _registry = Registry("regularizer")
 EPSILON = 1e-7  # keras.config.epsilon(): the least norm that a row is divided by

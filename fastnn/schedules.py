@@ -13,8 +13,8 @@ from math import inf, pi
 
 import numpy as np
 
-from ._checks import flag, integer, module_attributes, number, one_of, refuse_keywords, suggest
-from ._config import Configurable, is_description
+from ._base.checks import flag, integer, module_attributes, number, one_of, refuse_keywords, suggest
+from ._base.config import Configurable, is_description
 
 
 def _by_number(function, count=1):

@@ -5,10 +5,10 @@ Small batches of a kind that has been there before go a short way, see `_core.ca
 
 
 from . import arrays
-from ._checks import flag
-from ._config import float_dtype
+from ._base.checks import flag
+from ._base.config import float_dtype
+from ._base.signatures import only_default
 from ._core.beyond import find_beyond
-from ._signatures import only_default
 from .fitting import Steps
 from .inference import result
 from .precision import get_float32_matmul_precision

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import arrays, fitting
-from ._numbers import is_batches
+from ._base.numbers import is_batches
 
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
 

@@ -18,9 +18,9 @@ from functools import partial
 
 import numpy as np
 
-from ._config import Configurable
-from ._files import naming, warn
-from ._numbers import CHUNK
+from ._base.config import Configurable
+from ._base.files import naming, warn
+from ._base.numbers import CHUNK
 from .saving import atomic, configuration, state
 from .saving.container import FormatError, parse_json
 

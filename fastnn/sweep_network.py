@@ -5,8 +5,8 @@ from inspect import Parameter, signature
 from math import isfinite
 
 from . import fitting
-from ._checks import integer
-from ._random import check_seed, seed_of, seeded
+from ._base.checks import integer
+from ._base.random import check_seed, seed_of, seeded
 from .saving.configuration import encode
 from .sweep_data import OF_DATA
 from .training import Model

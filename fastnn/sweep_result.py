@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import _html
-from ._checks import flag
-from ._text import right, width
+from ._base import html
+from ._base.checks import flag
+from ._base.text import right, width
 from .sweep_data import OF_DATA
 
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
@@ -214,7 +214,7 @@ class SweepResult(Sequence):
         """The ten best as texts: names, rows, how many more there are."""
         rows = self.ranked()[:10]
         names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
-        return names, [[_html.number(row.get(name, "")) for name in names] for row in rows], len(self) - len(rows)
+        return names, [[html.number(row.get(name, "")) for name in names] for row in rows], len(self) - len(rows)
 
     def __str__(self):
         names, rows, more = self._best()
@@ -227,7 +227,7 @@ class SweepResult(Sequence):
         names, rows, more = self._best()
         caption = f"Sweep of {len(self)} network{'s' * (len(self) != 1)}, best {self.monitor} first"
         text = [i for i, name in enumerate(names) if name == "status"]
-        return _html.table(caption, names, rows, foot=[f"… and {more} more"] if more else [], text=text)
+        return html.table(caption, names, rows, foot=[f"… and {more} more"] if more else [], text=text)
 
     def __repr__(self):
         return f"<SweepResult of {len(self)} networks, {self.summary()}>"

@@ -15,11 +15,11 @@ from traceback import clear_frames
 from weakref import WeakKeyDictionary
 
 from . import arrays, sweep_data
-from ._checks import flag, integer, one_of, refuse_keywords
-from ._config import float_dtype
+from ._base.checks import flag, integer, one_of, refuse_keywords
+from ._base.config import float_dtype
+from ._base.files import warn
+from ._base.random import check_seed, next_seed
 from ._core import threads as core_threads
-from ._files import warn
-from ._random import check_seed, next_seed
 from .callbacks.base import rises
 from .feature_names import names_of, refuse_others
 from .precision import get_float32_matmul_precision

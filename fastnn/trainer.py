@@ -13,9 +13,9 @@ import numpy as np
 
 from . import graph as graphs
 from . import plans
+from ._base.numbers import as_array, check_finite
 from ._core import calls, kernels, threads
 from ._core.beyond import find_beyond
-from ._numbers import as_array, check_finite
 from .curves import Scores
 from .long_steps import LONG, is_long, watch
 from .metrics import BY_RANKS

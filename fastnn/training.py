@@ -25,10 +25,10 @@ from . import (
     precision,
     recalibration,
 )
-from ._checks import flag, number, one_of, refuse_keywords
+from ._base.checks import flag, number, one_of, refuse_keywords
+from ._base.random import check_seed, next_seed
+from ._base.signatures import only_default
 from ._core import threads as core_threads
-from ._random import check_seed, next_seed
-from ._signatures import only_default
 from .derivatives import Derivatives
 from .diagnostics import consistency
 from .graph import Graph

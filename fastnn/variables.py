@@ -5,9 +5,9 @@ from math import prod
 
 import numpy as np
 
-from ._checks import flag
-from ._locks import Lock
-from ._numbers import as_array, check_finite
+from ._base.checks import flag
+from ._base.locks import Lock
+from ._base.numbers import as_array, check_finite
 
 # While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)

@@ -19,8 +19,7 @@ PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 # fastnn/layers/dense.py -> "layers". A new module must be given a room here.
 ROOMS = {
     "core": {"_core"},
-    "base": {"_checks", "_config", "_files", "_html", "_locks", "_numbers", "_random", "_signatures", "_text",
-             "precision"},
+    "base": {"_base", "precision"},
     "ops": {"ops"},
     "pictures": {"plot"},
     "parts": {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import _files, layers
+from fastnn import layers
+from fastnn._base import files
 from fastnn.callbacks import CSVLogger, ModelCheckpoint
 from fastnn.datasets import digits
 from fastnn.datasets._idx import read_idx
@@ -120,7 +121,7 @@ def test_an_error_while_reading_names_the_file(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_warned_of_yet(monkeypatch):
-    monkeypatch.setattr(_files, "_warned", set())
+    monkeypatch.setattr(files, "_warned", set())
 
 
 @pytest.mark.parametrize("suffix", foreign.SUFFIXES)

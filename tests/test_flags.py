@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn._checks import flag
+from fastnn._base.checks import flag
 
 MODULES = (
     "activations callbacks constraints datasets datasets.digits datasets.fashion_mnist diagnostics initializers layers"

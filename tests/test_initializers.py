@@ -6,7 +6,8 @@ import reference
 from scipy import stats
 
 import fastnn
-from fastnn import _random, initializers
+from fastnn import initializers
+from fastnn._base import random
 
 SHAPE = (784, 300)
 # The notes' table for 784 -> 300, five digits: standard deviation of the normal, reach of the uniform law.
@@ -171,7 +172,7 @@ def test_bad_arguments(arguments, words):
 
 def test_random_permutation_is_pinned():
     """The order of an epoch is that of Philox' words for it."""
-    from fastnn._random import permutation
+    from fastnn._base.random import permutation
 
     for n in (0, 1, 2, 3, 5, 1000, 4096, 70_001):
         for seed, epoch in ((7, 0), (2**64 - 1, 3)):
@@ -193,9 +194,9 @@ def test_seeds_are_made_as_numpy_makes_them():
     for entropy in numbers:
         for spawned in ((), (0,), (7,), (2**32 + 3,), (1, 2**40, 3)):
             for n in (1, 2, 5):
-                ours = _random.seed_words(entropy, spawned, n)
+                ours = random.seed_words(entropy, spawned, n)
                 numpys = np.random.SeedSequence(entropy, spawn_key=spawned).generate_state(n, np.uint64)
                 np.testing.assert_array_equal(ours, numpys)
     for seed in (0, 5, 2**64 - 1):
-        ours, numpys = _random.generator(seed), np.random.Generator(np.random.Philox(seed))
+        ours, numpys = random.generator(seed), np.random.Generator(np.random.Philox(seed))
         np.testing.assert_array_equal(ours.standard_normal(9), numpys.standard_normal(9))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import _checks, _text, callbacks, layers, optimizers
+from fastnn import callbacks, layers, optimizers
+from fastnn._base import checks
 from fastnn._core import threads as core_threads
 from fastnn.callbacks import EarlyStopping
 from fastnn.optimizers import schedules
@@ -21,7 +22,7 @@ from fastnn.optimizers import schedules
     ("ca", "abc", 3),  # a pair that changed places is not changed further
 ])  # fmt: skip
 def test_typing_errors(a, b, errors):
-    assert _checks._typing_errors(a, b) == _checks._typing_errors(b, a) == errors
+    assert checks._typing_errors(a, b) == checks._typing_errors(b, a) == errors
 
 
 @pytest.mark.parametrize("typed, meant", [
@@ -35,8 +36,8 @@ def test_optimizers_that_are_meant(typed, meant):
 
 @pytest.mark.parametrize("candidates", [["accuracy", "Accuracy"], ["Accuracy", "accuracy"]])
 def test_of_two_spellings_that_which_is_nearest(candidates):
-    assert _checks.suggest("acuracy", candidates) == " Did you mean 'accuracy'?"
-    assert _checks.suggest("Acuracy", candidates) == " Did you mean 'Accuracy'?"
+    assert checks.suggest("acuracy", candidates) == " Did you mean 'accuracy'?"
+    assert checks.suggest("Acuracy", candidates) == " Did you mean 'Accuracy'?"
 
 
 def test_private_names_are_not_suggested():
@@ -45,8 +46,8 @@ def test_private_names_are_not_suggested():
             with pytest.raises(AttributeError) as error:
                 getattr(thing, name[1:] + "q" if hasattr(thing, name[1:]) else name[1:])
             assert "mean '_" not in str(error.value)
-    assert _checks.suggest("lok", ["_lock", "look"]) == " Did you mean 'look'?"
-    assert _checks.suggest("lock", ["_lock"]) == ""
+    assert checks.suggest("lok", ["_lock", "look"]) == " Did you mean 'look'?"
+    assert checks.suggest("lock", ["_lock"]) == ""
 
 
 @pytest.mark.parametrize("make, meant", [
@@ -195,9 +196,9 @@ def test_an_unknown_instruction_set_names_its_variable():
     ("\u1112\u1161\u11ab", 2),  # the same syllable, 한, of three parts
 ])  # fmt: skip
 def test_width(text, columns):
-    assert _text.width(text) == columns
-    assert _text.left(text, 9) == text + " " * (9 - columns) and _text.right(text, 9) == " " * (9 - columns) + text
-    assert _text.width(_text.cut(text * 9, 7)) in (6, 7) and _text.cut(text, columns) == text
+    assert text.width(text) == columns
+    assert text.left(text, 9) == text + " " * (9 - columns) and text.right(text, 9) == " " * (9 - columns) + text
+    assert text.width(text.cut(text * 9, 7)) in (6, 7) and text.cut(text, columns) == text
 
 
 def test_columns_of_the_summary_with_korean_names():

@@ -7,7 +7,7 @@ from engine_tools import trainer_of
 
 import fastnn
 from fastnn import activations, layers, losses, metrics, ops, optimizers
-from fastnn._config import snake_case
+from fastnn._base.config import snake_case
 from fastnn._core import kernels, rows
 
 INPUTS, CLASSES, BATCH, STEPS = 7, 4, 24, 20

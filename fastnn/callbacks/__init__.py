@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 - every callback that is imported here is public
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from .base import Callback, CallbackList, History, LambdaCallback
 from .files import CSVLogger, ModelCheckpoint
 from .progress_bar import ProgbarLogger

@@ -6,8 +6,8 @@ callback overrides them; without, many steps run in one call of the core.
 
 import weakref
 
-from .. import _html
-from .._checks import check_keywords, flag, refuse_keywords, suggest
+from .._base import html
+from .._base.checks import check_keywords, flag, refuse_keywords, suggest
 
 STAGES = ("train", "test", "predict")
 
@@ -287,7 +287,7 @@ class History(Callback):
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
 
     def _repr_html_(self):
-        return _html.history(self)
+        return html.history(self)
 
 
 def monitored(name, logs, params):

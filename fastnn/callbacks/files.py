@@ -3,8 +3,8 @@
 import csv
 import os
 
-from .._checks import flag, integer, number, one_of
-from .._files import naming
+from .._base.checks import flag, integer, number, one_of
+from .._base.files import naming
 from .base import Callback, improves, monitored, rises
 
 

@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from .._checks import integer, number, one_of, takes
+from .._base.checks import integer, number, one_of, takes
 from .base import Callback, improves, monitored, rises
 
 

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from .._checks import flag, integer, number, one_of
+from .._base.checks import flag, integer, number, one_of
 from .base import Callback, improves, monitored, rises
 
 

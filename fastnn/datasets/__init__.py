@@ -1,6 +1,6 @@
 """Small data sets with Keras' ``load_data()``; uint8 images stay uint8."""
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from . import digits, fashion_mnist
 
 __all__ = ["digits", "fashion_mnist"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import naming
+from .._base.files import naming
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _DEFLATE_LIMIT = 1032

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from ._idx import read_pair
 
 CLASS_NAMES = tuple("0123456789")

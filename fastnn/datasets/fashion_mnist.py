@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from ._idx import read_pair
 
 CLASS_NAMES = (

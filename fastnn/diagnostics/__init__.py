@@ -1,6 +1,6 @@
 """Looks at functions and models: are the gradients right, do the parts fit together?"""
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from .consistency import ConsistencyWarning, Finding, findings
 from .gradient_check import EntryCheck, GradientCheck, check_gradient
 

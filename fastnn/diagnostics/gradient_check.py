@@ -16,8 +16,8 @@ from math import inf, isfinite
 
 import numpy as np
 
-from .._checks import flag, integer, number
-from .._text import left, right, width
+from .._base.checks import flag, integer, number
+from .._base.text import left, right, width
 
 ROUNDINGS = 16  # errors of rounding in a value of f, in units in the last place
 ENTRIES = 64  # of a variable of a model, if not told otherwise

@@ -1,7 +1,7 @@
 """Layers, under Keras' names; one idea a file."""
 
-from .._checks import Registry, module_attributes, plain_name
-from .._config import modules_of
+from .._base.checks import Registry, module_attributes, plain_name
+from .._base.config import modules_of
 from .base import Layer
 from .input import Input
 

@@ -1,7 +1,7 @@
 """Activations as layers."""
 
 from .. import activations
-from .._checks import integer, number
+from .._base.checks import integer, number
 from .base import Layer
 from .checked import Checked, Chosen
 

@@ -1,6 +1,6 @@
 """A penalty on what the layer below puts out."""
 
-from .._checks import number
+from .._base.checks import number
 from .base import Layer
 from .checked import Checked
 

@@ -3,10 +3,10 @@
 from functools import wraps
 
 from .. import constraints, initializers, regularizers
-from .._checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
-from .._config import float_dtype, unique_name
-from .._numbers import cast
-from .._signatures import check_without_effect, only_default
+from .._base.checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
+from .._base.config import float_dtype, unique_name
+from .._base.numbers import cast
+from .._base.signatures import check_without_effect, only_default
 from ..variables import Variable, blank, note_renamed
 from .checked import Checked
 from .weighted import Weighted

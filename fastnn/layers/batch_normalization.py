@@ -1,8 +1,8 @@
 """Batch normalisation."""
 
 from .. import constraints, initializers, regularizers
-from .._checks import flag, number, one_of
-from .._signatures import check_without_effect
+from .._base.checks import flag, number, one_of
+from .._base.signatures import check_without_effect
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 

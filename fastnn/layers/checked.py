@@ -11,7 +11,7 @@ class Checked:
     Parameters
     ----------
     check : callable
-        ``check(name, value, *args, **kwargs)``, of `fastnn._checks`.
+        ``check(name, value, *args, **kwargs)``, of `fastnn._base.checks`.
     for_good : bool
         The shapes of weights or results depend on it: it is an error to change it once the layer is built.
     """

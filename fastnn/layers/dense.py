@@ -1,8 +1,8 @@
 """Dense: a fully connected layer."""
 
 from .. import activations, constraints, initializers, regularizers
-from .._checks import flag, integer
-from .._signatures import check_without_effect
+from .._base.checks import flag, integer
+from .._base.signatures import check_without_effect
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 

@@ -1,8 +1,8 @@
 """Dropout."""
 
-from .._checks import integer, number
+from .._base.checks import integer, number
+from .._base.random import check_seed
 from .._core import kernels
-from .._random import check_seed
 from .base import Layer
 from .checked import Checked
 

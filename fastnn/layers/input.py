@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._checks import batch_shape, integer, shape_of
-from .._signatures import check_without_effect, only_default
+from .._base.checks import batch_shape, integer, shape_of
+from .._base.signatures import check_without_effect, only_default
 from .base import Layer
 
 LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}

@@ -3,7 +3,7 @@
 from math import prod
 
 from .. import constraints, initializers, regularizers
-from .._checks import flag, integer, number
+from .._base.checks import flag, integer, number
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 

@@ -1,7 +1,7 @@
 """Maxout: the largest of several linear pieces."""
 
 from .. import constraints, initializers, regularizers
-from .._checks import flag, integer
+from .._base.checks import flag, integer
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 

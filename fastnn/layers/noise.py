@@ -1,6 +1,6 @@
 """Layers that are random while training: noise, and an activation with a random slope."""
 
-from .._checks import number
+from .._base.checks import number
 from .base import Layer
 from .checked import Checked
 from .dropout import checked_noise_shape, checked_seed, random_stream, shared_runs

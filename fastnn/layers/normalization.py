@@ -4,8 +4,8 @@ from math import prod
 
 import numpy as np
 
-from .._checks import flag
-from .._numbers import as_array, cast, check_finite, is_batches
+from .._base.checks import flag
+from .._base.numbers import as_array, cast, check_finite, is_batches
 from ..variables import Variable
 from .base import Layer
 from .checked import Checked

@@ -1,6 +1,6 @@
 """Rescaling of inputs."""
 
-from .._checks import number
+from .._base.checks import number
 from .base import Layer
 from .checked import Checked
 

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from .._checks import integer, one_of
+from .._base.checks import integer, one_of
 from .base import Layer
 from .checked import Checked
 

@@ -1,6 +1,6 @@
 """Residual block: layers beside which the input passes by."""
 
-from .._config import is_description
+from .._base.config import is_description
 from .base import Layer
 
 

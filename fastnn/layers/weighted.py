@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .._checks import flag
-from .._config import Configurable
-from .._numbers import OFF, as_array, cast
+from .._base.checks import flag
+from .._base.config import Configurable
+from .._base.numbers import OFF, as_array, cast
 from ..variables import Freezable
 
 

@@ -9,7 +9,7 @@
 (d) NaN and infinity pass through as IEEE 754 has it; arrays may be empty.
 """
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 from . import activations as _activations
 from . import batchnorm as _batchnorm
 from . import clipping as _clipping

@@ -11,9 +11,9 @@ from math import prod
 
 import numpy as np
 
-from .._checks import integer, suggest, unknown_keyword
+from .._base.checks import integer, suggest, unknown_keyword
+from .._base.signatures import FLAGS, row_value
 from .._core.threads import MAX_THREADS
-from .._signatures import FLAGS, row_value
 
 
 def operand(name, value, like=None):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .._checks import integer
+from .._base.checks import integer
+from .._base.signatures import by_name, signature_of_row
 from .._core import activations as core
 from .._core.kernels import activation_rows
-from .._signatures import by_name, signature_of_row
 from . import _arguments as a
 
 _GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row

@@ -1,6 +1,6 @@
 """Batch normalisation."""
 
-from .._checks import number
+from .._base.checks import number
 from .._core import batchnorm as core
 from . import _arguments as a
 

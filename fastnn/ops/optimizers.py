@@ -1,6 +1,6 @@
 """Optimizer steps: every row of the kernels' list."""
 
-from .._checks import integer
+from .._base.checks import integer
 from .._core import optimizers as core
 from .._core.kernels import optimizer_rows
 from . import _arguments as a

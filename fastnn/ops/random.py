@@ -1,6 +1,6 @@
 """Dropout and its generator."""
 
-from .._checks import number
+from .._base.checks import number
 from .._core import random as core
 from . import _arguments as a
 

@@ -2,7 +2,7 @@
 
 from numbers import Real
 
-from .._checks import suggest
+from .._base.checks import suggest
 from . import axes
 
 

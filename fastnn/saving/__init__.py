@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from .._checks import module_attributes
+from .._base.checks import module_attributes
 
 _PLACES = {
     "FormatError": "container",

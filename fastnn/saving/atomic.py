@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-from .._files import naming
+from .._base.files import naming
 
 _write = os.write  # what the tests let fail
 

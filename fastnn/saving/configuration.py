@@ -10,8 +10,8 @@ from math import isfinite
 
 import numpy as np
 
-from .._checks import suggest
-from .._config import Configurable, is_description
+from .._base.checks import suggest
+from .._base.config import Configurable, is_description
 from .container import FormatError
 
 ADVICE = "save_weights needs no configuration"

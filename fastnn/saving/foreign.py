@@ -2,7 +2,7 @@
 
 import os
 
-from .._files import warn_once
+from .._base.files import warn_once
 
 LOOK_AT = 2056  # HDF5 may start at 0, 512, 1024, 2048, …
 HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from .. import layers, losses, metrics, models, optimizers, variables
-from .._checks import flag
-from .._config import is_description
-from .._files import naming
-from .._signatures import only_default
+from .._base.checks import flag
+from .._base.config import is_description
+from .._base.files import naming
+from .._base.signatures import only_default
 from . import configuration
 from .container import FormatError, parse_json, read, write
 

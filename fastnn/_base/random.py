@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-from ._core.random import orders, seed_words
+from .._core.random import orders, seed_words
 
 _of_the_process = {"entropy": None, "drawn": 0}
 _here = threading.local()  # `state`: that of the block `seeded` that this thread is in

@@ -8,7 +8,7 @@
 from inspect import Parameter, Signature, signature
 from math import inf
 
-from ._checks import flag, unknown_keyword
+from .checks import flag, unknown_keyword
 
 FLAGS = ("approximate",)  # parameters of rows that are numbers to the kernels alone
 

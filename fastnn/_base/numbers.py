@@ -7,8 +7,8 @@
 
 import numpy as np
 
-from ._core.beyond import find_beyond
-from ._core.finite import all_finite
+from .._core.beyond import find_beyond
+from .._core.finite import all_finite
 
 CHUNK = 1 << 18  # numbers looked at in one go where C cannot: in cache, and no large temporary for a memory map
 MANY = 1 << 12  # numbers worth a call of the kernels of this CPU, which do not say which number it was

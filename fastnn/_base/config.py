@@ -8,8 +8,8 @@ import re
 from functools import cache
 from itertools import count
 
-from ._checks import check_keywords, own_keywords
-from ._signatures import with_custom
+from .checks import check_keywords, own_keywords
+from .signatures import with_custom
 
 FLOATX = "float32"
 
@@ -17,7 +17,7 @@ FLOATX = "float32"
 class Configurable:
     """Base of what can be rebuilt from ``get_config()``."""
 
-    without_effect = {}  # arguments that Keras has, and their only value here: see `_signatures`
+    without_effect = {}  # arguments that Keras has, and their only value here: see `_base.signatures`
 
     def __new__(cls, *args, **kwargs):
         check_keywords(cls, kwargs)

@@ -1,0 +1,1 @@
+"""What everything above stands on: checks, registries, configuration, lazy loading, random numbers, locks."""
