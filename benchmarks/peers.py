@@ -500,7 +500,7 @@ def version(python, peer):
 
 def has_tiles(python):
     """Whether fastnn's precisions differ on this CPU."""
-    code = "import fastnn.precision as p; print(p.used('medium'))"
+    code = "import fastnn.engine.precision as p; print(p.used('medium'))"
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     for each in (None, env):  # installed, or built in place
         answer = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, env=each)

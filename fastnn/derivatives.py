@@ -13,7 +13,7 @@ import numpy as np
 from ._base.numbers import as_array, check_finite
 from ._core import kernels
 from ._core.calls import DerivativeCall
-from .precision import get_float32_matmul_precision
+from .engine.precision import get_float32_matmul_precision
 
 
 class Derivatives:
@@ -134,7 +134,7 @@ class Derivatives:
                 return None
             found = entry[0].loss_and_grad(theta, x, y)
             if found is not None:
-                self._trainer.has_gradients = False  # they were in the same place
+                self._engine.has_gradients = False  # they were in the same place
             return found
 
     def _note_derivative(self, engine, x, y):
@@ -165,7 +165,7 @@ def places(engine):
 
 
 def evaluate(engine, theta, x, y, w=None):
-    """`Derivatives.loss_and_grad` of a trainer; the arguments come checked."""
+    """`Derivatives.loss_and_grad` of a engine; the arguments come checked."""
     engine.store.acquire()
     engine.has_gradients = False  # the new ones will be in the same place
     store, n = engine.store, len(x)

@@ -2,7 +2,7 @@
 
 (a) In inference mode the graph is one without noise, and with every layer frozen: then batch normalisation has its
     moving averages in the backward pass as well, and no gradient of a weight is computed.
-(b) The weights are read where the model's own trainer has them. With batch statistics those of batch normalisation
+(b) The weights are read where the model's own engine has them. With batch statistics those of batch normalisation
     would be written to, so that mode has a copy of all.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 from . import arrays
 from ._base.checks import flag
 from ._base.config import float_dtype
-from .graph import Graph
-from .long_steps import watch
-from .trainer import Trainer, _address, _code
+from .engine.engine import Engine, _address, _code
+from .engine.graph import Graph
+from .engine.long_steps import watch
 
 
 class InputGradients:
@@ -78,20 +78,20 @@ class InputGradients:
             return beside.input_gradient(x, y, training).reshape(len(x), *self.in_shape)
 
 
-def _beside(model, trainer, training, with_loss):
-    """The trainer of such gradients, which is made when it is first asked for."""
+def _beside(model, engine, training, with_loss):
+    """The engine of such gradients, which is made when it is first asked for."""
     key = training, with_loss
-    if key not in trainer.besides:
+    if key not in engine.besides:
         graph = Graph()
         x = graph.input(model.in_shape)
         y = model.emit(graph, x)
         _keep_from_training(graph, training, with_loss)
-        trainer.besides[key] = GradientTrainer(
-            graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=trainer.seed,
-            threads=trainer.threads, precision=trainer.precision, store=None if training else trainer.store,
+        engine.besides[key] = GradientEngine(
+            graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=engine.seed,
+            threads=engine.threads, precision=engine.precision, store=None if training else engine.store,
         )  # fmt: skip
-    found = trainer.besides[key]
-    found.step = trainer.step
+    found = engine.besides[key]
+    found.step = engine.step
     return found
 
 
@@ -110,8 +110,8 @@ def _keep_from_training(graph, training, with_loss):
             node.kind = "reshape"  # the same numbers
 
 
-class GradientTrainer(Trainer):
-    """A trainer that trains nothing."""
+class GradientEngine(Engine):
+    """A engine that trains nothing."""
 
     def input_gradient(self, x, y, training):
         """dx for checked x and y, or dy where there is no loss."""

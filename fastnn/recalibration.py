@@ -6,8 +6,8 @@ stack of layers), it is the start of the next piece; inside a residual block the
 
 import numpy as np
 
-from .graph import simplify
-from .trainer import Trainer
+from .engine.engine import Engine
+from .engine.graph import simplify
 
 ROWS = 8192  # a call of the core: Ctrl-C is answered between two
 
@@ -21,7 +21,7 @@ def run(graph, start, x, dtype, threads, batch_size):
         if not cuts(graph, entry, target):
             values, entry = x, start
         if target is not entry:
-            values = results(Trainer(graph, entry, target, dtype=dtype, threads=threads), values, batch_size)
+            values = results(Engine(graph, entry, target, dtype=dtype, threads=threads), values, batch_size)
             entry = target
         mean, variance = moments(values)
         node.variables["mean"].assign(mean)
@@ -35,11 +35,11 @@ def cuts(graph, entry, target):
     return all(n.kind != "input" or n.out is x for n in nodes)
 
 
-def results(trainer, values, batch_size):
-    """The trainer's output for all rows."""
-    out = np.empty((len(values), trainer.y.size), trainer.dtype)
+def results(engine, values, batch_size):
+    """The engine's output for all rows."""
+    out = np.empty((len(values), engine.y.size), engine.dtype)
     for at in range(0, len(values), ROWS):
-        trainer.predict(values[at : at + ROWS], batch_size, out[at : at + ROWS])
+        engine.predict(values[at : at + ROWS], batch_size, out[at : at + ROWS])
     return out
 
 

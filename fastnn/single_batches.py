@@ -9,10 +9,10 @@ from ._base.checks import flag
 from ._base.config import float_dtype
 from ._base.signatures import only_default
 from ._core.beyond import find_beyond
+from .engine.engine import TRAINED
+from .engine.precision import get_float32_matmul_precision
 from .fitting import Steps
 from .inference import result
-from .precision import get_float32_matmul_precision
-from .trainer import TRAINED
 from .variables import _changes as layer_changes
 from .variables import assigned
 
@@ -73,16 +73,16 @@ class SingleBatches:
 
     def _fetched(self, call):
         """`call`, with the weights that were assigned since it was made, if any, of this model or another."""
-        store = self._trainer.store
+        store = self._engine.store
         if store.assigned != assigned[0]:
             store.acquire()
         call.counters[0][1] = store.assigned
         return call
 
     def _train_at_once(self, x, y, check_finite):
-        with self._lock:  # before the look: `compile` lets go of trainer and calls
+        with self._lock:  # before the look: `compile` lets go of engine and calls
             entry = self._noted("train", x)
-            optimizer, engine = self.optimizer, self._trainer
+            optimizer, engine = self.optimizer, self._engine
             if entry is None or type(optimizer._rate) is not float:
                 return None
             call, program = entry
@@ -100,17 +100,17 @@ class SingleBatches:
             if entry is None:
                 return None
             call, program = entry
-            program.refresh(self._trainer.store)
+            program.refresh(self._engine.store)
             return call.predict(x)
 
     def _forward_at_once(self, x):
         with self._lock:
             entry = self._noted("manual", x)
-            return None if entry is None else entry[0].forward(x, self._trainer)
+            return None if entry is None else entry[0].forward(x, self._engine)
 
     def _backward_at_once(self, dy, check_finite):
         with self._lock:
-            engine = self._trainer
+            engine = self._engine
             call = None if engine is None or engine._manual is None else engine._manual[0].by_hand
             if call is None:
                 return None
@@ -121,7 +121,7 @@ class SingleBatches:
 
     def _apply_at_once(self, check_finite):
         """With the lock held."""
-        optimizer, engine = self.optimizer, self._trainer
+        optimizer, engine = self.optimizer, self._engine
         if engine is None or engine._manual is None or not engine.has_gradients or type(optimizer._rate) is not float:
             return False
         call = engine._manual[0].by_hand
@@ -133,16 +133,16 @@ class SingleBatches:
         """Next time such a batch goes the short way, if that is possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
             return  # `_train_at_once` would never ask for it
-        if self._trainer is None:  # compiled anew, by a hook or another thread
+        if self._engine is None:  # compiled anew, by a hook or another thread
             return
         if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
-            trainer, counters = self._trainer, self._counters()
-            entry = trainer.manual_call(x, counters) if what == "manual" else trainer.call(what, x, y, counters)
+            engine, counters = self._engine, self._counters()
+            entry = engine.manual_call(x, counters) if what == "manual" else engine.call(what, x, y, counters)
             self._keep_call((what, x.shape, get_float32_matmul_precision()), entry)
 
     def _counters(self):
-        """As this trainer has seen them: more may have been assigned or changed since it ran (`_fetched`)."""
-        return [[assigned, self._trainer.store.assigned], [layer_changes, self._seen]]
+        """As this engine has seen them: more may have been assigned or changed since it ran (`_fetched`)."""
+        return [[assigned, self._engine.store.assigned], [layer_changes, self._seen]]
 
     def _keep_call(self, key, entry):
         if len(self._calls) >= 16:
@@ -180,8 +180,8 @@ class SingleBatches:
         ndarray (B, *output_shape)
         """
         training = flag("training", training)
-        if not training and self._trainer is not None:
-            self._trainer.expired = INFERENCE
+        if not training and self._engine is not None:
+            self._engine.expired = INFERENCE
         return self._forward(x, training)
 
     def _forward(self, x, training):

@@ -21,8 +21,8 @@ from ._base.files import warn
 from ._base.random import check_seed, next_seed
 from ._core import threads as core_threads
 from .callbacks.base import rises
+from .engine.precision import get_float32_matmul_precision
 from .feature_names import names_of, refuse_others
-from .precision import get_float32_matmul_precision
 from .progress import Progress
 from .saving import state
 from .sweep_journal import Journal, digest

@@ -1,7 +1,7 @@
 """What a model is: how it is compiled, checked and planned. `fitting` has the loop of `fit`, `inference` evaluate and
 predict, `single_batches` what goes batch by batch.
 
-(a) A model speaks to the core through one `Trainer`, made when it is first needed and again when
+(a) A model speaks to the core through one `Engine`, made when it is first needed and again when
     the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
     moves along, variable by variable.
 (b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
@@ -15,23 +15,16 @@ from weakref import WeakSet
 
 import numpy as np
 
-from . import (
-    arrays,
-    compiled_metrics,
-    feature_names,
-    fitting,
-    losses,
-    optimizers,
-    precision,
-    recalibration,
-)
+from . import arrays, compiled_metrics, feature_names, fitting, losses, optimizers, recalibration
 from ._base.checks import flag, number, one_of, refuse_keywords
 from ._base.random import check_seed, next_seed
 from ._base.signatures import only_default
 from ._core import threads as core_threads
 from .derivatives import Derivatives
 from .diagnostics import consistency
-from .graph import Graph
+from .engine import precision
+from .engine.engine import Engine
+from .engine.graph import Graph
 from .inference import Inference
 from .input_gradients import InputGradients
 from .layers.base import Layer
@@ -39,7 +32,6 @@ from .outputs import kind_of, last_activation
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .single_batches import SingleBatches
-from .trainer import Trainer
 from .variables import changes, note_change
 
 _models = WeakSet()  # of this process
@@ -59,7 +51,7 @@ KERAS_ALONE = {
     "jit_compile": "auto", "auto_scale_loss": True,
 }  # fmt: skip
 
-OF_THE_PROCESS = ("_lock", "_trainer", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
+OF_THE_PROCESS = ("_lock", "_engine", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
 
 
 class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Derivatives, Layer):
@@ -89,7 +81,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
     def __getstate__(self):
         with self._lock:
             state = {k: v for k, v in self.__dict__.items() if k not in OF_THE_PROCESS}
-            state["engine"] = None if self._trainer is None else self._trainer.get_state()
+            state["engine"] = None if self._engine is None else self._engine.get_state()
         return state
 
     def __setstate__(self, state):
@@ -102,7 +94,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self.engine().set_state(engine)
 
     def _new_to_the_process(self):
-        self._trainer = self._planned = None
+        self._engine = self._planned = None
         self._seen, self._calls = -1, {}
         self._lock = threading.RLock()
         _models.add(self)
@@ -113,8 +105,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self._lock.release()
             return
         self._lock, self._calls = threading.RLock(), {}
-        if self._trainer is not None:
-            self._trainer.forget_programs()
+        if self._engine is not None:
+            self._engine.forget_programs()
 
     # --- weights: those of the layers ---
 
@@ -250,7 +242,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self.matmul_precision = matmul_precision
         with self._lock:
             if chosen is not self.optimizer:
-                self._trainer = None  # a new optimizer starts without state
+                self._engine = None  # a new optimizer starts without state
                 chosen.at_batch(0)  # and one that was in use before begins anew
             self._calls = {}
             self.optimizer, self.loss, self._loss_asked = chosen, loss, loss
@@ -332,7 +324,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
     # --- the engine ---
 
     def engine(self):
-        """The `Trainer` for the model as it is now."""
+        """The `Engine` for the model as it is now."""
         seen = changes()
         if self._planned is None or self._seen != seen:
             layers = list(self.leaves())
@@ -344,10 +336,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
                 self._plan(layers)
                 self._planned = now
             self._seen = seen  # only now: after an error on the way, the next call is to look again
-        return self._trainer
+        return self._engine
 
     def _plan(self, layers):
-        graph, before, self._calls = Graph(), self._trainer, {}
+        graph, before, self._calls = Graph(), self._engine, {}
         for position, layer in enumerate(layers):
             layer.position = position
         x = graph.input(self.in_shape)
@@ -364,9 +356,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             what["weight_decay"] = self.weight_decay
             what["precision"] = self.matmul_precision
         consistency.warn(self, run=True)
-        self._trainer = Trainer(graph, x, y, dtype=self.dtype, **what)
+        self._engine = Engine(graph, x, y, dtype=self.dtype, **what)
         if before is not None:
-            self._trainer.take_over(before)
+            self._engine.take_over(before)
 
     def _samples(self, name, x, finite=None):
         feature_names.refuse_others(name, self._feature_names, feature_names.names_of(x))

@@ -15,8 +15,9 @@ def versions():
     import numpy
     import scipy
 
-    from . import __version__, precision
+    from . import __version__
     from ._core import kernels, threads
+    from .engine import precision
 
     forced = os.environ.get("FASTNN_ISA")
     return {

@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def force_threads(n):
     """Have every run that is free to choose use n threads, however few cores there are, and however little pays off."""
     import fastnn
-    from fastnn.teams import Team
+    from fastnn.engine.thread_tuner import Team
 
     chosen = Team.next
     fastnn.set_num_threads(n)

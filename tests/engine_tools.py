@@ -1,4 +1,4 @@
-"""A `Trainer` for a model, with schedule, instruction set and threads of the test's choice."""
+"""A `Engine` for a model, with schedule, instruction set and threads of the test's choice."""
 
 import hashlib
 from copy import copy
@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 
 from fastnn import training
-from fastnn.graph import Graph
-from fastnn.trainer import Trainer
+from fastnn.engine.engine import Engine
+from fastnn.engine.graph import Graph
 
 
-def trainer_of(model, **choices):
+def engine_of(model, **choices):
     """The engine of a compiled Sequential as `Model` would make it, but for `choices`."""
     graph = Graph()
     for position, layer in enumerate(model.leaves()):
@@ -25,21 +25,21 @@ def trainer_of(model, **choices):
         "seed": model.seed,
         "weight_decay": model.weight_decay,
     }
-    return Trainer(graph, x, y, **(settings | choices))
+    return Engine(graph, x, y, **(settings | choices))
 
 
-def engine_of(model, **choices):
+def whole_engine_of(model, **choices):
     """The engine of a compiled model with all that belongs to it, metrics too, but for `choices`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "Trainer", partial(Trainer, **choices))
+        patch.setattr(training, "Engine", partial(Engine, **choices))
         return copy(model).engine()
 
 
-def digest(trainer):
+def digest(engine):
     """SHA-256 of all weights, row-major, and of the optimizer's state."""
     sha = hashlib.sha256()
-    for variable in trainer.graph.variables():
+    for variable in engine.graph.variables():
         sha.update(variable.numpy().tobytes())
-        for i in range(trainer.store.n_state):
-            sha.update(trainer.store.get(f"state{i}", variable).tobytes())
+        for i in range(engine.store.n_state):
+            sha.update(engine.store.get(f"state{i}", variable).tobytes())
     return sha.hexdigest()

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
-from fastnn import layers, precision
+from fastnn import layers
+from fastnn.engine import precision
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "precision.md"
 LENGTHS = (8, 32, 128, 300, 784, 2048, 8192)
@@ -70,7 +71,7 @@ def products(a, b, mode, isa=None):
     model = fastnn.Sequential([layers.Dense(b.shape[1], use_bias=False, input_shape=(b.shape[0],))])
     model.compile("sgd", "mse", matmul_precision=mode)
     model.set_weights([b])
-    return model.predict(a, verbose=0) if isa is None else trainer_of(model, isa=isa, precision=mode).predict(a)
+    return model.predict(a, verbose=0) if isa is None else engine_of(model, isa=isa, precision=mode).predict(a)
 
 
 def errors(data, length, mode, isa=None, shape=SHAPE):

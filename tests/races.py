@@ -123,7 +123,7 @@ def optimizers():
 def executor():
     """Both schedules, for every kind of step, with numbers of threads that change between and within blocks."""
     import numpy as np
-    from engine_tools import trainer_of
+    from engine_tools import engine_of
 
     from fastnn._core import kernels
     from fastnn._core import threads as core_threads
@@ -139,21 +139,21 @@ def executor():
                     model.resolve_targets(y)
                     metrics = [m.for_core() for m in model.metrics]
                     metrics += [lambda truth, found: np.ones(len(truth))] * (number == 0)  # cuts steps into parts
-                    trainer = trainer_of(model, schedule=schedule, isa=isa, metrics=metrics)
+                    engine = engine_of(model, schedule=schedule, isa=isa, metrics=metrics)
                     for threads in (3, 2, 8):
                         with core_threads.using(threads):
-                            trainer.fit_block(x, y, None, index, 0, 200, 64, np.full(4, 0.01))
+                            engine.fit_block(x, y, None, index, 0, 200, 64, np.full(4, 0.01))
                     with core_threads.using(3):
-                        trainer.fit_block(x, y, weights, None, 0, 200, 200, np.full(1, 0.01))
-                        trainer.evaluate(x, y, batch_size=64)
-                        trainer.predict(x, 64)
+                        engine.fit_block(x, y, weights, None, 0, 200, 200, np.full(1, 0.01))
+                        engine.evaluate(x, y, batch_size=64)
+                        engine.predict(x, 64)
     core_threads.set_num_threads(3)
     try:
         for schedule in ("layers", "samples"):  # the number is chosen by the clock, and so changes within a block
             model = model_of("plain", optimizer=optimizers()["fused"], units=(200, 100))
-            trainer = trainer_of(model, schedule=schedule)
+            engine = engine_of(model, schedule=schedule)
             for _ in range(4):
-                trainer.fit_block(x, y, None, index, 0, 200, 20, np.full(10, 0.01))
+                engine.fit_block(x, y, None, index, 0, 200, 20, np.full(10, 0.01))
     finally:
         core_threads.set_num_threads(None)
 

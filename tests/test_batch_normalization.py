@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import layers
@@ -34,7 +34,7 @@ def test_one_row_and_a_short_last_batch(options, n, batch, isa):
         [("dense", {"activation": "tanh"}), ("batch_norm", bn), ("dense", {})],
     )
     x, y = RNG.normal(size=(n, 5)), RNG.normal(size=(n, 3))
-    trainer_of(model, isa=isa).fit_block(x, y, None, None, 0, n, batch, np.full(-(-n // batch), 0.1))
+    engine_of(model, isa=isa).fit_block(x, y, None, None, 0, n, batch, np.full(-(-n // batch), 0.1))
     net.train([(x[i : i + batch], y[i : i + batch]) for i in range(0, n, batch)])
     for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11)
@@ -104,14 +104,14 @@ SPEC = [("batch_norm", {}), ("dense", {"activation": "tanh"}), ("batch_norm", {}
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-5)])
 def test_folding_changes_nothing_but_the_last_digits(dtype, tolerance, isa):
     model, net = pair(stack(), SPEC, dtype)
-    trainer = trainer_of(model, isa=isa)
+    engine = engine_of(model, isa=isa)
     x, y = RNG.normal(size=(203, 5)).astype(dtype), RNG.normal(size=(203, 2)).astype(dtype)
-    np.testing.assert_allclose(trainer.predict(x, 100), net.forward(x), rtol=tolerance, atol=tolerance)
-    (program,) = trainer._programs.values()
+    np.testing.assert_allclose(engine.predict(x, 100), net.forward(x), rtol=tolerance, atol=tolerance)
+    (program,) = engine._programs.values()
     names = [op[0] for op in program.plan.ops]
     assert names.count("bn_infer") == 1  # that of the raw input; of the others one is before a dense layer, one after
     assert [(f.before is not None, f.after is not None) for f in program.folds] == [(True, True)]
-    n, loss, _ = trainer.evaluate(x, y, None, 100)
+    n, loss, _ = engine.evaluate(x, y, None, 100)
     np.testing.assert_allclose(loss / n, np.mean((net.forward(x) - y) ** 2), rtol=10 * tolerance)
 
 

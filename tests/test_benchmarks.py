@@ -110,12 +110,12 @@ def test_barriers_of_a_step():
         model = fastnn.Sequential([fastnn.layers.Input((200,)), *hidden, fastnn.layers.Dense(2)])
         model.compile("adam", "mse")
         model.fit(*([[0.0] * n] * 32 for n in (200, 2)), batch_size=32, verbose=0)
-        return plans.barriers(model), model._trainer
+        return plans.barriers(model), model._engine
 
     shallow, _ = count(3)
-    deep, trainer = count(13)
+    deep, engine = count(13)
     assert deep - shallow >= 10  # layers more; today they wait both ways
-    assert deep <= 2 + sum(len(p.plan.ops) for p in trainer._programs.values())
+    assert deep <= 2 + sum(len(p.plan.ops) for p in engine._programs.values())
 
 
 @pytest.mark.parametrize("net", ["rl", "tiny"])  # layer by layer; in chunks of samples

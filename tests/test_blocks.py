@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import layers
@@ -120,8 +120,8 @@ def test_activity_penalty_is_part_of_the_loss(where, schedule):
         history = model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
         assert history.history["loss"][0] == pytest.approx(reported, rel=1e-8)
     else:
-        trainer = trainer_of(model, schedule=schedule, threads=2)
-        _, loss, _ = trainer.fit_block(x, y, None, None, 0, 20, 16, np.full(2, 0.1))
+        engine = engine_of(model, schedule=schedule, threads=2)
+        _, loss, _ = engine.fit_block(x, y, None, None, 0, 20, 16, np.full(2, 0.1))
         assert loss / 20 == pytest.approx(reported, rel=1e-8)
     for ours, theirs in zip(model.get_weights(), w, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9)

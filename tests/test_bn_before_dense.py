@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import layers
@@ -47,27 +47,27 @@ def data(inputs, n, shift=0.0):
     return rng.normal(size=(n, inputs)) * np.linspace(0.5, 2, inputs) + shift, rng.normal(size=(n, OUT))
 
 
-def operations(trainer, batch=8):
-    program = trainer.program("train", batch, (8 * trainer.x.size, CODE), (8 * trainer.y.size, CODE))
+def operations(engine, batch=8):
+    program = engine.program("train", batch, (8 * engine.x.size, CODE), (8 * engine.y.size, CODE))
     return program.plan.ops
 
 
-def is_used(trainer, batch=8):
-    return "bn_params" in [op[0] for op in operations(trainer, batch)]
+def is_used(engine, batch=8):
+    return "bn_params" in [op[0] for op in operations(engine, batch)]
 
 
 def train_and_compare(model, net, n, batch, tolerance=1e-10, **choices):
     inputs = net.weights[0].size
-    trainer = trainer_of(model, **choices)
-    assert is_used(trainer, batch)
-    assert [op[0] for op in operations(trainer, batch)].count("dense_dx") == 1  # that of the last layer
+    engine = engine_of(model, **choices)
+    assert is_used(engine, batch)
+    assert [op[0] for op in operations(engine, batch)].count("dense_dx") == 1  # that of the last layer
     x, y = data(inputs, n)
-    trainer.fit_block(x.astype(trainer.dtype), y.astype(trainer.dtype), None, None, 0, n, batch,
+    engine.fit_block(x.astype(engine.dtype), y.astype(engine.dtype), None, None, 0, n, batch,
                       np.full(-(-n // batch), 0.05))  # fmt: skip
     net.train([(x[i : i + batch], y[i : i + batch]) for i in range(0, n, batch)])
     for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
-    return trainer
+    return engine
 
 
 @pytest.mark.parametrize("isa", kernels.targets())
@@ -97,9 +97,9 @@ def test_batches_of_several_sample_blocks(clip, isa):
 def gradients_left_by(model, x, y, **choices):
     """Those of a step that moves nothing; clipping by norm, which clips nothing, leaves them in memory."""
     model.compile(fastnn.SGD(0.0, global_clipnorm=1e9), "mse", seed=2)
-    trainer = trainer_of(model, **choices)
-    trainer.fit_block(x, y, None, None, 0, len(x), len(x), np.zeros(1))
-    return trainer, [trainer.store.get("grad", v) for v in trainer.trainable]
+    engine = engine_of(model, **choices)
+    engine.fit_block(x, y, None, None, 0, len(x), len(x), np.zeros(1))
+    return engine, [engine.store.get("grad", v) for v in engine.trainable]
 
 
 @pytest.mark.parametrize("bn", [{}, {"center": False}, {"scale": False}], ids=str)
@@ -107,8 +107,8 @@ def test_gradients_are_central_differences(bn):
     model, net = both(21, 18, bn)
     assert bn.get("scale") is False or (net.weights[0] == 0).any()  # some gamma
     x, y = data(21, 13)
-    trainer, found = gradients_left_by(model, x, y)
-    assert is_used(trainer, 13)
+    engine, found = gradients_left_by(model, x, y)
+    assert is_used(engine, 13)
     live = [w for v, w in zip(model.weights, net.weights, strict=True) if v.trainable]
     for w, gradient in zip(live, found, strict=True):
         expected = reference.central_difference(lambda: net.loss_and_grads(x, y)[0], w, 1e-5)
@@ -122,7 +122,7 @@ def test_gradients_are_those_of_the_long_way(dtype, isa):
     x, y = (a.astype(dtype) for a in data(150, 40, 1000.0))
     model, net = both(150, 35, dtype=dtype)
     found = gradients_left_by(model, x, y, isa=isa)[1]
-    by_hand = trainer_of(model, isa=isa)
+    by_hand = engine_of(model, isa=isa)
     out = by_hand.forward(x, training=True)
     by_hand.backward(2 * (out - y) / out.size)
     exact = [g for g in net.loss_and_grads(x, y)[1] if g is not None]
@@ -159,8 +159,8 @@ def test_where_it_is_used_and_that_training_is_the_same_by_hand(case):
     found = []
     for by_hand in (False, True):
         model = finish({**USED, **NOT_USED}[case](), 37)
-        assert is_used(trainer_of(model)) == (case in USED)
-        assert not is_used(trainer_of(model, schedule="samples"))
+        assert is_used(engine_of(model)) == (case in USED)
+        assert not is_used(engine_of(model, schedule="samples"))
         x, y = data(37, 48)
         for at in range(0, 48, 16):
             if by_hand:
@@ -183,23 +183,23 @@ def test_same_bits_for_any_number_of_threads(clip, dtype, isa):
     found = set()
     for threads in (1, 2, 3, 8):
         model, _ = both(300, 70, dtype=dtype, optimizer=fastnn.Adam(0.01, **clip))
-        trainer = trainer_of(model, threads=threads, isa=isa)
+        engine = engine_of(model, threads=threads, isa=isa)
         x, y = (a.astype(dtype) for a in data(300, 1500))
         for batch in (50, 600):
-            trainer.fit_block(x, y, None, None, 0, 1500, batch, np.full(-(-1500 // batch), 0.01))
-        found.add(digest(trainer))
+            engine.fit_block(x, y, None, None, 0, 1500, batch, np.full(-(-1500 // batch), 0.01))
+        found.add(digest(engine))
     assert len(found) == 1
 
 
 def test_threads_wait_for_the_parts_of_others():
     """A missing barrier hardly ever shows in the numbers."""
-    waits = {op[0]: op[-1] for op in operations(trainer_of(both(300, 70)[0]))}
+    waits = {op[0]: op[-1] for op in operations(engine_of(both(300, 70)[0]))}
     assert waits["bn_params"]
 
 
 def test_the_input_is_kept_only_where_others_read_it():
     """Normalised values take the place of x where they can."""
     for case, extra in (("as last layers", 0), ("its input read elsewhere", 1)):
-        trainer = trainer_of(finish(USED[case](), 37))
-        program = trainer.program("train", 8, (8 * 37, CODE), (8 * OUT, CODE))
+        engine = engine_of(finish(USED[case](), 37))
+        program = engine.program("train", 8, (8 * 37, CODE), (8 * OUT, CODE))
         assert sum(key.endswith(".normalised") for key in program.plan.places) == extra

@@ -212,7 +212,7 @@ def test_ctrl_c_comes_before_a_step_or_after_its_count():
                 timer.start()  # which waits for the thread, on a busy machine for longer than that
                 while True:
                     made.train_on_batch(x, y)
-            assert made.layers[0].bias.numpy()[0] * 2**10 == made._trainer.step
+            assert made.layers[0].bias.numpy()[0] * 2**10 == made._engine.step
     finally:
         signal.signal(signal.SIGINT, previous)
 

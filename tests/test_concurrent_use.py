@@ -9,8 +9,9 @@ import numpy as np
 from races import together
 
 import fastnn
-from fastnn import layers, plans, variables
-from fastnn.store import Place, Store
+from fastnn import layers, variables
+from fastnn.engine import plan_cache
+from fastnn.engine.parameter_store import Place, Store
 
 
 def test_weights_read_while_another_thread_trains_are_those_of_one_step():
@@ -115,7 +116,7 @@ def test_a_child_finds_locks_open():
     training = threading.Thread(
         target=lambda: model.fit(x, y, epochs=10**6, verbose=0, validation_split=0.1, callbacks=[stop])
     )
-    with variables._moving, plans._lock:
+    with variables._moving, plan_cache._lock:
         training.start()
         deadline = time.monotonic() + 5
         while model.engine().step < 1 and time.monotonic() < deadline:

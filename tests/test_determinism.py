@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import layers
@@ -31,14 +31,14 @@ def model_of(kind, dtype):
 
 def trained(kind, dtype, threads, epochs=3, batch=64, **choices):
     """(digest of weights and optimizer state, loss of the last epoch) after a few epochs."""
-    trainer = trainer_of(model_of(kind, dtype), threads=threads, **choices)
+    engine = engine_of(model_of(kind, dtype), threads=threads, **choices)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(N, INPUTS)).astype(dtype), rng.integers(0, CLASSES, N).astype(np.int32)
     for _ in range(epochs):
         order = rng.permutation(N)
         rates = np.full(-(-N // batch), 0.01)
-        _, loss, _ = trainer.fit_block(x, y, None, order, 0, N, batch, rates)
-    return digest(trainer), loss
+        _, loss, _ = engine.fit_block(x, y, None, order, 0, N, batch, rates)
+    return digest(engine), loss
 
 
 @pytest.mark.parametrize("isa", kernels.targets())
@@ -66,12 +66,12 @@ def test_fused_updates_are_the_same_for_any_number_of_threads(optimizer):
     for threads in (1, 2, 3, 8, 16):
         model = model_of("bn", "float32")
         model.compile(optimizer, "sparse_categorical_crossentropy", seed=3)
-        trainer = trainer_of(model, threads=threads)
+        engine = engine_of(model, threads=threads)
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(N, INPUTS)), rng.integers(0, CLASSES, N).astype(np.int32)
-        trainer.fit_block(x, y, None, None, 0, N, 50, np.full(14, 0.01))
-        assert trainer.program("train", 50, (INPUTS * 8, 10), None, False).plan.fused
-        found.add(digest(trainer))
+        engine.fit_block(x, y, None, None, 0, N, 50, np.full(14, 0.01))
+        assert engine.program("train", 50, (INPUTS * 8, 10), None, False).plan.fused
+        found.add(digest(engine))
     assert len(found) == 1
 
 
@@ -81,11 +81,11 @@ def test_the_end_of_a_block_leaves_no_trace():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(N, INPUTS)), rng.integers(0, CLASSES, N).astype(np.int32)
     order, rates = rng.permutation(N), np.linspace(0.01, 0.001, 14)
-    whole = trainer_of(model)
+    whole = engine_of(model)
     start = model.get_weights()
     expected = whole.fit_block(x, y, None, order, 0, N, 50, rates)[1:], digest(whole)
     model.set_weights(start)
-    parts = trainer_of(model)
+    parts = engine_of(model)
     carry = None
     for first in range(0, N, 150):
         count = min(150, N - first)

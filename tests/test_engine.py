@@ -13,12 +13,12 @@ from math import ceil, inf
 
 import numpy as np
 import pytest
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import layers
 from fastnn._core import threads as core_threads
-from fastnn.teams import Team
+from fastnn.engine.thread_tuner import Team
 
 
 def small_model(threads=None, dtype="float32", loss="sparse_categorical_crossentropy"):
@@ -41,16 +41,16 @@ def resident():
 
 
 def test_nothing_is_allocated_after_the_first_step():
-    trainer = trainer_of(small_model(), threads=2)
+    engine = engine_of(small_model(), threads=2)
     x, y = small_data()
     rates = np.full(20, 1e-3)
     for _ in range(3):
-        trainer.fit_block(x, y, None, None, 0, 640, 32, rates)
+        engine.fit_block(x, y, None, None, 0, 640, 32, rates)
     tracemalloc.start()
-    trainer.fit_block(x, y, None, None, 0, 640, 32, rates)
+    engine.fit_block(x, y, None, None, 0, 640, 32, rates)
     before = tracemalloc.take_snapshot()
     for _ in range(50):
-        trainer.fit_block(x, y, None, None, 0, 640, 32, rates)
+        engine.fit_block(x, y, None, None, 0, 640, 32, rates)
     after = tracemalloc.take_snapshot()
     tracemalloc.stop()
     changes = after.compare_to(before, "filename")
@@ -60,23 +60,23 @@ def test_nothing_is_allocated_after_the_first_step():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 def test_resident_memory_is_flat_over_many_steps():
-    trainer = trainer_of(small_model(), threads=2)
+    engine = engine_of(small_model(), threads=2)
     x, y = small_data(32 * 500)
     rates = np.full(500, 1e-3)
-    trainer.fit_block(x, y, None, None, 0, len(x), 32, rates)
+    engine.fit_block(x, y, None, None, 0, len(x), 32, rates)
     start = resident()
     for _ in range(20):  # 10^4 steps
-        trainer.fit_block(x, y, None, None, 0, len(x), 32, rates)
+        engine.fit_block(x, y, None, None, 0, len(x), 32, rates)
     assert abs(resident() - start) < 1 << 20
 
 
 def test_a_deadline_stops_at_a_step_boundary():
-    trainer = trainer_of(small_model(), threads=1)
+    engine = engine_of(small_model(), threads=1)
     x, y = small_data(200_000)
-    done, _, _ = trainer.fit_block(x, y, None, None, 0, len(x), 32, np.full(6250, 1e-3), 1e-4)
+    done, _, _ = engine.fit_block(x, y, None, None, 0, len(x), 32, np.full(6250, 1e-3), 1e-4)
     assert 0 < done < len(x)
     assert done % 32 == 0
-    assert trainer.step == done // 32
+    assert engine.step == done // 32
 
 
 INTERRUPTED = """
@@ -357,11 +357,11 @@ def test_interrupts_and_signals_of_others_are_untouched():
 
 def test_the_first_steps_of_a_call_are_not_timed():
     """Threads that have slept need a while to wake up.  Nor is the second: a team stops a step after it is asked to."""
-    trainer = trainer_of(small_model())
+    engine = engine_of(small_model())
     x, y = small_data(640)
     arguments = (x, y, None, None, 0, 640, 32, np.full(20, 1e-3))
-    trainer.fit_block(*arguments)
-    (program,) = trainer._programs.values()
+    engine.fit_block(*arguments)
+    (program,) = engine._programs.values()
     timed = []
 
     class Watch:
@@ -372,7 +372,7 @@ def test_the_first_steps_of_a_call_are_not_timed():
             timed.append(steps)
 
     program.team = Watch()
-    assert trainer.fit_block(*arguments)[0] == 640
+    assert engine.fit_block(*arguments)[0] == 640
     assert sum(timed) == 18 + (not core_threads.openmp())  # in one slice, where nothing disturbs it
 
 

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import test_determinism
 import test_plans
-from engine_tools import digest, engine_of, trainer_of
+from engine_tools import digest, engine_of, whole_engine_of
 
 import fastnn
-from fastnn import plans
 from fastnn._core import kernels
+from fastnn.engine import plan_cache
 
 FOLDER = Path(__file__).parent / "golden"
 KINDS = [("train", 16), ("train", 300), ("evaluate", 300), ("predict", 300), ("manual", 16)]
@@ -43,11 +43,11 @@ def plan_digests(make, isa):
     model = make()
     x, y = test_plans.X, test_plans.LABELS if model.loss.target == "labels" else test_plans.Y
     model.data(x, y)
-    engine, found = engine_of(model, isa=isa), {}
+    engine, found = whole_engine_of(model, isa=isa), {}
     of_x = (x.strides[0], kernels.DATA_CODES[x.dtype.str])
     of_y = (y.strides[0], kernels.DATA_CODES[y.dtype.str]) if y.ndim == 2 else None
     of_gradient = (engine.y.size * engine.dtype.itemsize, kernels.DATA_CODES[engine.dtype.str])
-    plans._kept.clear()  # or it would be a plan of before
+    plan_cache._kept.clear()  # or it would be a plan of before
     for what, batch in KINDS:
         target = {"predict": None, "manual": of_gradient}.get(what, of_y)
         plan = engine.program(what, batch, of_x, target).plan
@@ -73,12 +73,12 @@ def weight_digests(isa):
         for optimizer in (fastnn.SGD(0.01, momentum=0.9, clipvalue=0.1), fastnn.Adam(0.01)):
             model = test_determinism.model_of(kind, "float32")
             model.compile(optimizer, "sparse_categorical_crossentropy", seed=3)
-            trainer = trainer_of(model, threads=1, isa=isa)
+            engine = engine_of(model, threads=1, isa=isa)
             rng = np.random.default_rng(0)
             x = rng.normal(size=(test_determinism.N, test_determinism.INPUTS))
             y = rng.integers(0, test_determinism.CLASSES, test_determinism.N).astype(np.int32)
-            trainer.fit_block(x, y, None, None, 0, test_determinism.N, 50, np.full(14, 0.01))
-            found[f"{kind} float32 fused {type(optimizer).__name__}"] = digest(trainer)
+            engine.fit_block(x, y, None, None, 0, test_determinism.N, 50, np.full(14, 0.01))
+            found[f"{kind} float32 fused {type(optimizer).__name__}"] = digest(engine)
     return found
 
 
@@ -88,7 +88,7 @@ def of_structures(isa):
 
 @pytest.mark.parametrize("isa", TARGETS)
 def test_plans_are_what_they_were(isa, monkeypatch):
-    monkeypatch.setattr(plans, "_kept", type(plans._kept)())
+    monkeypatch.setattr(plan_cache, "_kept", type(plan_cache._kept)())
     expected, got = golden("plans.json")[isa], of_structures(isa)
     assert got.keys() == expected.keys()
     changed = [

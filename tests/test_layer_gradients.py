@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import layers
@@ -66,20 +66,20 @@ def data(n, dtype="float64"):
 @pytest.mark.parametrize("name", [*BODIES, *READ_TWICE])
 def test_gradient_is_the_central_difference(name, isa):
     model = model_of(name)
-    trainer = trainer_of(model, isa=isa)
+    engine = engine_of(model, isa=isa)
     x, dy = data(11)
-    trainer.forward(x, training=True)
-    dx, gradients = trainer.backward(dy), trainer.gradients()
-    frozen = [v for v in model.weights if v not in trainer.trainable]
+    engine.forward(x, training=True)
+    dx, gradients = engine.backward(dy), engine.gradients()
+    frozen = [v for v in model.weights if v not in engine.trainable]
     start = [v.numpy() for v in frozen]
 
     def value():
         for variable, old in zip(frozen, start, strict=True):
             variable.assign(old)
-        return float(np.sum(trainer.forward(x, training=True) * dy))
+        return float(np.sum(engine.forward(x, training=True) * dy))
 
     np.testing.assert_allclose(dx, reference.central_difference(value, x, 1e-5), rtol=1e-5, atol=1e-7)
-    for variable, gradient in zip(trainer.trainable, gradients, strict=True):
+    for variable, gradient in zip(engine.trainable, gradients, strict=True):
         w = variable.numpy()
 
         def of_weight(variable=variable, w=w):
@@ -98,9 +98,9 @@ def test_targets_agree_at_any_width_and_batch(name, width):
         x, dy = data(n)
         found = []
         for isa in kernels.targets():
-            trainer = trainer_of(model_of(name, width=width), isa=isa)
-            y = trainer.forward(x, training=True)
-            found.append([y, trainer.backward(dy), *trainer.gradients()])
+            engine = engine_of(model_of(name, width=width), isa=isa)
+            y = engine.forward(x, training=True)
+            found.append([y, engine.backward(dy), *engine.gradients()])
         for other in found[1:]:
             for a, b in zip(found[0], other, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
@@ -112,9 +112,9 @@ def test_float32_stays_near_float64(name):
     for dtype in ("float32", "float64"):
         model = model_of(name, dtype)
         x, y = data(300, dtype)
-        trainer = trainer_of(model)
-        trainer.fit_block(x, y, None, None, 0, 300, 50, np.full(6, 0.01))
-        found.append((model.get_weights(), trainer.predict(x)))
+        engine = engine_of(model)
+        engine.fit_block(x, y, None, None, 0, 300, 50, np.full(6, 0.01))
+        found.append((model.get_weights(), engine.predict(x)))
     for a, b in zip([*found[0][0], found[0][1]], [*found[1][0], found[1][1]], strict=True):
         assert a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
@@ -144,10 +144,10 @@ def test_same_bits_for_any_number_of_threads(clip, schedule, batch_norm, dtype, 
     for threads in (1, 2, 3, 8):
         model = kitchen(dtype, batch_norm)
         model.compile(fastnn.Adam(0.01, **clip), "mse", seed=6)
-        trainer = trainer_of(model, threads=threads, schedule=schedule, isa=isa)
+        engine = engine_of(model, threads=threads, schedule=schedule, isa=isa)
         x, y = data(700, dtype)
-        loss = [trainer.fit_block(x, y, None, None, 0, 700, 300, np.full(3, 0.01))[1] for _ in range(2)]
-        found.append((digest(trainer), loss, trainer.evaluate(x, y)[1], trainer.predict(x).tobytes()))
+        loss = [engine.fit_block(x, y, None, None, 0, 700, 300, np.full(3, 0.01))[1] for _ in range(2)]
+        found.append((digest(engine), loss, engine.evaluate(x, y)[1], engine.predict(x).tobytes()))
     assert all(np.isfinite(found[0][1])) and found[1:] == found[:1] * 3
 
 
@@ -166,8 +166,8 @@ def test_schedules_agree(clip, batch_norm):
                 model.backward(2 * (p - y[at : at + 300]) / p.size)
                 model.apply_gradients()
         else:
-            trainer = trainer_of(model, schedule=schedule)
-            trainer.fit_block(x, y, None, None, 0, 600, 300, np.full(2, 0.01))
+            engine = engine_of(model, schedule=schedule)
+            engine.fit_block(x, y, None, None, 0, 600, 300, np.full(2, 0.01))
         found.append(model.get_weights())
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
@@ -177,14 +177,14 @@ def test_schedules_agree(clip, batch_norm):
 def test_nothing_is_allocated_after_the_first_step():
     model = kitchen("float32", True)
     model.compile("adam", "mse", seed=6)
-    trainer = trainer_of(model)
+    engine = engine_of(model)
     x, y = data(640, "float32")
-    run = lambda: trainer.fit_block(x, y, None, None, 0, 640, 32, np.full(20, 1e-3))  # noqa: E731
+    run = lambda: engine.fit_block(x, y, None, None, 0, 640, 32, np.full(20, 1e-3))  # noqa: E731
     run()
-    program = next(iter(trainer._programs.values()))
-    before = len(trainer._programs), program.arena.ctypes.data
+    program = next(iter(engine._programs.values()))
+    before = len(engine._programs), program.arena.ctypes.data
     run()
-    assert before == (len(trainer._programs), program.arena.ctypes.data)
+    assert before == (len(engine._programs), program.arena.ctypes.data)
 
 
 @pytest.mark.parametrize("isa", kernels.targets())
@@ -197,16 +197,16 @@ def test_noise_is_that_of_the_reference(layer, row, params, dtype, isa):
     """The same words whatever the target, dtype and schedule; a stream for each place, step and seed."""
     model = fastnn.Sequential([fastnn.Input((70,)), layers.Rescaling(1.0), layer(*params)], dtype=dtype)
     model.compile("sgd", "mse", seed=2**40 + 9)
-    trainer = trainer_of(model, isa=isa)
-    trainer.step = 3
+    engine = engine_of(model, isa=isa)
+    engine.step = 3
     rng = np.random.default_rng(0)
     x = rng.normal(size=(37, 70)).astype(dtype)
     x[3:5, :9] = 0
     words = reference.random_words(37, 70, 2**40 + 9, 3, 1)
     y, slope = reference.NOISES[row](x.astype(np.float64), words, *params)
     close = {"rtol": 1e-6, "atol": 1e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-13}
-    np.testing.assert_allclose(trainer.forward(x, training=True), y, **close)
-    np.testing.assert_allclose(trainer.backward(np.ones_like(x)), slope, **close)
+    np.testing.assert_allclose(engine.forward(x, training=True), y, **close)
+    np.testing.assert_allclose(engine.backward(np.ones_like(x)), slope, **close)
 
 
 def test_noise_has_a_stream_for_each_place_step_and_seed():

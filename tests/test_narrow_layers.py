@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import layers
@@ -23,12 +23,12 @@ def test_gradients_against_float64(batch, inputs, units, dtype, isa):
     w, b = rng.normal(size=(inputs, units)), rng.normal(size=units)
     model.set_weights([a.astype(dtype) for a in (*first, w, b)])
     model.compile("sgd", "mse")
-    trainer = trainer_of(model, isa=isa)
+    engine = engine_of(model, isa=isa)
     x = np.stack([np.ones(batch), rng.normal(size=batch)], axis=1).astype(dtype)
     dy = rng.normal(size=(batch, units)).astype(dtype)
-    trainer.forward(x, training=True)
-    trainer.backward(dy)
-    dw, db = trainer.gradients()[2:]
+    engine.forward(x, training=True)
+    engine.backward(dy)
+    dw, db = engine.gradients()[2:]
     kernel, bias = (a.astype(dtype).astype(np.float64) for a in first)
     hidden = np.exp(x.astype(np.float64) @ kernel + bias)
     epsilon = np.finfo(dtype).eps

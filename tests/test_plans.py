@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import constraints, layers, losses, optimizers, plans, program, regularizers
-from fastnn.trainer import Trainer
+from fastnn import constraints, layers, losses, optimizers, regularizers
+from fastnn.engine import plan_cache, program
+from fastnn.engine.engine import Engine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 6)).astype(np.float32)
@@ -20,7 +21,7 @@ LABELS = (X[:, 0] > 0).astype(np.int32)
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    monkeypatch.setattr(plans, "_kept", type(plans._kept)())
+    monkeypatch.setattr(plan_cache, "_kept", type(plan_cache._kept)())
 
 
 def network(
@@ -115,12 +116,12 @@ def test_rates_seeds_and_weights_are_not(same):
     assert structure(same()) == structure(network())
 
 
-def test_every_argument_of_a_trainer_is_thought_of():
+def test_every_argument_of_an_engine_is_thought_of():
     """A new one belongs into `plans.structure`, unless plans cannot depend on it; then here."""
     in_the_structure = {"graph", "x", "y", "dtype", "loss", "optimizer", "metrics", "weighted_metrics", "isa",
                          "weight_decay", "store"}  # fmt: skip
     of_the_request, of_no_plan = {"schedule", "precision"}, {"self", "seed", "threads"}
-    assert set(inspect.signature(Trainer.__init__).parameters) == in_the_structure | of_the_request | of_no_plan
+    assert set(inspect.signature(Engine.__init__).parameters) == in_the_structure | of_the_request | of_no_plan
 
 
 def seeded(make, seed):
@@ -144,7 +145,7 @@ def bits(found):
 @pytest.mark.parametrize("make", DIFFERENT)
 def test_models_of_one_plan_do_what_they_would_do_alone(make, monkeypatch):
     first = bits(all_of(seeded(make, 1)))
-    plans._kept.clear()
+    plan_cache._kept.clear()
     second = bits(all_of(seeded(make, 2)))
     assert first != second
     monkeypatch.setattr(program.lowering, "lower", None)  # nothing is planned from here on
@@ -188,20 +189,20 @@ def test_what_calls_python_is_planned_for_each_model(make):
     model = make()
     model.fit(X, Y, verbose=0)
     model.predict(X, verbose=0)
-    assert model.engine().structure is None and not plans._kept
+    assert model.engine().structure is None and not plan_cache._kept
 
 
 def test_as_many_plans_are_kept_as_is_said_and_no_large_ones(monkeypatch):
-    monkeypatch.setattr(plans, "MOST", 3)
+    monkeypatch.setattr(plan_cache, "MOST", 3)
     model = network()
     for batch_size in (7, 8, 9, 10):
         model.fit(X, Y, batch_size=batch_size, verbose=0)
         network().fit(X, Y, batch_size=8, verbose=0)  # the one used last goes last
-    assert [request[1] for _, request in plans._kept] == [9, 10, 8]
-    monkeypatch.setattr(plans, "LARGEST", 100)
-    before = list(plans._kept)
+    assert [request[1] for _, request in plan_cache._kept] == [9, 10, 8]
+    monkeypatch.setattr(plan_cache, "LARGEST", 100)
+    before = list(plan_cache._kept)
     network(dense={"kernel_constraint": constraints.MaxNorm(2.0, axis=1)}).fit(X, Y, verbose=0)
-    assert list(plans._kept) == before
+    assert list(plan_cache._kept) == before
 
 
 def test_a_model_leaves_memory_with_its_last_name():
@@ -217,7 +218,7 @@ def test_a_model_leaves_memory_with_its_last_name():
         assert history.model is model
         del model
         assert [part() for part in parts if part() is not None] == []
-        assert history.model is None and len(history.history["val_mae"]) == 3 and plans._kept
+        assert history.model is None and len(history.history["val_mae"]) == 3 and plan_cache._kept
     finally:
         gc.enable()
 
@@ -277,7 +278,7 @@ def test_numbers_that_are_changed_later_reach_no_plan_of_others(dense, optimizer
     try:
         both = trained(32), trained(70, made[0])
         alone = trained(70)
-        plans._kept.clear()
+        plan_cache._kept.clear()
         first = trained(32)
         change(made[-1])
         second = trained(70, made[-1])

@@ -13,9 +13,10 @@ from product_errors import DATA, FLOAT32_GRADE, LENGTHS, errors, kinds, normal, 
 from test_datasets import require_fashion_mnist
 
 import fastnn
-from fastnn import layers, plans, precision
+from fastnn import layers
 from fastnn._core import kernels
 from fastnn.datasets import fashion_mnist
+from fastnn.engine import plan_cache, precision
 
 TILES = kernels.has_tiles()
 MODES = ("highest", "high", "medium")
@@ -31,7 +32,7 @@ def gain_from(monkeypatch, side):
     """As if layers with so many inputs and units gained by tiles, of any batch."""
     sizes = {splits: dict.fromkeys(least, ((1, side, side),)) for splits, least in precision.LEAST.items()}
     monkeypatch.setattr(precision, "LEAST", sizes)
-    monkeypatch.setattr(plans, "_kept", OrderedDict())  # those that are kept were made by the real sizes
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())  # those that are kept were made by the real sizes
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 import reference
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import constraints, layers, optimizers, regularizers
@@ -109,7 +109,7 @@ def batch_norm(penalty, constraint):
 
 def pair(kind="bn", penalty="none", constraint="none", optimizer="SGD", model_decay=0.0, dtype="float64",
          choices=None, **more):  # fmt: skip
-    """(trainer, model, reference network) with equal weights."""
+    """(engine, model, reference network) with equal weights."""
     both = [dense(23, "elu", penalty, constraint, kind != "bn")]
     if kind == "bn":
         # that before the dense layer gets its gradients from it, that behind from its own kernel
@@ -123,7 +123,7 @@ def pair(kind="bn", penalty="none", constraint="none", optimizer="SGD", model_de
     model.compile(mine, "sparse_categorical_crossentropy", seed=7)
     net = reference.Net(theirs, model.get_weights(), "sparse_categorical_crossentropy", right, seed=7,
                         weight_decay=model_decay)  # fmt: skip
-    return trainer_of(model, **(choices or {})), model, net
+    return engine_of(model, **(choices or {})), model, net
 
 
 def data(n=STEPS * BATCH):
@@ -131,10 +131,10 @@ def data(n=STEPS * BATCH):
     return rng.normal(size=(n, INPUTS)) * 2 + 0.5, rng.integers(0, CLASSES, n).astype(np.int32)
 
 
-def train_both(trainer, model, net, steps=STEPS, batch=BATCH, tolerance=1e-10):
+def train_both(engine, model, net, steps=STEPS, batch=BATCH, tolerance=1e-10):
     x, y = data(steps * batch)
     rates = model.optimizer.rates(0, steps)
-    done, loss, _ = trainer.fit_block(x, y, None, None, 0, steps * batch, batch, rates)
+    done, loss, _ = engine.fit_block(x, y, None, None, 0, steps * batch, batch, rates)
     parts = [slice(i, i + batch) for i in range(0, steps * batch, batch)]
     losses = net.train([(x[p], y[p]) for p in parts])
     assert done == steps * batch
@@ -182,8 +182,8 @@ def test_what_is_done_around_every_optimizer(around, schedule):
         found = pair(kind, "l2", "max_norm", optimizer, 0.02, choices={"schedule": schedule}, **AROUND[around])
         train_both(*found, steps=12 if optimizer in ("Ftrl", "Rprop") else STEPS)
         if "ema_momentum" in AROUND[around]:
-            trainer, model, net = found
-            trainer.finalize()
+            engine, model, net = found
+            engine.finalize()
             averages = iter(net.optimizer.averages)
             for ours, layer_weight in zip(model.get_weights(), model.weights, strict=True):
                 if layer_weight.trainable:
@@ -198,9 +198,9 @@ def test_every_target_and_dtype(kind, dtype, isa):
     for penalty, constraint, clip in (("l1_l2", "max_norm", {}), ("rows", "min_max_norm", CLIPS[3]),
                                       ("l2", "non_neg", CLIPS[1]), ("columns", "unit_norm", {})):  # fmt: skip
         found = pair(kind, penalty, constraint, "Adam", 0.05, dtype, {"isa": isa}, weight_decay=0.1, **clip)
-        trainer, model, net = found
+        engine, model, net = found
         x, y = data(8 * BATCH)
-        trainer.fit_block(x.astype(dtype), y, None, None, 0, len(x), BATCH, model.optimizer.rates(0, 8))
+        engine.fit_block(x.astype(dtype), y, None, None, 0, len(x), BATCH, model.optimizer.rates(0, 8))
         net.train([(x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, len(x), BATCH)])
         for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
@@ -213,12 +213,12 @@ def test_same_bits_for_any_number_of_threads(penalty, schedule):
     found = set()
     for threads in (1, 2, 3):
         for constraint in ("max_norm", "unit_norm"):
-            trainer, model, _ = pair("bn", penalty, constraint, "Adam", 0.1, "float32",
+            engine, model, _ = pair("bn", penalty, constraint, "Adam", 0.1, "float32",
                                      {"schedule": schedule, "threads": threads}, weight_decay=0.1,
                                      ema_momentum=0.9, ema_overwrite_frequency=3)  # fmt: skip
             x, y = data(1000)
-            loss = trainer.fit_block(x.astype("float32"), y, None, None, 0, 1000, 100, np.full(10, 0.01))[1]
-            found.add((constraint, digest(trainer), loss))
+            loss = engine.fit_block(x.astype("float32"), y, None, None, 0, 1000, 100, np.full(10, 0.01))[1]
+            found.add((constraint, digest(engine), loss))
     assert len(found) == 2
 
 
@@ -245,8 +245,8 @@ def test_reported_loss_is_that_of_the_penalties_whatever_runs_them():
     assert model.test_on_batch(x, y) == pytest.approx(value, rel=1e-12)
     for choices in ({"schedule": "layers"}, {"schedule": "samples"}, {"schedule": "layers", "threads": 2}):
         model.set_weights(start)
-        trainer = trainer_of(model, **choices)
-        loss = trainer.fit_block(x, y, None, None, 0, 90, 90, np.full(1, 0.01))[1] / 90
+        engine = engine_of(model, **choices)
+        loss = engine.fit_block(x, y, None, None, 0, 90, 90, np.full(1, 0.01))[1] / 90
         assert loss == pytest.approx(value, rel=1e-12)
     model.set_weights(start)
     assert model.fit(x, y, batch_size=90, verbose=0).history["loss"] == [pytest.approx(value, rel=1e-12)]
@@ -277,19 +277,19 @@ def test_a_numpy_layer_has_penalties_too():
 
 @pytest.mark.parametrize("penalty", ["l1_l2", "rows"])
 def test_gradients_by_hand_have_the_penalty(penalty):
-    trainer, model, net = pair("bn", penalty, "max_norm", "AdamW", 0.1)
+    engine, model, net = pair("bn", penalty, "max_norm", "AdamW", 0.1)
     x, _ = data(BATCH)
     for _ in range(3):
-        dy = trainer.forward(x, training=True) - 0.3
+        dy = engine.forward(x, training=True) - 0.3
         net.forward(x, True)
-        trainer.backward(dy)
+        engine.backward(dy)
         net.backward(dy)
         for i, _, gradient in net.penalties():
             net.grads[i] = net.grads[i] + gradient
         wanted = [g for g in net.grads if g is not None]
-        for ours, theirs in zip(trainer.gradients(), wanted, strict=True):
+        for ours, theirs in zip(engine.gradients(), wanted, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
-        trainer.apply_gradients(0.01)
+        engine.apply_gradients(0.01)
         live = [r for r in zip(net.weights, net.grads, net.constraints(), strict=True) if r[1] is not None]
         net.optimizer.apply(*zip(*live, strict=True))
     for ours, theirs in zip(model.get_weights(), net.weights, strict=True):
@@ -318,8 +318,8 @@ def test_a_frozen_layer_has_neither_penalty_nor_decay_nor_constraint():
 
 
 def operations(model, **choices):
-    trainer = trainer_of(model, **choices)
-    program = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"]))
+    engine = engine_of(model, **choices)
+    program = engine.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"]))
     return [op[0] for op in program.plan.ops], program
 
 
@@ -341,8 +341,8 @@ def test_nothing_is_added_where_nothing_is_asked(schedule):
 def test_threads_wait_where_weights_or_gradients_of_others_are_read():
     """A missing barrier hardly ever shows in the numbers."""
     found = pair("dense", "rows", "max_norm", ema_momentum=0.9)[1]
-    trainer = trainer_of(found, schedule="layers")
-    ops = trainer.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"])).plan.ops
+    engine = engine_of(found, schedule="layers")
+    ops = engine.program("train", BATCH, (8 * INPUTS, kernels.DATA_CODES["<f8"])).plan.ops
     behind = ("orthogonal_add", "rules", "update", "average", "constrain_units", "constrain_groups")
     waits = [(op[0], op[-1]) for op in ops if op[0] in behind]
     assert {name for name, _ in waits} == set(behind)
@@ -377,7 +377,7 @@ def test_excluded_from_decay():
         model.compile(ours, "sparse_categorical_crossentropy", seed=7)
         names = [v.name.split("/")[1] for v in model.weights if v.trainable]
         net.optimizer.not_decayed = {i for i, n in enumerate(names) if n in ("bias", "gamma")}
-        train_both(trainer_of(model), model, net, steps=10)
+        train_both(engine_of(model), model, net, steps=10)
         with pytest.raises(ValueError, match="before the first step"):
             ours.exclude_from_weight_decay(var_names=["kernel"])
 

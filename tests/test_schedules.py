@@ -89,7 +89,7 @@ def test_fit_uses_the_momentum_of_every_step(monkeypatch, cut):
     if cut == "blocks":
         monkeypatch.setattr("fastnn.fitting.BLOCK_SECONDS", 1e-9)
     if cut == "slices":  # of a block: where the number of threads may change
-        monkeypatch.setattr("fastnn.teams.Team.next", lambda team: (1, 1e-9))
+        monkeypatch.setattr("fastnn.engine.thread_tuner.Team.next", lambda team: (1, 1e-9))
     schedule = schedules.OneCycle(0.5, 10, final_div_factor=2, base_momentum=0.25, max_momentum=0.75)
     model = fastnn.Sequential([fastnn.layers.Dense(1, use_bias=False, input_shape=(1,))], dtype="float64")
     model.set_weights([[[0.0]]])

@@ -111,11 +111,11 @@ def test_memory_of_300_networks_is_given_back():
 def test_the_pool_is_as_it_was_after_the_first_step(call, threads):
     model = network("adam", threads=threads)
     CALLS[call](model)
-    held, arenas = scratch.nbytes(), [len(p.core.arenas) for p in model._trainer._programs.values()]
+    held, arenas = scratch.nbytes(), [len(p.core.arenas) for p in model._engine._programs.values()]
     for _ in range(5):
         CALLS[call](model)
     assert scratch.nbytes() == held
-    assert [len(p.core.arenas) for p in model._trainer._programs.values()] == arenas
+    assert [len(p.core.arenas) for p in model._engine._programs.values()] == arenas
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -177,11 +177,11 @@ def test_no_memory_for_scratch():
     """A MemoryError, before anything is changed; others get theirs as before."""
     model = network("adam", seed=2)
     model.train_on_batch(X, Y)
-    before, trainer = model.get_weights(), model._trainer
-    program = next(iter(trainer._programs.values()))
+    before, engine = model.get_weights(), model._engine
+    program = next(iter(engine._programs.values()))
     plan = object.__new__(type(program.plan))
     plan.__dict__.update(program.plan.__dict__, scratch_bytes=(1 << 62))
-    starved = type(program)(plan, trainer)
+    starved = type(program)(plan, engine)
     live = (X.ctypes.data, Y.ctypes.data, 0, 0, 0, 0)
     with pytest.raises(MemoryError, match=f"scratch of a run, {1 << 62} bytes"):
         starved.core.run(live, BATCH, BATCH, lrs=np.full(1, 0.1))

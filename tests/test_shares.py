@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import layers
@@ -16,10 +16,10 @@ def planned(widths, batch, isa):
     dense = [layers.Dense(n, "relu") for n in widths[1:-1]]
     model = fastnn.Sequential([layers.Input(widths[:1]), *dense, layers.Dense(widths[-1], "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
-    trainer = trainer_of(model, isa=isa, schedule="layers")
+    engine = engine_of(model, isa=isa, schedule="layers")
     x, y = np.zeros((batch, widths[0]), np.float32), np.zeros(batch, np.int32)
-    trainer.fit_block(x, y, None, None, 0, batch, batch, np.full(1, 1e-3))
-    (program,) = trainer._programs.values()
+    engine.fit_block(x, y, None, None, 0, batch, batch, np.full(1, 1e-3))
+    (program,) = engine._programs.values()
     return program.plan
 
 

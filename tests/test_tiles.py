@@ -7,12 +7,13 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from engine_tools import digest, trainer_of
+from engine_tools import digest, engine_of
 
 import fastnn
-from fastnn import layers, long_steps, plans, precision
+from fastnn import layers
 from fastnn._core import kernels
-from fastnn.lowering.lowerer import LOWERINGS
+from fastnn.engine import long_steps, plan_cache, precision
+from fastnn.engine.lowering.lowerer import LOWERINGS
 
 TILES = kernels.has_tiles()
 needs_tiles = pytest.mark.skipif(not TILES, reason="this CPU has no tiles")
@@ -23,7 +24,7 @@ def any_size(monkeypatch):
     """As if every size gained by tiles."""
     sizes = {splits: dict.fromkeys(least, ((1, 1, 1),)) for splits, least in precision.LEAST.items()}
     monkeypatch.setattr(precision, "LEAST", sizes)
-    monkeypatch.setattr(plans, "_kept", OrderedDict())  # those that are kept were made by the real sizes
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())  # those that are kept were made by the real sizes
 
 
 def run(code, *arguments, **environment):
@@ -104,10 +105,10 @@ def test_highest_has_other_bits_by_tiles_where_they_gain():
         fastnn.set_random_seed(0)
         model = fastnn.Sequential([layers.Dense(257, "tanh", input_shape=(300,)), layers.Dense(300)])
         model.compile("adam", "mse")
-        trainer = trainer_of(model, isa=isa, threads=threads)
+        engine = engine_of(model, isa=isa, threads=threads)
         rates = np.full(12, 1e-3)
-        trainer.fit_epochs(x, x, None, None, 4, 128, rates, 0, np.zeros((4, 2)))
-        return digest(trainer)
+        engine.fit_epochs(x, x, None, None, 4, 128, rates, 0, np.zeros((4, 2)))
+        return digest(engine)
 
     found = {isa: {bits(isa, threads) for threads in (1, 2, 3, 8)} for isa in ("amx", "avx512")}
     assert all(len(digests) == 1 for digests in found.values())
@@ -270,7 +271,7 @@ def everything_that_changes_weights(kind, tmp_path):
 def test_kept_splits_follow_the_weights(kind, any_size, tmp_path, monkeypatch):
     """Whatever changes weights, products are those of weights that are split at every call."""
     kept = everything_that_changes_weights(kind, tmp_path)
-    monkeypatch.setattr(plans, "_kept", OrderedDict())
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())
     monkeypatch.setattr(LOWERINGS["dense"], "kept", lambda *_: None)
     assert kept == everything_that_changes_weights(kind, tmp_path)
 
@@ -300,7 +301,7 @@ def test_kept_splits_where_the_gradient_is_not_by_tiles(any_size, tmp_path, monk
     for least in precision.LEAST.values():
         monkeypatch.setitem(least, "dense_dw", ((10**9, 1, 1),))
     kept = everything_that_changes_weights("adam", tmp_path)
-    monkeypatch.setattr(plans, "_kept", OrderedDict())
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())
     monkeypatch.setattr(LOWERINGS["dense"], "kept", lambda *_: None)
     assert kept == everything_that_changes_weights("adam", tmp_path)
 
@@ -327,6 +328,6 @@ def test_kept_splits_after_an_interrupted_fit(any_size, monkeypatch):
         return first, model.predict(x, verbose=0).tobytes()
 
     kept = results()
-    monkeypatch.setattr(plans, "_kept", OrderedDict())
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())
     monkeypatch.setattr(LOWERINGS["dense"], "kept", lambda *_: None)
     assert kept == results()

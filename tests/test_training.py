@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import layers
@@ -58,7 +58,7 @@ def data(seed=0, n=STEPS * BATCH):
 
 
 def pair(kind, optimizer="adam", clip=None, dtype="float64", **choices):
-    """(trainer, model, reference network) with equal weights."""
+    """(engine, model, reference network) with equal weights."""
     ours, theirs = build(kind)
     make, reference_optimizer = OPTIMIZERS[optimizer]
     model = fastnn.Sequential([fastnn.Input((INPUTS,)), *ours], dtype=dtype)
@@ -69,13 +69,13 @@ def pair(kind, optimizer="adam", clip=None, dtype="float64", **choices):
         theirs, model.get_weights(), "sparse_categorical_crossentropy",
         reference_optimizer(**(clip or {})), seed=7,
     )  # fmt: skip
-    return trainer_of(model, **choices), model, net
+    return engine_of(model, **choices), model, net
 
 
-def train_both(trainer, net, n=STEPS * BATCH, batch=BATCH, weights=None):
+def train_both(engine, net, n=STEPS * BATCH, batch=BATCH, weights=None):
     x, y = data(n=n)
-    done, loss, _ = trainer.fit_block(
-        x, y, weights, None, 0, n, batch, trainer_rates(trainer, -(-n // batch))
+    done, loss, _ = engine.fit_block(
+        x, y, weights, None, 0, n, batch, rates_of(engine, -(-n // batch))
     )
     assert done == n
     parts = [slice(i, min(n, i + batch)) for i in range(0, n, batch)]
@@ -84,8 +84,8 @@ def train_both(trainer, net, n=STEPS * BATCH, batch=BATCH, weights=None):
     return loss / n, np.average(losses, weights=[p.stop - p.start for p in parts])
 
 
-def trainer_rates(trainer, steps):
-    return np.full(steps, {"adam": 0.01, "sgd": 0.05}[trainer.optimizer_row[0]])
+def rates_of(engine, steps):
+    return np.full(steps, {"adam": 0.01, "sgd": 0.05}[engine.optimizer_row[0]])
 
 
 def assert_same(model, net, tolerance):
@@ -98,8 +98,8 @@ def assert_same(model, net, tolerance):
 @pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_fifty_steps_in_float64(optimizer, kind, clip, schedule):
-    trainer, model, net = pair(kind, optimizer, clip, schedule=schedule)
-    ours, theirs = train_both(trainer, net)
+    engine, model, net = pair(kind, optimizer, clip, schedule=schedule)
+    ours, theirs = train_both(engine, net)
     assert abs(ours - theirs) < 1e-10
     assert_same(model, net, 1e-10)
 
@@ -110,16 +110,16 @@ def test_fifty_steps_in_float64(optimizer, kind, clip, schedule):
 def test_every_target_and_batch_size(isa, kind, batch):
     if kind == "bn" and batch == 1:
         pytest.skip("the variance of one sample is zero; see test_layers")
-    trainer, model, net = pair(kind, isa=isa)
-    train_both(trainer, net, n=5 * batch + (batch > 4) * 3, batch=batch)
+    engine, model, net = pair(kind, isa=isa)
+    train_both(engine, net, n=5 * batch + (batch > 4) * 3, batch=batch)
     assert_same(model, net, 1e-9)
 
 
 @pytest.mark.parametrize("schedule", ["layers", "samples"])
 def test_many_chunks_and_gradient_blocks(schedule):
     """A batch beyond every cut of the kernels: chunks, slots, sample blocks of dW, blocks of k."""
-    trainer, model, net = pair("dense", schedule=schedule)
-    train_both(trainer, net, n=2500, batch=1300)
+    engine, model, net = pair("dense", schedule=schedule)
+    train_both(engine, net, n=2500, batch=1300)
     assert_same(model, net, 1e-10)
 
 
@@ -130,35 +130,35 @@ def test_wide_layers_are_cut_in_k():
     model.compile(fastnn.Adam(0.01), "sparse_categorical_crossentropy", seed=1)
     spec = [("dense", {"activation": a}) for a in ("tanh", "tanh", "softmax")]
     net = reference.Net(spec, model.get_weights(), "sparse_categorical_crossentropy", reference.Adam(0.01))
-    train_both(trainer_of(model), net, n=90, batch=45)
+    train_both(engine_of(model), net, n=90, batch=45)
     assert_same(model, net, 1e-10)
 
 
 def test_sample_weights():
-    trainer, model, net = pair("dense")
+    engine, model, net = pair("dense")
     weights = np.random.default_rng(2).uniform(0, 3, STEPS * BATCH)
-    ours, theirs = train_both(trainer, net, weights=weights)
+    ours, theirs = train_both(engine, net, weights=weights)
     assert abs(ours - theirs) < 1e-10
     assert_same(model, net, 1e-10)
 
 
 @pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
 def test_float32_stays_near_float64(kind):
-    trainer, model, net = pair(kind, "nesterov", dtype="float32")
+    engine, model, net = pair(kind, "nesterov", dtype="float32")
     x, y = data()
     x = x.astype(np.float32)
-    trainer.fit_block(x, y, None, None, 0, 10 * BATCH, BATCH, np.full(10, 0.05))
+    engine.fit_block(x, y, None, None, 0, 10 * BATCH, BATCH, np.full(10, 0.05))
     net.train([(x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, 10 * BATCH, BATCH)])
     assert_same(model, net, 2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "bn"])
 def test_evaluate_and_predict_use_inference_mode(kind):
-    trainer, model, net = pair(kind)
-    train_both(trainer, net, n=5 * BATCH)
+    engine, model, net = pair(kind)
+    train_both(engine, net, n=5 * BATCH)
     x, y = data(3, 333)
-    np.testing.assert_allclose(trainer.predict(x, 100), net.forward(x), rtol=1e-10, atol=1e-12)
-    n, loss, _ = trainer.evaluate(x, y, None, 100)
+    np.testing.assert_allclose(engine.predict(x, 100), net.forward(x), rtol=1e-10, atol=1e-12)
+    n, loss, _ = engine.evaluate(x, y, None, 100)
     expected = -np.log(net.forward(x)[np.arange(333), y])
     assert n == 333
     assert loss / n == pytest.approx(expected.mean(), rel=1e-10)
@@ -167,19 +167,19 @@ def test_evaluate_and_predict_use_inference_mode(kind):
 @pytest.mark.parametrize("kind", ["dense", "bn", "dropout"])
 def test_forward_backward_apply(kind):
     """By hand, with a loss of the caller's: the same gradients, the same step."""
-    trainer, model, net = pair(kind)
+    engine, model, net = pair(kind)
     x, _ = data(4, BATCH)
     target = np.random.default_rng(5).normal(size=(BATCH, CLASSES))
     for _ in range(3):
-        y = trainer.forward(x, training=True)
+        y = engine.forward(x, training=True)
         np.testing.assert_allclose(y, net.forward(x, True), rtol=1e-10)
         dy = y - target
-        dx, expected = trainer.backward(dy), net.backward(dy)
+        dx, expected = engine.backward(dy), net.backward(dy)
         np.testing.assert_allclose(dx, expected, rtol=1e-8, atol=1e-11)
         wanted = [g for g in net.grads if g is not None]
-        for ours, theirs in zip(trainer.gradients(), wanted, strict=True):
+        for ours, theirs in zip(engine.gradients(), wanted, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-11)
-        trainer.apply_gradients(0.01)
+        engine.apply_gradients(0.01)
         live = [(w, g) for w, g in zip(net.weights, net.grads, strict=True) if g is not None]
         net.optimizer.apply(*zip(*live, strict=True))
         net.steps += 1
@@ -263,8 +263,8 @@ def test_a_frozen_layer_keeps_its_weights_and_its_statistics():
     model.compile(fastnn.Adam(0.01), "sparse_categorical_crossentropy", seed=1)
     before = model.get_weights()
     net = reference.Net(theirs, before, "sparse_categorical_crossentropy", reference.Adam(0.01))
-    trainer = trainer_of(model)
-    train_both(trainer, net, n=10 * BATCH)
+    engine = engine_of(model)
+    train_both(engine, net, n=10 * BATCH)
     assert_same(model, net, 1e-10)
     frozen = [w for at in (2, 4) for w in model.layers[at].get_weights()]
     assert len(frozen) == 5
@@ -276,10 +276,10 @@ def test_a_frozen_prefix_costs_no_backward_pass():
         [fastnn.Input((INPUTS,)), layers.Dense(8, activation="relu", trainable=False),
          layers.Dense(8, activation="relu", trainable=False), layers.Dense(CLASSES, activation="softmax")])  # fmt: skip
     model.compile("sgd", "sparse_categorical_crossentropy")
-    trainer = trainer_of(model)
+    engine = engine_of(model)
     x, y = data()
-    trainer.fit_block(x.astype(np.float32), y, None, None, 0, BATCH, BATCH, np.full(1, 0.1))
-    (program,) = trainer._programs.values()
+    engine.fit_block(x.astype(np.float32), y, None, None, 0, BATCH, BATCH, np.full(1, 0.1))
+    (program,) = engine._programs.values()
     names = [op[0] for op in program.plan.ops]
     assert names.count("dense_fwd") == 3
     assert names.count("dense_dw") == 1
@@ -351,7 +351,7 @@ def test_an_error_while_planning_is_no_plan(monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr("fastnn.training.Trainer", fail)
+    monkeypatch.setattr("fastnn.training.Engine", fail)
     with pytest.raises(MemoryError):
         model.fit(x, y, verbose=0)
     monkeypatch.undo()

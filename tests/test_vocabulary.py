@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from engine_tools import trainer_of
+from engine_tools import engine_of
 
 import fastnn
 from fastnn import activations, layers, losses, metrics, ops, optimizers
@@ -61,7 +61,7 @@ def test_optimizer(name, schedule):
         spec(), model.get_weights(), "sparse_categorical_crossentropy", theirs(0.01, **theirs_options)
     )
     x, y = numbers()
-    trainer_of(model, schedule=schedule).fit_block(
+    engine_of(model, schedule=schedule).fit_block(
         x, y, None, None, 0, len(x), BATCH, np.full(STEPS, 0.01)
     )
     net.train(batches(x, y))
@@ -161,9 +161,9 @@ def weighted_gradient(loss, x, y, w, dtype="float64", schedule=None, batch=BATCH
     model.set_weights([np.linspace(-1, 1, v.size).reshape(v.shape) for v in model.get_weights()])
     before = model.get_weights()
     model.resolve_targets(y)
-    trainer = trainer_of(model, schedule=schedule)
+    engine = engine_of(model, schedule=schedule)
     y = np.ascontiguousarray(y, np.int32)
-    _, total, _ = trainer.fit_block(x, y, w, None, 0, len(x), batch, np.ones(-(-len(x) // batch)))
+    _, total, _ = engine.fit_block(x, y, w, None, 0, len(x), batch, np.ones(-(-len(x) // batch)))
     return [a - b for a, b in zip(before, model.get_weights(), strict=True)], total / len(x)
 
 

@@ -8,12 +8,14 @@ def barriers(model):
 
     Before each operation that reads what others wrote, at both ends of a chunked segment, and twice at the end of the
     step (`steps` in _core/executor.pyx)."""
-    from fastnn import lowering  # here: the suite is also run on commits where these are elsewhere
-    from fastnn.program import Planner
+    from fastnn.engine import (
+        lowering,  # here: the suite is also run on commits where these are elsewhere
+    )
+    from fastnn.engine.program import Planner
 
-    trainer = model._trainer
-    what, batch, x_code, y_code, weighted, pieces = list(trainer._programs)[-1]
-    planner = Planner(trainer, what, batch, x_code, y_code, weighted, trainer.schedule, pieces)
+    engine = model._engine
+    what, batch, x_code, y_code, weighted, pieces = list(engine._programs)[-1]
+    planner = Planner(engine, what, batch, x_code, y_code, weighted, engine.schedule, pieces)
     lowering.lower(planner)
     planner.finish()
     chunked = sum(kind > 0 for kind, _, _ in planner.segments)
@@ -38,6 +40,6 @@ class Step:
     track_barriers.unit = "barriers a step"
 
     def track_operations(self, net):
-        return len(list(self.model._trainer._programs.values())[-1].plan.ops)
+        return len(list(self.model._engine._programs.values())[-1].plan.ops)
 
     track_operations.unit = "operations a step"

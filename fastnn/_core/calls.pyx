@@ -167,12 +167,12 @@ cdef class Call:
 
 
 cdef class ManualCall(Call):
-    """Forward, backward and update of one batch, see `Trainer.forward` and the others there.
+    """Forward, backward and update of one batch, see `Engine.forward` and the others there.
 
     Parameters
     ----------
     program, call
-        What `Trainer._manual` is to refer to, and the arguments of `Call`.
+        What `Engine._manual` is to refer to, and the arguments of `Call`.
     parts : tuple of (first, last)
         Segments of the three.
     teams : tuple of Team or None

@@ -78,7 +78,7 @@ class Probe:
 def float64_copy(model):
     """A copy that shares nothing with `model`, to be trained by plain gradient descent; and the step it is at."""
     twin = copy.deepcopy(model)
-    step = 0 if twin._trainer is None else twin._trainer.step
+    step = 0 if twin._engine is None else twin._engine.step
     for variable in twin.weights:
         variable.cast(np.float64)
         if getattr(variable, "constraint", None) is not None:
@@ -86,5 +86,5 @@ def float64_copy(model):
     for layer in [twin, *twin.leaves()]:
         layer.dtype = "float64"
     twin.optimizer = optimizers.SGD(1.0)  # no clipping, no decay, no averages: only the gradient
-    twin._trainer = twin._planned = None
+    twin._engine = twin._planned = None
     return twin, step

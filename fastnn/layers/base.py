@@ -35,7 +35,7 @@ class Layer(Weighted):
     the batch axis, which is None unless it is known; `input_shape=` of the constructor is that of a sample.
 
     A layer of the library overrides `emit`, which says what to compute through the methods of
-    `fastnn.graph.Graph`. A layer of your own may stay in NumPy, at a NumPy pace: override
+    `fastnn.engine.graph.Graph`. A layer of your own may stay in NumPy, at a NumPy pace: override
     ``call(x, training)`` and ``backward(dy)``, and keep on the layer what the second needs.
 
     Parameters

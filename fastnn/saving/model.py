@@ -4,7 +4,7 @@
     after the lock has been given back.
 (b) Reading, weights are made without initializers, zeros of a total size that the file bounds; then
     the file's are put in by name. No seed of the process is used up.
-(c) The optimizer's state is whatever `Trainer.get_state` says: numbers, and arrays by variable. So
+(c) The optimizer's state is whatever `Engine.get_state` says: numbers, and arrays by variable. So
     a new optimizer is saved without a line here.
 """
 
@@ -146,7 +146,7 @@ def _metric(metric, where):
 
 def _take_state(model, tensors):
     """``{key: number or {weight: how many arrays}}``; the arrays go to `tensors`."""
-    if model._trainer is None or not model.built:
+    if model._engine is None or not model.built:
         return None
     state, config = model.engine().get_state(), {}
     names = dict(zip(model.weights, _names(model), strict=True))

@@ -11,18 +11,18 @@ from itertools import accumulate, count
 
 import numpy as np
 
+from .._base.numbers import as_array, check_finite
+from .._core import calls, kernels, threads
+from .._core.beyond import find_beyond
+from ..curves import Scores
+from ..metrics import BY_RANKS
 from . import graph as graphs
-from . import plans
-from ._base.numbers import as_array, check_finite
-from ._core import calls, kernels, threads
-from ._core.beyond import find_beyond
-from .curves import Scores
+from . import plan_cache
 from .long_steps import LONG, is_long, watch
-from .metrics import BY_RANKS
+from .parameter_store import Store
 from .precision import splits_of
 from .program import Program, plan
-from .store import Store
-from .teams import Team
+from .thread_tuner import Team
 
 TRAINED = "the model was trained after it"  # why `backward` is refused
 STAGES = ("forward", "backward", "update")  # of a step by hand
@@ -42,7 +42,7 @@ def _address(array):
     return 0 if array is None else kernels.address(array)
 
 
-class Trainer:
+class Engine:
     """A model's engine.
 
     Parameters
@@ -73,7 +73,7 @@ class Trainer:
     precision : {None, "highest", "high", "medium"}
         Of float32 products; None: as this thread has it when a program is asked for.
     store : Store, optional
-        That of a trainer of the same variables, which this one only reads.
+        That of a engine of the same variables, which this one only reads.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
@@ -102,11 +102,11 @@ class Trainer:
         self.regularizers = {v: copy(v.regularizer) for v in self.trainable}
         self.constraints = {v: copy(v.constraint) for v in self.trainable}
         self.rules = {v: self._rule(v) for v in self.trainable}
-        self.structure = plans.structure(self)
+        self.structure = plan_cache.structure(self)
         self._programs = {}
         self._manual = None
         self.expired = None  # why the last `forward(training=True)` is not what `backward` may follow
-        self.besides = {}  # trainers of other gradients, see `input_gradients`
+        self.besides = {}  # engines of other gradients, see `input_gradients`
         self.has_gradients = False  # of the last `backward`, or given
 
     def _set_loss(self, loss):
@@ -428,7 +428,7 @@ class Trainer:
     def call(self, what, x, y, counters, make=None):
         """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be.
 
-        make: what to make in its place, from this trainer and the same arguments."""
+        make: what to make in its place, from this engine and the same arguments."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
         usual &= y is None or y.flags.c_contiguous  # the program has y's stride in it
         usual &= threads.asked() is None  # a number that is asked for once is no rule
@@ -614,13 +614,13 @@ class Trainer:
         return {"step": self.step, "slots": self.store.get_state()}
 
     def take_over(self, other):
-        """Step and optimizer vectors of the trainer that a model had before something was changed in it."""
+        """Step and optimizer vectors of the engine that a model had before something was changed in it."""
         self.step = other.step
         if other._manual is not None:
             self.expired = "the model was changed after it"
         self.store.take_over(other.store)
 
     def set_state(self, state):
-        """As `get_state` gave them, of a trainer with the same vectors."""
+        """As `get_state` gave them, of a engine with the same vectors."""
         self.step = state["step"]
         self.store.set_state(state["slots"])

@@ -11,8 +11,8 @@ import weakref
 
 import numpy as np
 
-from ..regularizers import EPSILON, OrthogonalRegularizer
-from ..store import aligned
+from ...regularizers import EPSILON, OrthogonalRegularizer
+from ..parameter_store import aligned
 
 STATES = ("state0", "state1", "state2")
 RULE = np.dtype([("l1", "f8"), ("l2", "f8"), ("decay", "f8"), ("values", np.uintp)])  # fnn_rule
@@ -24,10 +24,10 @@ class Update:
 
     def __init__(self, lowerer):
         self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
-        self.pl, self.trainer = lowerer.pl, lowerer.trainer
-        self.variables = self.trainer.trainable
-        self.rules = self.trainer.rules if self.pl.differentiates else {}
-        self.orthogonal = [v for v in self.rules if isinstance(self.trainer.regularizers[v], OrthogonalRegularizer)]
+        self.pl, self.engine = lowerer.pl, lowerer.engine
+        self.variables = self.engine.trainable
+        self.rules = self.engine.rules if self.pl.differentiates else {}
+        self.orthogonal = [v for v in self.rules if isinstance(self.engine.regularizers[v], OrthogonalRegularizer)]
 
     def fuses(self, node):
         """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`."""
@@ -38,7 +38,7 @@ class Update:
 
     def finishes(self, node):
         """Whether a kernel that fuses the optimizer leaves the node's weights as the next step will read them."""
-        if any(v in self.rules and self.trainer.constraints[v] is not None for v in node.variables.values()):
+        if any(v in self.rules and self.engine.constraints[v] is not None for v in node.variables.values()):
             return False
         return not ("average" in self.pl.store.flat and self.pl.clips.get("ema_overwrite_frequency"))
 
@@ -66,7 +66,7 @@ class Update:
     def values(self, items):
         """Where so many parts of a penalty are, which the executor will add to the loss."""
         where = self.pl.keep(np.zeros(items))
-        if not self.pl.separate:  # there the trainer computes penalties, once a step
+        if not self.pl.separate:  # there the engine computes penalties, once a step
             self.pl.penalties.append((*where, items))
         return where
 
@@ -81,7 +81,7 @@ class Update:
 
     # -- operations -------------------------------------------------------------------------------------------
     def emit(self):
-        pl, trainer = self.pl, self.trainer
+        pl, engine = self.pl, self.engine
         left = [v for v in self.variables if v in self.lo.vectors] if pl.fused else self.variables
         manual = pl.what == "manual"
         if left and pl.chunked:
@@ -89,7 +89,7 @@ class Update:
         if left:
             self.emit_rules(left, PENALTY if manual or pl.what == "derivative" else PENALTY | DECAY)
         pl.part("update")
-        if trainer.optimizer_row is None or pl.what == "derivative":
+        if engine.optimizer_row is None or pl.what == "derivative":
             return
         if left:
             self.step(left, manual)
@@ -101,8 +101,8 @@ class Update:
                     split="flat", items=items, reduces=True,
                     access=[("average", "w", True), *self.weights("w")])  # fmt: skip
         for variable in self.variables:
-            if trainer.constraints[variable] is not None:
-                self.constrain(variable, trainer.constraints[variable])
+            if engine.constraints[variable] is not None:
+                self.constrain(variable, engine.constraints[variable])
         self.renew_splits()
 
     def reduce_slots(self, variables):
@@ -150,12 +150,12 @@ class Update:
             pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one",
                     access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
         pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [pl.accumulate],
-                [float(pl.clips.get("clipvalue") or 0)], [("update", self.trainer.optimizer_row[0])],
+                [float(pl.clips.get("clipvalue") or 0)], [("update", self.engine.optimizer_row[0])],
                 access=[("grad", "r", True), ("scale", "r", False), *self.weights("w")], **flat)  # fmt: skip
 
     def penalise_angles(self, variable):
         """The orthogonal penalty: its rows or columns side by side in memory of their own, then each with each."""
-        pl, rule, place = self.pl, self.trainer.regularizers[variable], self.pl.store.places[variable]
+        pl, rule, place = self.pl, self.engine.regularizers[variable], self.pl.store.places[variable]
         by_column = rule.mode == "columns"
         length, count = variable.shape if by_column else variable.shape[::-1]
         stride = -(-length // pl.panel) * pl.panel

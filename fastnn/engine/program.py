@@ -18,11 +18,11 @@ from math import prod
 
 import numpy as np
 
-from . import lowering, plans
-from ._core import executor, kernels
-from ._core.kernels import address
+from .._core import executor, kernels
+from .._core.kernels import address
+from . import lowering, plan_cache
 from .folding import Fold
-from .store import aligned
+from .parameter_store import aligned
 
 CHUNK = 128  # samples; measured: 32 costs 12 to 16 %, 256 gains nothing
 SLOTS = 8
@@ -70,20 +70,20 @@ class Planner:
         results times dy if there is none, by the input.
     """
 
-    def __init__(self, trainer, what, batch, x_code, y_code, weighted, schedule, splits=0):
+    def __init__(self, engine, what, batch, x_code, y_code, weighted, schedule, splits=0):
         self.splits, self.by_tiles = splits, False  # see precision.py; whether an operation has any
-        self.trainer, self.what, self.batch = trainer, what, batch
-        self.store, self.dtype = trainer.store, trainer.store.dtype
-        self.itemsize, self.panel = self.dtype.itemsize, trainer.store.panel
+        self.engine, self.what, self.batch = engine, what, batch
+        self.store, self.dtype = engine.store, engine.store.dtype
+        self.itemsize, self.panel = self.dtype.itemsize, engine.store.panel
         self.x_code, self.y_code, self.weighted = x_code, y_code, weighted
         self.training = what in ("train", "manual", "gradient")  # batch statistics and noise are at work, if there are
         self.differentiates = self.training or what == "derivative"
-        reduces = self.differentiates and any(n.kind == "batch_norm" and n.trainable for n in trainer.nodes)
-        self.separate = any(n.kind == "python" for n in trainer.nodes) or what == "manual"
-        in_python = bool(trainer.python_loss or trainer.python_metrics)
+        reduces = self.differentiates and any(n.kind == "batch_norm" and n.trainable for n in engine.nodes)
+        self.separate = any(n.kind == "python" for n in engine.nodes) or what == "manual"
+        in_python = bool(engine.python_loss or engine.python_metrics)
         self.separate |= what in ("train", "evaluate", "gradient") and in_python
-        self.separate |= what == "derivative" and bool(trainer.python_loss)
-        n_params = sum(v.size for v in trainer.trainable)
+        self.separate |= what == "derivative" and bool(engine.python_loss)
+        n_params = sum(v.size for v in engine.trainable)
         if self.separate:
             schedule = "layers"
         elif not self.differentiates:
@@ -98,13 +98,13 @@ class Planner:
         self.chunk = max(self.panel, min(CHUNK, per_slot)) if self.chunked else -(-batch // self.panel) * self.panel
         self.slots = min(SLOTS, -(-batch // self.chunk)) if self.chunked else 1
         self.capacity = -(-(self.chunk if self.private else batch) // self.panel)  # sample panels of a buffer
-        self.clips = trainer.clips
+        self.clips = engine.clips
         self.accumulate = (what != "derivative" and self.clips.get("gradient_accumulation_steps")) or 1
         by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
         # the kernels that fuse update kernel and bias, gamma and beta together: none of them may be frozen alone
-        at_once = [n.variables[role] for n in trainer.nodes if n.trainable for role in AT_ONCE if role in n.variables]
+        at_once = [n.variables[role] for n in engine.nodes if n.trainable for role in AT_ONCE if role in n.variables]
         self.fused &= all(variable.trainable for variable in at_once)
         self.ops, self.parts = [], []
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
@@ -245,7 +245,7 @@ class Plan:
     """
 
     def __init__(self, planner):
-        trainer = planner.trainer
+        engine = planner.engine
         self.ops, self.segments = planner.ops, planner.segments
         self.fused, self.separate = planner.fused, planner.separate
         self.dtype, self.panel, self.capacity = planner.dtype, planner.panel, planner.capacity
@@ -259,32 +259,32 @@ class Plan:
         if partials is not None:
             partials = (*planner.keep(partials), len(partials), partials[0].size)
         self.flat = tuple(planner.store.flat)
-        optimizer = None if trainer.optimizer_row is None else trainer.optimizer_row[0]
+        optimizer = None if engine.optimizer_row is None else engine.optimizer_row[0]
         self.operations = executor.Operations(
-            trainer.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat), LIVE, partials,
+            engine.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat), LIVE, partials,
             optimizer, self.panel, planner.chunk, planner.slots, tuple(planner.penalties), planner.accumulate,
         )  # fmt: skip
-        numbers = {node: i for i, node in enumerate(trainer.nodes)}
+        numbers = {node: i for i, node in enumerate(engine.nodes)}
         self.folds = [
             (*(numbers.get(node) for node in (fold.dense, fold.before, fold.after)), planner.keep(fold.panels)[1],
              fold.panels.shape)
             for fold in planner.folds
         ]  # fmt: skip
-        self.isa = trainer.isa
+        self.isa = engine.isa
         self.kept_splits = [(at[1], off * self.dtype.itemsize, *how) for off, (at, *how) in planner.kept_splits.items()]
         block = planner.panel**2 * 2  # bytes of a split of one panel of units by one of inputs
         self.split_bytes = [(to, panels * -(-n[0] // planner.panel) * block) for to, _, panels, n in self.kept_splits]
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
-        self.seconds = estimate_seconds(trainer.nodes, planner.batch, planner.differentiates, planner.itemsize)
+        self.seconds = estimate_seconds(engine.nodes, planner.batch, planner.differentiates, planner.itemsize)
 
 
 class Program:
-    """A plan with memory, bound to the store of a trainer: `core` runs it; `parts` are the pieces Python may run one by
+    """A plan with memory, bound to the store of a engine: `core` runs it; `parts` are the pieces Python may run one by
     one. There is memory for `threads` threads at once, for more when they are first to run."""
 
-    def __init__(self, plan, trainer, threads=1):
+    def __init__(self, plan, engine, threads=1):
         self.plan, self.parts, self.copies_before = plan, plan.parts, []  # see long_steps.py
         self.by_hand = None  # the short way of steps by hand, when there was one
         kept = aligned(plan.kept_bytes)
@@ -292,9 +292,9 @@ class Program:
             kept[start : start + image.size] = image
         for pointer, to in plan.links:
             kept[pointer : pointer + 8].view(np.uintp)[0] = address(kept) + to
-        flat = [trainer.store.flat[name] for name in plan.flat]
+        flat = [engine.store.flat[name] for name in plan.flat]
         shared = (address(kept), *map(address, flat))
-        params = () if trainer.optimizer_row is None else trainer.optimizer_row[1]
+        params = () if engine.optimizer_row is None else engine.optimizer_row[1]
         # as many threads as slots work on a chunked segment, each with an arena of its own
         arena = partial(aligned, plan.arena_bytes, whole_pages=True)
         self.core = executor.Executor(
@@ -303,12 +303,12 @@ class Program:
         self.core.prepare(threads)
         self.arena, self.folds = self.core.arenas[0], []
         self.current = None  # version of the weights that `refresh` met
-        theta = address(trainer.store.flat["theta"])
+        theta = address(engine.store.flat["theta"])
         self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
         self.splits = [kept[to : to + size] for to, size in plan.split_bytes]
         self.derives = bool(plan.folds or plan.kept_splits)
         for dense, before, after, start, shape in plan.folds:
-            nodes = [None if i is None else trainer.nodes[i] for i in (dense, before, after)]
+            nodes = [None if i is None else engine.nodes[i] for i in (dense, before, after)]
             panels = kept[start : start + prod(shape) * plan.dtype.itemsize].view(plan.dtype).reshape(shape)
             self.folds.append(Fold(*nodes, panels))
 
@@ -346,14 +346,14 @@ class Program:
         panels[...] = padded.reshape(panels.shape[0], panels.shape[2], tensor.size).swapaxes(1, 2)
 
 
-def plan(trainer, *request):
-    """The plan for a trainer and the further arguments of `Planner`."""
-    found = plans.find(trainer.structure, request)
+def plan(engine, *request):
+    """The plan for a engine and the further arguments of `Planner`."""
+    found = plan_cache.find(engine.structure, request)
     if found is None:
-        planner = Planner(trainer, *request)
+        planner = Planner(engine, *request)
         lowering.lower(planner)
         found = planner.finish()
-        plans.add(trainer.structure, request, found)
+        plan_cache.add(engine.structure, request, found)
     return found
 
 

@@ -9,8 +9,8 @@
 
 from collections import OrderedDict
 
-from ._base.locks import Lock
-from .regularizers import OrthogonalRegularizer
+from .._base.locks import Lock
+from ..regularizers import OrthogonalRegularizer
 
 MOST = 128  # plans; one of ten layers takes 30 KB
 LARGEST = 1 << 18  # bytes of arrays of a plan that is kept
@@ -19,36 +19,36 @@ _kept = OrderedDict()  # (structure, request) -> Plan, the latest last
 _lock = Lock()
 
 
-def structure(trainer):
-    """A hashable description of all that a trainer's plans depend on; None if there is Python in it.
+def structure(engine):
+    """A hashable description of all that a engine's plans depend on; None if there is Python in it.
 
     It has no reference to the model: variables, nodes and tensors are numbers in it."""
-    if trainer.python_loss or trainer.python_metrics or any(n.kind == "python" for n in trainer.nodes):
+    if engine.python_loss or engine.python_metrics or any(n.kind == "python" for n in engine.nodes):
         return None
-    places = trainer.store.places
+    places = engine.store.places
     numbers = {v: i for i, v in enumerate(places)}
-    tensors = {node.out: i for i, node in enumerate(trainer.nodes)}
+    tensors = {node.out: i for i, node in enumerate(engine.nodes)}
     nodes = tuple(
         (n.kind, tuple(map(tensors.get, n.inputs)), n.out.shape, tuple(n.attrs.items()), n.act, n.trainable,
          tuple((role, numbers[v]) for role, v in n.variables.items()))
-        for n in trainer.nodes
+        for n in engine.nodes
     )  # fmt: skip
     variables = tuple((v.shape, place.off, place.rows, place.role) for v, place in places.items())
     trained = tuple(
-        (numbers[v], trainer.rules[v], _penalty(trainer.regularizers[v]), _constraint(trainer.constraints[v], v))
-        for v in trainer.trainable
+        (numbers[v], engine.rules[v], _penalty(engine.regularizers[v]), _constraint(engine.constraints[v], v))
+        for v in engine.trainable
     )
-    around = tuple((name, value) for name, value in trainer.clips.items() if name != "decay_of")  # that is in the rules
+    around = tuple((name, value) for name, value in engine.clips.items() if name != "decay_of")  # that is in the rules
     return (
-        nodes, tensors[trainer.x], tensors[trainer.y], variables, trained, tuple(trainer.store.flat),
-        trainer.store.size, trainer.dtype.str, trainer.isa, trainer.loss_row, trainer.loss_reads_pre,
-        trainer.reduction, tuple(trainer.metric_rows), tuple(trainer.pairs), bool(trainer.score_places),
-        trainer.optimizer_row and trainer.optimizer_row[0], around,
+        nodes, tensors[engine.x], tensors[engine.y], variables, trained, tuple(engine.store.flat),
+        engine.store.size, engine.dtype.str, engine.isa, engine.loss_row, engine.loss_reads_pre,
+        engine.reduction, tuple(engine.metric_rows), tuple(engine.pairs), bool(engine.score_places),
+        engine.optimizer_row and engine.optimizer_row[0], around,
     )  # fmt: skip
 
 
 def _penalty(rule):
-    """What of a regularizer is not in the numbers of `Trainer.rules`."""
+    """What of a regularizer is not in the numbers of `Engine.rules`."""
     return (rule.mode, rule.factor) if isinstance(rule, OrthogonalRegularizer) else None
 
 

@@ -8,8 +8,8 @@ import warnings
 from contextvars import ContextVar
 from operator import ge
 
-from ._base.checks import one_of
-from ._core import kernels
+from .._base.checks import one_of
+from .._core import kernels
 
 SPLITS = {"highest": 3, "high": 2, "medium": 1}  # bfloat16 numbers for a float32 number, where there are tiles
 MODES = tuple(SPLITS)

@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from ._core import kernels
-from .variables import assigned
+from .._core import kernels
+from ..variables import assigned
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
 PAGE = 4096

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .store import aligned
+from .parameter_store import aligned
 
 
 @dataclass(eq=False)

@@ -8,10 +8,10 @@ from math import inf
 
 import numpy as np
 
-from .._core import kernels
+from ..._core import kernels
 from ..folding import find_folds
+from ..parameter_store import aligned
 from ..precision import splits_for
-from ..store import aligned
 from .update import STATES, Update
 
 LOWERINGS = {}
@@ -33,9 +33,9 @@ class Lowerer:
 
     def __init__(self, planner):
         self.pl = planner
-        self.trainer = planner.trainer
-        self.nodes, self.x, self.y = self.trainer.nodes, self.trainer.x, self.trainer.y
-        self.consumers = self.trainer.consumers
+        self.engine = planner.engine
+        self.nodes, self.x, self.y = self.engine.nodes, self.engine.x, self.engine.y
+        self.consumers = self.engine.consumers
         self.rows = {name: from_input for name, _, from_input in kernels.activation_rows()}
         self.ids = {node: i for i, node in enumerate(self.nodes)}
         self.tensors = {node.out: f"t{i}" for node, i in self.ids.items()}
@@ -61,7 +61,7 @@ class Lowerer:
         """The input of the node's activation, where the derivative needs it or the loss does; else None."""
         if node.act is None:
             return None
-        if self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.trainer.loss_reads_pre:
+        if self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.engine.loss_reads_pre:
             return self.pl.buffer(self.tensors[node.out] + ".z", node.out.size)
         return None
 
@@ -107,7 +107,7 @@ class Lowerer:
 
     def _needs_gradient(self):
         """Tensors whose gradient somebody below needs: a trained parameter, or the caller."""
-        trained = set(self.trainer.trainable)
+        trained = set(self.engine.trainable)
         needs = set()
         for node in self.nodes:
             below = any(t in needs for t in node.inputs) or self.pl.what in ("manual", "gradient")
@@ -185,17 +185,17 @@ class Lowerer:
     def has_loss(self):
         """Whether the program has the loss in it."""
         what = self.pl.what
-        return what in ("train", "evaluate", "derivative") or what == "gradient" and self.trainer.loss is not None
+        return what in ("train", "evaluate", "derivative") or what == "gradient" and self.engine.loss is not None
 
     def loss_factor(self):
         """What makes a mean over the batch one over valid samples or by weights: known before the chunks start."""
-        pl, trainer = self.pl, self.trainer
+        pl, engine = self.pl, self.engine
         self.factor = None
-        if trainer.loss_row is None or trainer.reduction in ("sum", "none"):
+        if engine.loss_row is None or engine.reduction in ("sum", "none"):
             return
-        _, params, target = trainer.loss_row
+        _, params, target = engine.loss_row
         ignores = target == "labels" and params[0] != inf
-        weighted = pl.weighted and trainer.reduction == "mean_with_sample_weight"
+        weighted = pl.weighted and engine.reduction == "mean_with_sample_weight"
         if not (ignores or weighted):
             return
         self.factor = pl.keep(np.zeros(1))
@@ -205,7 +205,7 @@ class Lowerer:
 
     def loss_gives(self, node):
         """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
-        by_loss = self.trainer.loss_reads_pre and self.has_loss()
+        by_loss = self.engine.loss_reads_pre and self.has_loss()
         return by_loss and node.out is self.y and node.kind == "softmax" and node.attrs["row"] == "softmax"
 
     def forward(self, node):
@@ -229,23 +229,23 @@ class Lowerer:
                      access=[(key, "r", self.split_of.get(key) == "both")])  # fmt: skip
 
     def loss_and_metrics(self):
-        pl, trainer = self.pl, self.trainer
+        pl, engine = self.pl, self.engine
         y, size = self.y, self.y.size
         node = y.node
-        specs = [] if trainer.loss_row is None else [(*trainer.loss_row, pl.weighted)]
-        specs += [] if pl.what == "derivative" else trainer.metric_rows
+        specs = [] if engine.loss_row is None else [(*engine.loss_row, pl.weighted)]
+        specs += [] if pl.what == "derivative" else engine.metric_rows
         if pl.separate:
             pl.part("loss")
-        alone = not trainer.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
+        alone = not engine.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
         if not specs and not alone:
             self.keep_scores()
             return
         if any(spec[2] == "dense" for spec in specs):
             self.gather(y, "y", "target", pl.y_code, "samples")
         stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
-        pl.partials = np.zeros((sum(trainer.pairs), stride))
+        pl.partials = np.zeros((sum(engine.pairs), stride))
         source, source_key, probabilities = self.value(y), self.tensors[y], None
-        if trainer.loss_reads_pre:
+        if engine.loss_reads_pre:
             if node.kind == "softmax":
                 logits = node.inputs[0]
                 source, source_key = self.value(logits), self.tensors[logits]
@@ -253,7 +253,7 @@ class Lowerer:
             else:
                 source = self.pre(node)
         strict = pl.what != "derivative"
-        for pairs, (kernel, params, target, weighted) in zip(trainer.pairs[alone:], specs, strict=strict):
+        for pairs, (kernel, params, target, weighted) in zip(engine.pairs[alone:], specs, strict=strict):
             partial = pl.keep(pl.partials[row])
             row += pairs
             truth = ("y", 0) if target == "labels" else pl.buffer("target", size)
@@ -265,9 +265,9 @@ class Lowerer:
                 continue
             dy, access = None, [(source_key, "r", True), ("target", "r", True)]
             if pl.differentiates and y in self.needs:
-                into = node.inputs[0] if trainer.loss_reads_pre and node.kind == "softmax" else y
+                into = node.inputs[0] if engine.loss_reads_pre and node.kind == "softmax" else y
                 self.grads[into] = self.grads.get(into, 0) + 1
-                if trainer.loss_reads_pre and node.act is not None:
+                if engine.loss_reads_pre and node.act is not None:
                     self.multiplied.add(y)  # the loss went through the activation
                 dy = self.gradient(into)
                 access.append((self.gkey(into), "w", True))
@@ -275,7 +275,7 @@ class Lowerer:
                 access.append((self.tensors[y], "w", True))
             access.append(("factor", "r", False))
             p = [dy, source, truth, weight, partial, probabilities, None, self.factor]
-            pl.emit(kernel, p, [size, int(trainer.reduction == "sum")], params, split="samples",
+            pl.emit(kernel, p, [size, int(engine.reduction == "sum")], params, split="samples",
                     access=access)  # fmt: skip
 
         self.keep_scores()
@@ -287,12 +287,12 @@ class Lowerer:
 
     def keep_scores(self):
         """The outputs, for metrics by ranks: after the loss, which may be what makes the probabilities."""
-        if self.trainer.score_places and self.pl.what != "derivative":
+        if self.engine.score_places and self.pl.what != "derivative":
             self.scatter(self.y, "out", self.tensors[self.y])
 
     def python_loss(self):
         y = self.y
-        if self.trainer.python_loss:
+        if self.engine.python_loss:
             out = None
             if self.pl.differentiates and y in self.needs:
                 self.grads[y] = 1
@@ -302,7 +302,7 @@ class Lowerer:
 
     def python_metrics(self):
         """After the loss, which may be what makes the probabilities."""
-        if self.trainer.python_metrics and self.pl.what != "derivative":
+        if self.engine.python_metrics and self.pl.what != "derivative":
             self.pl.part("python", ("metrics", None, (self.tensors[self.y], self.y), (None, None)))
 
     def backward(self, given):
@@ -350,7 +350,7 @@ class Dense(Lowering):
         pl = lo.pl
         batch = pl.chunk if pl.chunked else pl.batch
         splits = splits_for(kernel, pl.splits, batch, n[0], n[1])
-        if splits and not kernels.has_tiles(lo.trainer.isa):
+        if splits and not kernels.has_tiles(lo.engine.isa):
             splits = 0
         pl.by_tiles |= splits > 0
         return splits
@@ -419,7 +419,7 @@ class Dense(Lowering):
         pl, x, y = lo.pl, node.inputs[0], node.out
         place, n = self.sizes(lo, node)
         fused = lo.update.fuses(node)
-        fn = [(kind, lo.trainer.optimizer_row[0]) for kind in ("update", "beside")] if fused else [None]
+        fn = [(kind, lo.engine.optimizer_row[0]) for kind in ("update", "beside")] if fused else [None]
         states = [pl.at(s, place.off) for s in STATES] if fused else [None] * 3
         grad = pl.at("grad", place.off)
         if pl.chunked:
@@ -519,7 +519,7 @@ class BatchNorm(Lowering):
         access = [(key, "w", True), (lo.gkey(y), "r", True), (lo.tensors[x], "r", True)]
         if node.trainable and pl.training:
             off = self.vectors(lo, node)
-            fn = [*fn, ("update", lo.trainer.optimizer_row[0]) if pl.fused else None]
+            fn = [*fn, ("update", lo.engine.optimizer_row[0]) if pl.fused else None]
             n = [x.size, off["gamma"], off["beta"], 1]
             halves = -(-x.size // (pl.panel // 2))
             rules = lo.update.rules_of(map(node.variables.get, ("gamma", "beta")), halves) if pl.fused else None

@@ -1,6 +1,6 @@
 """How each kind of node becomes kernels: one file per family of nodes, the walk over a graph in `lowerer`."""
 
-from .._base.config import modules_of
+from ..._base.config import modules_of
 from .lowerer import LOWERINGS, Lowerer, Lowering, lower, lowering
 
 modules_of(__name__, __path__)  # they register their kinds

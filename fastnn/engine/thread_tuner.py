@@ -18,7 +18,7 @@ import time
 from functools import cache
 from math import inf
 
-from ._core import threads
+from .._core import threads
 
 PAYS_OFF = 15e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
 PROBE = 2e-3  # seconds of a timing slice
