@@ -4,7 +4,7 @@ from copy import copy
 
 from . import metrics
 
-NEEDS = {"labels": "class numbers", "dense": "{} numbers a sample"}
+NEEDS = {"labels": "class numbers", "values": "{} numbers a sample"}
 
 
 def checked(name, asked):
@@ -46,7 +46,7 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
     ----------
     plain, weighted : list
         As asked for in `compile`.
-    kind : {"labels", "dense", "free"}
+    kind : {"labels", "values", "free"}
     n_outputs : int
     outputs : str or None
         See `outputs.kind_of`.

@@ -46,7 +46,7 @@ class Loss(CoreRow):
     ----------
     row, logits_row : str or None
         Rows in the kernels, for predictions and for logits.
-    target : {"labels", "dense"}
+    target : {"labels", "values"}
         Class numbers, or numbers, as many as the model has outputs.
     through : str or None
         An output activation that undoes logits: after it, training goes through the logits by
@@ -548,7 +548,7 @@ def resolve(target, n_outputs, activation):
 
     Parameters
     ----------
-    target : {"labels", "dense"}
+    target : {"labels", "values"}
         Class labels, or as many numbers as there are outputs.
     n_outputs : int
     activation : str or None
@@ -556,7 +556,7 @@ def resolve(target, n_outputs, activation):
         outputs are logits. (So are log-probabilities, which softmax leaves as they are.)
     """
     from_logits = activation in ("linear", "log_softmax")
-    if n_outputs == 1 or target == "dense" and activation == "sigmoid":
+    if n_outputs == 1 or target == "values" and activation == "sigmoid":
         return BinaryCrossentropy(from_logits=from_logits)
     return (SparseCategoricalCrossentropy if target == "labels" else CategoricalCrossentropy)(from_logits=from_logits)
 

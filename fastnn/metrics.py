@@ -877,7 +877,7 @@ def resolve(identifier, target, n_outputs, kind=None):
     Parameters
     ----------
     identifier : as for `get`
-    target : {"labels", "dense"}
+    target : {"labels", "values"}
         Class numbers, or as many numbers as there are outputs.
     n_outputs : int
     kind : str, optional

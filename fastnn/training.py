@@ -286,7 +286,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if kind is not None and kind == self._kind:
             return
         n = prod(self.out_shape)
-        by_shape = "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "dense"
+        by_shape = "labels" if n > 1 and (np.ndim(y) == 1 or np.shape(y)[1:] == (1,)) else "values"
         activation = last_activation(self.leaves())
         if isinstance(self.loss, str):
             self.loss = losses.resolve(by_shape, n, activation)
@@ -398,7 +398,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if self._kind == "labels":
             ignored = getattr(self.loss, "ignore_class", None)
             y = arrays.labels(names[1], y, prod(self.out_shape), ignored)
-        elif self._kind == "dense":
+        elif self._kind == "values":
             y = arrays.targets(names[1], y, self.out_shape, self.dtype, check_finite)
             if getattr(self.loss, "shares", False):
                 arrays.check_shares(names[1], y)

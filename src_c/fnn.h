@@ -116,12 +116,12 @@ typedef struct fnn_optimizer {
 /* A loss or a metric: a row kernel (see loops/rows.inl.h for its p, n, s). */
 typedef struct fnn_loss {
     const char *name, *params;
-    int target;               /* FNN_TARGET_LABELS: int32 class of each sample; FNN_TARGET_DENSE: panels as y */
+    int target;               /* FNN_TARGET_LABELS: int32 class of each sample; FNN_TARGET_VALUES: panels as y */
     fnn_kernel run[2];
     int pairs;                /* of a metric made of more than one pair of sums: how many of each output,
                                  or FNN_PAIRS_PARAM: as many as s[0] says; 0: one pair */
 } fnn_loss;
-enum { FNN_TARGET_LABELS = 0, FNN_TARGET_DENSE = 1 };
+enum { FNN_TARGET_LABELS = 0, FNN_TARGET_VALUES = 1 };
 enum { FNN_PAIRS_PARAM = -1 };
 
 typedef struct fnn_named {

@@ -21,7 +21,7 @@ static const fnn_optimizer FNN_CAT(optimizers_, FNN_ISA)[] = {
     {0}};
 
 static const fnn_loss FNN_CAT(losses_, FNN_ISA)[] = {
-#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(loss_##name), 0},
+#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(loss_##name), 0},
     FNN_POINT_LOSSES(X)
 #undef X
 #define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name), 0},
@@ -37,7 +37,7 @@ static const fnn_loss FNN_CAT(metrics_, FNN_ISA)[] = {
     FNN_METRICS(X)
     FNN_ROW_LOSSES(X)
 #undef X
-#define X(name, params) {#name, params, FNN_TARGET_DENSE, FNN_BOTH(metric_##name), 0},
+#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(metric_##name), 0},
     FNN_POINT_LOSSES(X)
 #undef X
     {0}};

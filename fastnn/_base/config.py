@@ -72,7 +72,7 @@ class CoreRow(Configurable):
         Of a loss or metric: whether it sees the outputs of a sample as one vector, and does not count each alike.
     rows : list of (name, {parameter: default}, third)
         Parameters are attributes here. `third` is the target of a loss or metric, "labels" or
-        "dense", or the state vectors of an optimizer.
+        "values", or the state vectors of an optimizer.
     """
 
     row, rows = None, ()

@@ -18,7 +18,7 @@ cdef extern from "fnn.h" nogil:
         FNN_U8, FNN_I8, FNN_U16, FNN_I16, FNN_U32, FNN_I32, FNN_U64, FNN_I64, FNN_F16, FNN_F32, FNN_F64
         FNN_BLOCK_IS_KERNEL
         FNN_TARGET_LABELS
-        FNN_TARGET_DENSE
+        FNN_TARGET_VALUES
         FNN_PAIRS_PARAM
 
     ctypedef struct fnn_run:

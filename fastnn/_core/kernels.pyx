@@ -188,14 +188,14 @@ def optimizer_rows():
 cdef list _loss_rows(const fnn_loss *row):
     rows = []
     while row.name != NULL:
-        target = "dense" if row.target == FNN_TARGET_DENSE else "labels"
+        target = "values" if row.target == FNN_TARGET_VALUES else "labels"
         rows.append((row.name.decode(), read_params(row.params), target))
         row += 1
     return rows
 
 
 def loss_rows():
-    """``[(name, {parameter: default}, "labels" | "dense")]``: what the target of the loss is."""
+    """``[(name, {parameter: default}, "labels" | "values")]``: what the target of the loss is."""
     return _loss_rows(ACTIVE.losses)
 
 

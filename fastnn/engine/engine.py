@@ -56,7 +56,7 @@ class Engine:
     optimizer : None or (row, parameters, {...})
         What is done around the row: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
         "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
-    metrics : list of (row, parameters, "labels" | "dense") or callable (y_true, y_pred) -> value of each sample
+    metrics : list of (row, parameters, "labels" | "values") or callable (y_true, y_pred) -> value of each sample
         The row may be `metrics.BY_RANKS`.
     weighted_metrics : list of the same
         Of these the sample weights count. They come after `metrics`.
@@ -84,14 +84,14 @@ class Engine:
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
         self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
         self.trainable = graph.trainable_variables()
-        self.optimizer_row, self.clips = None, {}
+        self.optimizer_row, self.update_options = None, {}
         n_state = 0
         if optimizer is not None:
-            row, params, self.clips = optimizer
+            row, params, self.update_options = optimizer
             self.optimizer_row = (row, tuple(params))
             n_state = STATE_VECTORS[row]
-        more = ["average"] if "ema_momentum" in self.clips else []
-        more += ["accumulated"] if self.clips.get("gradient_accumulation_steps") else []
+        more = ["average"] if "ema_momentum" in self.update_options else []
+        more += ["accumulated"] if self.update_options.get("gradient_accumulation_steps") else []
         self.store = Store(graph, dtype, isa, n_state, tuple(more)) if store is None else store
         self.dtype = self.store.dtype
         self.step = 0
@@ -153,7 +153,7 @@ class Engine:
     # -- penalties on weights ---------------------------------------------------------------------------------
     def _rule(self, variable):
         """(l1, l2, decay): its gradient gets l1 sign(w) + l2 w, its value a decay before the step."""
-        penalty, decay_of = self.regularizers[variable], self.clips.get("decay_of")
+        penalty, decay_of = self.regularizers[variable], self.update_options.get("decay_of")
         l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, 2 * penalty.l2)
         if self.weight_decay and (variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel"):
             l2 += self.weight_decay

@@ -98,9 +98,9 @@ class Planner:
         self.chunk = max(self.panel, min(CHUNK, per_slot)) if self.chunked else -(-batch // self.panel) * self.panel
         self.slots = min(SLOTS, -(-batch // self.chunk)) if self.chunked else 1
         self.capacity = -(-(self.chunk if self.private else batch) // self.panel)  # sample panels of a buffer
-        self.clips = engine.clips
-        self.accumulate = (what != "derivative" and self.clips.get("gradient_accumulation_steps")) or 1
-        by_norm = self.clips.get("clipnorm") or self.clips.get("global_clipnorm")
+        self.update_options = engine.update_options
+        self.accumulate = (what != "derivative" and self.update_options.get("gradient_accumulation_steps")) or 1
+        by_norm = self.update_options.get("clipnorm") or self.update_options.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
         # the kernels that fuse update kernel and bias, gamma and beta together: none of them may be frozen alone

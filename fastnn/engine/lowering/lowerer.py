@@ -240,7 +240,7 @@ class Lowerer:
         if not specs and not alone:
             self.keep_scores()
             return
-        if any(spec[2] == "dense" for spec in specs):
+        if any(spec[2] == "values" for spec in specs):
             self.gather(y, "y", "target", pl.y_code, "samples")
         stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
         pl.partials = np.zeros((sum(engine.pairs), stride))
@@ -427,7 +427,7 @@ class Dense(Lowering):
         elif fused and pl.batch <= kernels.DW_SAMPLES:  # the gradient never leaves the cache
             grad = None
         splits = 0 if bn is not None else self.bf16_splits(lo, "dense_dw", n)
-        clip = float(pl.clips.get("clipvalue") or 0) if fused else 0.0
+        clip = float(pl.update_options.get("clipvalue") or 0) if fused else 0.0
         renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)
         most = kernels.DW_INPUTS if splits or renews else kernels.DW_INPUTS // 2  # finer for even shares
         parts = max(1, -(-place.inputs // most))
@@ -515,7 +515,7 @@ class BatchNorm(Lowering):
             self.parameters_backward(lo, node, dy)
         operand, fn, act = lo.epilogue(x) if want else (None, [None], ())
         dx, key, done = lo.contribute(x) if want else (None, "none", lambda: None)
-        s = [*act, *[0.0] * (4 - len(act)), 0.0, node.attrs["epsilon"], float(pl.clips.get("clipvalue") or 0)]
+        s = [*act, *[0.0] * (4 - len(act)), 0.0, node.attrs["epsilon"], float(pl.update_options.get("clipvalue") or 0)]
         access = [(key, "w", True), (lo.gkey(y), "r", True), (lo.tensors[x], "r", True)]
         if node.trainable and pl.training:
             off = self.vectors(lo, node)

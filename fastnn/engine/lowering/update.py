@@ -40,7 +40,7 @@ class Update:
         """Whether a kernel that fuses the optimizer leaves the node's weights as the next step will read them."""
         if any(v in self.rules and self.engine.constraints[v] is not None for v in node.variables.values()):
             return False
-        return not ("average" in self.pl.store.flat and self.pl.clips.get("ema_overwrite_frequency"))
+        return not ("average" in self.pl.store.flat and self.pl.update_options.get("ema_overwrite_frequency"))
 
     def renew_splits(self):
         """Renew the kept splits of weights that no kernel of a gradient renews."""
@@ -95,9 +95,9 @@ class Update:
             self.step(left, manual)
         if "average" in pl.store.flat:
             where, items = self.blocks(self.variables)
-            clips = pl.clips
+            options = pl.update_options
             pl.emit("average", [where, pl.at("theta"), pl.at("average")],
-                    [clips.get("ema_overwrite_frequency") or 0, pl.accumulate], [clips["ema_momentum"]],
+                    [options.get("ema_overwrite_frequency") or 0, pl.accumulate], [options["ema_momentum"]],
                     split="flat", items=items, reduces=True,
                     access=[("average", "w", True), *self.weights("w")])  # fmt: skip
         for variable in self.variables:
@@ -141,7 +141,7 @@ class Update:
             pl.emit("accumulate", [where, pl.at("grad"), pl.at("accumulated")], [pl.accumulate],
                     access=[("grad", "w", True)], **flat)  # fmt: skip
         scale = None
-        norms = [float(pl.clips.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
+        norms = [float(pl.update_options.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
         if any(norms):
             partial, factors = np.zeros(items), np.zeros(len(variables))
             at, scale = pl.keep(partial), pl.keep(factors)
@@ -150,7 +150,7 @@ class Update:
             pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one",
                     access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
         pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [pl.accumulate],
-                [float(pl.clips.get("clipvalue") or 0)], [("update", self.engine.optimizer_row[0])],
+                [float(pl.update_options.get("clipvalue") or 0)], [("update", self.engine.optimizer_row[0])],
                 access=[("grad", "r", True), ("scale", "r", False), *self.weights("w")], **flat)  # fmt: skip
 
     def penalise_angles(self, variable):
