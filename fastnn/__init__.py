@@ -30,7 +30,7 @@ _NAMES = {
     "Metric": "metrics",
     "Optimizer": "optimizers",
     "Sequential": "models",
-    "SweepResult": "sweep_result",
+    "SweepResult": "sweeps.result",
     "check_gradient": "diagnostics",
     "isa": "_core.kernels",
     "float32_matmul_precision": "engine.precision",
@@ -40,7 +40,7 @@ _NAMES = {
     "set_num_threads": "_core.threads",
     "set_random_seed": "_base.random",
     "show_versions": "versions",
-    "sweep": "sweeping",
+    "sweep": "sweeps.sweep",
 }
 
 

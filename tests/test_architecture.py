@@ -42,7 +42,7 @@ ROOMS = {
     "models": {"models", "training", "recalibration", "fitting", "arrays", "batches", "summary", "saving",
                "diagnostics", "rate_finding", "inference", "single_batches", "input_gradients",
                "feature_names", "compiled_metrics", "derivatives"},
-    "sweep": {"sweeping", "sweep_result", "sweep_data", "sweep_file", "sweep_journal", "sweep_network"},
+    "sweep": {"sweeps"},
     "face": {"__init__", "__main__", "notes_models", "versions"},
     "data": {"datasets"},
 }

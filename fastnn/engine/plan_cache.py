@@ -38,7 +38,8 @@ def structure(engine):
         (numbers[v], engine.rules[v], _penalty(engine.regularizers[v]), _constraint(engine.constraints[v], v))
         for v in engine.trainable
     )
-    around = tuple((name, value) for name, value in engine.update_options.items() if name != "decay_of")  # that is in the rules
+    options = engine.update_options.items()
+    around = tuple((name, value) for name, value in options if name != "decay_of")  # that is in the rules
     return (
         nodes, tensors[engine.x], tensors[engine.y], variables, trained, tuple(engine.store.flat),
         engine.store.size, engine.dtype.str, engine.isa, engine.loss_row, engine.loss_reads_pre,

@@ -14,20 +14,21 @@ from math import ceil
 from traceback import clear_frames
 from weakref import WeakKeyDictionary
 
-from . import arrays, sweep_data
-from ._base.checks import flag, integer, one_of, refuse_keywords
-from ._base.config import float_dtype
-from ._base.files import warn
-from ._base.random import check_seed, next_seed
-from ._core import threads as core_threads
-from .callbacks.base import rises
-from .engine.precision import get_float32_matmul_precision
-from .feature_names import names_of, refuse_others
-from .progress import Progress
-from .saving import state
-from .sweep_journal import Journal, digest
-from .sweep_network import LIVE, Network, named_arguments, networks_of, rounds_of
-from .sweep_result import SweepResult, place
+from .. import arrays
+from .._base.checks import flag, integer, one_of, refuse_keywords
+from .._base.config import float_dtype
+from .._base.files import warn
+from .._base.random import check_seed, next_seed
+from .._core import threads as core_threads
+from ..callbacks.base import rises
+from ..engine.precision import get_float32_matmul_precision
+from ..feature_names import names_of, refuse_others
+from ..progress import Progress
+from ..saving import state
+from . import data
+from .journal import Journal, digest
+from .network import LIVE, Network, named_arguments, networks_of, rounds_of
+from .result import SweepResult, place
 
 LOOK = 0.05  # seconds between two looks of the main thread
 
@@ -166,15 +167,15 @@ def sweep(
     if keep != "all":
         keep = integer("keep", keep, 0)
     workers = core_threads.get_num_threads() if workers is None else integer("workers", workers, 1)
-    validation = sweep_data.validation(validation_data)
+    validation = data.validation(validation_data)
     if validation is not None:
         refuse_others("validation_data[0]", names_of(x), names_of(validation_data[0]))
     common = {
-        "x": sweep_data.shared("x", x), "y": sweep_data.labels(sweep_data.shared("y", y)),
+        "x": data.shared("x", x), "y": data.labels(data.shared("y", y)),
         "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
         "check_finite": None if check_finite else False,  # whether a network's dtype can hold them, it looks itself
         "shuffle": shuffle, "feature_names": names_of(x),
-        "sample_weight": None if sample_weight is None else sweep_data.shared("sample_weight", sample_weight),
+        "sample_weight": None if sample_weight is None else data.shared("sample_weight", sample_weight),
     }  # fmt: skip
     book = None if journal is None else Journal(journal)
     try:
@@ -183,7 +184,7 @@ def sweep(
             entropy = book.seed
         networks = networks_of(params, entropy, epochs, eta is not None)
         validated = validation is not None or bool(validation_split)
-        validated |= sweep_data.set_rows(networks, len(common["x"]) if common["x"].ndim else 0, validated)
+        validated |= data.set_rows(networks, len(common["x"]) if common["x"].ndim else 0, validated)
         rounds = rounds_of(max(n.epochs for n in networks), eta, first)
         if check_finite:
             for name, array in (("x", common["x"]), ("y", common["y"])):

@@ -4,12 +4,12 @@ import time
 from inspect import Parameter, signature
 from math import isfinite
 
-from . import fitting
-from ._base.checks import integer
-from ._base.random import check_seed, seed_of, seeded
-from .saving.configuration import encode
-from .sweep_data import OF_DATA
-from .training import Model
+from .. import fitting
+from .._base.checks import integer
+from .._base.random import check_seed, seed_of, seeded
+from ..saving.configuration import encode
+from ..training import Model
+from .data import OF_DATA
 
 OURS = ("batch_size", "epochs", "seed", *OF_DATA)  # entries of `params` that `build` need not take
 LIVE = ("waiting", "training")  # statuses of those that have not come to an end

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from .saving import configuration, model
-from .saving.container import FormatError, parse_json, write
+from ..saving import configuration, model
+from ..saving.container import FormatError, parse_json, write
 
 FIELDS = {"monitor", "rows", "order", "history", "models"}
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._base import html
-from ._base.checks import flag
-from ._base.text import right, width
-from .sweep_data import OF_DATA
+from .._base import html
+from .._base.checks import flag
+from .._base.text import right, width
+from .data import OF_DATA
 
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
 # entries of a row that mean the same in all sweeps
@@ -144,9 +144,9 @@ class SweepResult(Sequence):
         OSError
             If it cannot be written; the error names it.
         """
-        from . import sweep_file
+        from . import file
 
-        sweep_file.save(self, filepath, flag("overwrite", overwrite))
+        file.save(self, filepath, flag("overwrite", overwrite))
 
     @classmethod
     def load(cls, filepath, custom_objects=None):
@@ -168,10 +168,10 @@ class SweepResult(Sequence):
         FormatError
             If the file is none of ours, damaged, or needs `custom_objects`.
         """
-        from . import sweep_file
+        from . import file
 
         result = cls.__new__(cls)
-        result.__dict__.update(sweep_file.load(filepath, custom_objects))
+        result.__dict__.update(file.load(filepath, custom_objects))
         return result
 
     def columns(self):
@@ -205,7 +205,7 @@ class SweepResult(Sequence):
         -------
         matplotlib Axes
         """
-        from .plot import sweep
+        from ..plot import sweep
 
         curves = [history.get(self.monitor, []) for history in self.history]
         return sweep.draw(curves, [row["status"] for row in self._rows], self._order[0], self.monitor, ax)

@@ -18,11 +18,11 @@ from functools import partial
 
 import numpy as np
 
-from ._base.config import Configurable
-from ._base.files import naming, warn
-from ._base.numbers import CHUNK
-from .saving import atomic, configuration, state
-from .saving.container import FormatError, parse_json
+from .._base.config import Configurable
+from .._base.files import naming, warn
+from .._base.numbers import CHUNK
+from ..saving import atomic, configuration, state
+from ..saving.container import FormatError, parse_json
 
 VERSION = 1
 BEGINNING = b'{"fastnn_sweep":'
@@ -81,10 +81,10 @@ def _feed_code(sha, code):
 
 def environment():
     """What the bits of a network depend on beside the sweep."""
-    from ._core import kernels
+    from .._core import kernels
 
     python = ".".join(map(str, sys.version_info[:2]))
-    return {"fastnn": sys.modules[__package__].__version__, "instruction set": kernels.isa(), "Python": python}
+    return {"fastnn": sys.modules["fastnn"].__version__, "instruction set": kernels.isa(), "Python": python}
 
 
 # --- the file ---

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from . import arrays, fitting
-from ._base.numbers import is_batches
+from .. import arrays, fitting
+from .._base.numbers import is_batches
 
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
 
