@@ -28,7 +28,7 @@ from .engine.graph import Graph
 from .inference import Inference
 from .input_gradients import InputGradients
 from .layers.base import Layer
-from .outputs import kind_of, last_activation
+from .metrics.outputs import kind_of, last_activation
 from .rate_finding import RateFinding
 from .saving.methods import Saved
 from .single_batches import SingleBatches

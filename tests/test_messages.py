@@ -10,6 +10,7 @@ import pytest
 import fastnn
 from fastnn import callbacks, layers, optimizers
 from fastnn._base import checks
+from fastnn._base import text as terminal
 from fastnn._core import threads as core_threads
 from fastnn.callbacks import EarlyStopping
 from fastnn.optimizers import schedules
@@ -196,9 +197,10 @@ def test_an_unknown_instruction_set_names_its_variable():
     ("\u1112\u1161\u11ab", 2),  # the same syllable, 한, of three parts
 ])  # fmt: skip
 def test_width(text, columns):
-    assert text.width(text) == columns
-    assert text.left(text, 9) == text + " " * (9 - columns) and text.right(text, 9) == " " * (9 - columns) + text
-    assert text.width(text.cut(text * 9, 7)) in (6, 7) and text.cut(text, columns) == text
+    assert terminal.width(text) == columns
+    assert terminal.left(text, 9) == text + " " * (9 - columns)
+    assert terminal.right(text, 9) == " " * (9 - columns) + text
+    assert terminal.width(terminal.cut(text * 9, 7)) in (6, 7) and terminal.cut(text, columns) == text
 
 
 def test_columns_of_the_summary_with_korean_names():

@@ -107,7 +107,7 @@ LOSSES = {
     "binary_focal_crossentropy": ({"gamma": 1.5, "label_smoothing": 0.1}, "sigmoid"),
     "categorical_crossentropy": ({"label_smoothing": 0.1}, "softmax"),
 }
-OF_NUMBERS = [snake_case(name) for name in losses.names() if losses.get(name).target == "dense"]
+OF_NUMBERS = [snake_case(name) for name in losses.names() if losses.get(name).target == "values"]
 
 
 def test_every_loss_is_trained():

@@ -15,8 +15,9 @@ from math import prod
 
 import numpy as np
 
-from .. import metrics, outputs
+from .. import metrics
 from ..layers.normalization import Normalization
+from ..metrics import outputs
 
 POSITIVE = {"exponential", "relu", "relu6", "softplus", "sparse_plus", "squareplus"}  # the loss divides by their sum
 

@@ -14,8 +14,8 @@ import numpy as np
 from .._base.numbers import as_array, check_finite
 from .._core import calls, kernels, threads
 from .._core.beyond import find_beyond
-from ..curves import Scores
-from ..metrics import BY_RANKS
+from ..metrics.catalogue import BY_RANKS
+from ..metrics.curves import Scores
 from . import graph as graphs
 from . import plan_cache
 from .long_steps import LONG, is_long, watch

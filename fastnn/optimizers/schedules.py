@@ -13,8 +13,16 @@ from math import inf, pi
 
 import numpy as np
 
-from ._base.checks import flag, integer, module_attributes, number, one_of, refuse_keywords, suggest
-from ._base.config import Configurable, is_description
+from .._base.checks import (
+    flag,
+    integer,
+    module_attributes,
+    number,
+    one_of,
+    refuse_keywords,
+    suggest,
+)
+from .._base.config import Configurable, is_description
 
 
 def _by_number(function, count=1):
@@ -68,7 +76,7 @@ class LearningRateSchedule(Configurable):
         -------
         matplotlib Axes
         """
-        from .plot import schedule
+        from ..plot import schedule
 
         return schedule.draw(rates(self, 0, integer("steps", steps, 1)), ax)
 

@@ -10,8 +10,8 @@ from math import inf, nan
 
 import numpy as np
 
-from . import curves, losses, outputs
-from ._base.checks import (
+from .. import losses
+from .._base.checks import (
     CAN_PASS_OBJECT,
     Registry,
     flag,
@@ -23,10 +23,11 @@ from ._base.checks import (
     suggest,
     takes,
 )
-from ._base.config import CoreRow, float_dtype, is_description, snake_case
-from ._base.numbers import as_array, cast
-from ._base.signatures import check_without_effect, deserialized, function_of
-from ._core.kernels import metric_rows
+from .._base.config import CoreRow, float_dtype, is_description, snake_case
+from .._base.numbers import as_array, cast
+from .._base.signatures import check_without_effect, deserialized, function_of
+from .._core.kernels import metric_rows
+from . import curves, outputs
 
 _registry = Registry("metric")
 BY_RANKS = "by ranks"  # in the place of a row: the engine keeps the outputs, see `curves.Scores`
@@ -920,7 +921,7 @@ def deserialize(config, custom_objects=None):
 
 def _accuracy(cls):
     def run(y_true, y_pred, settings):
-        from . import ops
+        from .. import ops
 
         metric = cls(**settings)
         parameters = dict(zip(metric.parameters, metric.params, strict=True))

@@ -8,11 +8,19 @@ from inspect import signature
 
 import numpy as np
 
+from .._base.checks import (
+    Registry,
+    flag,
+    integer,
+    module_attributes,
+    number,
+    refuse_keywords,
+    takes,
+)
+from .._base.config import Configurable, CoreRow, is_description
+from .._base.signatures import deserialized, taking
+from .._core.kernels import optimizer_rows
 from . import schedules
-from ._base.checks import Registry, flag, integer, module_attributes, number, refuse_keywords, takes
-from ._base.config import Configurable, CoreRow, is_description
-from ._base.signatures import deserialized, taking
-from ._core.kernels import optimizer_rows
 
 _registry = Registry("optimizer")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -632,6 +640,6 @@ def deserialize(config, custom_objects=None):
 
 
 _registry.add_classes(globals(), Optimizer)
-__all__ = ["Optimizer", "schedules", "get", "names", "serialize", "deserialize"]
+__all__ = ["Optimizer", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)
