@@ -39,7 +39,7 @@ _NAMES = {
     "set_float32_matmul_precision": "engine.precision",
     "set_num_threads": "_core.threads",
     "set_random_seed": "_base.random",
-    "show_versions": "versions",
+    "show_versions": "diagnostics.versions",
     "sweep": "sweeps.sweep",
 }
 

@@ -7,9 +7,10 @@ import sys
 import time
 
 import fastnn
-from fastnn import notes_models, versions
 from fastnn._base.files import naming
 from fastnn.datasets import digits, fashion_mnist
+from fastnn.diagnostics import versions
+from fastnn.models import presets
 from fastnn.plot import history as history_plot
 
 # name: (module, epochs, batch size)
@@ -25,7 +26,7 @@ def parser():
     p.add_argument(
         "--data", choices=list(DATA), default="digits", help="default: digits (embedded)"
     )
-    p.add_argument("--model", choices=notes_models.names(), default="best", help="default: best")
+    p.add_argument("--model", choices=presets.names(), default="best", help="default: best")
     p.add_argument("--epochs", type=_whole(1), help="default: 20 for digits, 6 for fashion-mnist")
     p.add_argument("--batch-size", type=_whole(1), help="default: 32 for digits, else 128")
     p.add_argument("--threads", type=_whole(1), help="default: as many as pay off")
@@ -66,7 +67,7 @@ def build(name, x, classes, dtype):
     A model that does not normalise its inputs itself gets a first layer that does: to mean 0 and
     deviation 1 over all pixels of the training set, which self-normalising networks (SELU) need.
     """
-    model = notes_models.build(name, x.shape[1:], classes, dtype)
+    model = presets.build(name, x.shape[1:], classes, dtype)
     if _normalises(model):
         return model
     mean, deviation = float(x.mean()), float(x.std())

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from fastnn import training
 from fastnn.engine.engine import Engine
 from fastnn.engine.graph import Graph
+from fastnn.models import model as model_module
 
 
 def engine_of(model, **choices):
@@ -31,7 +31,7 @@ def engine_of(model, **choices):
 def whole_engine_of(model, **choices):
     """The engine of a compiled model with all that belongs to it, metrics too, but for `choices`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "Engine", partial(Engine, **choices))
+        patch.setattr(model_module, "Engine", partial(Engine, **choices))
         return copy(model).engine()
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import arrays, ops
+from fastnn import ops
+from fastnn.training.data import arrays
 
 
 def odd(array, offset=1):

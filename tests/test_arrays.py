@@ -5,8 +5,8 @@ import pytest
 from fastnn._core.finite import all_finite
 
 import fastnn
-from fastnn import arrays
 from fastnn._core import kernels
+from fastnn.training.data import arrays
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 200, (40, 3)).astype(np.float64)

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn
 from fastnn import callbacks as cb
-from fastnn.progress import Progress
+from fastnn.callbacks.progress import Progress
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 Y = X @ np.ones((3, 1))
@@ -317,7 +317,7 @@ def test_verbose(capsys, verbose, lines):
 
 
 def test_no_live_line_in_a_pipe(monkeypatch):
-    monkeypatch.setattr("fastnn.progress.EVERY", 0.0)
+    monkeypatch.setattr("fastnn.callbacks.progress.EVERY", 0.0)
     monkeypatch.setattr("sys.stdout", io.StringIO())
     progress = Progress(1)
     progress.start("Epoch 1/1", 100)
@@ -332,7 +332,7 @@ class Terminal(io.StringIO):
 
 
 def test_live_line(monkeypatch):
-    monkeypatch.setattr("fastnn.progress.EVERY", 0.0)
+    monkeypatch.setattr("fastnn.callbacks.progress.EVERY", 0.0)
     monkeypatch.setattr("sys.stdout", Terminal())
     progress = Progress("auto")
     progress.start("Epoch 1/1", 100)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import fitting
 from fastnn.layers import BatchNormalization, Dense, Dropout
 from fastnn.models import Sequential
+from fastnn.training import fit
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 4))
@@ -268,7 +268,7 @@ def test_weights_assigned_between_two_blocks_are_trained_on(monkeypatch):
     model.compile(fastnn.SGD(0.1), "mse")
     x = np.ones((64, 3), np.float32)
     model.fit(x, x[:, :1], verbose=0)
-    monkeypatch.setattr(fitting, "BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr(fit, "BLOCK_SECONDS", 1e-9)
     engine, calls = model.engine(), []
     real = engine.fit_epochs
 
@@ -302,13 +302,13 @@ def test_ctrl_c_in_a_block_leaves_whole_steps(monkeypatch):
 def test_ctrl_c_waits_for_the_end_of_a_block():
     reached = False
     with pytest.raises(KeyboardInterrupt):
-        with fitting.InterruptLater():
+        with fit.InterruptLater():
             os.kill(os.getpid(), signal.SIGINT)
             reached = True
     assert reached and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     own = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a program's own choice is left alone
     try:
-        with fitting.InterruptLater():
+        with fit.InterruptLater():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, own)
@@ -377,7 +377,7 @@ def test_steps_before_a_signal_that_raises_are_counted(held_out):
 
 def test_a_layer_frozen_by_another_thread_is_frozen_from_the_next_block_on(monkeypatch):
     """Epochs that nobody looks at run in blocks; the model of the next one is the model as it is then."""
-    monkeypatch.setattr(fitting, "BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr(fit, "BLOCK_SECONDS", 1e-9)
     model = Sequential([Dense(8, "tanh", input_shape=(3,)), Dense(1)])
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)

@@ -68,10 +68,10 @@ def test_dtypes(tmp_path, dtype):
 
 
 def test_every_model_trains(tmp_path):
-    from fastnn import notes_models
+    from fastnn.models import presets
 
-    assert {"bn-elu", "selu-100", "relu", "best"} <= set(notes_models.names())
-    for name in notes_models.names():
+    assert {"bn-elu", "selu-100", "relu", "best"} <= set(presets.names())
+    for name in presets.names():
         # A hundred layers make any rounding large, and need their time; chance is 0.1.
         text = run("--model", name, "--epochs", "8" if "100" in name else "3", cwd=tmp_path).stdout
         assert accuracy(text) > (0.3 if "100" in name else 0.7), (name, text)

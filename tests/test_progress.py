@@ -11,8 +11,8 @@ import pytest
 
 import fastnn
 from fastnn import callbacks as cb
-from fastnn import progress
-from fastnn.progress import Progress
+from fastnn.callbacks import progress
+from fastnn.callbacks.progress import Progress
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 Y = X @ np.ones((3, 1))

@@ -2,9 +2,8 @@
 
 import pytest
 
-from fastnn import notes_models
 from fastnn.layers import Dense
-from fastnn.models import Sequential
+from fastnn.models import Sequential, presets
 
 NOTES = {  # trained, not trained: by hand from the notes' tables
     "bn-elu": (268978, 2368),
@@ -18,7 +17,7 @@ NOTES = {  # trained, not trained: by hand from the notes' tables
 
 @pytest.mark.parametrize("name", NOTES)
 def test_notes_models(name, capsys):
-    model = notes_models.build(name)
+    model = presets.build(name)
     trained, rest = NOTES[name]
     assert sum(v.size for v in model.trainable_weights) == trained
     assert model.count_params() == trained + rest
@@ -30,14 +29,14 @@ def test_notes_models(name, capsys):
 
 
 def test_notes_models_are_complete():
-    assert set(notes_models.names()) == set(NOTES)
+    assert set(presets.names()) == set(NOTES)
     with pytest.raises(ValueError, match="unknown model 'bn_relu'.*Known: .*selu-100"):
-        notes_models.build("bn_relu")
+        presets.build("bn_relu")
 
 
 def test_summary_of_the_bn_model():
     lines = []
-    notes_models.build("bn-elu").summary(print_fn=lines.append)
+    presets.build("bn-elu").summary(print_fn=lines.append)
     table = [line.split() for line in lines[4:11]]
     assert [int(row[-1]) for row in table] == [0, 3136, 235500, 1200, 30100, 400, 1010]
     assert [row[2:4] for row in table][:3] == [["(None,", "784)"]] * 2 + [["(None,", "300)"]]

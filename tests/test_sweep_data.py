@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import arrays, layers
+from fastnn import layers
 from fastnn.callbacks import Callback, EarlyStopping
 from fastnn.saving import FormatError
+from fastnn.training.data import arrays
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 5)).astype(np.float32)

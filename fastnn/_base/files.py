@@ -5,7 +5,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 
-_PACKAGE = os.path.dirname(__file__) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _warned = set()
 
 

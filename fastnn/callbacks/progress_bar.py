@@ -1,7 +1,7 @@
 """The lines of `fit` as a callback."""
 
-from ..progress import Progress
 from .base import Callback
+from .progress import Progress
 
 
 class ProgbarLogger(Callback):

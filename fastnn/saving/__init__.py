@@ -14,6 +14,8 @@ _PLACES = {
 
 
 def _find(name):
+    if name == "load_model":
+        from .. import models  # noqa: F401 - a file may name its classes
     return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import layers, losses, metrics, models, optimizers, variables
+from .. import layers, losses, metrics, optimizers, variables
 from .._base.checks import flag
 from .._base.config import is_description
 from .._base.files import naming
@@ -292,7 +292,7 @@ def _revived(config, tensors, custom):
         model = found if not is_description(found) else _described_layer(found, custom)
     finally:
         variables.blank.reset(token)
-    if not isinstance(model, models.Model):
+    if not callable(getattr(model, "compile", None)):
         raise FormatError(f"expected a model, got {type(model).__name__}")
     own = dict(zip(_names(model), model.weights, strict=True))
     if set(own) != {name for name, _ in config["weights"]}:

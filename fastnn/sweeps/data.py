@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .. import arrays, fitting
 from .._base.numbers import is_batches
+from ..training import fit
+from ..training.data import arrays
 
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
 
@@ -29,8 +30,8 @@ def validation(given):
     """The checked `validation_data`, or None."""
     if given is None:
         return None
-    x, y, weight = fitting.held_out_arrays(given)
-    of_x, of_y, of_weight = fitting.HELD_OUT
+    x, y, weight = fit.held_out_arrays(given)
+    of_x, of_y, of_weight = fit.HELD_OUT
     return shared(of_x, x), labels(shared(of_y, y)), None if weight is None else shared(of_weight, weight)
 
 

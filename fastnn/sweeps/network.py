@@ -4,11 +4,11 @@ import time
 from inspect import Parameter, signature
 from math import isfinite
 
-from .. import fitting
 from .._base.checks import integer
 from .._base.random import check_seed, seed_of, seeded
+from ..models.model import Model
 from ..saving.configuration import encode
-from ..training import Model
+from ..training import fit
 from .data import OF_DATA
 
 OURS = ("batch_size", "epochs", "seed", *OF_DATA)  # entries of `params` that `build` need not take
@@ -84,7 +84,7 @@ class Network:
         self.model, self.status, self.callbacks = model, "training", ()
         if callbacks is not None:
             self.callbacks = list(_flat(callbacks()))
-        self.run = fitting.start(
+        self.run = fit.start(
             model, batch_size=self.given.get("batch_size", batch_size), epochs=self.epochs, verbose=0,
             callbacks=self.callbacks, ahead=lambda: self.until - self.done, **common,
         )  # fmt: skip
@@ -163,7 +163,7 @@ class Network:
         """After its model was read from a file."""
         self.run, self.callbacks, self.model.stop_training = None, (), True
         self.restore(said)
-        history = self.model.history = fitting.History()
+        history = self.model.history = fit.History()
         history.history, history.epoch = {n: list(v) for n, v in said["history"].items()}, list(range(said["epochs"]))
         history.set_model(self.model)
 

@@ -14,17 +14,17 @@ from math import ceil
 from traceback import clear_frames
 from weakref import WeakKeyDictionary
 
-from .. import arrays
 from .._base.checks import flag, integer, one_of, refuse_keywords
 from .._base.config import float_dtype
 from .._base.files import warn
 from .._base.random import check_seed, next_seed
 from .._core import threads as core_threads
 from ..callbacks.base import rises
+from ..callbacks.progress import Progress
 from ..engine.precision import get_float32_matmul_precision
-from ..feature_names import names_of, refuse_others
-from ..progress import Progress
 from ..saving import state
+from ..training.data import arrays
+from ..training.data.feature_names import names_of, refuse_others
 from . import data
 from .journal import Journal, digest
 from .network import LIVE, Network, named_arguments, networks_of, rounds_of

@@ -2,9 +2,9 @@
 
 import re
 
-from ._base.checks import flag, number, suggest
-from ._base.text import cut, left
-from ._base.text import width as columns_of
+from .._base.checks import flag, number, suggest
+from .._base.text import cut, left
+from .._base.text import width as columns_of
 
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
 GAP = 3

@@ -15,13 +15,12 @@ def versions():
     import numpy
     import scipy
 
-    from . import __version__
-    from ._core import kernels, threads
-    from .engine import precision
+    from .._core import kernels, threads
+    from ..engine import precision
 
     forced = os.environ.get("FASTNN_ISA")
     return {
-        "fastnn": __version__,
+        "fastnn": sys.modules["fastnn"].__version__,
         "instruction set": f"{kernels.isa()}{' (forced)' if forced else ''} of {', '.join(kernels.targets())}",
         "threads": f"{threads.get_num_threads()}{'' if threads.openmp() else ' (built without OpenMP)'}",
         "bfloat16 tiles": tiles(),
@@ -37,7 +36,7 @@ def versions():
 
 def tiles():
     """Whether float32 products may be made by the CPU's bfloat16 tiles (AMX)."""
-    from ._core import kernels
+    from .._core import kernels
 
     if kernels.wants_tiles():
         return "AMX, " + (kernels.tiles_refusal() or "granted by the operating system")

@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 
-from . import arrays
-from ._base.checks import flag
-from ._base.config import float_dtype
-from .engine.engine import Engine, _address, _code
-from .engine.graph import Graph
-from .engine.long_steps import watch
+from .._base.checks import flag
+from .._base.config import float_dtype
+from ..engine.engine import Engine, _address, _code
+from ..engine.graph import Graph
+from ..engine.long_steps import watch
+from .data import arrays
 
 
 class InputGradients:

@@ -16,13 +16,13 @@ from math import ceil, floor
 
 import numpy as np
 
-from ._base.checks import integer, number
-from ._base.numbers import is_batches
-from ._base.random import permutation
-from .batches import Batches, Feed, none_but_x, order_of
-from .callbacks import CallbackList, History, ProgbarLogger
-from .feature_names import refuse_others
-from .progress import FEW, Progress, verbosity
+from .._base.checks import integer, number
+from .._base.numbers import is_batches
+from .._base.random import permutation
+from ..callbacks import CallbackList, History, ProgbarLogger
+from ..callbacks.progress import FEW, Progress, verbosity
+from .data.batches import Batches, Feed, none_but_x, order_of
+from .data.feature_names import refuse_others
 
 BLOCK_SECONDS = 0.1
 AHEAD = 1 << 16  # samples of the epochs that are trained at once

@@ -2,7 +2,7 @@
 
 from copy import copy
 
-from .metrics import catalogue as metrics
+from ..metrics import catalogue as metrics
 
 NEEDS = {"labels": "class numbers", "values": "{} numbers a sample"}
 

@@ -4,9 +4,9 @@ from math import ceil
 
 import numpy as np
 
-from ._base.checks import integer
-from ._base.numbers import as_array
-from .callbacks import LearningRateFinder
+from .._base.checks import integer
+from .._base.numbers import as_array
+from ..callbacks import LearningRateFinder
 
 
 class RateFinding:

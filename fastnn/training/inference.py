@@ -4,14 +4,14 @@ from math import prod
 
 import numpy as np
 
-from . import arrays, batches
-from ._base.checks import flag, integer, refuse_keywords
-from ._base.config import float_dtype
-from ._base.numbers import is_batches
-from ._core import threads as core_threads
-from .callbacks import CallbackList
-from .fitting import INFERENCE_BATCH, Unchanged, inference_batch, no_more
-from .progress import Progress
+from .._base.checks import flag, integer, refuse_keywords
+from .._base.config import float_dtype
+from .._base.numbers import is_batches
+from .._core import threads as core_threads
+from ..callbacks import CallbackList
+from ..callbacks.progress import Progress
+from .data import arrays, batches
+from .fit import INFERENCE_BATCH, Unchanged, inference_batch, no_more
 
 FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
 

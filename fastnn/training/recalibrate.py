@@ -6,8 +6,8 @@ stack of layers), it is the start of the next piece; inside a residual block the
 
 import numpy as np
 
-from .engine.engine import Engine
-from .engine.graph import simplify
+from ..engine.engine import Engine
+from ..engine.graph import simplify
 
 ROWS = 8192  # a call of the core: Ctrl-C is answered between two
 

@@ -15,24 +15,26 @@ from weakref import WeakSet
 
 import numpy as np
 
-from . import arrays, compiled_metrics, feature_names, fitting, losses, optimizers, recalibration
-from ._base.checks import flag, number, one_of, refuse_keywords
-from ._base.random import check_seed, next_seed
-from ._base.signatures import only_default
-from ._core import threads as core_threads
-from .derivatives import Derivatives
-from .diagnostics import consistency
-from .engine import precision
-from .engine.engine import Engine
-from .engine.graph import Graph
-from .inference import Inference
-from .input_gradients import InputGradients
-from .layers.base import Layer
-from .metrics.outputs import kind_of, last_activation
-from .rate_finding import RateFinding
-from .saving.methods import Saved
-from .single_batches import SingleBatches
-from .variables import changes, note_change
+from .. import losses, optimizers
+from .._base.checks import flag, number, one_of, refuse_keywords
+from .._base.random import check_seed, next_seed
+from .._base.signatures import only_default
+from .._core import threads as core_threads
+from ..derivatives import Derivatives
+from ..diagnostics import consistency
+from ..engine import precision
+from ..engine.engine import Engine
+from ..engine.graph import Graph
+from ..layers.base import Layer
+from ..metrics.outputs import kind_of, last_activation
+from ..saving.methods import Saved
+from ..training import compiled_metrics, fit, recalibrate
+from ..training.data import arrays, feature_names
+from ..training.inference import Inference
+from ..training.input_gradient import InputGradients
+from ..training.learning_rate_finder import RateFinding
+from ..training.single_batch import SingleBatches
+from ..variables import changes, note_change
 
 _models = WeakSet()  # of this process
 
@@ -467,7 +469,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         start = graph.input(self.in_shape)
         self.emit(graph, start)
         with self._lock:
-            return recalibration.run(graph, start, x, self.dtype, self.threads, fitting.inference_batch(batch_size))
+            return recalibrate.run(graph, start, x, self.dtype, self.threads, fit.inference_batch(batch_size))
 
     # --- many samples ---
 
@@ -558,7 +560,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         shuffle, check_finite = flag("shuffle", shuffle), flag("check_finite", check_finite)
         self.need_compile("fit")
         with core_threads.using(threads):
-            for _ in fitting.start(
+            for _ in fit.start(
                 self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
                 class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
                 validation_freq, check_finite,
@@ -606,7 +608,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         >>> model.check_gradients(np.ones((4, 2)), np.zeros((4, 3))).passed
         True
         """
-        from .diagnostics.gradient_check import check_model
+        from ..diagnostics.gradient_check import check_model
 
         self.need_compile("check_gradients")
         self._samples("x", x)  # builds the model

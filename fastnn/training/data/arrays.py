@@ -12,9 +12,9 @@ from math import prod
 
 import numpy as np
 
-from ._base.checks import number
-from ._base.numbers import aligned, as_array, cast, check_finite
-from ._core.kernels import DATA_CODES
+from ..._base.checks import number
+from ..._base.numbers import aligned, as_array, cast, check_finite
+from ..._core.kernels import DATA_CODES
 
 ROUNDING = 1e-6  # by which targets may miss a whole number
 

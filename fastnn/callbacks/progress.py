@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 
-from ._base.checks import one_of
-from ._base.text import cut, left, width
+from .._base.checks import one_of
+from .._base.text import cut, left, width
 
 EVERY = 0.1  # seconds between two states of the live line
 EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and stays in a notebook that is run without one

@@ -1,16 +1,15 @@
 """Models: layers put together."""
 
-from . import layers as layer_classes
-from ._base import html
-from ._base.checks import batch_shape, flag, module_attributes, refuse_keywords, suggest
-from ._base.config import float_dtype, is_description
-from ._base.signatures import only_default, with_custom
-from .layers.base import Layer
-from .layers.input import InputLayer
-from .layers.residual import Residual
+from .. import layers as layer_classes
+from .._base import html
+from .._base.checks import batch_shape, flag, refuse_keywords, suggest
+from .._base.config import float_dtype, is_description
+from .._base.signatures import only_default, with_custom
+from ..layers.base import Layer
+from ..layers.input import InputLayer
+from ..variables import renamed
+from .model import Model
 from .summary import HEAD, cells, table, totals
-from .training import Model
-from .variables import renamed
 
 
 class Sequential(Model):
@@ -266,81 +265,4 @@ class Sequential(Model):
         return model
 
 
-def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
-    """A model of the same layers with weights of its own, newly initialised; not compiled.
-
-    Copy the weights, if they are wanted, by ``clone.set_weights(model.get_weights())``.
-
-    Parameters
-    ----------
-    model : Sequential
-    clone_function : callable, optional
-        ``clone_function(layer)`` returns the layer that takes the place of each, such as one with another rate of
-        dropout, or the layer itself, which is shared then.
-    recursive : bool
-        Give `clone_function` the layers of models among the layers, and not those models.
-    input_tensors, call_function : None
-        Keras'; only their default has a meaning here.
-
-    Returns
-    -------
-    Sequential
-
-    Raises
-    ------
-    TypeError
-        If `clone_function` returns no layer.
-
-    Examples
-    --------
-    >>> from fastnn.layers import Dense, Dropout
-    >>> model = fastnn.Sequential([Dense(4, input_shape=(3,)), Dropout(0.5)])
-    >>> def milder(layer):
-    ...     return Dropout(0.1) if isinstance(layer, Dropout) else layer.from_config(layer.get_config())
-    >>> fastnn.models.clone_model(model, clone_function=milder).layers[1].rate
-    0.1
-    """
-    if not isinstance(model, Model):
-        raise TypeError(f"model: expected a model, got {model!r}")
-    only_default("input_tensors", input_tensors, None)
-    only_default("call_function", call_function, None)
-    recursive = flag("recursive", recursive)
-    if clone_function is None:
-        return _clone(model)
-    if not callable(clone_function):
-        raise TypeError(f"clone_function: expected a function of a layer, got {clone_function!r}")
-
-    def one(layer):
-        if isinstance(layer, InputLayer) or (recursive and isinstance(layer, Model)):
-            return _clone(layer, one)
-        made = clone_function(layer)
-        if not isinstance(made, Layer):
-            raise TypeError(f"clone_function: expected it to return a layer for {layer.name}, got {made!r}")
-        return made
-
-    return _clone(model, one)
-
-
-def _clone(layer, one=None):
-    """Layers within it are cloned as the objects they are: classes of one's own need no name then."""
-    one = _clone if one is None else one
-    config, parts = layer.get_config(), {}
-    if isinstance(layer, Model):
-        parts = {"layers": layer._layers}
-    elif isinstance(layer, Residual):
-        parts = {"layers": layer.layers, "shortcut": layer.shortcut}
-    for name in parts.keys() & config.keys():  # a class of one's own may make its layers itself
-        part = parts[name]
-        config[name] = [one(p) for p in part] if isinstance(part, list) else part and one(part)
-    return type(layer).from_config(config)
-
-
-def _find(name):
-    from . import saving  # which reads files into models
-
-    return getattr(saving, name)
-
-
 layer_classes.register(Sequential, "Sequential")
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]  # noqa: F822 - two are found when asked for
-__getattr__, __dir__ = module_attributes(__name__, __all__, _find)

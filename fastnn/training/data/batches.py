@@ -14,8 +14,8 @@
 import warnings
 from itertools import chain
 
-from ._base.checks import integer
-from ._base.random import permutation
+from ..._base.checks import integer
+from ..._base.random import permutation
 
 END = object()  # in the place of a batch: None would be a wrong one
 

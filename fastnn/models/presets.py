@@ -1,8 +1,8 @@
 """The models of the study notes, by name; `python -m fastnn --model` builds them."""
 
-from ._base.checks import Registry
-from .layers import Activation, BatchNormalization, Dense, Flatten, PReLU
-from .models import Sequential
+from .._base.checks import Registry
+from ..layers import Activation, BatchNormalization, Dense, Flatten, PReLU
+from . import Sequential
 
 _registry = Registry("model", "")
 

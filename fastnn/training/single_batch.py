@@ -4,17 +4,17 @@ Small batches of a kind that has been there before go a short way, see `_core.ca
 """
 
 
-from . import arrays
-from ._base.checks import flag
-from ._base.config import float_dtype
-from ._base.signatures import only_default
-from ._core.beyond import find_beyond
-from .engine.engine import TRAINED
-from .engine.precision import get_float32_matmul_precision
-from .fitting import Steps
+from .._base.checks import flag
+from .._base.config import float_dtype
+from .._base.signatures import only_default
+from .._core.beyond import find_beyond
+from ..engine.engine import TRAINED
+from ..engine.precision import get_float32_matmul_precision
+from ..variables import _changes as layer_changes
+from ..variables import assigned
+from .data import arrays
+from .fit import Steps
 from .inference import result
-from .variables import _changes as layer_changes
-from .variables import assigned
 
 INFERENCE = "forward without training=True came after it; in inference mode there is input_gradient"
 SMALL = 256  # rows of a batch that may go the short way
