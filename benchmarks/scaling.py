@@ -56,8 +56,8 @@ def measure(fastnn, cases):
 
 
 def machine(fastnn):
-    """ "2 cores of an AMD EPYC (avx2 kernels, FMA peak under load 103 GFLOP/s a core)" """
-    limit = f"FMA peak under load {max(peak.measure() for _ in range(5)):.0f} GFLOP/s a core"
+    """ "2 cores of an AMD EPYC (avx2 kernels, FMA peak under load 103 GFLOP/s per core)" """
+    limit = f"FMA peak under load {max(peak.measure() for _ in range(5)):.0f} GFLOP/s per core"
     return f"{len(cpus())} cores of {processor()} ({fastnn.isa()} kernels, {limit})"
 
 

@@ -66,7 +66,7 @@ def seconds(model, x, y, batch):
 
 
 def beside_base(kind, name):
-    """(step with `name` / step with the base, nanoseconds more an element)."""
+    """(step with `name` / step with the base, extra nanoseconds per element)."""
     ours, base = case(kind, name), case(kind, BASE[kind])
     if kind == "loss" and name in POSITIVE:  # the sigmoid before it is not the loss's
         ours[0].compile(fastnn.SGD(1e-4), ours[0].loss, threads=1, seed=0)
@@ -92,7 +92,7 @@ class Relative:
 
 def main():
     for kind, base in BASE.items():
-        print(f"\n| {kind} | step, {base} = 1 | ns more an element |\n|---|---:|---:|")
+        print(f"\n| {kind} | step, {base} = 1 | extra ns per element |\n|---|---:|---:|")
         for name in names(kind):
             ratio, more = beside_base(kind, name)
             print(f"| `{name}` | {ratio:.2f} | {more:.2f} |")
