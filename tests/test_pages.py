@@ -48,7 +48,7 @@ def test_links_lead_somewhere(name):
 
 
 def test_documents_named_in_text_exist():
-    path = r"`((?:docs|tests|benchmarks|examples)/[\w./-]+\.\w+)`"
+    path = r"`((?:docs|tests|benchmarks|examples|fastnn|src_c)/[\w./-]+\.\w+)`"
     named = {(name, found) for name in NAMES for found in re.findall(path, text(name))}
     assert len(named) > 20
     assert not [each for each in sorted(named) if not (ROOT / each[1]).exists()]
