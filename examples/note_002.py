@@ -1,7 +1,7 @@
 """Every code sample of study note 002, in its order, on Fashion-MNIST.
 
-The samples are the note's own, with `tensorflow.keras` replaced by `fastnn`. Its typos are mended where a comment
-says "note:"; what stands between the samples (data, `fit`, prints) is ours. Needs Fashion-MNIST on this machine
+The samples are the note's own, with `tensorflow.keras` replaced by `fastnn`. A comment "note:" marks each corrected
+typo; the code between the samples (data, `fit`, prints) is ours. Needs Fashion-MNIST on the local machine
 (`fastnn.datasets.fashion_mnist`).
 
     python examples/note_002.py             the whole training set, about half a minute
