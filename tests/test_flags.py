@@ -104,7 +104,7 @@ def test_there_is_something_to_check():
 def test_anything_else_is_refused(path, method, name, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     function = find(path)
-    if isinstance(function, type) and issubclass(function, fastnn.models.Model) and method:
+    if isinstance(function, type) and issubclass(function, fastnn.models.model.Model) and method:
         function = getattr(model(), method)
     elif method:
         function = getattr(function(**filled(function)), method)
