@@ -107,6 +107,23 @@ def test_an_sdist_has_the_metadata_and_the_checkout_has_not(checkout):
     assert not list(folder.rglob("*.so")) and not (folder / "build").exists()
 
 
+def test_an_sdist_has_the_sources_of_the_site_and_nothing_generated(checkout):
+    shutil.copytree(ROOT / "docs", checkout / "docs", ignore=shutil.ignore_patterns("reference", "_build", "__pycache__"))
+    for name in ("_build/index.html", "reference/index.rst", "reference/names/fastnn.layers.Dense.rst"):
+        path = checkout / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("generated")
+    sources = {n for n in files(checkout / "docs") if (ROOT / "docs" / n).is_file() and not n.startswith("reference")}
+    out = checkout.parent / "out"
+    out.mkdir()
+    run(checkout, *hook("build_sdist", str(out)))
+    [archive] = out.glob("*.tar.gz")
+    shutil.unpack_archive(archive, out)
+    [folder] = [p for p in out.iterdir() if p.is_dir()]
+    assert {n for n in files(folder / "docs") if (folder / "docs" / n).is_file()} == sources
+    assert {"conf.py", "api_pages.py", "index.md", "guides/dropout.md"} <= sources
+
+
 def test_in_place_what_has_changed_is_compiled_again(checkout):
     build = ["setup.py", "build_ext", "--inplace"]
     assert {"unit_scalar", "kernels", "packing"} <= {*run(checkout, *build)}

@@ -1,0 +1,190 @@
+"""The site without Sphinx: its examples run and print what they say; every public name and every page is in it."""
+
+import ast
+import contextlib
+import doctest
+import importlib.util
+import inspect
+import io
+import re
+import subprocess
+import types
+from pathlib import Path
+
+import pytest
+
+import fastnn
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+GUIDES = sorted((DOCS / "guides").glob("*.md"))
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def expected_output(lines, statement):
+    """The comment after a statement, or the lines of comments below it; None if there is neither."""
+    rest = lines[statement.end_lineno - 1].encode()[statement.end_col_offset :].decode().strip()
+    if rest:
+        return rest.removeprefix("#").strip()
+    below = []
+    for line in lines[statement.end_lineno :]:
+        if not line.startswith("#"):
+            break
+        below.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(below) or None
+
+
+def prints(statement):
+    """Whether there is a call of ``print`` on the last line of a statement."""
+    calls = (n for n in ast.walk(statement) if isinstance(n, ast.Call) and n.end_lineno == statement.end_lineno)
+    return any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls)
+
+
+def run_block(block, space, name):
+    """Run a block, statement by statement; how many outputs were compared with a comment."""
+    fastnn.set_random_seed(0)
+    lines, compared = block.splitlines(), 0
+    for statement in ast.parse(block).body:
+        output = io.StringIO()
+        code = compile(ast.Module([statement], []), name, "exec")
+        with contextlib.redirect_stdout(output):
+            exec(code, space)  # noqa: S102
+        wanted = expected_output(lines, statement) if prints(statement) else None
+        if wanted is not None:
+            got = output.getvalue()
+            source = ast.get_source_segment(block, statement)
+            same = doctest.OutputChecker().check_output(wanted + "\n", got, OPTIONS)
+            assert same, f"{name}: {source}\nprints\n{got}and its comment says\n{wanted}"
+            compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("page", [DOCS / "index.md", *GUIDES], ids=lambda page: page.stem)
+@pytest.mark.filterwarnings("ignore::fastnn.diagnostics.ConsistencyWarning", "ignore:overflow:RuntimeWarning")
+def test_examples_print_what_they_say(page, tmp_path, monkeypatch):
+    """One after the other in one namespace, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    space = {}
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    assert sum(run_block(block, space, page.name) for block in blocks) > 0
+
+
+def test_a_wrong_comment_is_found():
+    assert run_block("print(1)  # 1\nprint('a\\nb')\n# a\n# b\nx = 1  # one\n", {}, "page") == 2
+    for block in ("print(1)  # 2\n", "print(1)\n# 2\n", "for i in range(2):\n    print(i)\n# 0\n"):
+        with pytest.raises(AssertionError, match="its comment says"):
+            run_block(block, {}, "page")
+
+
+@pytest.fixture(scope="module")
+def api():
+    spec = importlib.util.spec_from_file_location("api_pages", DOCS / "api_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(module, name="fastnn"):
+    """Full names of all that ``dir()`` shows, modules too, and of what it shows of those."""
+    names = {name}
+    for key in dir(module):
+        if not key.startswith("_"):
+            value = getattr(module, key)
+            inner = f"{name}.{key}"
+            names |= shown(value, inner) if isinstance(value, types.ModuleType) else {inner}
+    return names
+
+
+def test_every_public_name_has_its_entry(api):
+    described = re.compile(r"^\.\. (?:py:|auto)(?:module|class|function|data):: (\S+)$", re.M)
+    found = [name for text in api.pages().values() for name in described.findall(text)]
+    assert len(found) == len(set(found)), "described twice"
+    public = shown(fastnn)
+    assert set(found) == public, sorted(set(found) ^ public)
+    assert len(public) > 350
+    assert public >= {
+        "fastnn.Adam",
+        "fastnn.SweepResult",
+        "fastnn.datasets.digits.load_data",
+        "fastnn.layers.Dense",
+        "fastnn.ops.elu_grad",
+        "fastnn.optimizers.schedules.OneCycle",
+    }
+
+
+def test_pages_of_modules_lead_to_every_name(api):
+    """By the menu, the table of the module, or the entry that says which other name a thing has."""
+    pages = api.pages()
+    menu = set(pages["index.rst"].split())
+    for name in shown(fastnn):
+        module, _, key = name.rpartition(".")
+        table = pages.get(f"{module}.rst", "").splitlines()
+        assert name in menu or f"   {key}" in table or any(line.endswith(f":: {name}") for line in table), name
+
+
+def test_an_object_is_described_where_it_is_defined(api):
+    canonical = api.canonical_names(api.entries())
+    pairs = {
+        "fastnn.Adam": "fastnn.optimizers.Adam",
+        "fastnn.initializers.he_normal": "fastnn.initializers.HeNormal",
+        "fastnn.metrics.hinge": "fastnn.losses.hinge",
+        "fastnn.check_gradient": "fastnn.diagnostics.check_gradient",
+        "fastnn.sweep": "fastnn.sweep",
+        "fastnn.models.load_model": "fastnn.saving.load_model",
+    }
+    assert {name: canonical[name] for name in pairs} == pairs
+
+
+def test_methods_are_on_the_page_of_their_class_or_of_a_public_base(api):
+    classes = {v for v in api.entries().values() if inspect.isclass(v)}
+    chosen = {c: set(api.members(c, classes)) for c in classes}
+    assert {"fit", "evaluate", "predict", "save", "summary", "get_weights", "weights"} <= chosen[fastnn.Sequential]
+    assert "build" in chosen[fastnn.layers.Layer] and "build" not in chosen[fastnn.layers.Dense]
+    checked = 0
+    for cls in classes:
+        for key, value in inspect.getmembers_static(cls):
+            function = getattr(value, "__func__", value)
+            ours = isinstance(function, types.FunctionType) and function.__module__.startswith("fastnn")
+            if ours and function.__doc__ and not key.startswith("_") and key not in api.PLUMBING:
+                assert any(key in chosen.get(base, ()) for base in cls.__mro__), f"{cls.__name__}.{key}"
+                checked += 1
+    assert checked > 500
+
+
+def test_references_of_guides_exist(api):
+    """Sphinx is silent about them."""
+    entries = api.entries()
+    classes = {v for v in entries.values() if inspect.isclass(v)}
+    members = {f"{n}.{m}" for n, v in entries.items() if v in classes for m in api.members(v, classes)}
+    known = {*entries, *api.public_modules(), *members}
+    checked = 0
+    for page in GUIDES:
+        for text in re.findall(r"\{py:\w+\}`(.*?)`", page.read_text(encoding="utf-8"), re.S):
+            target = re.sub(r"^.*<(.*)>$", r"\1", text, flags=re.S)
+            assert target in known, f"{page.name}: {target}"
+            checked += 1
+    assert checked > 40
+
+
+def test_every_page_is_in_a_table_of_contents():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    trees = re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.M | re.S)
+    listed = {word for tree in trees for word in tree.split()}
+    pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in [*DOCS.glob("*.md"), *GUIDES]} - {"index"}
+    assert pages <= listed, f"docs/index.md does not list {sorted(pages - listed)}"
+
+
+def test_generated_pages_are_ignored(api, tmp_path):
+    """They are neither committed nor in an sdist; those that nobody needs any more are removed."""
+    api.write(tmp_path)
+    (tmp_path / "fastnn.gone.rst").write_text("")
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.rst")}
+    api.write(tmp_path)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.rst")} == {
+        p: t for p, t in before.items() if p.name != "fastnn.gone.rst"
+    }
+    if (DOCS.parent / ".git").exists():
+        paths = ["docs/reference/index.rst", "docs/reference/names/fastnn.layers.Dense.rst", "docs/_build/index.html"]
+        command = ["git", "check-ignore", *paths]
+        found = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True)
+        assert found.stdout.split() == paths, found.stderr
