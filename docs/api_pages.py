@@ -48,6 +48,10 @@ def entries():
     return found
 
 
+def public_classes():
+    return {value for value in entries().values() if inspect.isclass(value)}
+
+
 def canonical_names(found):
     """``{full name: the name it is described under}``."""
     names_of = {}
@@ -99,7 +103,7 @@ def pages():
     found = entries()
     canonical = canonical_names(found)
     modules = public_modules()
-    classes = {v for v in found.values() if inspect.isclass(v)}
+    classes = public_classes()
     tree = "".join(f"   {name}\n" for name in modules)
     index = f"{_title('API reference')}\nEvery public name, by module.\n\n.. toctree::\n   :maxdepth: 1\n\n{tree}"
     made = {"index.rst": index}
@@ -127,8 +131,9 @@ def _module_page(module, mine, canonical):
     if others:
         parts.append(".. rubric:: Other names\n\n.. currentmodule:: None\n")  # full names below
     for name, value in others:
-        # An entry without a signature: that is on the page it leads to.
-        parts.append(f".. py:{kind(value)}:: {name}\n\n   The same as :py:obj:`{canonical[name]}`.\n")
+        # The signature is on the page it leads to.
+        call = "(...)" if kind(value) == "function" else ""
+        parts.append(f".. py:{kind(value)}:: {name}{call}\n\n   The same as :py:obj:`{canonical[name]}`.\n")
     return "\n".join(parts)
 
 
@@ -139,7 +144,8 @@ def _name_page(name, value, classes):
     # An activation is an object that can be called: its page is that of a function.
     lines += [f".. auto{kind(value)}:: {name}"]
     if inspect.isclass(value):
-        lines += ["   :show-inheritance:"]
+        if classes.intersection(value.__mro__[1:]):
+            lines += ["   :show-inheritance:"]
         chosen = members(value, classes)
         if chosen:
             lines += [f"   :members: {', '.join(chosen)}", "   :inherited-members:"]
@@ -148,6 +154,34 @@ def _name_page(name, value, classes):
 
 def _title(text):
     return f"{text}\n{'=' * len(text)}\n"
+
+
+def short_names():
+    """``{what docstrings call it: full name}``: `Dense`, `losses.NLLLoss`, `Model.fit`, `fit`; each has one meaning.
+
+    One lower-case word is mostly an argument, so of these only what models do is here.
+    """
+    found = entries()
+    canonical = canonical_names(found)
+    meanings = {}
+
+    def add(short, full):
+        meanings.setdefault(short, set()).add(full)
+
+    for name, value in found.items():
+        parts = name.split(".")
+        for i in range(1, len(parts)):
+            if i < len(parts) - 1 or inspect.isclass(value) and parts[-1][0].isupper():
+                add(".".join(parts[i:]), canonical[name])
+    models = {canonical[n]: v for n, v in found.items() if inspect.isclass(v) and hasattr(v, "fit")}
+    for name, model in models.items():
+        if any(base in models.values() for base in model.__mro__[1:]):
+            continue
+        for key in members(model, ()):
+            add(f"Model.{key}", f"{name}.{key}")
+            if isinstance(inspect.getattr_static(model, key), types.FunctionType):
+                add(key, f"{name}.{key}")
+    return {short: full for short, [full] in ((s, [*f]) for s, f in meanings.items() if len(f) == 1)}
 
 
 def write(folder):

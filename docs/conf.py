@@ -1,5 +1,7 @@
 """Sphinx: ``pip install '.[docs]'``, then ``sphinx-build -W --keep-going -b html docs docs/_build``."""
 
+import contextlib
+import inspect
 import os
 import re
 import sys
@@ -17,6 +19,9 @@ import fastnn  # noqa: E402
 
 for name, module in api_pages.public_modules().items():
     sys.modules.setdefault(name, module)  # autodoc imports what it describes, under its public name
+
+PUBLIC_CLASSES = api_pages.public_classes()
+SHORT_NAMES = api_pages.short_names()
 
 project = "fastnn"
 author = "the fastnn developers"
@@ -78,11 +83,35 @@ def read_page(app, docname, source):
     source[0] = INCLUDE.sub(include, text)
 
 
+def constructor_signature(app, what, name, obj, options, signature, returned):
+    """Python's own answer: Sphinx asks a metaclass first, which takes anything."""
+    with contextlib.suppress(ValueError):  # exceptions have none
+        if what in ("class", "exception"):
+            return str(inspect.signature(obj)), None
+    return None
+
+
+def public_bases(app, name, obj, options, bases):
+    """The nearest bases that have a page."""
+    bases[:] = [base for base in obj.__mro__[1:] if base in PUBLIC_CLASSES][:1]
+
+
+def find_reference(app, env, node, contnode):
+    """What a docstring names in short, and Sphinx does not find from where it stands."""
+    full = SHORT_NAMES.get(node["reftarget"]) if node.get("refdomain") == "py" else None
+    if full is None or full == node["reftarget"]:
+        return None
+    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, contnode)
+
+
 LITERAL = re.compile(r"(``.*?``|`.*?`)")
 
 
 def plain_stars(app, what, name, obj, options, lines):
     """``array (B, *shape)`` and ``|e|`` in docstrings are meant as they stand, not as markup."""
+    # What a constant says of itself is what its type says.
+    if what == "data" and lines and lines[0] == inspect.getdoc(type(obj)).split("\n")[0]:
+        lines.clear()
     literal_below = None  # the indentation of a line that ends with ::
     doctest = False
     for i, line in enumerate(lines):
@@ -118,6 +147,9 @@ def visit_math(translator, node):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
+    app.connect("missing-reference", find_reference)
+    app.connect("autodoc-process-bases", public_bases)
+    app.connect("autodoc-process-signature", constructor_signature)
     app.connect("autodoc-process-docstring", plain_stars, priority=400)  # before numpydoc, at 500
     api_pages.write(HERE / "reference")
     app.connect("source-read", read_page)
