@@ -108,7 +108,8 @@ def test_an_sdist_has_the_metadata_and_the_checkout_has_not(checkout):
 
 
 def test_an_sdist_has_the_sources_of_the_site_and_nothing_generated(checkout):
-    shutil.copytree(ROOT / "docs", checkout / "docs", ignore=shutil.ignore_patterns("reference", "_build", "__pycache__"))
+    generated = shutil.ignore_patterns("reference", "_build", "__pycache__")
+    shutil.copytree(ROOT / "docs", checkout / "docs", ignore=generated)
     for name in ("_build/index.html", "reference/index.rst", "reference/names/fastnn.layers.Dense.rst"):
         path = checkout / "docs" / name
         path.parent.mkdir(parents=True, exist_ok=True)

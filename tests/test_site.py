@@ -180,6 +180,23 @@ def test_references_of_guides_exist(api):
     assert checked > 40
 
 
+def test_names_in_tables_of_other_libraries_exist(api):
+    """The last column is fastnn's: of its names those of classes, and those with the module before them."""
+    public = {*api.entries(), *api.public_modules()}
+    last_parts = {name.rpartition(".")[2] for name in public}
+    page = (DOCS / "guides/coming-from.md").read_text(encoding="utf-8")
+    cells = [line.split(" | ")[-1] for line in page.splitlines() if line.startswith("| ")]
+    code = " ".join(re.findall(r"`(.*?)`", " ".join(cells)))
+    qualified = set(re.findall(r"\bfastnn(?:\.\w+)+", code))
+    classes = set(re.findall(r"(?<![\w.\"])[A-Z]\w*[a-z]\w*", code))
+    classes -= {"False", "None", "True", "ParameterGrid", "ParameterSampler"}
+    assert qualified <= public, sorted(qualified - public)
+    assert classes <= last_parts, sorted(classes - last_parts)
+    assert len(qualified) > 8 and len(classes) > 15
+    methods = set(re.findall(r"\bmodel\.(\w+)", code))
+    assert methods and all(hasattr(fastnn.Sequential, name) for name in methods), methods
+
+
 def test_every_page_is_in_a_table_of_contents():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     trees = re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.M | re.S)
