@@ -158,7 +158,7 @@ def get(identifier):
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
     TypeError
         For a function or class of your own: constraints run in the kernels, which have those of the classes here.
 

@@ -355,7 +355,7 @@ def get(identifier):
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""What training makes small: losses, under Keras' names.
+"""Loss functions, under Keras' names.
 
-A loss object says which row of the kernels to run. The mean of ``weight * loss`` over the batch is
-what is minimised; weights do not change the divisor, as in Keras. A loss of your own is a function
-in NumPy, see `PythonLoss`.
+A loss object names the kernel row to run. Training minimises the mean of ``weight * loss`` over the
+batch; weights do not change the divisor, as in Keras. A custom loss is a function in NumPy, see
+`PythonLoss`.
 """
 
 from math import inf
@@ -31,16 +31,16 @@ REDUCTIONS = (*MEANS, "sum", "none")
 
 
 class Loss(CoreRow):
-    """Base of the losses that run in the core.
+    """Base class of the built-in losses.
 
     Parameters
     ----------
     name : str, optional
     reduction : {"sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"}
-        What is minimised: the mean over the batch (the first two), the mean by weights, or the sum.
-        "none" is for calls of the object.
+        Quantity to minimise: the mean over the batch (the first two), the weighted mean, or the sum.
+        "none" is only for calling the loss object directly.
     dtype : {"float32", "float64"}, optional
-        Of calls of the object; default: that of `y_pred`. A model computes in its own.
+        Dtype used when the object is called; default: that of `y_pred`. A model uses its own dtype.
 
     Attributes
     ----------
@@ -49,13 +49,13 @@ class Loss(CoreRow):
     target : {"labels", "values"}
         Class numbers, or numbers, as many as the model has outputs.
     through : str or None
-        An output activation that undoes logits: after it, training goes through the logits by
-        itself.
+        Output activation that this loss is fused with: after it, training uses the logits
+        directly.
     """
 
     rows = loss_rows()
     logits_row = through = None
-    shares = False  # whether targets have to be from 0 to 1
+    shares = False  # whether targets must be probabilities, in [0, 1]
     from_logits = False
     axis = -1
 
@@ -70,18 +70,18 @@ class Loss(CoreRow):
         self.dtype = None if dtype is None else float_dtype(dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """The loss of arrays.
+        """Compute the loss of arrays.
 
         Parameters
         ----------
-        y_true : array_like (..., K) or class numbers (...)
+        y_true : array_like (..., K) or class labels (...)
         y_pred : array_like (..., K)
         sample_weight : array_like (...), optional
 
         Returns
         -------
         float or ndarray (...)
-            An array for the reduction "none".
+            An array if the reduction is "none".
 
         Examples
         --------
@@ -101,13 +101,13 @@ class Loss(CoreRow):
     def _last(self, y_pred, y_true):
         """Arrays with `axis` as the last one."""
         if not -y_pred.ndim <= self.axis < y_pred.ndim:
-            raise ValueError(f"axis: expected one of y_pred, of shape {y_pred.shape}, got {self.axis}")
-        if y_true.ndim == y_pred.ndim:  # class labels may have an axis less
+            raise ValueError(f"axis: expected an axis of y_pred of shape {y_pred.shape}, got {self.axis}")
+        if y_true.ndim == y_pred.ndim:  # class labels may have one axis less
             y_true = np.moveaxis(y_true, self.axis, -1)
         return np.moveaxis(y_pred, self.axis, -1), y_true
 
     def _values(self, y_true, y_pred):
-        """The loss of each row, and whether it counts."""
+        """The loss of each row, and whether the row is included."""
         from . import ops
 
         y_pred = as_array("y_pred", y_pred)
@@ -117,14 +117,14 @@ class Loss(CoreRow):
             y_pred, y_true = self._last(y_pred, y_true)
         if self.target == "labels":
             if y_true.dtype.kind == "f" and (np.trunc(y_true) != y_true).any():
-                raise ValueError("y_true: expected whole class numbers")
+                raise ValueError("y_true: expected integer class labels")
             y_true = y_true.astype(np.int64).reshape(y_pred.shape[:-1])
             valid = y_true != getattr(self, "ignore_class", None)
             y_true = np.where(valid, y_true, 0)
         else:
             y_true, valid = cast("y_true", y_true, y_pred.dtype), np.True_
             if y_true.shape not in (y_pred.shape, (*y_pred.shape, 1)) and (*y_true.shape, 1) != y_pred.shape:
-                raise ValueError(f"y_true: expected shape {y_pred.shape}, as y_pred, got {y_true.shape}")
+                raise ValueError(f"y_true: expected shape {y_pred.shape}, like y_pred, got {y_true.shape}")
             y_true = y_true.reshape(y_pred.shape)
         row = self.logits_row if self.from_logits else self.row
         values, _ = ops.loss(row, y_true, y_pred, **dict(zip(self.parameters, self.params, strict=True)))
@@ -132,7 +132,7 @@ class Loss(CoreRow):
 
 
 def _named(name):
-    """The constructor of a loss without arguments of its own."""
+    """Constructor of a loss without additional arguments."""
 
     def __init__(self, reduction="sum_over_batch_size", name=name, dtype=None, **kwargs):
         Loss.__init__(self, name, reduction, dtype, **kwargs)
@@ -141,7 +141,7 @@ def _named(name):
 
 
 class MeanSquaredError(Loss):
-    """Mean of ``(y_pred - y_true) ** 2`` over the outputs of a sample. Short: ``"mse"``.
+    """Mean of ``(y_pred - y_true) ** 2`` over the outputs of a sample. Alias: ``"mse"``.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class MeanSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """Mean of ``|y_pred - y_true|`` over the outputs of a sample; slope 0 at 0. Short: "mae"."""
+    """Mean of ``|y_pred - y_true|`` over the outputs of a sample; slope 0 at 0. Alias: "mae"."""
 
     row = "mean_absolute_error"
     aliases = ("mae",)
@@ -163,7 +163,7 @@ class MeanAbsoluteError(Loss):
 
 
 class MeanAbsolutePercentageError(Loss):
-    """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``. Short: ``"mape"``."""
+    """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``. Alias: ``"mape"``."""
 
     row = "mean_absolute_percentage_error"
     aliases = ("mape",)
@@ -171,7 +171,7 @@ class MeanAbsolutePercentageError(Loss):
 
 
 class MeanSquaredLogarithmicError(Loss):
-    """Mean of ``(log(1 + y_pred) - log(1 + y_true)) ** 2``, of numbers below 1e-7 as of that. Short: "msle"."""
+    """Mean of ``(log(1 + y_pred) - log(1 + y_true)) ** 2``, both clipped to at least 1e-7. Alias: "msle"."""
 
     row = "mean_squared_logarithmic_error"
     aliases = ("msle",)
@@ -237,7 +237,7 @@ class Poisson(Loss):
 
 
 class KLDivergence(Loss):
-    """``sum(y_true * log(y_true / y_pred))`` over the outputs, both cut to [1e-7, 1]. Short: "kld"."""
+    """``sum(y_true * log(y_true / y_pred))`` over the outputs, both clipped to [1e-7, 1]. Alias: "kld"."""
 
     over_a_row = True
     row = "kl_divergence"
@@ -246,12 +246,12 @@ class KLDivergence(Loss):
 
 
 class CosineSimilarity(Loss):
-    """Minus the cosine of the angle between `y_pred` and `y_true`: −1 if they point the same way.
+    """Negative cosine similarity of `y_pred` and `y_true`: −1 if they have the same direction.
 
     Parameters
     ----------
     axis : int
-        That of the vectors: the last one in a model; any in calls of the object.
+        Axis of the vectors. In a model, the last one; any axis when the object is called directly.
     reduction, name, dtype
         As for `Loss`.
     """
@@ -267,7 +267,7 @@ class CosineSimilarity(Loss):
 
 
 class Quantile(Loss):
-    """Mean of ``max(q * e, (q - 1) * e)``, e = y_true − y_pred: its minimum is the q-quantile. Also "pinball".
+    """Mean of ``max(q * e, (q - 1) * e)``, e = y_true − y_pred: minimised by the q-quantile. Alias: "pinball".
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ class Quantile(Loss):
 
 
 def _smoothed(name):
-    """The constructor of a cross-entropy of numbers."""
+    """Constructor of a cross-entropy with dense targets."""
 
     def __init__(
         self, from_logits=False, label_smoothing=0.0, axis=-1,
@@ -308,12 +308,12 @@ class BinaryCrossentropy(Loss):
     Parameters
     ----------
     from_logits : bool
-        The model ends without a sigmoid. After a sigmoid, training goes through its input anyway,
-        which is exact for any size of it.
+        Whether `y_pred` are logits, that is, the model ends without a sigmoid. After a sigmoid,
+        training uses the logits anyway, which is exact for logits of any size.
     label_smoothing : float
-        s turns targets t into t (1 − s) + s / 2.
+        s replaces targets t by t (1 − s) + s / 2.
     axis : int
-        What the mean is over: the last axis in a model; any in calls of the object.
+        Axis of the mean. In a model, the last one; any axis when the object is called directly.
     reduction, name, dtype
         As for `Loss`.
     """
@@ -325,12 +325,12 @@ class BinaryCrossentropy(Loss):
 
 
 class BinaryFocalCrossentropy(Loss):
-    r"""Binary cross-entropy times :math:`(1 - p_t)^\gamma`, :math:`p_t` the probability of what is the case.
+    r"""Binary cross-entropy times :math:`(1 - p_t)^\gamma`, :math:`p_t` the probability of the true class.
 
     Parameters
     ----------
     apply_class_balancing : bool
-        Multiply by `alpha` where the target is 1 and by 1 − alpha where it is 0.
+        Multiply by `alpha` where the target is 1 and by 1 − `alpha` where it is 0.
     alpha, gamma : float
     from_logits : bool
         As for `BinaryCrossentropy`.
@@ -377,12 +377,12 @@ class CategoricalCrossentropy(Loss):
     Parameters
     ----------
     from_logits : bool
-        The model ends without a softmax. After a softmax, training goes through its input anyway:
-        its gradient is p − t, and the loss is finite for any logits.
+        Whether `y_pred` are logits, that is, the model ends without a softmax. After a softmax,
+        training uses the logits anyway: the gradient is p − t, and the loss is finite for any logits.
     label_smoothing : float
-        s turns targets t into t (1 − s) + s / K.
+        s replaces targets t by t (1 − s) + s / K.
     axis : int
-        That of the classes: the last one in a model; any in calls of the object.
+        Axis of the classes. In a model, the last one; any axis when the object is called directly.
     reduction, name, dtype
         As for `Loss`.
     """
@@ -397,7 +397,7 @@ class _Labels(Loss):
         if ignore_class is not None:
             ignore_class = integer("ignore_class", ignore_class, -(2**31))
             if ignore_class >= 2**31:
-                raise ValueError(f"ignore_class: expected a 32-bit integer, as labels are kept, got {ignore_class}")
+                raise ValueError(f"ignore_class: expected a 32-bit integer, got {ignore_class}")
         self.ignore_class = ignore_class
 
     @property
@@ -406,14 +406,14 @@ class _Labels(Loss):
 
 
 class SparseCategoricalCrossentropy(_Labels):
-    r""":math:`-\log p_{label}`, for targets that are class numbers 0 … K − 1.
+    r""":math:`-\log p_{label}`, for targets that are class labels 0 … K − 1.
 
     Parameters
     ----------
     from_logits : bool
         As for `CategoricalCrossentropy`.
     ignore_class : int, optional
-        Samples of this class count nothing, and a mean is over the others. Need not be 0 … K − 1.
+        Ignore samples of this class; the mean is over the others. Need not be in 0 … K − 1.
     reduction, axis, name, dtype
         As for `CategoricalCrossentropy`.
     """
@@ -431,7 +431,7 @@ class SparseCategoricalCrossentropy(_Labels):
 
 
 class NLLLoss(_Labels):
-    """Minus the output at the class number: the cross-entropy after ``log_softmax``, exactly. Short: "nll".
+    """Negative of the output at the class label: exactly the cross-entropy after ``log_softmax``. Alias: "nll".
 
     Parameters
     ----------
@@ -450,19 +450,19 @@ class NLLLoss(_Labels):
 
 
 class PythonLoss:
-    """A loss of the user's own, in NumPy.
+    """A custom loss in NumPy.
 
     Parameters
     ----------
     function : callable
         ``function(y_true, y_pred)`` returns ``(values, gradient)``: the loss of each sample, shape
-        (B,), and the derivative of each by its own predictions, shaped like `y_pred`. Weights and
-        the division by the batch are applied by the model.
+        (B,), and its derivative with respect to the predictions of that sample, shaped like
+        `y_pred`. The model applies sample weights and divides by the batch size.
 
     Raises
     ------
     TypeError, ValueError
-        While training, if what the function returns is something else.
+        During training, if the function returns anything else.
 
     Examples
     --------
@@ -479,7 +479,7 @@ class PythonLoss:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
         if not takes(function, 2):
-            raise TypeError(f"loss {self.name}: expected a function (y_true, y_pred), got one of other arguments")
+            raise TypeError(f"loss {self.name}: expected a function (y_true, y_pred), got one with other arguments")
 
     def __call__(self, y_true, y_pred):
         result = self.function(y_true, y_pred)
@@ -501,7 +501,7 @@ class PythonLoss:
 
 
 def get(identifier):
-    """The loss for a name in any case, a description, an object, a class or a function.
+    """Return the loss for a name (in any case), a description, an object, a class or a function.
 
     Parameters
     ----------
@@ -514,15 +514,15 @@ def get(identifier):
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
     """
     if identifier is None or isinstance(identifier, (Loss, PythonLoss)):
         return identifier
     if isinstance(identifier, str):
         if by_targets(identifier):
             raise ValueError(
-                f"loss {identifier!r}: which one depends on the model and its targets; give the name to `compile`, or"
-                " expected 'BinaryCrossentropy', 'SparseCategoricalCrossentropy' or 'CategoricalCrossentropy'"
+                f"loss: expected 'BinaryCrossentropy', 'SparseCategoricalCrossentropy' or 'CategoricalCrossentropy',"
+                f" got {identifier!r}, which depends on the model and its targets; pass this name to compile"
             )
         return _registry.find(identifier)()
     if is_description(identifier):
@@ -539,12 +539,12 @@ def get(identifier):
 
 
 def by_targets(identifier):
-    """Whether this is a name whose loss depends on the model and its targets, as `resolve` does it."""
+    """Whether this name stands for a loss that depends on the model and its targets, see `resolve`."""
     return isinstance(identifier, str) and identifier.lower() in BY_TARGETS
 
 
 def resolve(target, n_outputs, activation):
-    """The cross-entropy that fits: what the names `BY_TARGETS` mean.
+    """Return the cross-entropy that matches model and targets: the meaning of the names `BY_TARGETS`.
 
     Parameters
     ----------
@@ -552,8 +552,8 @@ def resolve(target, n_outputs, activation):
         Class labels, or as many numbers as there are outputs.
     n_outputs : int
     activation : str or None
-        The row of the last activation. After "sigmoid", several outputs are independent of each other; without one,
-        outputs are logits. (So are log-probabilities, which softmax leaves as they are.)
+        Kernel row of the last activation. After "sigmoid", several outputs are independent; without an activation,
+        outputs are logits. (So are log-probabilities: softmax leaves them unchanged.)
     """
     from_logits = activation in ("linear", "log_softmax")
     if n_outputs == 1 or target == "values" and activation == "sigmoid":
@@ -562,17 +562,17 @@ def resolve(target, n_outputs, activation):
 
 
 def names():
-    """Names of the losses, as classes; any case, with or without underscores, is found."""
+    """Return the class names of the losses; lookups ignore case and underscores."""
     return _registry.names()
 
 
 def serialize(loss):
-    """The description of a loss, which `deserialize` and `get` take."""
+    """Return the description of a loss, for `deserialize` and `get`."""
     return loss.describe()
 
 
 def deserialize(name, custom_objects=None):
-    """The loss that `serialize` described, or of a name; `custom_objects` has names to classes of your own."""
+    """Return the loss for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, name, custom_objects)
 
 
@@ -580,7 +580,7 @@ def _function(cls):
     def run(y_true, y_pred, settings):
         return cls(reduction="none", **settings)(y_true, y_pred)
 
-    doc = f"The loss of each row; parameters, by place or by name, as of `{cls.__name__}`."
+    doc = f"Compute the loss of each row; parameters, positional or by name, as for `{cls.__name__}`."
     left_out = ("reduction", "name", "dtype")
     function = function_of(cls, snake_case(cls.__name__), ("y_true", "y_pred"), left_out, run, doc)
     function.loss_class = cls

@@ -161,7 +161,7 @@ def get(identifier):
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
     TypeError
         For a function or class of your own: the kernels need a gradient, which only the classes here have.
 

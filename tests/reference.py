@@ -365,7 +365,7 @@ def categorical_crossentropy(t, y, from_logits=False, label_smoothing=0.0):
 
 
 def sparse_categorical_crossentropy(t, y, from_logits=False):
-    """The same for class numbers t (B,)."""
+    """The same for class labels t (B,)."""
     return categorical_crossentropy(np.eye(y.shape[-1])[np.asarray(t, int).ravel()], y, from_logits)
 
 
@@ -452,14 +452,14 @@ def cosine_similarity(t, y):
 
 
 def negative_log_likelihood(t, y, ignore_class=None):
-    """−y_t for class numbers t; 0 for the class that is ignored."""
+    """−y_t for class labels t; 0 for the class that is ignored."""
     t = np.asarray(t, int).ravel()
     hot = np.eye(y.shape[-1])[t] * (t != ignore_class)[:, None]
     return -(hot * y).sum(axis=-1), -hot
 
 
 def ignoring(function):
-    """A loss of class numbers, 0 where the number is that to ignore."""
+    """A loss of class labels, 0 where the number is that to ignore."""
 
     def loss(t, y, ignore_class=None, **options):
         value, slope = function(t, y, **options)

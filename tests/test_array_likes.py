@@ -48,7 +48,7 @@ def test_softmax_of_an_axis(name, axis):
         np.testing.assert_allclose(found, right, rtol=1e-12)
     np.testing.assert_allclose(out, right, rtol=1e-12)
     for wrong in (3, -4):
-        with pytest.raises(ValueError, match=rf"^axis: expected one of x, of shape \(3, 4, 5\), got {wrong}"):
+        with pytest.raises(ValueError, match=rf"^axis: expected an axis of x of shape \(3, 4, 5\), got {wrong}"):
             getattr(ops, name)(x, wrong)
 
 

@@ -128,12 +128,12 @@ FIT = [  # arguments, exception, words of the message
     ((X.reshape(40, 3, 1), Y), ValueError, r"got \(40, 3, 1\).*Flatten or Reshape"),
     ((X, Y[:-1]), ValueError, "y: expected 40 rows, as many as x, got 39"),
     ((X, None), TypeError, "y: expected"),
-    ((X, np.array(3)), ValueError, r"y: expected class numbers of shape \(n,\), got shape \(\)"),
+    ((X, np.array(3)), ValueError, r"y: expected class labels of shape \(n,\), got shape \(\)"),
     ((X, at(Y, 7, 2)), ValueError, "y: expected classes 0 to 1.*2 outputs; got 2.0 in row 7"),
     ((X, Y - 1), ValueError, "y: expected classes 0 to 1.*got -1 in row"),
-    ((X, at(Y, 3, 0.5)), ValueError, "whole class numbers; got 0.5 in row 3"),
+    ((X, at(Y, 3, 0.5)), ValueError, "integer class labels; got 0.5 in row 3"),
     ((X, at(Y, 3, np.nan)), ValueError, "y: .*nan in row 3"),
-    ((X, np.eye(2)[Y]), ValueError, "class numbers.*categorical_crossentropy"),
+    ((X, np.eye(2)[Y]), ValueError, "class labels.*categorical_crossentropy"),
     ((at(X, (9, 1), np.nan), Y), ValueError, "x: found nan in row 9, column 1.*check_finite=False"),
     ((at(X, (0, 2), -np.inf), Y), ValueError, "x: found -inf in row 0, column 2"),
     (([[1, 2, 3], [1, 2]], Y), ValueError, "x: cannot make an array"),
@@ -176,7 +176,7 @@ def test_large_finite_numbers_pass():
 
 @pytest.mark.parametrize("weights, words", [
     (np.ones(39), r"sample_weight: expected shape \(40,\).*got \(39,\)"),
-    (-np.ones(40), "sample_weight: expected finite weights, not negative; got -1.0 in row 0"),
+    (-np.ones(40), "sample_weight: expected finite non-negative weights; got -1.0 in row 0"),
     (at(np.ones(40), 4, np.nan), "nan in row 4"),
 ])  # fmt: skip
 def test_bad_weights(weights, words):
@@ -212,7 +212,7 @@ def test_class_weights_of_classes_that_cannot_be(key):
 def test_class_weights_need_one_class_a_row():
     made = fastnn.Sequential([fastnn.layers.Dense(2, input_shape=(4,))])
     made.compile("sgd", lambda t, p: (t[:, 0, 0].astype(float), np.zeros_like(p)))
-    with pytest.raises(ValueError, match="class_weight: expected targets with one class a row"):
+    with pytest.raises(ValueError, match="class_weight: expected targets with one class per row"):
         made.fit(np.ones((12, 4)), np.zeros((12, 2, 2)), class_weight={1: 10.0}, verbose=0)
 
 
@@ -236,7 +236,7 @@ def test_binary_targets_are_shares(loss):
     x = np.ones((3, 3))
     made.fit(x, [0, 0.25, 1], verbose=0)
     for wrong in (2, -1):
-        with pytest.raises(ValueError, match=f"y: expected numbers from 0 to 1.* got {wrong}.* in row 1"):
+        with pytest.raises(ValueError, match=f"y: expected values from 0 to 1.* got {wrong}.* in row 1"):
             made.fit(x, [0, wrong, 1], verbose=0)
 
 

@@ -127,7 +127,7 @@ def test_an_iterable_is_begun_again_when_it_ends():
 
 def test_a_generator_is_one_epoch():
     m = model()
-    with pytest.warns(UserWarning, match="x: the generator ended, training ends after epoch 1 of 5"):
+    with pytest.warns(UserWarning, match="x: the generator ended, training stops after epoch 1 of 5"):
         history = m.fit(cut(), epochs=5, verbose=0)
     assert history.epoch == [0] and same(m, of_arrays(1))
     m = model()
@@ -201,7 +201,7 @@ def test_a_real_keras_data_set():
 BAD = [
     (lambda m: m.fit(cut(), Y), ValueError, "y: expected None, because x yields batches"),
     (lambda m: m.fit(cut(), batch_size=3), ValueError, "batch_size: expected None, because x yields"),
-    (lambda m: m.fit(cut(), validation_split=0.5), ValueError, "validation_split: batches cannot be split"),
+    (lambda m: m.fit(cut(), validation_split=0.5), ValueError, "validation_split: expected 0 for batches"),
     (lambda m: m.fit(x for x, _ in cut()), ValueError, r"x: expected batches \(x, y\)"),
     (lambda m: m.fit(iter([])), ValueError, "x: expected at least one batch, got none"),
     (lambda m: m.fit(types.SimpleNamespace()), TypeError, "x: expected"),

@@ -149,7 +149,7 @@ def test_normalization_adapts():
     np.testing.assert_allclose(again, x[:50], rtol=1e-6)
     with pytest.raises(ValueError, match=r"data: expected samples of shape \(4, 3\), got \(4, 2\)"):
         batches.adapt(x[:, :, :2])
-    with pytest.raises(ValueError, match="given to the constructor"):
+    with pytest.raises(ValueError, match="adapt: expected a layer without given mean and variance"):
         back.adapt(x)
 
 

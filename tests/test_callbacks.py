@@ -124,7 +124,7 @@ def test_freezing_in_a_hook_of_the_batch_holds_for_that_batch():
 
 def test_nan_as_an_error():
     x = np.full((4, 3), np.nan)
-    with pytest.raises(RuntimeError, match="batch 0: the loss is nan"):
+    with pytest.raises(RuntimeError, match="batch 0: expected a finite loss, got nan"):
         model().fit(x, Y[:4], callbacks=cb.TerminateOnNaN(raise_error=True), check_finite=False, verbose=0)
 
 
@@ -139,7 +139,7 @@ def test_type_error_of_a_schedule_is_not_hidden():
 def test_log_file_with_other_columns_is_refused(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("epoch,accuracy\n0,0.5\n")
-    with pytest.raises(ValueError, match="has no column loss; its columns are epoch, accuracy"):
+    with pytest.raises(ValueError, match="expected a file with columns loss, .* got epoch, accuracy"):
         model().fit(X, Y, callbacks=cb.CSVLogger(path, append=True), verbose=0)
     assert path.read_text() == "epoch,accuracy\n0,0.5\n"
 
@@ -251,9 +251,9 @@ def test_early_stopping_restores_the_best():
 
 
 def test_early_stopping_names_what_is_missing():
-    with pytest.raises(ValueError, match="val_loss.*validation_data.*There are: loss"):
+    with pytest.raises(ValueError, match="val_loss.*validation_data.*Available: loss"):
         model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping())
-    with pytest.raises(ValueError, match="rise or fall.*mode"):
+    with pytest.raises(ValueError, match="mode: expected .max. or .min.*val_lss.*got .auto."):
         model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("val_lss"))
     with pytest.raises(ValueError, match="Did you mean 'loss'"):
         model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("lss", mode="min"))
@@ -382,5 +382,5 @@ def test_the_rate_finder_weighs_a_short_last_batch_as_what_it_is():
 
 @pytest.mark.parametrize("made", [lambda: cb.EarlyStopping(3), lambda: cb.ReduceLROnPlateau(None)])
 def test_a_monitor_is_a_name(made):
-    with pytest.raises(TypeError, match="monitor: expected the name of a number in the logs, got"):
+    with pytest.raises(TypeError, match="monitor: expected a name in the logs, got"):
         model().fit(np.ones((4, 3)), np.ones(4), verbose=0, callbacks=[made()])

@@ -151,7 +151,7 @@ def test_class_numbers_out_of_range_are_refused():
             labels[5] = wrong
             with pytest.raises(ValueError, match=f"got {wrong} in row 5"):
                 made.train_on_batch(X, labels)
-    with pytest.raises(ValueError, match="whole class numbers"):
+    with pytest.raises(ValueError, match="integer class labels"):
         made.train_on_batch(X, LABELS + 0.5)
 
 

@@ -97,14 +97,14 @@ def test_rows_without_one_class_are_refused(kind, how):
     outputs, loss, activation, y, got = BAD[kind]
     model = network(outputs, loss, activation)
     before = model.get_weights()
-    message = rf"class_weight: expected targets with one class a row.*got {got} in row 2; .*sample_weight"
+    message = rf"class_weight: expected targets with one class per row.*got {got} in row 2; .*sample_weight"
     with pytest.raises(ValueError, match=message):
         trained(model, y, {"class_weight": {0: 0.1, 1: 0.9}}, how)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
 def test_the_targets_of_a_sweep_too():
-    with pytest.raises(ValueError, match="class_weight: expected targets with one class a row"):
+    with pytest.raises(ValueError, match="class_weight: expected targets with one class per row"):
         fastnn.sweep(
             lambda: network(3, "binary_crossentropy", "sigmoid"), [{}, {}], X, INDEPENDENT,
             class_weight={0: 0.1}, verbose=0,
@@ -117,8 +117,8 @@ def test_the_targets_of_a_sweep_too():
         ("labels", 3, "expected classes 0 to 2, got 3"),
         ("one-hot", 3, "expected classes 0 to 2, got 3"),
         ("binary", 2, "expected classes 0 to 1, got 2"),
-        ("signs", 0, "expected classes that the targets have, got 0"),
-        ("custom loss", 7, "expected classes that the targets have, got 7"),
+        ("signs", 0, "expected classes that occur in the targets, got 0"),
+        ("custom loss", 7, "expected classes that occur in the targets, got 7"),
     ],
 )
 def test_classes_that_there_are_not(kind, key, message):

@@ -61,7 +61,7 @@ def test_as_the_metric_of_the_name():
 def test_the_first_targets_decide():
     made = model(3, "softmax")
     made.fit(X, LABELS, verbose=0)
-    with pytest.raises(ValueError, match=r"y: expected class (numbers|labels) of shape \(n,\), got shape \(12, 3\)"):
+    with pytest.raises(ValueError, match=r"y: expected class labels of shape \(n,\), got shape \(12, 3\)"):
         made.evaluate(X, ONE_HOT, verbose=0)
     made.compile("sgd", "crossentropy")
     made.fit(X, ONE_HOT, verbose=0, validation_data=(X, ONE_HOT))
@@ -90,5 +90,5 @@ def test_sweep():
 
 
 def test_alone_it_says_which_there_are():
-    with pytest.raises(ValueError, match="depends on the model and its targets.*'SparseCategoricalCrossentropy'"):
+    with pytest.raises(ValueError, match="'SparseCategoricalCrossentropy'.*depends on the model and its targets"):
         losses.get("crossentropy")

@@ -281,7 +281,7 @@ def test_axis_in_a_model():
         found.append(net.evaluate(x, t, verbose=0))
     assert found[0] == found[1]
     net.compile("sgd", losses.CosineSimilarity(axis=0))
-    with pytest.raises(ValueError, match="axis of cosine_similarity: expected that of the outputs, -1 or 1, got 0"):
+    with pytest.raises(ValueError, match="axis of cosine_similarity: expected the output axis, -1 or 1, got 0"):
         net.evaluate(x, t, verbose=0)
 
 
@@ -322,7 +322,7 @@ def test_clone_function():
     assert made.layers[0].weights[0] is not net.layers[0].weights[0]
     shared = fastnn.models.clone_model(net, clone_function=lambda layer: layer)
     assert shared.layers[0] is net.layers[0]
-    with pytest.raises(TypeError, match="clone_function: expected it to return a layer"):
+    with pytest.raises(TypeError, match="clone_function: expected a function that returns a layer"):
         fastnn.models.clone_model(net, clone_function=lambda layer: None)
 
 

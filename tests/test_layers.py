@@ -193,10 +193,10 @@ def test_activation_functions_on_arrays():
         (lambda: GaussianDropout(0.1, sed=1), TypeError, "Did you mean 'seed'"),
         (lambda: RReLU(0.5, 0.1), ValueError, "upper.*at least 0.5"),
         (lambda: RReLU(seed=-1), ValueError, "seed"),
-        (lambda: LayerNormalization(0, input_shape=(3,)).build((None, 3)), ValueError, "axis.*without 0"),
+        (lambda: LayerNormalization(0, input_shape=(3,)).build((None, 3)), ValueError, "axis.*other than 0"),
         (lambda: LayerNormalization(1).build((None, 3, 4)), ValueError, r"axis: expected the last.*\(3, 4\)"),
-        (lambda: PReLU(shared_axes=[1, 1]).build((None, 3)), ValueError, "shared_axes.*different"),
-        (lambda: Softmax(axis=1).build((None, 3, 4)), ValueError, r"axis.*last, -1 or 2.*\(3, 4\), got 1"),
+        (lambda: PReLU(shared_axes=[1, 1]).build((None, 3)), ValueError, "shared_axes.*distinct"),
+        (lambda: Softmax(axis=1).build((None, 3, 4)), ValueError, r"axis.*last axis, -1 or 2.*\(3, 4\), got 1"),
         (lambda: Maxout(3, 0), ValueError, "k.*at least 1"),
         (lambda: Normalization(mean=1.0), ValueError, "mean, variance: expected both"),
         (lambda: Normalization(mean=[1, 2], variance=[1, 2]).build((None, 3)), ValueError, r"mean.*\(3,\).*\(2,\)"),
@@ -291,11 +291,11 @@ def test_a_layer_without_super_init_says_so():
 
 
 def test_two_names_of_one_argument():
-    with pytest.raises(TypeError, match="alpha: another name of negative_slope"):
+    with pytest.raises(TypeError, match="alpha, negative_slope: expected one of the two"):
         layers.LeakyReLU(0.1, alpha=0.5)
     with pytest.raises(TypeError, match="negative_slope: expected a number"):
         layers.LeakyReLU(None)
-    with pytest.raises(TypeError, match="lr: another name of learning_rate"):
+    with pytest.raises(TypeError, match="lr, learning_rate: expected one of the two"):
         fastnn.SGD(learning_rate=0.1, lr=0.2)
     assert fastnn.SGD(lr=0.2).learning_rate == 0.2
 

@@ -57,7 +57,7 @@ CHANGES = {
     "one weight": (assign, "its weights were assigned"),
     "a shared layer": (lambda m: other_with_its_first_layer(m).fit(X, X[:, 0], verbose=0), "trained by another model"),
     "a frozen layer": (freeze, "the model was changed after it"),
-    "compile": (compile_again, r"call forward\(x, training=True\) first"),
+    "compile": (compile_again, r"expected a call of forward\(x, training=True\)"),
 }
 
 

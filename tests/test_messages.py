@@ -107,7 +107,7 @@ def test_one_cycle_has_both_names_of_its_rate():
         assert each.max_learning_rate == each.max_lr == 0.25
         assert [each(i) for i in (0, 9)] == pytest.approx([0.25 / 25, 0.25 / 25 / 1e4], rel=1e-12)
     assert "max_learning_rate" in ours.get_config()
-    with pytest.raises(TypeError, match="max_lr: another name of max_learning_rate"):
+    with pytest.raises(TypeError, match="max_lr, max_learning_rate: expected one of the two"):
         schedules.OneCycle(0.25, 10, max_lr=0.25)
     for arguments in ({}, {"max_lr": None, "total_steps": 3}, {"max_lr": 0.1}):
         with pytest.raises(TypeError, match="max_learning_rate|total_steps"):

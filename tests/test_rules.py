@@ -363,7 +363,7 @@ def test_model_weight_decay_is_half_lambda_of_all_matrices_and_no_bias():
     assert model.evaluate(x, y, verbose=0) == 0.0
     model.compile("sgd", "mse")
     assert model.weight_decay == 0.4  # what it was made with, not what it was compiled with before
-    with pytest.raises(ValueError, match="weight_decay: expected a finite number at least 0, got -1"):
+    with pytest.raises(ValueError, match="weight_decay: expected a finite number of at least 0, got -1"):
         fastnn.Sequential(weight_decay=-1)
 
 

@@ -102,7 +102,7 @@ def test_fit_uses_the_momentum_of_every_step(monkeypatch, cut):
         w += v
     assert model.get_weights()[0][0, 0] == pytest.approx(w, rel=1e-12)
     model.compile(fastnn.optimizers.RMSprop(schedule), "mse")
-    with pytest.raises(ValueError, match="RMSprop.*momentum.*has none"):
+    with pytest.raises(ValueError, match="RMSprop.*momentum.*has no momentum"):
         model.fit(np.ones((5, 1)), np.zeros(5), verbose=0)
 
 
@@ -234,17 +234,17 @@ def test_setting_a_rate_over_a_schedule_is_refused():
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: schedules.PiecewiseConstantDecay([1, 2], [1.0, 2.0]), "values: expected one more"),
+        (lambda: schedules.PiecewiseConstantDecay([1, 2], [1.0, 2.0]), "values: expected .* one more"),
         (lambda: schedules.PiecewiseConstantDecay([5, 2], [1, 2, 3]), "increasing"),
         (lambda: schedules.CosineDecay(0.1, 0), "decay_steps.*above 0"),
         (lambda: schedules.CosineDecay(0.1, 10, warmup_steps=5), "warmup_target"),
         (lambda: schedules.OneCycle(0.1, 0), "total_steps.*at least 1"),
-        (lambda: schedules.OneCycle(0.1, 9, base_momentum=0.8), "expected both or none"),
+        (lambda: schedules.OneCycle(0.1, 9, base_momentum=0.8), "expected both or neither"),
         (lambda: schedules.CosineDecayRestarts(0.1, 9, t_mul=0.5), "t_mul.*at least 1"),
         (lambda: schedules.PolynomialDecay(0.1, 0), "decay_steps.*above 0"),
         (lambda: schedules.StepDecay(0.1, 0.5, 0), "every.*at least 1"),
         (lambda: schedules.OneCycle(0.1, 10, anneal_strategy="cosin"), "Did you mean 'cos'"),
-        (lambda: schedules.rates(lambda step: float("nan"), 3, 2), "rate of step 3 is nan"),
+        (lambda: schedules.rates(lambda step: float("nan"), 3, 2), "got nan at step 3"),
         (lambda: fastnn.SGD(-0.1), "learning_rate.*at least 0"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_warm_up_hands_the_momentum_on():
 
 
 def test_rates_and_momenta_that_cannot_be():
-    with pytest.raises(ValueError, match="the rate of step 3 is -0.5"):
+    with pytest.raises(ValueError, match="got -0.5 at step 3"):
         schedules.rates(lambda step: 1.0 if step < 3 else -0.5, 0, 5)
     with pytest.raises(ValueError, match="base_momentum: expected"):
         schedules.OneCycle(0.1, 10, base_momentum=-0.5, max_momentum=0.9)

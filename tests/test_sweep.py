@@ -443,7 +443,7 @@ def test_errors_name_the_network():
     (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=np.ones((3, 200, 5))), TypeError, "validation_data"),
     (lambda: fastnn.sweep(build, 2, np.float32(1), LABELS), ValueError, r"expected a flat input .*, got shape \(\)"),
     (lambda: fastnn.sweep(build, 2, X, 3), ValueError, r"y: expected"),
-    (lambda: fastnn.sweep(lambda: without_loss(), 2, X, LABELS), ValueError, "compiled without a loss"),
+    (lambda: fastnn.sweep(lambda: without_loss(), 2, X, LABELS), ValueError, "expected a model compiled with a loss"),
 ])  # fmt: skip
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):

@@ -171,7 +171,7 @@ def test_build_gets_them_if_it_asks():
     ({"fold": FOLDS[0]}, {"validation_split": 0.1}, ValueError, "expected no validation_data and validation_split"),
     ({"fold": FOLDS[0]}, {"validation_data": (X, LABELS)}, ValueError, "expected no validation_data"),
     ({"sample_weight": WEIGHTS[1:]}, {}, ValueError, r"sample_weight: expected shape \(150,\)"),
-    ({"sample_weight": -WEIGHTS}, {}, ValueError, "sample_weight: expected finite weights, not negative"),
+    ({"sample_weight": -WEIGHTS}, {}, ValueError, "sample_weight: expected finite non-negative weights"),
 ])  # fmt: skip
 def test_errors(given, options, error, message):
     with pytest.raises(error, match=message):

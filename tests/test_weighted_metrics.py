@@ -201,8 +201,8 @@ def test_names_before_and_after_the_first_data():
     ("options", "message"),
     [
         ({"weighted_metrics": ["acuracy"]}, "Did you mean 'accuracy'"),
-        ({"weighted_metrics": ["mse"] * 3}, "metrics: expected different names"),
-        ({"weighted_metrics": ["sparse_categorical_accuracy"]}, "needs class numbers"),
+        ({"weighted_metrics": ["mse"] * 3}, "metrics: expected distinct names"),
+        ({"weighted_metrics": ["sparse_categorical_accuracy"]}, "needs class labels"),
     ],
 )
 def test_refused(options, message):

@@ -180,7 +180,8 @@ def number(name, value, low=None, high=None, *, open_low=False, open_high=False)
 def _interval(low, high, open_low, open_high):
     lower = "" if low is None else f"{'above' if open_low else 'at least'} {low:g}"
     upper = "" if high is None else f"{'below' if open_high else 'at most'} {high:g}"
-    return " ".join(filter(None, ["a finite number", " and ".join(filter(None, [lower, upper]))]))
+    bounds = " and ".join(filter(None, [lower, upper]))
+    return " ".join(filter(None, ["a finite number", "of" * bounds.startswith("at"), bounds]))
 
 
 def flag(name, value):

@@ -1,8 +1,8 @@
-"""Constructors and functions with Keras' arguments in Keras' order, by place as well as by name.
+"""Constructors and functions with Keras' arguments in Keras' order, positional as well as by name.
 
-(a) What many classes take is written once, at their base; `taking` gives each a signature of its own that has it.
-(b) What Keras has and what cannot have an effect here is taken, for the order's sake, and refused unless it has Keras'
-    default: a class lists it as `without_effect`.
+(a) Arguments that many classes share are written once, in their base class; `taking` adds them to each signature.
+(b) Keras arguments that cannot have an effect here are accepted, to keep the order, but any value other than Keras'
+    default is an error: a class lists them as `without_effect`.
 """
 
 from inspect import Parameter, Signature, signature
@@ -18,11 +18,11 @@ def only_default(name, value, default):
     value = flag(name, value) if isinstance(default, bool) else value
     if value is default or (isinstance(value, (bool, int, float, str)) and value == default):
         return
-    raise ValueError(f"{name}: expected {default!r}, Keras' default: nothing else has an effect here; got {value!r}")
+    raise ValueError(f"{name}: expected {default!r}, the only supported value, got {value!r}")
 
 
 def check_without_effect(thing, given):
-    """`only_default` for what the class of `thing` lists as `without_effect`; `given`: arguments by name."""
+    """`only_default` for the arguments that the class of `thing` lists as `without_effect`; `given`: by name."""
     for name, default in type(thing).without_effect.items():
         if name in given:
             only_default(name, given[name], default)
@@ -33,9 +33,9 @@ def _by_place(function):
 
 
 def taking(base):
-    """Decorator of a constructor with ``**kwargs``: its base's arguments become its own, after those that it has.
+    """Decorator of a constructor with ``**kwargs``: appends the arguments of the base class to its signature.
 
-    The signature is a real one, for help(), editors and the checks of arguments.
+    The signature is a real one, for help(), editors and argument checks.
     """
 
     def decorate(init):
@@ -55,18 +55,18 @@ def taking(base):
 
 
 def by_name(function, order, values, given):
-    """What was given by place, in an order, and by name, all by name."""
+    """Positional arguments, in an order, and keyword arguments as one dict by name."""
     if len(values) > len(order):
         raise TypeError(f"{function}: expected x and at most {len(order)} parameters, got {len(values)}")
     for key, value in zip(order, values, strict=False):
         if key in given:
-            raise TypeError(f"{function}: got two values for {key}")
+            raise TypeError(f"{function}: got multiple values for {key}")
         given[key] = value
     return given
 
 
 def signature_of_row(defaults, keyword_only=()):
-    """The signature of an activation: x, then parameters of its row in their order, then others by name alone."""
+    """The signature of an activation: x, then the parameters of its row in order, then keyword-only ones."""
     parameters = [Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)]
     for name, default in defaults.items():
         shown = False if name in FLAGS else None if default == inf else default
@@ -76,16 +76,16 @@ def signature_of_row(defaults, keyword_only=()):
 
 
 def row_value(name, value, check):
-    """A parameter of a row as a number; of one that is a flag 1 or 0."""
+    """A parameter of a row as a number; 1 or 0 for a flag."""
     if name not in FLAGS:
         return check(name, value)
     return float(flag(name, int(value) if type(value) is float and value in (0, 1) else value))
 
 
 def function_of(cls, name, first, left_out, run, doc):
-    """A function with the arguments `first`, then those of a class' constructor without `left_out`.
+    """A function with the arguments `first`, then those of a class's constructor without `left_out`.
 
-    It calls ``run(*first, settings)``, settings being the others that were given.
+    It calls ``run(*first, settings)``; settings are the other arguments that were passed.
     """
     head = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD) for n in first]
     own = [p for p in _by_place(cls.__init__)[1:] if p.name not in left_out]
@@ -99,11 +99,11 @@ def function_of(cls, name, first, left_out, run, doc):
             raise TypeError(f"{name}: expected at most {len(order)} arguments, {', '.join(order)}, got {len(args)}")
         for key in order[: len(args)]:
             if key in kwargs:
-                raise TypeError(f"{name}: got two values for {key}")
+                raise TypeError(f"{name}: got multiple values for {key}")
         given = {**dict(zip(order, args, strict=False)), **kwargs}
         missing = [n for n in first if n not in given]
         if missing:
-            raise TypeError(f"{name}: expected {', '.join(first)}, got no {missing[0]}")
+            raise TypeError(f"{name}: missing argument {missing[0]}; expected {', '.join(first)}")
         return run(*(given.pop(n) for n in first), given)
 
     function.__signature__ = Signature([*head, *own])
@@ -113,7 +113,7 @@ def function_of(cls, name, first, left_out, run, doc):
 
 
 def deserialized(get, config, custom_objects):
-    """What a description or a name stands for; `custom_objects` has names to the classes and functions of one's own."""
+    """The object for a description or a name; `custom_objects` maps names to custom classes and functions."""
     if custom_objects:
         config = with_custom(config, custom_objects)
         if isinstance(config, str) and config in custom_objects:
@@ -122,7 +122,7 @@ def deserialized(get, config, custom_objects):
 
 
 def with_custom(value, custom_objects):
-    """A configuration whose descriptions of classes of one's own have become objects."""
+    """A configuration with the descriptions of custom classes replaced by objects."""
     if isinstance(value, (list, tuple)):
         return type(value)(with_custom(v, custom_objects) for v in value)
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What happens between epochs and batches: callbacks, under Keras' names."""
+"""Callbacks, under Keras' names."""
 
 # ruff: noqa: F401 - every callback that is imported here is public
 

@@ -1,7 +1,7 @@
-"""What happens between epochs and batches: callbacks, with Keras' hooks.
+"""Callbacks with Keras' hooks, called between epochs and batches.
 
-Hooks for single batches cost a return to Python for each batch, so they are called only if a
-callback overrides them; without, many steps run in one call of the core.
+Batch hooks cost a return to Python after each batch, so they are called only if a callback
+overrides them; otherwise many steps run in one call of the core.
 """
 
 import weakref
@@ -13,13 +13,13 @@ STAGES = ("train", "test", "predict")
 
 
 class Callback:
-    """Base of the callbacks; override the hooks you need.
+    """Base class of the callbacks; override the hooks you need.
 
     Attributes
     ----------
-    model : the model that trains
+    model : the model being trained
     params : dict
-        "epochs", "steps", "verbose", "metrics" (the names of what will be in the logs).
+        "epochs", "steps", "verbose", "metrics" (the names of the values in the logs).
 
     Examples
     --------
@@ -42,73 +42,73 @@ class Callback:
         self.params = params
 
     def on_train_begin(self, logs=None):
-        """Before the first epoch."""
+        """Called before the first epoch."""
 
     def on_train_end(self, logs=None):
-        """After the last epoch; not after an error."""
+        """Called after the last epoch; not after an error."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Before epoch 0, 1, …"""
+        """Called before epoch 0, 1, …"""
 
     def on_epoch_end(self, epoch, logs=None):
-        """After an epoch; `logs` has the loss and metrics, ``val_`` ones too."""
+        """Called after an epoch; `logs` has the loss and metrics, including those with prefix ``val_``."""
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before a batch of `fit`."""
+        """Called before a batch of `fit`."""
         self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        """After a batch; `logs` has the means over the epoch so far."""
+        """Called after a batch of `fit`; `logs` has the means over the epoch so far."""
         self.on_batch_end(batch, logs=logs)
 
     def on_batch_begin(self, batch, logs=None):
-        """Keras' older name of `on_train_batch_begin`, which calls it unless overridden."""
+        """Alias of `on_train_batch_begin`, as in Keras; called by it unless it is overridden."""
 
     def on_batch_end(self, batch, logs=None):
-        """Keras' older name of `on_train_batch_end`, which calls it unless overridden."""
+        """Alias of `on_train_batch_end`, as in Keras; called by it unless it is overridden."""
 
     def on_test_begin(self, logs=None):
-        """Before `evaluate`, also that of the validation data in `fit`."""
+        """Called before `evaluate`, and before validation in `fit`."""
 
     def on_test_end(self, logs=None):
-        """After `evaluate`; `logs` has the loss and metrics."""
+        """Called after `evaluate`, and after validation in `fit`; `logs` has the loss and metrics."""
 
     def on_test_batch_begin(self, batch, logs=None):
-        """Before a batch of `evaluate`."""
+        """Called before a batch of `evaluate`."""
 
     def on_test_batch_end(self, batch, logs=None):
-        """After a batch of `evaluate`; `logs` has the means so far."""
+        """Called after a batch of `evaluate`; `logs` has the means so far."""
 
     def on_predict_begin(self, logs=None):
-        """Before `predict`."""
+        """Called before `predict`."""
 
     def on_predict_end(self, logs=None):
-        """After `predict`."""
+        """Called after `predict`."""
 
     def on_predict_batch_begin(self, batch, logs=None):
-        """Before a batch of `predict`."""
+        """Called before a batch of `predict`."""
 
     def on_predict_batch_end(self, batch, logs=None):
-        """After a batch of `predict`; `logs` has its results as "outputs"."""
+        """Called after a batch of `predict`; `logs` has its results as "outputs"."""
 
 
 class CallbackList(Callback):
-    """Several callbacks as one: each hook calls that of every callback, in order.
+    """Container of callbacks: each hook calls that of every callback, in order.
 
     Parameters
     ----------
-    callbacks : Callback, or list of them (also nested), or None
+    callbacks : Callback, (nested) list of Callback, or None
     add_history : bool
         Append a `History` if there is none.
     add_progbar : bool
         Append a `ProgbarLogger` if there is none.
     model : model, optional
     **params
-        What the callbacks find in their `params`.
+        `params` of the callbacks.
 
     Examples
     --------
-    For a loop of your own:
+    For a custom training loop:
 
     >>> hooks = CallbackList([History()], epochs=2)
     >>> hooks.on_epoch_end(0, {"loss": 0.5})
@@ -135,11 +135,11 @@ class CallbackList(Callback):
         self.set_params(params)
 
     def append(self, callback):
-        """One more, at the end."""
+        """Append a callback."""
         self.callbacks.append(callback)
 
     def has(self, kind):
-        """Whether one of the callbacks is of a class."""
+        """Whether one of the callbacks is an instance of a class."""
         return any(isinstance(c, kind) for c in self.callbacks)
 
     def set_model(self, model):
@@ -153,13 +153,13 @@ class CallbackList(Callback):
             callback.set_params(params)
 
     def per_batch(self, stage):
-        """Whether any callback wants the batches of a stage ("train", "test", "predict")."""
+        """Whether any callback has batch hooks for a stage ("train", "test", "predict")."""
         names = [f"on_{stage}_batch_begin", f"on_{stage}_batch_end"]
         names += ["on_batch_begin", "on_batch_end"] if stage == "train" else []
         return any(_overridden(c, name) for c in self.callbacks for name in names)
 
     def call(self, hook, *args, logs=None):
-        """Call one hook of every callback, in order; the logs are a dict even if there is nothing in them."""
+        """Call a hook of every callback, in order; the logs are always a dict."""
         logs = {} if logs is None else logs
         for callback in self.callbacks:
             function = getattr(callback, hook, None)
@@ -167,7 +167,7 @@ class CallbackList(Callback):
                 function(*args, logs)
 
     def batch(self, stage, when, batch, logs=None):
-        """The hook of a batch."""
+        """Call the hook of a batch."""
         self.call(f"on_{stage}_batch_{when}", batch, logs=logs)
 
 
@@ -207,33 +207,33 @@ def _overridden(callback, name):
     if isinstance(callback, CallbackList):
         return any(_overridden(c, name) for c in callback.callbacks)
     hook = getattr(callback, name, None)
-    if hook is None or getattr(hook, "_is_default", False):  # so Keras marks those of its own base
+    if hook is None or getattr(hook, "_is_default", False):  # Keras' mark of hooks that are not overridden
         return False
     return getattr(hook, "__func__", hook) is not getattr(Callback, name)
 
 
 class History(Callback):
-    """Loss and metrics of every epoch; what `fit` returns.
+    """Loss and metrics of every epoch; returned by `fit`.
 
     Attributes
     ----------
     history : dict of list
-        "loss", the metrics, and of validation data the same with ``val_`` before it.
+        "loss", the metrics, and the same with prefix ``val_`` for validation data.
     epoch : list of int
-    model : the model that trains, as long as there is one
+    model : the trained model, as long as it exists
     """
 
     def __init__(self):
         super().__init__()
         self.epoch, self.history = [], {}
-        self._some = {}  # name: the epochs of its values, where not every epoch has one
+        self._some = {}  # name: the epochs of its values, if not every epoch has one
 
     @property
     def model(self):
         return self._model and self._model()
 
     @model.setter
-    def model(self, model):  # a model holds its history: the other way as well it would be a cycle
+    def model(self, model):  # weak, as the model refers to its history: otherwise a reference cycle
         self._model = None if model is None else weakref.ref(model)
 
     def __getstate__(self):
@@ -248,7 +248,7 @@ class History(Callback):
             values.append(value)
 
     def epochs_of(self, name):
-        """The epochs of the values of a name: what is validated now and then has fewer than there are.
+        """Return the epochs of the values of a name; with `validation_freq`, not every epoch has one.
 
         Returns
         -------
@@ -259,18 +259,18 @@ class History(Callback):
         return list(epochs) if len(epochs) == n else list(range(n))
 
     def plot(self, names=None, ax=None):
-        """Draw loss and metrics by epoch, those of the validation beside them.
+        """Plot loss and metrics by epoch, with their validation values.
 
         Parameters
         ----------
         names : str or list of str, optional
-            What to draw, "loss" or "accuracy" for example; default: everything.
-        ax : matplotlib Axes, or a sequence of as many as there are names, optional
+            Names to plot, such as "loss" or "accuracy"; default: all.
+        ax : matplotlib Axes, or a sequence of one Axes per name, optional
             Default: pyplot's current axes for one name, panels of its current figure for several.
 
         Returns
         -------
-        matplotlib Axes, or a list of them, one for each of several names
+        matplotlib Axes, or a list of Axes for several names
 
         Examples
         --------
@@ -291,24 +291,25 @@ class History(Callback):
 
 
 def monitored(name, logs, params):
-    """The monitored number; None in an epoch without it; ValueError if it never comes."""
+    """The monitored value; None in an epoch without it; ValueError if no epoch has it."""
     logs = logs or {}
     if name not in logs and name not in params.get("metrics", ()):
         hint = " Give fit validation_data or validation_split." if name.startswith("val_") else ""
         raise ValueError(
-            f"monitor: nothing called {name!r} in the logs.{suggest(name, logs)}{hint} There are: {', '.join(logs)}"
+            f"monitor: expected a name in the logs, got {name!r}.{suggest(name, logs)}{hint}"
+            f" Available: {', '.join(logs)}"
         )
     return logs.get(name)
 
 
 class LambdaCallback(Callback):
-    """A callback from functions.
+    """Create a callback from functions.
 
     Parameters
     ----------
     on_epoch_begin, on_epoch_end, on_train_begin, on_train_end : callable, optional
     on_train_batch_begin, on_train_batch_end : callable, optional
-        With the arguments of the hooks.
+        Called with the arguments of the hooks.
 
     Examples
     --------
@@ -337,22 +338,22 @@ class LambdaCallback(Callback):
 
 
 def rises(mode, monitor, model):
-    """Whether a larger monitored number is a better one; ValueError if "auto" cannot know."""
+    """Whether a larger monitored value is better; ValueError if "auto" cannot decide."""
     if not isinstance(monitor, str):
-        raise TypeError(f"monitor: expected the name of a number in the logs, got {monitor!r}")
+        raise TypeError(f"monitor: expected a name in the logs, got {monitor!r}")
     if mode != "auto":
         return mode == "max"
     name = monitor.removeprefix("val_")
     better = {m.name: m.better for m in getattr(model, "metrics", ())}.get(name)
     if name != "loss" and better is None:
         raise ValueError(
-            f"monitor: cannot know whether {monitor!r} should rise or fall; pass mode='max' or mode='min'"
+            f"mode: expected 'max' or 'min', as the direction of {monitor!r} is unknown, got 'auto'"
         )
     return better == "up" and name != "loss"
 
 
 def improves(value, best, min_delta, rising):
-    """Whether `value` is better than `best` by more than min_delta: infinity is, than None; NaN never."""
+    """Whether `value` is better than `best` by more than min_delta; any value but NaN is better than None."""
     if best is None:
         return value == value
     return value - min_delta > best if rising else value + min_delta < best

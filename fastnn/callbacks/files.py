@@ -9,33 +9,33 @@ from .base import Callback, improves, monitored, rises
 
 
 class ModelCheckpoint(Callback):
-    """Save the model after every epoch, or when it is the best so far, or every so many batches.
+    """Save the model after every epoch, whenever it is the best so far, or after a number of batches.
 
-    A file is replaced at once or not at all, see `Model.save`: what is on disk is always whole.
+    Files are replaced atomically, see `Model.save`: a file on disk is always complete.
 
     Parameters
     ----------
     filepath : str or path-like
-        May have ``{epoch}`` (from 1) and the names of the logs, such as
-        ``"weights-{epoch:02d}-{val_loss:.3f}"``. The suffix does not matter (one of another format is warned of).
+        May contain ``{epoch}`` (from 1) and names of the logs, such as
+        ``"weights-{epoch:02d}-{val_loss:.3f}"``. Any suffix is allowed (that of another format causes a warning).
     monitor : str
         A key of the logs.
     verbose : int
     save_best_only : bool
-        Only when the monitored number has improved. NaN is never an improvement.
+        Save only if the monitored value has improved. NaN is never an improvement.
     save_weights_only : bool
-        With `Model.save_weights`; otherwise the whole model, optimizer included, with which
-        training goes on exactly where it was.
+        Save with `Model.save_weights`; otherwise save the whole model, optimizer included, from which
+        training resumes exactly.
     mode : {"auto", "min", "max"}
     save_freq : "epoch" or int
-        An int: after so many batches, counted over all epochs.
+        An int: save after that number of batches, counted over all epochs.
     initial_value_threshold : float, optional
-        Only what is better than this is an improvement.
+        Only values better than this count as improvements.
 
     Raises
     ------
     ValueError
-        For a name in `filepath` or `monitor` that is not in the logs.
+        If `filepath` or `monitor` contain a name that is not in the logs.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class ModelCheckpoint(Callback):
         self.save_freq = save_freq
         if save_freq != "epoch":
             self.save_freq = integer("save_freq ('epoch', or a number of batches)", save_freq, minimum=1)
-            self.on_train_batch_end = self._on_batch  # else batches would be entered for nothing
+            self.on_train_batch_end = self._on_batch  # only if needed, as batch hooks cost time
         if initial_value_threshold is not None:
             initial_value_threshold = number("initial_value_threshold", initial_value_threshold)
         self.initial_value_threshold = self.best = initial_value_threshold
@@ -88,8 +88,8 @@ class ModelCheckpoint(Callback):
         if self.save_best_only:
             if self.save_freq != "epoch" and self.monitor not in logs:
                 raise ValueError(
-                    f"monitor: nothing called {self.monitor!r} in the logs of a batch, which save_freq={self.save_freq}"
-                    f" looks at. There are: {', '.join(logs)}"
+                    f"monitor: expected a name in the logs of a batch for save_freq={self.save_freq}, got"
+                    f" {self.monitor!r}. Available: {', '.join(logs)}"
                 )
             value = monitored(self.monitor, logs, self.params)
             if value is None or not improves(value, self.best, 0, self.rising):
@@ -110,28 +110,30 @@ class ModelCheckpoint(Callback):
             return self.filepath.format(epoch=self.epoch + 1, **logs)
         except KeyError as error:
             raise ValueError(
-                f"filepath: nothing called {error} in the logs. There are: epoch, {', '.join(logs)}"
+                f"filepath: expected names in the logs, got {error}. Available: epoch, {', '.join(logs)}"
             ) from None
         except (IndexError, ValueError) as error:
-            raise ValueError(f"filepath: {self.filepath!r} is no format of names of the logs: {error}") from None
+            raise ValueError(
+                f"filepath: expected a format of names in the logs, got {self.filepath!r}: {error}"
+            ) from None
 
 
 class CSVLogger(Callback):
-    """A line of comma-separated values for each epoch.
+    """Write the logs of each epoch to a CSV file.
 
     Parameters
     ----------
     filename : str or path-like
     separator : str
     append : bool
-        Go on at the end of an existing file, without a second head line.
+        Append to an existing file, without a second header.
 
-    The columns are those of the first epoch, and of the validation if there will be one.
+    Columns are the names in the logs of the first epoch, including validation values if there will be any.
 
     Raises
     ------
     ValueError
-        When the file to go on with has no column for the loss or a metric.
+        If the file to append to lacks a column for the loss or a metric.
     """
 
     def __init__(self, filename, separator=",", append=False):
@@ -151,8 +153,8 @@ class CSVLogger(Callback):
             missing = [n for n in self.params.get("metrics", ()) if n not in self._names]
             if missing:
                 raise ValueError(
-                    f"filename: {self.filename} has no column {', '.join(missing)};"
-                    f" its columns are {', '.join(self._names)}"
+                    f"filename: expected a file with columns {', '.join(missing)}, among others, for append=True;"
+                    f" got {', '.join(self._names)} in {self.filename}"
                 )
         elif not self.append:
             self._names = None

@@ -1,10 +1,11 @@
-"""The lines that `fit`, `evaluate`, `predict` and `sweep` print.
+"""Progress output of `fit`, `evaluate`, `predict` and `sweep`.
 
-(a) Where a line can be rewritten, on a terminal and in a notebook, there is a live one: a bar within an epoch, the
-    last epoch that ended between two. An epoch's own line is kept if there are few epochs, or about one line a second.
-    The last one that ended is always kept: at the end, on an error, on Ctrl-C, and before anybody else prints.
+(a) Where a line can be rewritten, on a terminal and in a notebook, there is a live line: a progress bar within an
+    epoch, the last finished epoch between two epochs. The line of an epoch is kept if there are few epochs, otherwise
+    about one line per second. The line of the last finished epoch is always kept: at the end, on an error, on Ctrl-C,
+    and before any other output.
 (b) Elsewhere (a file, a pipe, ``TERM=dumb``) and with ``verbose=2`` every epoch gets a line, and nothing is rewritten.
-(c) No colours and no escape sequences anywhere; each line or state of the live line is one call of `write`.
+(c) No colours and no escape sequences; each line or state of the live line is one call of `write`.
 """
 
 import os
@@ -17,22 +18,22 @@ from .._base.checks import one_of
 from .._base.text import cut, left, width
 
 EVERY = 0.1  # seconds between two states of the live line
-EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and stays in a notebook that is run without one
+EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and is stored in a notebook that is run without one
 KEPT_EVERY = 1.0  # seconds between two epochs whose lines are kept
-FEW = 20  # so many epochs keep all their lines
+FEW = 20  # up to this number of epochs, all lines are kept
 BAR = 20
-KERNELS = ("ipykernel", "pyodide_kernel")  # packages whose streams are shown in a notebook
+KERNELS = ("ipykernel", "pyodide_kernel")  # packages whose output streams are shown in a notebook
 clock = time.perf_counter
 
 
 def verbosity(verbose):
-    """0 silent, 1 a live line if there is a screen, 2 one line an epoch."""
+    """0: silent, 1: a live line where possible, 2: one line per epoch."""
     verbose = one_of("verbose", verbose, ("auto", 0, 1, 2))
     return 1 if verbose == "auto" else int(verbose)
 
 
 def screen(stream):
-    """Where a line of this stream can be rewritten: "terminal", "notebook" or None."""
+    """The kind of a stream whose lines can be rewritten, "terminal" or "notebook"; None if they cannot."""
     while isinstance(stream, _Guard):
         stream = stream.stream
     if any(c.__module__.partition(".")[0] in KERNELS for c in type(stream).__mro__):
@@ -42,7 +43,7 @@ def screen(stream):
 
 
 class Progress:
-    """Prints how far training is. As a context manager it ends its line before anybody else prints.
+    """Print the progress of training. As a context manager it ends its line before any other output.
 
     Parameters
     ----------
@@ -56,8 +57,8 @@ class Progress:
         self.live = self.where is not None
         self.every = EVERY_IN_NOTEBOOK if self.where == "notebook" else EVERY
         self.shown = 0  # width of the live line
-        self.ended = None  # what ended last and is not kept yet: title, seconds, logs, rate
-        self._bar = False  # whether the live line is of what has not ended
+        self.ended = None  # last finished part that is not kept yet: title, seconds, logs, rate
+        self._bar = False  # whether the live line shows unfinished work
         self._drawn = self._kept = float("-inf")
         self._guards, self._lock = {}, threading.RLock()
 
@@ -78,19 +79,19 @@ class Progress:
         self._guards = {}
 
     def start(self, title, total):
-        """Begin a line: of an epoch, of an evaluation; `total` is None where nobody knows it."""
+        """Start a line, of an epoch or an evaluation; `total` is None if unknown."""
         self.title, self.total, self.began = title, total, clock()
         self._part = title, total, self.began
         if self._kept < 0:
             self._kept = self.began
 
     def part(self, what, total):
-        """Go on with a part that is counted by itself, such as the validation after an epoch."""
+        """Continue with a part that is counted separately, such as the validation after an epoch."""
         if self.live:
             self._part = f"{self.title} - {what}", total, clock()
 
     def update(self, done, logs):
-        """Show `done` of the samples and the means so far, if it is time."""
+        """Show the number of samples done and the means so far, if it is time for an update."""
         if not self.live:
             return
         (title, total, began), now = self._part, clock()
@@ -111,9 +112,9 @@ class Progress:
             self._bar = True
 
     def finish(self, logs, seconds=None, done=None, keep=True):
-        """End the line with what came out: the rate is that of `done` samples (all) in `seconds` (all).
+        """End the line with the results; the rate is `done` samples (default: all) in `seconds` (default: all).
 
-        Without `keep` a live line may be replaced by a later one."""
+        Without `keep`, a live line may be replaced by a later one."""
         if self.out is None:
             return
         now = clock()
@@ -127,7 +128,7 @@ class Progress:
                 self._rewrite(_last(*self.ended), now)
 
     def clear(self):
-        """Leave an empty line to others: what ended last is kept, the bar of what has not ended wiped."""
+        """Leave an empty line for other output: keep the last finished line, clear an unfinished progress bar."""
         with self._lock:
             if self.ended is not None:
                 self._keep(clock())
@@ -152,12 +153,12 @@ class Progress:
 
     def _write(self, text):
         self.out.write(text)
-        if self.where != "notebook" and hasattr(self.out, "flush"):  # kernels flush by themselves, and wait if asked to
+        if self.where != "notebook" and hasattr(self.out, "flush"):  # kernels flush themselves; flush() would wait
             self.out.flush()
 
 
 class _Guard:
-    """Stands for a stream while there is a live line: whoever writes to it finds the cursor in an empty line."""
+    """Replaces a stream while there is a live line: other output starts on an empty line."""
 
     def __init__(self, stream, progress):
         self.stream, self.progress = stream, progress
@@ -169,7 +170,7 @@ class _Guard:
         return self.stream.write(text)
 
     def idle(self):
-        """The stream for which it stands, without other guards that have ended."""
+        """The stream it replaces, without other guards that have ended."""
         stream = self.stream
         while isinstance(stream, _Guard) and stream.progress is None:
             stream = stream.stream
@@ -198,7 +199,7 @@ def _short(value):
 
 
 def _duration(seconds):
-    """Three digits, in the unit that suits: 0.45ms, 12.3ms, 1.23s, 12.3s, 2m05s, 1h02m."""
+    """Three digits, in a suitable unit: 0.45ms, 12.3ms, 1.23s, 12.3s, 2m05s, 1h02m."""
     if seconds < 59.95:
         value, unit = (1e3 * seconds, "ms") if seconds < 0.9995 else (seconds, "s")
         return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}{unit}"

@@ -1,14 +1,14 @@
-"""The lines of `fit` as a callback."""
+"""The progress bar of `fit` as a callback."""
 
 from .base import Callback
 from .progress import Progress
 
 
 class ProgbarLogger(Callback):
-    """What ``fit(verbose=1)`` prints, for those who pass callbacks of their own list; use it with ``verbose=0``.
+    """Print the output of ``fit(verbose=1)``, as a callback; use it with ``verbose=0``.
 
-    It looks at every batch, so it costs a return to Python for each; `fit`'s own line does not. Every
-    epoch keeps its line.
+    It has batch hooks, so it costs a return to Python after each batch; `fit`'s own progress bar does not. The line
+    of every epoch is kept.
     """
 
     def on_train_begin(self, logs=None):

@@ -9,10 +9,10 @@ from .base import Callback, improves, monitored, rises
 
 
 def need_a_number(optimizer, who):
-    """TypeError if the rate follows a schedule: two masters would write it."""
+    """TypeError if the rate follows a schedule, which would overwrite it."""
     if optimizer.schedule is not None:
         raise TypeError(
-            f"{who}: the optimizer's learning_rate is a schedule, which sets it at every step; expected a number"
+            f"{who}: expected an optimizer whose learning_rate is a number, got a schedule, which sets it at every step"
         )
 
 
@@ -43,7 +43,7 @@ class LearningRateScheduler(Callback):
         else:
             rate = self.schedule(epoch)
         if not isinstance(rate, (float, int, np.floating)) or isinstance(rate, bool):
-            raise TypeError(f"schedule: expected it to return a float, got {rate!r}")
+            raise TypeError(f"schedule: expected a function that returns a float, got {rate!r} from it")
         optimizer.learning_rate = float(rate)
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {rate:g}")
@@ -54,7 +54,7 @@ class LearningRateScheduler(Callback):
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the learning rate by `factor` when a number has not improved for `patience` epochs.
+    """Multiply the learning rate by `factor` when a monitored value has not improved for `patience` epochs.
 
     Parameters
     ----------
@@ -66,16 +66,16 @@ class ReduceLROnPlateau(Callback):
     verbose : int
     mode : {"auto", "min", "max"}
     min_delta : float
-        The least change that is an improvement.
+        Minimum change that counts as an improvement.
     cooldown : int
-        Epochs after a reduction in which none is counted.
+        Number of epochs after a reduction that are not counted.
     min_lr : float
-        No reduction goes below it.
+        Lower bound of the learning rate.
 
     Raises
     ------
     TypeError
-        When training begins with a schedule as learning rate.
+        If training starts with a schedule as learning rate.
     ValueError
         As for `EarlyStopping`. NaN is never an improvement.
     """
@@ -135,31 +135,31 @@ class ReduceLROnPlateau(Callback):
 
 
 class LearningRateFinder(Callback):
-    """Raise the rate from tiny to huge and look where the loss falls; `Model.find_learning_rate` runs it.
+    """Learning rate range test: increase the rate and record the loss; run by `Model.find_learning_rate`.
 
-    At step i of n the rate is ``min_lr * (max_lr / min_lr) ** (i / (n - 1))``. It stops when the
-    smoothed loss is `divergence` times the least so far, or not finite. At the end, weights, rate and the
-    state of the optimizer are as they were.
+    At step i of n the rate is ``min_lr * (max_lr / min_lr) ** (i / (n - 1))``. The test stops when the
+    smoothed loss is `divergence` times its minimum so far, or non-finite. At the end, weights, rate and
+    optimizer state are restored.
 
     Parameters
     ----------
     min_lr, max_lr : float
     steps : int
     smoothing : float
-        Weight of the past in the running mean of the loss (corrected for its start, as in Adam).
+        Weight of past values in the running mean of the loss (bias-corrected, as in Adam).
     divergence : float
 
     Attributes
     ----------
     learning_rates, losses : list of float
-        Rates, and the smoothed loss at each.
+        Learning rates, and the smoothed loss at each.
     suggestion : float
-        A tenth of the rate at which the smoothed loss was least: there it still fell. (Its steepest
-        descent, another common rule, is lost in the noise of small batches.) None before.
+        A tenth of the rate with the minimum smoothed loss, where the loss still decreases. (The
+        steepest descent, another common rule, is unreliable for small, noisy batches.) None before the test.
 
     References
     ----------
-    Smith 2017, section 3.3; the stopping rule and the smoothing are those of Gugger's "How do you
+    Smith 2017, section 3.3; the stopping rule and the smoothing are those of Gugger, "How do you
     find a good learning rate", 2018.
     """
 
@@ -172,7 +172,7 @@ class LearningRateFinder(Callback):
         self.divergence = number("divergence", divergence, 1, open_low=True)
         self.learning_rates, self.losses, self.suggestion = [], [], None
         self._before = None
-        self.samples = None  # (of a batch, of an epoch), if known: the last batch of an epoch may be shorter
+        self.samples = None  # (per batch, per epoch), if known: the last batch of an epoch may be shorter
 
     def on_train_begin(self, logs=None):
         need_a_number(self.model.optimizer, "LearningRateFinder")
@@ -187,7 +187,7 @@ class LearningRateFinder(Callback):
         }
 
     def restore(self):
-        """Take back what the test has changed; nothing if it has not begun, or did so already."""
+        """Undo the changes of the test; does nothing before the test or if called again."""
         before, model = self._before, self.model
         if before is not None:
             model.set_weights(before["weights"], check_finite=False)
@@ -195,7 +195,7 @@ class LearningRateFinder(Callback):
             model.optimizer.learning_rate = before["rate"]
             model.optimizer.at_batch(model.engine().step)
             model.epochs_done = before["epochs"]
-            self._before = None  # last: Ctrl-C on the way leaves it to be done again
+            self._before = None  # last, so that an interrupted restore can be repeated
 
     def on_epoch_begin(self, epoch, logs=None):
         self._sum = 0.0
@@ -206,7 +206,7 @@ class LearningRateFinder(Callback):
         self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):
-        # the logs have the mean over the epoch so far: this batch's is what it adds.  The last one may be shorter.
+        # the logs have the mean over the epoch so far: the loss of this batch is the difference of the sums.
         size, n = self.samples or (1, inf)
         done = min((batch + 1) * size, n)
         total = logs["loss"] * done
@@ -228,12 +228,12 @@ class LearningRateFinder(Callback):
             self.suggestion = self.learning_rates[int(np.argmin(self.losses))] / 10
 
     def plot(self, ax=None):
-        """Loss by rate, the suggestion marked.
+        """Plot the loss by learning rate, with the suggestion marked.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Default: pyplot's current ones.
+            Default: pyplot's current axes.
 
         Returns
         -------

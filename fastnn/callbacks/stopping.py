@@ -1,4 +1,4 @@
-"""Callbacks that end a training."""
+"""Callbacks that stop training."""
 
 from math import isfinite
 
@@ -7,30 +7,30 @@ from .base import Callback, improves, monitored, rises
 
 
 class EarlyStopping(Callback):
-    """Stop when a number has not improved for `patience` epochs. NaN is never an improvement.
+    """Stop training when a monitored value has not improved for `patience` epochs. NaN is never an improvement.
 
     Parameters
     ----------
     monitor : str
         A key of the logs.
     min_delta : float
-        The least change that is an improvement.
+        Minimum change that counts as an improvement.
     patience : int
     verbose : int
-        1 prints when it stops.
+        1: print a message when training stops.
     mode : {"auto", "min", "max"}
-        "auto": loss and errors should fall, accuracies rise.
+        "auto": minimise losses and errors, maximise accuracies.
     baseline : float, optional
-        Epochs only count as improvements if they are better than this.
+        Only values better than the baseline reset the count of epochs without improvement.
     restore_best_weights : bool
-        At the end, take back the weights of the best epoch.
+        At the end, restore the weights of the best epoch.
     start_from_epoch : int
-        Earlier epochs are not looked at.
+        Earlier epochs are ignored.
 
     Raises
     ------
     ValueError
-        When nothing of the name is in the logs, or "auto" cannot know the direction.
+        If `monitor` is not in the logs, or "auto" cannot decide on the direction.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class EarlyStopping(Callback):
         self.best = self.best_weights = None
 
     def improved(self, value, best):
-        """Whether `value` is better than `best` (None: than nothing yet) by more than min_delta; NaN never is."""
+        """Whether `value` is better than `best` (None: no value yet) by more than min_delta; NaN never is."""
         return improves(value, best, self.min_delta, self.rising)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -88,14 +88,14 @@ class EarlyStopping(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stop as soon as the loss is NaN or infinite.
+    """Stop training as soon as the loss is NaN or infinite.
 
-    Asked after every batch, as in Keras, so it costs a return to Python for each.
+    The loss is checked after every batch, as in Keras, which costs a return to Python each time.
 
     Parameters
     ----------
     raise_error : bool
-        Raise a RuntimeError instead; then no callback sees an end of the training.
+        Raise a RuntimeError instead; `on_train_end` is not called then.
     """
 
     def __init__(self, raise_error=False):
@@ -106,6 +106,6 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not isfinite(loss):
             if self.raise_error:
-                raise RuntimeError(f"batch {batch}: the loss is {loss}")
-            print(f"Batch {batch}: the loss is {loss}, training ends")
+                raise RuntimeError(f"batch {batch}: expected a finite loss, got {loss}")
+            print(f"Batch {batch}: the loss is {loss}, training stops")
             self.model.stop_training = True

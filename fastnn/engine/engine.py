@@ -1,6 +1,6 @@
-"""Runs a model: plans the programs it needs, binds arrays to them, and keeps step, state and threads.
+"""The engine of a model: plans the programs it needs, binds arrays to them, and keeps step, state and threads.
 
-This is the one object through which `models` uses the core. Arrays come checked: two-dimensional with contiguous
+This is the only object through which `models` uses the core. Arrays are checked before: two-dimensional with contiguous
 rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in the model's dtype.
 """
 
@@ -24,9 +24,9 @@ from .precision import splits_of
 from .program import Program, plan
 from .thread_tuner import Team
 
-TRAINED = "the model was trained after it"  # why `backward` is refused
-STAGES = ("forward", "backward", "update")  # of a step by hand
-_serials = count(1)  # of calls of layers in NumPy, which keep on themselves what `backward` needs
+TRAINED = "the model was trained after it"  # why `backward` raises an error
+STAGES = ("forward", "backward", "update")  # of a manual step
+_serials = count(1)  # of calls of NumPy layers, which store what `backward` needs on themselves
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
 
 
@@ -52,18 +52,18 @@ class Engine:
         Input and output.
     dtype : {"float32", "float64"}
     loss : None, LossSpec or callable
-        A callable gets (y_true, y_pred) and returns (value of each sample, gradient of it in y_pred).
+        A callable takes (y_true, y_pred) and returns (value of each sample, its gradient with respect to y_pred).
     optimizer : None or (row, parameters, {...})
-        What is done around the row: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
+        Options: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
         "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
     metrics : list of (row, parameters, "labels" | "values") or callable (y_true, y_pred) -> value of each sample
         The row may be `metrics.BY_RANKS`.
     weighted_metrics : list of the same
-        Of these the sample weights count. They come after `metrics`.
+        Metrics with sample weights. They come after `metrics`.
     seed : int
         Key of dropout and other noise.
     threads : int, optional
-        How many to use at most; default: as many as pay off.
+        Maximum thread count; default: as many as pay off.
     schedule : {None, "layers", "samples"}
         None: chosen from the sizes.
     isa : str, optional
@@ -71,7 +71,7 @@ class Engine:
     weight_decay : float
         λ of the penalty λ / 2 sum w² on every weight matrix.
     precision : {None, "highest", "high", "medium"}
-        Of float32 products; None: as this thread has it when a program is asked for.
+        Precision of float32 products; None: the setting of the thread that requests a program.
     store : Store, optional
         That of a engine of the same variables, which this one only reads.
     """
@@ -97,8 +97,8 @@ class Engine:
         self.step = 0
         self._set_loss(loss)
         self._set_metrics(metrics, weighted_metrics)
-        # What is planned is what was said here, whenever that comes to be planned: regularizers and constraints are
-        # objects that anybody may change, and a plan is kept for all models of a structure.
+        # Copies, so that later plans use the current settings: regularizers and constraints are mutable, and plans are
+        # shared by all models with the same structure.
         self.regularizers = {v: copy(v.regularizer) for v in self.trainable}
         self.constraints = {v: copy(v.constraint) for v in self.trainable}
         self.rules = {v: self._rule(v) for v in self.trainable}
@@ -114,14 +114,14 @@ class Engine:
         self.python_loss = not hasattr(loss, "row") and callable(loss)
         self.reduction = getattr(loss, "reduction", "sum_over_batch_size")
         if self.reduction == "none":
-            raise ValueError(f"loss {loss.name}: reduction 'none' leaves nothing to minimise; expected a mean or 'sum'")
+            raise ValueError(f"loss {loss.name}: expected reduction a mean or 'sum' for training, got 'none'")
         if loss is None or self.python_loss:
             return
         node = self.y.node
         softmax = node.kind == "softmax" and node.attrs["length"] == self.y.size
         through = node.attrs["row"] if softmax else node.act[0] if node.act else None
         self.loss_reads_pre = not loss.from_logits and loss.through is not None and loss.through == through
-        self.loss_reads_pre &= not self.consumers.get(self.y)  # a penalty on the result needs its own gradient
+        self.loss_reads_pre &= not self.consumers.get(self.y)  # a penalty on the output needs its own gradient
         row = loss.logits_row if loss.from_logits or self.loss_reads_pre else loss.row
         self.loss_row = ("loss:" + row, loss.params, loss.target)
 
@@ -136,13 +136,13 @@ class Engine:
             ("metric:" + m[0], m[1], m[2], w) for (m, w), here in zip(both, in_core, strict=True) if here
         ]
         self.python_metrics = [(1 + i, m, w) for i, (m, w) in enumerate(both) if callable(m)]
-        # how many pairs of sums each row of loss and metrics is made of
+        # number of pairs of sums of each row of loss and metrics
         self.core_loss = self.loss_row is not None or any(n.kind == "activity" for n in self.nodes)
         self.pairs = [1] * self.core_loss
         rows = [m for m, here in zip(self.metrics, in_core, strict=True) if here]
         self.pairs += [kernels.metric_pairs(row[0], row[1], self.y.size) for row in rows]
-        # which of [loss, *metrics] the core sums up, in its order, and where in its totals: a number, the sum, or for
-        # several sums and those whose weights have to be known, rows of pairs
+        # which of [loss, *metrics] the core accumulates, in its order, and where in its totals: a single sum, or rows
+        # of pairs for several sums and for weighted sums
         places = ([0] if self.core_loss else []) + [1 + i for i, here in enumerate(in_core) if here]
         starts = [0, *accumulate(self.pairs)]
         self._core_sums = [
@@ -160,7 +160,7 @@ class Engine:
         return l1, l2, decay_of(variable) if decay_of else 0.0
 
     def penalty(self):
-        """What the trained weights add to the loss of each sample, as they are now."""
+        """The penalties of the current trainable weights, added to the loss of each sample."""
         total = 0.0
         for variable in self.trainable:
             l1, l2, _ = self.rules[variable]
@@ -187,30 +187,31 @@ class Engine:
             found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, splits)
             team = Team(self.threads, found.seconds)
             program = self._programs[key] = Program(found, self, team.at_most())
-            program.team, program.teams = team, {}  # of all, and of its stages by hand
+            program.team, program.teams = team, {}  # of the program, and of the stages of a manual step
         return program
 
     def forget_programs(self):
-        """Plan anew: their memory is that of a step which was not ended."""
+        """Plan again: the memory of the programs belongs to an unfinished step."""
         self._programs, self._manual, self.has_gradients, self.besides = {}, None, False, {}
 
     def _refuse_used_twice(self):
-        """A weight has one place for its gradient, and one node that fills it."""
+        """ValueError if a trainable weight is used twice: it has one gradient buffer, written by one node."""
         used = set()
         for variable in (v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable):
             if variable in used:
                 raise ValueError(
-                    f"{variable.name}: expected a layer at one place of the model, got it at two or more; such a model"
-                    " predicts, but trains only with that layer frozen (trainable = False)"
+                    f"{variable.name}: expected a layer that is used once in the model, got one that is used several"
+                    " times; such a model can predict, but can be trained only with that layer frozen (trainable ="
+                    " False)"
                 )
             used.add(variable)
 
     def _ends(self):
-        """Whether a step that was given up is not to be done again: Ctrl-C will be raised by who has called."""
+        """Whether an interrupted step should not be repeated, as the caller will raise Ctrl-C."""
         return self.later is not None and self.later.came
 
     def _long_steps(self, program, live, count, batch, steps, deadline, step, **job):
-        """`_steps` one by one, each of which Ctrl-C may end in the middle."""
+        """`_steps` one by one, each of which Ctrl-C may interrupt."""
         team, begun = program.team, time.monotonic()
         while step < steps:
             n, watched = team.next()[0], watch(program, self.store, job.get("counter") is not None, self.later)
@@ -224,16 +225,16 @@ class Engine:
         return step
 
     def _steps(self, program, live, count, batch, steps, deadline, step=0, **job):
-        """Run steps [step, steps) in slices, each with the threads that pay off; returns the step reached.
+        """Run steps [step, steps) in slices, each with the thread count that pays off; returns the step reached.
 
-        `job` is what else `Executor.run` is to know."""
+        `job`: further arguments of `Executor.run`."""
         if program.plan.seconds >= LONG and is_long(program, self.store, job.get("counter") is not None):
             return self._long_steps(program, live, count, batch, steps, deadline, step, **job)
         core, team, begin, start = program.core, program.team, step, time.monotonic()
         while step < steps:
             n, seconds = team.next()
             if n > 1 and seconds > 0 and step == begin and steps - begin > 1:
-                # threads that have slept need a while to wake up: the first steps are not timed
+                # sleeping threads need time to wake up: the first steps are not timed
                 step += core.run(live, count, batch, start=step, seed=self.seed, threads=n, seconds=1e-9, **job)
             left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
             if deadline > 0 and left <= 0 and step > begin:
@@ -251,21 +252,21 @@ class Engine:
 
     # -- training and evaluation ------------------------------------------------------------------------------
     def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0, carry=None):
-        """Train on samples [first, first + count) of the order `index` (None: as they lie).
+        """Train on samples [first, first + count) of the order `index` (None: in memory order).
 
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
-        the sums go on from those of an earlier block, `carry`, as if there had been one block."""
+        the sums continue those of an earlier block, `carry`, as if it were one block."""
         self._begin_training()
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         done, sums = self._run(program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
 
     def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, totals, deadline=0.0):
-        """Train on all samples several times, from a step of all of these on; returns the step reached.
+        """Train several epochs on all samples, starting at `step`; returns the step reached.
 
-        `index` has the order of each epoch, one after the other, or is None; `lrs` the rate of every step;
-        `totals` gets the sums of every epoch, see `epoch_sums`."""
-        self._begin_training()  # between two calls somebody may have assigned weights or frozen a layer
+        `index` has the concatenated orders of the epochs, or is None; `lrs` the rate of every step;
+        `totals` receives the sums of every epoch, see `epoch_sums`."""
+        self._begin_training()  # weights may have been assigned or a layer frozen between two calls
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         n = len(x) if index is None else len(index) // epochs
@@ -351,7 +352,7 @@ class Engine:
             sums[places[0]].add(outputs, y[rows], w[rows] if kind and w is not None else None)
 
     def _run_parts(self, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
-        """One step at a time, because Python stands between the kernels."""
+        """One step at a time, as there is Python between the kernels."""
         end, done, step = time.monotonic() + deadline, 0, 0
         while done < count:
             n, at = min(batch, count - done), first + done
@@ -383,13 +384,13 @@ class Engine:
                 continue
             program.team.report(n_threads, seconds, 1, disturbed)
             done, step = done + n, step + 1
-            self.step += training  # at once: the next step's Python may raise
+            self.step += training  # immediately, as the Python of the next step may raise
             if deadline > 0 and time.monotonic() > end:
                 break
         return done, sums
 
     def _call(self, program, call, y, w, rows, n, training, sums):
-        """One piece of Python between the kernels; arrays are (samples, *shape) copies."""
+        """One call of Python between the kernels; arrays are (samples, *shape) copies."""
         what, layer, (in_key, in_tensor), (out_key, out_tensor) = call
         given = program.get(in_key, in_tensor, n)
         if what == "call":
@@ -414,11 +415,11 @@ class Engine:
                     sums[place] += float(np.sum(values))
                     continue
                 weights = np.ones(n) if w is None else np.asarray(w[rows], np.float64)
-                # a value that does not count may be NaN
+                # a value with weight 0 may be NaN
                 total = np.sum(values * weights, where=weights != 0)
                 sums[place] = sums[place] + np.array([[total, weights.sum()]])
         else:
-            values, gradient = self.loss(np.array(y[rows]), given)  # a copy: it may be written to
+            values, gradient = self.loss(np.array(y[rows]), given)  # a copy, as the function may write to it
             weights = np.ones(n) if w is None else w[rows]
             sums[0] += float(np.sum(np.reshape(values, n) * weights))
             if out_key is not None:
@@ -426,12 +427,12 @@ class Engine:
                 program.put(out_key, out_tensor, gradient * scale, n, "loss")
 
     def call(self, what, x, y, counters, make=None):
-        """A `calls.Call` for batches like (x, y), and its program; None where the long way is as good or has to be.
+        """A `calls.Call` for batches like (x, y), and its program; None if the slow path is as good or required.
 
         make: what to make in its place, from this engine and the same arguments."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
-        usual &= y is None or y.flags.c_contiguous  # the program has y's stride in it
-        usual &= threads.asked() is None  # a number that is asked for once is no rule
+        usual &= y is None or y.flags.c_contiguous  # the program contains y's stride
+        usual &= threads.asked() is None  # not for a thread count given for one call
         simple = all(pairs == 1 for pairs in self.pairs) and not self.score_places
         simple = simple and not any(row[3] for row in self.metric_rows)
         if not usual or what != "derivative" and not simple:
@@ -447,14 +448,14 @@ class Engine:
         return call, program
 
     def manual_call(self, x, counters):
-        """A `calls.ManualCall` for batches like x, and its program; None where the long way has to be."""
+        """A `calls.ManualCall` for batches like x, and its program; None if the slow path is required."""
         if x.ndim != 2 or not x.flags.c_contiguous:
             return None
         program = self.program("manual", len(x), _code(x), _code(np.empty((1, self.y.size), self.dtype)))
         parts = {name: (lo, hi) for name, lo, hi, call in program.parts if call is None}
         if len(parts) < len(program.parts) or "average" in self.store.flat or threads.asked() is not None:
             return None
-        if is_long(program, self.store, True) or program.derives:  # Ctrl-C is not to wait; kept splits are looked after
+        if is_long(program, self.store, True) or program.derives:  # Ctrl-C must not wait; kept splits need updates
             return None
         teams = [program.teams.setdefault(stage, Team(self.threads, program.plan.seconds)) for stage in STAGES]
         program.by_hand = calls.ManualCall(
@@ -463,7 +464,7 @@ class Engine:
         )  # fmt: skip
         return program.by_hand, program
 
-    # -- one pass, by hand ------------------------------------------------------------------------------------
+    # -- single passes, manual steps ---------------------------------------------------------------------------
     def predict(self, x, batch_size=1024, out=None):
         """Results of all samples in inference mode, (n, *shape)."""
         self.store.acquire()
@@ -484,14 +485,14 @@ class Engine:
         return out.reshape(n, *self.y.shape)
 
     def forward(self, x, training=False):
-        """One batch. With ``training=True`` dropout and batch statistics are at work and `backward` may follow."""
+        """Results of one batch. ``training=True`` uses dropout and batch statistics, and `backward` may follow."""
         if not training:
             return self.predict(x, max(1, len(x)))
         self.store.acquire()
         n = len(x)
         out = np.empty((n, self.y.size), self.dtype)
         program = self.program("manual", n, _code(x), _code(out))
-        self._manual, self.has_gradients = None, False  # until it is through: Python in it may raise
+        self._manual, self.has_gradients = None, False  # until it is done, as its Python may raise
         self._run_manual((program, n, x), "forward", (_address(x), 0, 0, _address(out), 0, 0))
         self._manual, self.expired, self.store.changed = (program, n, x), None, False
         self._called = self._calls_of_layers()
@@ -502,7 +503,7 @@ class Engine:
         self._refuse_expired()
         program, n, x = self._manual
         if len(dy) != n:
-            raise ValueError(f"dy: expected {n} rows, as many as x of the last forward, got {len(dy)}")
+            raise ValueError(f"dy: expected {n} rows, as many as x of the last call of forward, got {len(dy)}")
         dx = np.empty((n, self.x.size), self.dtype)
         self._run_manual(self._manual, "backward", (_address(x), 0, 0, 0, _address(dy), _address(dx)))
         self.has_gradients = True
@@ -512,23 +513,23 @@ class Engine:
         return [(n.attrs["layer"], n.attrs["layer"]._serial) for n in self.nodes if n.kind == "python"]
 
     def _refuse_expired(self):
-        """RuntimeError unless all is as the last `forward(training=True)` has left it."""
+        """RuntimeError if the state has changed since the last `forward(training=True)`."""
         if self._manual is not None and self.expired is None:
             self.store.acquire()
             if self.store.changed:
                 self.expired = "its weights were assigned, or trained by another model, after it"
             for layer, serial in self._called:
                 if layer._serial != serial:
-                    self.expired = f"layer {layer.name!r}, which is in NumPy, was called again after it"
+                    self.expired = f"the NumPy layer {layer.name!r} was called again after it"
         if self.expired is not None:
             raise RuntimeError(f"backward: expected forward(x, training=True) right before it, but {self.expired}")
         if self._manual is None:
-            raise RuntimeError("backward: call forward(x, training=True) first")
+            raise RuntimeError("backward: expected a call of forward(x, training=True) before it")
 
     def gradients(self):
         """Gradients of the trainable variables, row-major, in their order."""
         if not self.has_gradients:
-            raise RuntimeError("gradients: there are none; call forward(x, training=True) and backward")
+            raise RuntimeError("gradients: expected calls of forward(x, training=True) and backward before it")
         return [self.store.get("grad", v) for v in self.trainable]
 
     def set_gradients(self, gradients):
@@ -546,9 +547,9 @@ class Engine:
         self.has_gradients = True
 
     def apply_gradients(self, lr, check_finite=True):
-        """One optimizer step with the gradients at hand."""
+        """One optimizer step with the current gradients."""
         if self._manual is None or not self.has_gradients:
-            raise RuntimeError("apply_gradients: no gradients yet; call forward(x, training=True) and backward")
+            raise RuntimeError("apply_gradients: expected calls of forward(x, training=True) and backward before it")
         if check_finite and find_beyond(self.store.flat["grad"]) >= 0:
             self._refuse_non_finite()
         self.expired = calls.APPLIED
@@ -569,7 +570,7 @@ class Engine:
             pass
 
     def _run_stage(self, program, n, stage, live, lr):
-        """Whether it is done; not if a signal came that raises nothing."""
+        """Run a stage; returns False if it was interrupted by a signal that raises nothing."""
         team = program.teams.setdefault(stage, Team(self.threads, program.plan.seconds))
         n_threads, seconds, current, disturbed = team.next()[0], 0.0, None, False
         watched = {} if stage == "update" else watch(program, self.store, True, self.later)
@@ -592,7 +593,7 @@ class Engine:
         return True
 
     def _begin_training(self):
-        """The newest weights are here, gradients are no longer those of a `backward`."""
+        """Acquire the newest weights and invalidate the gradients of `backward`."""
         self.store.acquire()
         self.has_gradients, self.expired = False, TRAINED
         self._start_averages()
@@ -603,7 +604,7 @@ class Engine:
             self.store.start_averages()
 
     def finalize(self):
-        """Replace the trained weights by their averages, if the optimizer keeps such."""
+        """Replace the trained weights by their averages, if the optimizer maintains them."""
         if "average" in self.store.flat and self.step:
             self.store.acquire()
             for variable in self.trainable:

@@ -1,11 +1,11 @@
-"""Layers, under Keras' names; one idea a file."""
+"""Layers, under Keras' names; one layer per file."""
 
 from .._base.checks import Registry, module_attributes, plain_name
 from .._base.config import modules_of
 from .base import Layer
 from .input import Input
 
-# Every layer of every file here is public: a new file is all that a new layer needs.
+# Every layer in every file of this package is public: a new layer only needs a new file.
 _classes = {
     name: thing
     for module in modules_of(__name__, __path__)
@@ -17,18 +17,18 @@ __all__ = ["Input"]
 __all__.extend(_classes)
 __getattr__, __dir__ = module_attributes(__name__, __all__)
 
-_registry = Registry("layer", "A layer of your own is passed as a class or an object.")
+_registry = Registry("layer", "Pass a custom layer as a class or an object.")
 for _name, _class in _classes.items():
     _registry.add(_class, _name)
 
 
 def register(cls, name):
-    """Make a class known by its name; for the models, which are layers too."""
+    """Register a class under a name; for the models, which are layers too."""
     _registry.add(cls, name)
 
 
 def known(name):
-    """Whether there is a layer of the library called `name`."""
+    """Whether `name` is a built-in layer."""
     return plain_name(name) in _registry._found
 
 

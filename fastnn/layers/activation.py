@@ -7,7 +7,7 @@ from .checked import Checked, Chosen
 
 
 class Activation(Layer):
-    """An activation by its name: ``y = f(x)``.
+    """Apply an activation: ``y = f(x)``.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Activation(Layer):
 
     @property
     def function(self):
-        """What ``activation=`` of another layer takes from this one."""
+        """The activation function, for ``activation=`` of another layer."""
         return self.activation
 
     def emit(self, graph, x):
@@ -35,7 +35,7 @@ class Activation(Layer):
 
 
 class _Fixed(Layer):
-    """A layer that is one activation; subclasses make `function` from their arguments."""
+    """A layer that consists of one activation; subclasses create `function` from their arguments."""
 
     def emit(self, graph, x):
         return self.function.emit(graph, x)
@@ -51,7 +51,7 @@ class ReLU(_Fixed):
     ----------
     max_value : float, optional
     negative_slope, threshold : float
-        None of the three may be negative.
+        All three are at least 0.
 
     References
     ----------
@@ -80,9 +80,9 @@ class LeakyReLU(_Fixed):
     Parameters
     ----------
     negative_slope : float
-        Keras' layer, and this, has 0.3; the *name* ``"leaky_relu"`` means a slope of 0.2.
+        The default is 0.3, as in Keras' layer; the *name* ``"leaky_relu"`` stands for a slope of 0.2.
     alpha : float, optional
-        The same under Keras 2's name.
+        Keras 2's name of `negative_slope`.
 
     References
     ----------
@@ -98,7 +98,7 @@ class LeakyReLU(_Fixed):
 
     def __init__(self, negative_slope=0.3, **kwargs):
         if "alpha" in kwargs and negative_slope != 0.3:
-            raise TypeError("alpha: another name of negative_slope; expected one of the two, got both")
+            raise TypeError("alpha, negative_slope: expected one of the two (alpha is an alias), got both")
         self.negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
 
@@ -113,7 +113,7 @@ class ELU(_Fixed):
     Parameters
     ----------
     alpha : float
-        Not negative; minus the limit for x → −∞.
+        At least 0; the limit for x → −∞ is −`alpha`.
 
     References
     ----------
@@ -137,7 +137,7 @@ class Softmax(_Fixed):
     Parameters
     ----------
     axis : int
-        The last one: -1, or its number counted from the batch, 0.
+        The last axis: -1, or its index, where the batch axis is 0.
     """
 
     axis = Checked(integer, for_good=True)
@@ -151,6 +151,6 @@ class Softmax(_Fixed):
         last = len(input_shape) - 1
         if self.axis not in (-1, last):
             raise ValueError(
-                f"axis: expected the last, -1 or {last}, for samples of shape"
+                f"axis: expected the last axis, -1 or {last}, for samples of shape"
                 f" {tuple(input_shape[1:])}, got {self.axis}"
             )

@@ -1,4 +1,4 @@
-"""A penalty on what the layer below puts out."""
+"""A penalty on the output of the previous layer."""
 
 from .._base.checks import number
 from .base import Layer
@@ -6,10 +6,10 @@ from .checked import Checked
 
 
 class ActivityRegularization(Layer):
-    """Lets its input through and adds ``l1 * sum(|x|) + l2 * sum(x²)``, divided by the batch, to the loss.
+    """Identity that adds ``l1 * sum(|x|) + l2 * sum(x²)``, divided by the batch size, to the loss.
 
-    The loss that `fit` and `evaluate` report contains it; sample weights do not apply to it. By
-    hand, `backward` adds its gradient to that of your loss.
+    The loss that `fit` and `evaluate` report includes it; sample weights do not apply to it. In a
+    manual training loop, `backward` adds its gradient to that of your loss.
 
     Parameters
     ----------

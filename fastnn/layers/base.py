@@ -1,4 +1,4 @@
-"""What every layer is: a declaration of weights, shapes and computation."""
+"""Base class of all layers: a declaration of weights, shapes and computation."""
 
 from functools import wraps
 
@@ -15,7 +15,7 @@ OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "
 
 
 def _built_once(build):
-    """`build` for callers: the weights are made once, for one shape, and the layer knows that they are there."""
+    """`build` for callers: creates the weights once, for one shape, and marks the layer as built."""
 
     @wraps(build)
     def wrapper(self, input_shape):
@@ -29,10 +29,10 @@ def _built_once(build):
 
 
 class Layer(Weighted):
-    """Base of all layers.
+    """Base class of all layers.
 
-    As in Keras, the shapes that `build` and `compute_output_shape` get, and the one that the latter returns, begin with
-    the batch axis, which is None unless it is known; `input_shape=` of the constructor is that of a sample.
+    As in Keras, the shapes that `build` and `compute_output_shape` take, and the one that the latter returns, begin
+    with the batch axis, which is None unless known; `input_shape=` of the constructor is the shape of a sample.
 
     A layer of the library overrides `emit`, which says what to compute through the methods of
     `fastnn.engine.graph.Graph`. A layer of your own may stay in NumPy, at a NumPy pace: override
@@ -41,16 +41,17 @@ class Layer(Weighted):
     Parameters
     ----------
     activity_regularizer : str or Regularizer, optional
-        A penalty on what the layer puts out, divided by the batch, as `ActivityRegularization`.
+        Penalty on the output of the layer, divided by the batch size, as `ActivityRegularization`.
     trainable : bool
     dtype : {"float32", "float64"}, optional
-        Default: the model's.
+        Default: the dtype of the model.
     autocast : True
-        Keras'; only its default has a meaning here.
+        For compatibility with Keras; only the default is accepted.
     name : str, optional
-        Default: the class' name in snake case, numbered.
+        Default: the class name in snake case, numbered.
     input_shape : tuple of int, optional
-        Builds a Sequential model at once. Keras 2's `input_dim`, `batch_input_shape` work too.
+        Shape of a sample; builds a Sequential model immediately. Keras 2's `input_dim` and
+        `batch_input_shape` are accepted too.
 
     Examples
     --------
@@ -66,10 +67,10 @@ class Layer(Weighted):
     """
 
     without_effect = {"autocast": True}
-    revision = 0  # goes up whenever an attribute changes that plans have
+    revision = 0  # incremented when an attribute changes that plans depend on
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
-    _rows = None  # of a batch, if the model was made for so many; any number works
+    _rows = None  # batch size, if one was given; any other works too
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -96,7 +97,7 @@ class Layer(Weighted):
 
     @property
     def name(self):
-        """What messages, files and `get_layer` call it."""
+        """Name of the layer in messages, files and `get_layer`."""
         return self._name
 
     @name.setter
@@ -107,7 +108,7 @@ class Layer(Weighted):
 
     @_built_once
     def build(self, input_shape):
-        """Create the weights with `add_weight`; once, for ``(None, ...)``, None for the batch."""
+        """Create the weights with `add_weight`, once; `input_shape` is ``(None, ...)``, None for the batch axis."""
 
     def _build(self, shape):
         """`build` for samples of a shape."""
@@ -118,7 +119,7 @@ class Layer(Weighted):
             self._building = False
 
     def compute_output_shape(self, input_shape):
-        """Shape of the result for inputs of a shape, both with the batch axis."""
+        """Return the output shape for an input shape, both with the batch axis."""
         return tuple(input_shape)
 
     def sample_shape(self, input_shape):
@@ -129,32 +130,32 @@ class Layer(Weighted):
         """Declare the computation on tensor `x`; returns a tensor."""
         if type(self).call is Layer.call:
             raise NotImplementedError(
-                f"{type(self).__name__} must write call(x, training) and backward(dy), or emit"
+                f"{type(self).__name__} must implement call(x, training) and backward(dy), or emit"
             )
         return graph.python(self, x)
 
     def declare(self, graph, x):
-        """`emit`, and the penalty on its result: what models call."""
+        """`emit`, and the penalty on its result; called by models."""
         y, penalty = self.emit(graph, x), self.activity_regularizer
         if penalty is None or not (penalty.l1 or penalty.l2):
             return y
         return graph.activity(y, penalty.l1, penalty.l2)
 
     def call(self, inputs, training):
-        """The result for a batch ``(B, *input_shape)``."""
-        raise NotImplementedError(f"{type(self).__name__} must write call(x, training)")
+        """Compute the output for a batch ``(B, *input_shape)``."""
+        raise NotImplementedError(f"{type(self).__name__} must implement call(x, training)")
 
     def backward(self, dy):
-        """The gradient by the input of the last `call`; also sets ``self.grads``."""
-        raise NotImplementedError(f"{type(self).__name__} must write backward(dy) to be trained")
+        """Compute the gradient with respect to the input of the last `call`; also sets ``self.grads``."""
+        raise NotImplementedError(f"{type(self).__name__} must implement backward(dy) to be trained")
 
     def gradients(self):
-        """``(variable, gradient)`` pairs of `grads`."""
+        """Return the ``(variable, gradient)`` pairs of `grads`."""
         if isinstance(self.grads, dict):
             return list(self.grads.items())
         if len(self.grads) != len(self.trainable_weights):
             raise ValueError(
-                f"{self.name}.grads: expected {len(self.trainable_weights)} arrays, as"
+                f"{self.name}.grads: expected {len(self.trainable_weights)} arrays, like"
                 f" trainable_weights, got {len(self.grads)}"
             )
         return list(zip(self.trainable_weights, self.grads, strict=True))
@@ -162,24 +163,24 @@ class Layer(Weighted):
     def add_weight(self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
                    constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
                    *, layout="vector"):  # fmt: skip
-        """A new `Variable`.
+        """Create a `Variable`.
 
         Parameters
         ----------
         shape : tuple of int
-            Default: (), a single number.
+            Default: (), a scalar.
         initializer : str, Initializer or function
             Default: "glorot_uniform".
         dtype : {"float32", "float64"}, optional
-            Default: the layer's.
+            Default: the dtype of the layer.
         trainable : bool
         regularizer, constraint : str or object, optional
         autocast, aggregation, overwrite_with_gradient
-            Keras'; only their defaults have a meaning here.
+            For compatibility with Keras; only the defaults are accepted.
         name : str, optional
             Default: "weight".
         layout : {"vector", "kernel", "bias"}
-            How the kernels keep it.
+            Memory layout in the kernels.
 
         Returns
         -------
@@ -203,15 +204,15 @@ class Layer(Weighted):
         return self._weights[-1]
 
     def ensure_built(self, input_shape, dtype=None):
-        """Build for inputs of a shape, or check that the layer was built for just that."""
+        """Build for inputs of a shape, or check that the layer was built for the same shape."""
         input_shape, dtype = tuple(input_shape), float_dtype(dtype or self.dtype)
         if self.built and (self.in_shape, self.dtype or dtype) != (input_shape, dtype):
             raise ValueError(
-                f"{self.name} was built for inputs of shape {self.in_shape} and {self.dtype},"
-                f" got shape {input_shape} and {dtype}"
+                f"{self.name}: expected inputs of shape {self.in_shape} and dtype {self.dtype}, for which it was built,"
+                f" got shape {input_shape} and dtype {dtype}"
             )
         if self.dtype not in (None, dtype):
-            raise ValueError(f"{self.name}: expected {dtype} like the model, got {self.dtype}")
+            raise ValueError(f"{self.name}: expected dtype {dtype} like the model, got {self.dtype}")
         if not self.built:
             self.dtype = dtype
             self._build(input_shape)
@@ -219,12 +220,12 @@ class Layer(Weighted):
             self.out_shape = self.sample_shape(input_shape)
 
     def leaves(self):
-        """The layers this one consists of: itself, unless it contains others."""
+        """Iterate over the layers this one consists of: itself, unless it contains others."""
         yield self
 
     @property
     def input_shape(self):
-        """``(None, ...)``, None for the batch unless its size was given; None before the layer is built."""
+        """``(None, ...)``, None for the batch axis unless its size was given; None before the layer is built."""
         return None if self.in_shape is None else (self._rows, *self.in_shape)
 
     @property
@@ -239,7 +240,7 @@ class Layer(Weighted):
     def __getattr__(self, name):
         cls = type(self).__name__
         if "built" not in self.__dict__ and name[:2] != "__":
-            text = f"{cls}.__init__ must call super().__init__(**kwargs) before anything else"
+            text = f"{cls}.__init__ must call super().__init__(**kwargs) first"
         elif name in OF_MODELS:
             text = f"this is a {cls} layer, not a model; use model.add"
         else:
@@ -256,7 +257,7 @@ def _weight_shape(shape):
     shape = () if shape is None else tuple(shape) if hasattr(shape, "__iter__") else (shape,)
     if None in shape:
         raise ValueError(
-            f"shape: expected integers, got {shape}: the `input_shape` of build begins with the batch;"
+            f"shape: expected integers, got {shape}; the `input_shape` of build begins with the batch axis:"
             " use input_shape[1:], or input_shape[-1] for the number of features"
         )
     return tuple(integer(f"shape[{i}]", n, minimum=0) for i, n in enumerate(shape))

@@ -10,26 +10,26 @@ from .checked import Checked, Chosen, Rule
 class BatchNormalization(Layer):
     r"""Batch normalisation: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
 
-    While training, μ and σ² are those of the batch (σ² biased, in two passes), and moving averages
-    follow them: :math:`v \leftarrow v \cdot momentum + v_{batch} (1 - momentum)`. Otherwise, and in
-    a frozen layer, the moving averages are used. It may stand before or after the activation.
+    In training, μ and σ² are the batch statistics (σ² biased, computed in two passes), and moving averages
+    are updated: :math:`v \leftarrow v \cdot momentum + v_{batch} (1 - momentum)`. In inference and in
+    a frozen layer, the moving averages are used. The layer can be placed before or after the activation.
 
     Parameters
     ----------
     axis : int
-        The features: -1 (or 1).
+        Feature axis: -1 (or 1).
     momentum : float
-        Weight of the past in the moving averages, 0 to 1. (PyTorch's `momentum` is 1 minus this.)
+        Weight of past values in the moving averages, 0 to 1. (PyTorch's `momentum` is 1 minus this.)
     epsilon : float
         Added to the variance; above 0.
     center, scale : bool
-        Whether there are β, γ.
+        Whether to use β and γ.
     beta_initializer, gamma_initializer : str, Initializer or function
     moving_mean_initializer, moving_variance_initializer : str, Initializer or function
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
     beta_constraint, gamma_constraint : str or Constraint, optional
     renorm, renorm_clipping, renorm_momentum, synchronized
-        Keras'; only their defaults have a meaning here.
+        For compatibility with Keras; only the defaults are accepted.
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -40,15 +40,15 @@ class BatchNormalization(Layer):
 
     Notes
     -----
-    A batch of one sample, or of equal ones, has variance 0: it gives β; one of a single sample passes no gradient down.
-    The moving averages take each batch alike, a short last one too, and one of a single sample with
-    its variance of 0, all as in Keras; `Model.recalibrate` replaces them by exact statistics. For
-    inference the layer is folded into the dense layer before it (or behind it, where a layer stands
-    before it), which changes the results by rounding only.
+    A batch of one sample, or of equal samples, has variance 0 and the output β; a batch of one sample passes no
+    gradient to its input. All batches have equal weight in the moving averages, including a short last batch and a
+    batch of one sample with its variance of 0, all as in Keras; `Model.recalibrate` replaces the moving averages by
+    exact statistics. For inference the layer is folded into the dense layer before it (or the one after it, if
+    another layer comes before it), which changes the results by rounding only.
 
     References
     ----------
-    Ioffe & Szegedy 2015, algorithm 1; as in Keras the moving variance is the biased one.
+    Ioffe & Szegedy 2015, algorithm 1; as in Keras, the moving variance is the biased variance.
     """
 
     axis = Checked(one_of, (-1, 1), for_good=True)

@@ -1,19 +1,19 @@
-"""Attributes of layers that are checked wherever they are set: by the constructor, or later on a layer in use."""
+"""Attributes of layers that are checked whenever they are set, by the constructor or later."""
 
 from ..variables import note_change
 
 
 class Checked:
-    """An attribute that goes through a check each time; what the check returns is kept.
+    """An attribute that is checked on every assignment; the return value of the check is stored.
 
-    Set on a built layer, it counts from the next step on, as freezing does: models plan again.
+    A change on a built layer takes effect at the next step, as freezing does: models plan again.
 
     Parameters
     ----------
     check : callable
         ``check(name, value, *args, **kwargs)``, of `fastnn._base.checks`.
     for_good : bool
-        The shapes of weights or results depend on it: it is an error to change it once the layer is built.
+        Shapes of weights or results depend on it, so that it cannot be changed after the layer is built.
     """
 
     def __init__(self, check, *args, for_good=False, **kwargs):
@@ -30,7 +30,7 @@ class Checked:
             if self.for_good and value != own[self.name]:
                 raise ValueError(
                     f"{self.name} of {layer.name}: expected {own[self.name]!r}, for which the layer was built, got"
-                    f" {value!r}; make another layer"
+                    f" {value!r}; create a new layer"
                 )
             own[self.name] = value
             layer.revision += 1
@@ -43,12 +43,12 @@ class Checked:
 
 
 def found_by(get):
-    """The check of names, descriptions and objects, from a ``get`` of the catalogues."""
+    """The check of names, descriptions and objects by the ``get`` of a catalogue."""
     return lambda name, value: get(value)
 
 
 class Rule(Checked):
-    """A regularizer or constraint of a weight, ``kernel_regularizer``: set later, the weight gets it."""
+    """A regularizer or constraint of a weight, such as ``kernel_regularizer``; assignment updates the weight too."""
 
     def __init__(self, get):
         super().__init__(found_by(get))
@@ -64,7 +64,7 @@ class Rule(Checked):
 
 
 class Chosen(Checked):
-    """An activation, initializer, …: whatever the ``get`` of its catalogue takes."""
+    """An activation, initializer, …: anything that the ``get`` of its catalogue accepts."""
 
     def __init__(self, get):
         super().__init__(found_by(get))

@@ -17,14 +17,14 @@ class Dense(Layer):
     activation : str, activation or activation layer, optional
         Default: linear.
     use_bias : bool
-        Leave it out before batch normalisation, which subtracts it again.
+        Unnecessary before batch normalisation, which subtracts the mean.
     kernel_initializer, bias_initializer : str, Initializer or function
     kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
         Penalties on the weights and on the result (`fastnn.regularizers`).
     kernel_constraint, bias_constraint : str or Constraint, optional
-        What is done to the weights after each step (`fastnn.constraints`).
+        Constraints applied to the weights after each step (`fastnn.constraints`).
     lora_rank, lora_alpha, quantization_config : None
-        Keras'; only their default has a meaning here.
+        For compatibility with Keras; only the default is accepted.
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 

@@ -11,7 +11,7 @@ OWN_SEED = 2**31  # streams below it belong to positions in a model, those above
 
 
 def random_stream(layer):
-    """The number of the layer's stream of random words: its place in the model, or from its seed."""
+    """Index of the layer's random stream: its position in the model, or derived from its seed."""
     if layer.seed is None:
         return layer.position
     return OWN_SEED + check_seed("seed", layer.seed) % OWN_SEED
@@ -33,7 +33,7 @@ def checked_seed(name, seed):
 
 
 def shared_runs(noise_shape, shape):
-    """What the kernels know of a `noise_shape` for samples of a shape: () or (number of runs, samples share, *runs).
+    """A `noise_shape` for the kernels, for samples of a shape: () or (number of runs, samples share, *runs).
 
     Neighbouring axes are one run; runs that share a random number have negative sizes."""
     if noise_shape is None:
@@ -59,25 +59,25 @@ def shared_runs(noise_shape, shape):
 
 
 class Dropout(Layer):
-    """While training, each feature is 0 with probability `rate`, else divided by 1 − rate.
+    """Dropout: in training, set each feature to 0 with probability `rate` and divide the others by 1 − rate.
 
-    Which ones follows from the model's seed, the step and the place in the model alone: not from
-    the number of threads, and the same after a resume.
+    The mask depends only on the seed of the model, the step and the position in the model. It does not depend
+    on the thread count and is the same when training is resumed.
 
     Parameters
     ----------
     rate : float
         At least 0, below 1.
     noise_shape : tuple of int and None, optional
-        The shape of a batch, in which 1 says that elements along this axis are dropped or kept together:
-        ``(None, 1, 8)`` of batches of shape (n, 5, 8). Other entries are None or the size itself; for the batch axis
-        any number above 1 means its size.
+        Shape of the mask, with the batch axis: elements along an axis of size 1 are dropped or kept together, such as
+        ``(None, 1, 8)`` for batches of shape (n, 5, 8). Other entries are None or the size of the axis; for the batch
+        axis any number above 1 stands for its size.
     seed : int, optional
-        A stream of its own, wherever the layer stands.
+        Seed of this layer's random stream, which is then independent of its position in the model.
 
     References
     ----------
-    Srivastava et al. 2014; scaled while training ("inverted"), so that nothing is left to do later.
+    Srivastava et al. 2014; scaled in training ("inverted dropout"), so that inference needs no scaling.
     """
 
     rate = Checked(number, 0, 1, open_high=True)

@@ -1,4 +1,4 @@
-"""Input: what shape a sample has."""
+"""Input: the shape of a sample."""
 
 import numpy as np
 
@@ -10,20 +10,20 @@ LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}
 
 
 class InputLayer(Layer):
-    """The input of a model; computes nothing and does not show in ``model.layers``.
+    """Input of a model; computes nothing and is not part of ``model.layers``.
 
     Parameters
     ----------
     shape : tuple of int
         Without the batch axis.
     batch_size : int, optional
-        Shown in `summary` and in shapes; any other number of rows works as well.
+        Shown in `summary` and in shapes; any other batch size works as well.
     dtype : str, optional
-        Of the data: any kind of numbers, which are converted on their way in as they are without it.
+        Dtype of the data, any numeric dtype; data are converted in the same way without it.
     sparse, ragged, input_tensor, optional
-        Keras'; only their defaults have a meaning here.
+        For compatibility with Keras; only the defaults are accepted.
     batch_shape : tuple, optional
-        Instead of `shape` and `batch_size`: both, the batch first, None for any number of rows.
+        Replaces `shape` and `batch_size`: batch size first, None for any.
     name : str, optional
     """
 
@@ -45,7 +45,7 @@ class InputLayer(Layer):
         }  # fmt: skip
 
     def ensure_built(self, input_shape, dtype=None):
-        """No weights, so no dtype: that of the model is the next layer's choice."""
+        """No weights, so no dtype: the next layer determines the dtype of the model."""
         super().ensure_built(input_shape, dtype)
         self.dtype = None
 
@@ -55,23 +55,23 @@ class InputLayer(Layer):
 
 def _shape_and_rows(shape, batch_size, whole):
     if (shape is None) == (whole is None):
-        raise TypeError("Input: expected either shape or batch_shape")
+        raise TypeError(f"Input: expected either shape or batch_shape, got {'neither' if whole is None else 'both'}")
     if whole is None:
         return shape_of("shape", shape), None if batch_size is None else integer("batch_size", batch_size, 1)
     if batch_size is not None:
-        raise TypeError("Input: expected either batch_size or batch_shape")
+        raise TypeError("Input: expected either batch_size or batch_shape, got both")
     rows, shape = batch_shape("batch_shape", whole)
     return shape, rows
 
 
 def _dtype(dtype):
-    """The name of a dtype of numbers."""
+    """The name of a numeric dtype."""
     try:
         found = None if dtype is None else np.dtype(dtype)
     except TypeError:
         found = np.dtype(object)
     if found is not None and found.kind not in "biuf":
-        raise ValueError(f"dtype: expected one of numbers, such as 'float32' or 'uint8', got {dtype!r}")
+        raise ValueError(f"dtype: expected a numeric dtype, such as 'float32' or 'uint8', got {dtype!r}")
     return found and found.name
 
 
@@ -86,14 +86,14 @@ def Input(
     shape : tuple of int
         Without the batch axis.
     batch_size : int, optional
-        Shown in `summary` and in shapes; any other number of rows works as well.
+        Shown in `summary` and in shapes; any other batch size works as well.
     dtype : str, optional
-        Of the data: any kind of numbers, which are converted on their way in as they are without it.
+        Dtype of the data, any numeric dtype; data are converted in the same way without it.
     batch_shape : tuple, optional
-        Instead of `shape` and `batch_size`: both, the batch first, None for any number of rows.
+        Replaces `shape` and `batch_size`: batch size first, None for any.
     name : str, optional
     sparse, ragged, tensor, optional
-        Keras'; only their defaults have a meaning here.
+        For compatibility with Keras; only the defaults are accepted.
 
     Examples
     --------

@@ -9,12 +9,12 @@ from .checked import Checked, Chosen, Rule
 
 
 def positive_axes(name, axis, rank):
-    """Axes of an array of `rank` with its batch axis, from one or several possibly negative ones, in order."""
+    """Sorted non-negative axes of an array of `rank`, batch axis included, from one or several axes."""
     given = axis if isinstance(axis, (list, tuple)) else (axis,)
     axes = sorted({integer(name, a) % rank if -rank <= a < rank else -1 for a in given})
     if not axes or axes[0] < 1 or len(axes) != len(given):
         raise ValueError(
-            f"{name}: expected different axes of a batch with {rank} axes, without 0, got {axis!r}"
+            f"{name}: expected distinct axes of a batch with {rank} axes, other than 0, got {axis!r}"
         )
     return axes
 
@@ -24,18 +24,18 @@ def _axes(name, axis):
 
 
 class LayerNormalization(Layer):
-    r"""Each sample by its own mean and variance: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
+    r"""Layer normalisation of each sample: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
 
-    It does the same in training and inference, and for any batch, one sample included.
+    Training and inference are the same, for any batch size, including one sample.
 
     Parameters
     ----------
     axis : int or list of int
-        What the mean is over: the last axis, or the last few (``[1, 2]`` for samples of two axes).
+        Axes of the mean and variance: the last axis, or the last few (``[1, 2]`` for samples of two axes).
     epsilon : float
         Added to the variance; above 0.
     center, scale : bool
-        Whether there are β, γ.
+        Whether to use β and γ.
     beta_initializer, gamma_initializer : str, Initializer or function
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
     beta_constraint, gamma_constraint : str or Constraint, optional
@@ -45,7 +45,7 @@ class LayerNormalization(Layer):
     Attributes
     ----------
     gamma, beta : Variable
-        Of the shape of those axes; in this order in `get_weights`.
+        With the shape of those axes; in this order in `get_weights`.
 
     References
     ----------

@@ -7,7 +7,7 @@ from .checked import Checked, Chosen, Rule
 
 
 class Maxout(Layer):
-    """A dense layer whose units are each the largest of `k` linear pieces: a learned convex activation.
+    """A dense layer whose units are each the maximum of `k` linear pieces: a learned convex activation.
 
     ``y[j] = max over i of (x @ kernel + bias)[j * k + i]``
 
@@ -16,13 +16,13 @@ class Maxout(Layer):
     units : int
         Size of the result, at least 1.
     k : int
-        Pieces of a unit, at least 1. Two pieces, one of them all zero, are a ReLU.
+        Linear pieces per unit, at least 1. Two pieces, one of them zero, are a ReLU.
     use_bias : bool
     kernel_initializer, bias_initializer : str, Initializer or function
     kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
         Penalties on the weights and on the result (`fastnn.regularizers`).
     kernel_constraint, bias_constraint : str or Constraint, optional
-        What is done to the weights after each step (`fastnn.constraints`).
+        Constraints applied to the weights after each step (`fastnn.constraints`).
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -33,7 +33,7 @@ class Maxout(Layer):
 
     Notes
     -----
-    Where pieces are equal, the first of them gets the gradient.
+    If several pieces are equal, the first receives the gradient.
 
     References
     ----------

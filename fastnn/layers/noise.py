@@ -1,4 +1,4 @@
-"""Layers that are random while training: noise, and an activation with a random slope."""
+"""Layers that are random in training: noise, and an activation with a random slope."""
 
 from .._base.checks import number
 from .base import Layer
@@ -7,9 +7,9 @@ from .dropout import checked_noise_shape, checked_seed, random_stream, shared_ru
 
 
 class _Noise(Layer):
-    """A layer that draws a number for each element; which follows from seed, step and place alone, as for `Dropout`.
+    """A layer that draws a number for each element, which depends only on seed, step and position, as for `Dropout`.
 
-    Subclasses set `row` and `params()`; the numbers come from Philox words, see src_c/loops/noise.inl.h."""
+    Subclasses set `row` and `params()`; the numbers come from Philox, see src_c/loops/noise.inl.h."""
 
     row = ""
     noise_shape = None
@@ -20,14 +20,14 @@ class _Noise(Layer):
 
 
 class GaussianNoise(_Noise):
-    """While training, adds normal noise of mean 0.
+    """In training, add normal noise of mean 0.
 
     Parameters
     ----------
     stddev : float
         At least 0.
     seed : int, optional
-        A stream of its own, wherever the layer stands.
+        Seed of this layer's random stream, which is then independent of its position in the model.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class GaussianNoise(_Noise):
 
 
 class GaussianDropout(_Noise):
-    """While training, multiplies by normal numbers of mean 1 and variance ``rate / (1 - rate)``, that of dropout.
+    """In training, multiply by normal noise of mean 1 and variance ``rate / (1 - rate)``, the variance of dropout.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ class GaussianDropout(_Noise):
 
 
 class AlphaDropout(GaussianDropout):
-    """Dropout for SELU networks: it keeps mean 0 and variance 1.
+    """Dropout for SELU networks: preserves mean 0 and variance 1.
 
-    While training, a feature becomes SELU's lower limit −1.7581 with probability `rate`; then
+    In training, a feature is set to SELU's lower limit −1.7581 with probability `rate`; then
     ``a * x + b`` restores mean and variance.
 
     Parameters
@@ -109,9 +109,9 @@ class AlphaDropout(GaussianDropout):
 
 
 class RReLU(_Noise):
-    """Randomized leaky ReLU: x above 0, below it x times a slope.
+    """Randomized leaky ReLU: x above 0, ``slope * x`` below.
 
-    While training, each element draws its slope from [lower, upper); otherwise the slope is the
+    In training, the slope of each element is drawn from [lower, upper); in inference it is the
     mean, ``(lower + upper) / 2``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Normalization: features brought to mean 0 and deviation 1 by fixed numbers."""
+"""Normalization: features standardised to mean 0 and standard deviation 1 by fixed statistics."""
 
 from math import prod
 
@@ -11,21 +11,21 @@ from .base import Layer
 from .checked import Checked
 from .layer_normalization import positive_axes
 
-ROWS = 8192  # of data looked at together
+ROWS = 8192  # of data read at a time
 
 
 class Normalization(Layer):
-    """``(x - mean) / sqrt(variance)``, with numbers that `adapt` takes from data, or that are given.
+    """Standardise inputs: ``(x - mean) / sqrt(variance)``, with statistics from `adapt` or the constructor.
 
     Parameters
     ----------
     axis : int, tuple of int or None
-        Axes that keep a mean and variance for each place; -1: each of the last axis' features its
-        own, None: one for everything.
+        Axes with separate statistics for each index; -1: one mean and variance for each feature of
+        the last axis, None: a single mean and variance.
     mean, variance : float or array_like, optional
-        Instead of `adapt`; both or neither.
+        Statistics, in place of `adapt`; both or neither.
     invert : bool
-        Undo it: ``mean + x * sqrt(variance)``.
+        Apply the inverse: ``mean + x * sqrt(variance)``.
     **kwargs
         `name`, `dtype`, `input_shape` (see `Layer`).
 
@@ -37,7 +37,7 @@ class Normalization(Layer):
 
     Notes
     -----
-    A feature that never changes has variance 0; it is divided by 1e-7, as in Keras.
+    A constant feature has variance 0; it is divided by 1e-7, as in Keras.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Normalization(Layer):
         self.input_mean = None if mean is None else cast("mean", mean, np.float64, finite=True)
         self.input_variance = None if variance is None else cast("variance", variance, np.float64, finite=True)
         if variance is not None and (self.input_variance < 0).any():
-            raise ValueError(f"variance: expected no negative number, got {variance!r}")
+            raise ValueError(f"variance: expected non-negative numbers, got {variance!r}")
         self._mean = self._variance = None
         self.adapted = False  # of this object: a file does not say
 
@@ -92,22 +92,22 @@ class Normalization(Layer):
                 value = np.broadcast_to(given, shape)
             except ValueError:
                 raise ValueError(
-                    f"{name}: expected the shape {shape} of the axes {self.axis}, got {given.shape}"
+                    f"{name}: expected shape {shape} for axis {self.axis}, got {given.shape}"
                 ) from None
             value = cast(name, value, self.dtype or "float32")
             setattr(self, f"_{name}", Variable(value, f"{self.name}/{name}", False))
 
     def adapt(self, data):
-        """Take mean and variance from data, in place of what was there before.
+        """Compute mean and variance from data, replacing previous values.
 
         Parameters
         ----------
         data : array_like (n, ...), or iterable of such batches
             Statistics are exact, in float64 and two passes over an array; batches of an iterable
-            are merged in one.
+            are merged in one pass.
         """
         if self.input_mean is not None:
-            raise ValueError("adapt: mean and variance were given to the constructor")
+            raise ValueError("adapt: expected a layer without given mean and variance, got one with both")
         total, mean, squares = 0, 0.0, 0.0
         for batch in _batches(data):
             if not self.built:
@@ -139,12 +139,12 @@ class Normalization(Layer):
 
 
 def _batches(data):
-    """Pieces of an array, or the arrays of an iterable; of (x, y, ...) the first."""
+    """Slices of an array, or the arrays of an iterable; of (x, y, ...) the first."""
     if is_batches(data):
         for batch in data:
             yield as_array("data", batch[0] if isinstance(batch, tuple) else batch)
         return
-    # piece by piece, where that can be: one on disk, or of another dtype, is not to be in memory as a whole
+    # slice by slice, where possible: data on disk, or of another dtype, must not be in memory as a whole
     sliced = isinstance(data, np.ndarray) or all(hasattr(data, n) for n in ("shape", "__getitem__", "__len__"))
     array = data if sliced else as_array("data", data)
     for at in range(0, len(array), ROWS):

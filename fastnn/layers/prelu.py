@@ -1,4 +1,4 @@
-"""PReLU: a leaky ReLU that learns its slopes."""
+"""PReLU: a leaky ReLU with learned slopes."""
 
 from .. import constraints, initializers, regularizers
 from .base import Layer
@@ -11,7 +11,7 @@ def _axes(name, axes):
 
 
 class PReLU(Layer):
-    """x above 0, ``alpha * x`` below, with trained `alpha`.
+    """Parametric ReLU: x above 0, ``alpha * x`` below, with trainable `alpha`.
 
     Parameters
     ----------
@@ -20,19 +20,19 @@ class PReLU(Layer):
     alpha_regularizer : str or Regularizer, optional
     alpha_constraint : str or Constraint, optional
     shared_axes : int or list of int, optional
-        Axes, counted from 1, along which one slope serves all: ``[1]`` for flat samples is a single
-        slope. Default: each feature has its own. (PyTorch's default is a single one.)
+        Axes, counted from 1, along which the slope is shared: ``[1]`` for flat samples is a single
+        slope. Default: one slope per feature. (PyTorch's default is a single slope.)
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
     Attributes
     ----------
     alpha : Variable
-        Of the shape of a sample, 1 along shared axes.
+        With the shape of a sample, 1 along shared axes.
 
     Notes
     -----
-    At x = 0 the derivative is that of the left side.
+    The derivative at x = 0 is the left derivative.
 
     References
     ----------

@@ -6,7 +6,7 @@ from .checked import Checked
 
 
 class Rescaling(Layer):
-    """``y = x * scale + offset``.
+    """Rescale inputs: ``y = x * scale + offset``.
 
     Parameters
     ----------
@@ -14,7 +14,7 @@ class Rescaling(Layer):
 
     Examples
     --------
-    Images of bytes stay bytes in memory and become numbers from 0 to 1 inside the model:
+    Images of bytes stay bytes in memory and are scaled to [0, 1] inside the model:
 
     >>> layer = fastnn.layers.Rescaling(1 / 255, input_shape=(28, 28))
     """

@@ -1,4 +1,4 @@
-"""Another shape of the same numbers."""
+"""Changes of shape: Flatten and Reshape."""
 
 from math import prod
 
@@ -8,12 +8,12 @@ from .checked import Checked
 
 
 class Flatten(Layer):
-    """A sample as one row of features: (28, 28) becomes (784,). Free of charge.
+    """Flatten each sample to a vector of features: (28, 28) becomes (784,). No run-time cost.
 
     Parameters
     ----------
     data_format : {None, "channels_last"}
-        The order of the features: as they lie.
+        Both keep the order of the features in memory.
 
     Examples
     --------
@@ -44,17 +44,17 @@ def _target(name, shape):
 
 
 class Reshape(Layer):
-    """A sample in another shape.
+    """Reshape each sample.
 
     Parameters
     ----------
     target_shape : tuple of int
-        Without the batch axis; one entry may be -1 and is found from the others.
+        Without the batch axis; one entry may be -1 and is inferred from the others.
 
     Raises
     ------
     ValueError
-        If the sizes do not fit; the message shows both shapes.
+        If the sizes do not match; the message shows both shapes.
     """
 
     target_shape = Checked(_target, for_good=True)
@@ -69,7 +69,7 @@ class Reshape(Layer):
         shape = tuple(size // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != size:
             raise ValueError(
-                f"{self.name}: cannot reshape {tuple(input_shape)} ({size} numbers) to {self.target_shape}"
+                f"{self.name}: cannot reshape {tuple(input_shape)} ({size} values) to {self.target_shape}"
             )
         return rows, *shape
 

@@ -1,19 +1,18 @@
-"""Residual block: layers beside which the input passes by."""
+"""Residual block: layers with a skip connection."""
 
 from .._base.config import is_description
 from .base import Layer
 
 
 class Residual(Layer):
-    """``y = x + F(x)``, F a stack of layers; or ``y = shortcut(x) + F(x)``.
+    """Residual block: ``y = x + F(x)``, F a stack of layers, or ``y = shortcut(x) + F(x)``.
 
     Parameters
     ----------
     layers : list of Layer
-        F. Its result must have the shape of the input, or that of the shortcut's result.
+        F. Its output must have the shape of the input, or that of the output of the shortcut.
     shortcut : Layer, optional
-        What the input goes through on its way past, where F changes its size: a `Dense` without an
-        activation.
+        Projection of the input, if F changes its size: usually a `Dense` without an activation.
     **kwargs
         `name`, `trainable`, `dtype`, `input_shape` (see `Layer`).
 
@@ -45,7 +44,7 @@ class Residual(Layer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The block that `get_config` described; its layers have flags of their own."""
+        """Create the block that `get_config` described; each of its layers has its own `trainable`."""
         thawed = {**config, **({"trainable": True} if "trainable" in config else {})}
         block = super().from_config(thawed, custom_objects)
         block._trainable = config.get("trainable", block._trainable)
@@ -53,7 +52,7 @@ class Residual(Layer):
 
     @property
     def parts(self):
-        """Every layer inside."""
+        """All layers of the block, the shortcut last."""
         return self.layers + ([] if self.shortcut is None else [self.shortcut])
 
     @property
@@ -63,12 +62,12 @@ class Residual(Layer):
 
     @property
     def trainable_weights(self):
-        """What gradient descent changes."""
+        """The variables that training updates."""
         return list(dict.fromkeys(v for layer in self.parts for v in layer.trainable_weights))
 
     @property
     def trainable(self):
-        """False freezes every layer inside; True thaws them."""
+        """False freezes every layer of the block; True unfreezes them."""
         return self._trainable
 
     @trainable.setter
@@ -78,7 +77,7 @@ class Residual(Layer):
             layer.trainable = value
 
     def leaves(self):
-        """The layers inside, and inside of those."""
+        """Iterate over the layers of the block, recursively."""
         for layer in self.parts:
             yield from layer.leaves()
 
@@ -92,8 +91,8 @@ class Residual(Layer):
             passed = self.shortcut.out_shape
         if shape != passed:
             raise ValueError(
-                f"{self.name}: the layers give shape {shape}, what passes by has {passed};"
-                " expected the same shape (see `shortcut`)"
+                f"{self.name}: expected equal output shapes of layers and skip connection, got {shape} and {passed};"
+                " use shortcut to change the shape"
             )
 
     def compute_output_shape(self, input_shape):
@@ -109,7 +108,7 @@ class Residual(Layer):
 
 
 def _layer(name, value):
-    from . import from_description  # the registry is made from this module too
+    from . import from_description  # not at the top: the registry imports this module
 
     value = from_description(value) if is_description(value) else value
     if not isinstance(value, Layer):

@@ -1,4 +1,4 @@
-"""What layers and models share: weights in Keras' order, and what of them is trained."""
+"""Base class of layers and models: weights in Keras' order, and which of them are trained."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ class Weighted(Freezable, Configurable):
 
     @property
     def weights(self):
-        """The variables made to be trained, then the others; freezing one does not move it."""
+        """Variables created as trainable, then the others; freezing does not change the order."""
         return sorted(self._weights, key=lambda v: not v.made_trainable)
 
     @property
     def trainable_weights(self):
-        """What gradient descent changes: nothing if the layer is frozen."""
+        """The variables that training updates; empty if the layer is frozen."""
         return [v for v in self._weights if v.trainable] if self._trainable else []
 
     @property
@@ -28,16 +28,16 @@ class Weighted(Freezable, Configurable):
 
     @property
     def variables(self):
-        """Keras' other name of `weights`."""
+        """Alias of `weights`, as in Keras."""
         return self.weights
 
     @property
     def trainable_variables(self):
-        """Keras' other name of `trainable_weights`."""
+        """Alias of `trainable_weights`, as in Keras."""
         return self.trainable_weights
 
     def get_weights(self):
-        """Copies of all weights, in the order of `weights`.
+        """Return copies of all weights, in the order of `weights`.
 
         Returns
         -------
@@ -53,13 +53,13 @@ class Weighted(Freezable, Configurable):
         weights : list of array_like
             In the order and shapes of `get_weights`.
         check_finite : bool
-            Refuse NaN and infinity. What only the weights' dtype makes infinite is always refused.
+            Raise an error for NaN and infinity. Values that overflow the dtype of the weights are always an error.
 
         Raises
         ------
         ValueError, TypeError
-            For another number of arrays or another shape, for what is no numbers, NaN and infinity; nothing is
-            changed then.
+            For a wrong number of arrays, a wrong shape, non-numeric or non-finite values; nothing is changed
+            then.
         """
         check_finite, own = flag("check_finite", check_finite), self.weights
         arrays = [w if isinstance(w, np.ndarray) else as_array(f"weights[{i}]", w) for i, w in enumerate(weights)]
@@ -74,7 +74,7 @@ class Weighted(Freezable, Configurable):
                     f"weights[{i}] of {self.name}: expected shape {variable.shape}"
                     f" ({variable.name}), got {array.shape}"
                 )
-            if array.dtype.kind == "V":  # bfloat16 of other packages, or nonsense
+            if array.dtype.kind == "V":  # bfloat16 of other packages, or invalid
                 try:
                     array = array.astype(variable.dtype)
                 except (TypeError, ValueError):
@@ -84,12 +84,12 @@ class Weighted(Freezable, Configurable):
             variable.assign(array)
 
     def count_params(self):
-        """Number of weights, frozen ones and moving averages included.
+        """Count the weights, frozen weights and moving averages included.
 
         Raises
         ------
         ValueError
-            Before the layer is built.
+            If the layer is not built.
         """
         if not self.built:
             raise ValueError(

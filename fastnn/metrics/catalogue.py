@@ -1,8 +1,8 @@
-"""What is measured beside the loss: metrics, under Keras' names.
+"""Metrics, under Keras' names.
 
-Each runs in the core: it leaves sums there, and its value is made of them here (`Metric.result`), for most the mean
-over the samples of an epoch. Any loss is a metric too, and so
-is a function in NumPy, ``function(y_true, y_pred)``, that returns one number for each sample (or
+Each runs in the core, which accumulates sums; the value is computed from them here (`Metric.result`), for most
+metrics as the mean over the samples of an epoch. Any loss is a metric too, and so
+is a function in NumPy, ``function(y_true, y_pred)``, that returns one value for each sample (or
 for each output, or for the batch).
 """
 
@@ -30,22 +30,22 @@ from .._core.kernels import metric_rows
 from . import curves, outputs
 
 _registry = Registry("metric")
-BY_RANKS = "by ranks"  # in the place of a row: the engine keeps the outputs, see `curves.Scores`
+BY_RANKS = "by ranks"  # instead of a kernel row: the engine keeps the outputs, see `curves.Scores`
 
 
 class Metric(CoreRow):
-    """Base of the metrics that run in the core; `better` says which way is: "up" or "down".
+    """Base class of the built-in metrics; `better` is the direction of improvement, "up" or "down".
 
     Parameters
     ----------
     dtype : {"float32", "float64"}, optional
-        Values are those of the model's dtype and sums are float64, which either asks for.
+        Accepted as in Keras. Values are computed in the model's dtype and summed in float64 either way.
     name : str, optional
     """
 
     rows = metric_rows()
     better = "up"
-    threshold_argument = None  # name of the argument that an output has to be above
+    threshold_argument = None  # name of the argument with the threshold for outputs
 
     def __init__(self, dtype=None, name=None, **kwargs):
         refuse_keywords(type(self), kwargs)
@@ -53,21 +53,21 @@ class Metric(CoreRow):
         self.name = name or snake_case(type(self).__name__)
 
     def for_core(self):
-        """What the engine takes: ``(row, parameters, target)``, or a function."""
+        """The metric for the engine: ``(row, parameters, target)``, or a function."""
         return self.row, self.params, self.target
 
     def check(self, n_outputs):
-        """ValueError if the metric makes no sense for a model of so many outputs."""
+        """Raise a ValueError if the metric is undefined for a model with this number of outputs."""
 
     def follow(self, kind, n_outputs):
-        """Take the arguments that fit so many outputs of a kind (`outputs.kind_of`): of a metric given by name."""
+        """Set the arguments of a metric given by name to match the outputs and their kind (`outputs.kind_of`)."""
         if self.threshold_argument and kind in (outputs.LOGITS, outputs.MARGINS):
             setattr(self, self.threshold_argument, 0.0)
         if kind in (outputs.LOGITS, outputs.LOG_PROBABILITIES) and getattr(self, "from_logits", None) is False:
             self.from_logits = True
 
     def remedy(self, kind):
-        """The argument that this metric lacks to make sense of outputs of a kind; None if it does."""
+        """The argument that makes this metric match outputs of a kind; None if it matches already."""
         logits = getattr(self, "from_logits", None)
         if logits is not None and kind == (outputs.PROBABILITIES if logits else outputs.LOGITS):
             return f"from_logits={not logits}"
@@ -79,14 +79,14 @@ class Metric(CoreRow):
         return f"{self.threshold_argument}=0.5" if kind == outputs.PROBABILITIES and not 0 < threshold < 1 else None
 
     def result(self, sums, n):
-        """The metric of n samples from the sums of the core: a number, or (pairs, 2) of them; NaN if undefined.
+        """Compute the metric of n samples from the core's sums, a scalar or an array (pairs, 2); NaN if undefined.
 
-        Of weighted samples, n is the sum of their weights."""
+        With sample weights, n is the sum of the weights."""
         return float(sums) / n if n else nan
 
 
 def _named(name):
-    """The constructor of a metric without arguments of its own."""
+    """Constructor of a metric without additional arguments."""
 
     def __init__(self, name=name, dtype=None, **kwargs):
         Metric.__init__(self, dtype, name, **kwargs)
@@ -95,7 +95,7 @@ def _named(name):
 
 
 class BinaryAccuracy(Metric):
-    """Share of outputs on the right side of `threshold`; targets are 0 or 1, or as of `losses.Hinge` −1 or 1.
+    """Fraction of outputs on the correct side of `threshold`; targets are 0 or 1, or −1 or 1 as for `losses.Hinge`.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class BinaryAccuracy(Metric):
 
 
 class CategoricalAccuracy(Metric):
-    """Share of samples whose largest output is where the largest target is (one-hot)."""
+    """Fraction of samples whose largest output is at the index of the largest target (one-hot)."""
 
     over_a_row = True
     row = "categorical_accuracy"
@@ -120,7 +120,7 @@ class CategoricalAccuracy(Metric):
 
 
 class SparseCategoricalAccuracy(Metric):
-    """Share of samples whose largest output is at the class number."""
+    """Fraction of samples whose largest output is at the class label."""
 
     over_a_row = True
     row = "sparse_accuracy"
@@ -149,7 +149,7 @@ class MeanAbsolutePercentageError(Metric):
 
 
 class MeanSquaredLogarithmicError(Metric):
-    """Mean of the square of the difference of ``log(1 + y)``."""
+    """Mean of ``(log(1 + y_pred) - log(1 + y_true)) ** 2``."""
 
     row, better, aliases = "mean_squared_logarithmic_error", "down", ("msle",)
     __init__ = _named("mean_squared_logarithmic_error")
@@ -187,7 +187,7 @@ class SquaredHinge(Metric):
 
 
 class CategoricalHinge(Metric):
-    """As the loss of this name."""
+    """Mean of `losses.CategoricalHinge`."""
 
     over_a_row = True
     row, better = "categorical_hinge", "down"
@@ -213,14 +213,14 @@ class KLDivergence(Metric):
 
 
 class CosineSimilarity(Metric):
-    """Cosine of the angle between `y_pred` and `y_true`: 1 if they point the same way.
+    """Cosine similarity of `y_pred` and `y_true`: 1 if they have the same direction.
 
     Parameters
     ----------
     name, dtype
         As for `Metric`.
     axis : int
-        That of the vectors: the last one.
+        Axis of the vectors: the last one.
     """
 
     over_a_row = True
@@ -265,7 +265,7 @@ class BinaryCrossentropy(_Crossentropy):
 
 
 class CategoricalCrossentropy(_Crossentropy):
-    """Mean of the cross-entropy of one-hot targets; parameters as of `BinaryCrossentropy`, and `axis`: the last."""
+    """Mean of the cross-entropy of one-hot targets; parameters as for `BinaryCrossentropy`, and `axis`: the last."""
 
     over_a_row = True
     row, logits_row = "crossentropy", "softmax_crossentropy"
@@ -279,7 +279,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
 
 class SparseCategoricalCrossentropy(Metric):
-    """Mean of the cross-entropy of class numbers.
+    """Mean of the cross-entropy of class labels.
 
     Parameters
     ----------
@@ -287,9 +287,9 @@ class SparseCategoricalCrossentropy(Metric):
         As for `Metric`.
     from_logits : bool
     ignore_class : None
-        Keras'; only its default is there (the loss has it).
+        For compatibility with Keras; only the default is accepted (the loss supports it).
     axis : int
-        That of the classes: the last one.
+        Axis of the classes: the last one.
     """
 
     without_effect = {"ignore_class": None}
@@ -311,14 +311,14 @@ class SparseCategoricalCrossentropy(Metric):
 
 
 class Accuracy(Metric):
-    """Share of outputs that equal their targets; the *name* "accuracy" means the kind that fits the model."""
+    """Fraction of outputs that equal their targets; the *name* "accuracy" selects the kind that matches the model."""
 
     row = "equal_accuracy"
     __init__ = _named("accuracy")
 
 
 class TopKCategoricalAccuracy(Metric):
-    """Share of samples where fewer than k outputs are larger than that of the one-hot target.
+    """Fraction of samples whose one-hot target is among the k largest outputs (fewer than k outputs are larger).
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ class TopKCategoricalAccuracy(Metric):
 
 
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
-    """As `TopKCategoricalAccuracy`, of class numbers; of `from_sorted_ids`, Keras', only the default is there."""
+    """`TopKCategoricalAccuracy` for class labels; of Keras' `from_sorted_ids` only the default is accepted."""
 
     row = "sparse_top_k_accuracy"
     without_effect = {"from_sorted_ids": False}
@@ -349,16 +349,16 @@ class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
 
 
 class _Confusion(Metric):
-    """What is made of true and false positives and negatives.
+    """Base class of metrics of true and false positives and negatives.
 
     Parameters
     ----------
     thresholds : float, optional
-        An output above it is a yes; default 0.5.
+        Outputs above it are positive; default 0.5.
     top_k : None
-        Keras'; only its default is there.
+        For compatibility with Keras; only the default is accepted.
     class_id : int, optional
-        Look at this output only.
+        Evaluate this output only.
     """
 
     row, threshold_argument = "confusion", "thresholds"
@@ -371,7 +371,7 @@ class _Confusion(Metric):
         if isinstance(thresholds, (list, tuple)):
             if len(thresholds) != 1:
                 raise ValueError(
-                    f"thresholds: expected one number, got {thresholds}; a metric here is one number"
+                    f"thresholds: expected a single number, got {thresholds}; a metric is a single number"
                 )
             thresholds = thresholds[0]
         self.thresholds = None if thresholds is None else number("thresholds", thresholds, 0, 1)
@@ -394,16 +394,16 @@ class _Confusion(Metric):
 
 
 class Precision(_Confusion):
-    """tp / (tp + fp): the share of yes that is right; NaN if there is no yes.
+    """Precision, tp / (tp + fp): the fraction of positive predictions that are correct; NaN without any.
 
     Parameters
     ----------
     thresholds : float, optional
-        An output above it is a yes; default 0.5.
+        Outputs above it are positive; default 0.5.
     top_k : None
-        Keras'; only its default is there.
+        For compatibility with Keras; only the default is accepted.
     class_id : int, optional
-        Look at this output only.
+        Evaluate this output only.
     name, dtype
         As for `Metric`.
     """
@@ -413,7 +413,7 @@ class Precision(_Confusion):
 
 
 class Recall(_Confusion):
-    """tp / (tp + fn): the share of what is that was found, NaN if nothing is; parameters as of `Precision`."""
+    """Recall, tp / (tp + fn): the fraction of positives found; NaN without any. Parameters as for `Precision`."""
 
     def value(self, tp, fp, fn, tn):
         return curves.ratio(tp, tp + fn)
@@ -462,18 +462,19 @@ class FalseNegatives(_Count):
 
 
 class FBetaScore(Metric):
-    """(1 + β²) precision · recall / (β² precision + recall), of each class or of all together.
+    """F-beta score, (1 + β²) precision · recall / (β² precision + recall), per class or averaged.
 
     Parameters
     ----------
     average : {None, "micro", "macro", "weighted"}
-        All counts together; the mean over classes; that weighted by the classes' sizes. None is for
-        models with one output. A class that neither targets nor predictions have is left out of a
-        mean, as by scikit-learn; NaN if there is none with.
+        "micro": from the counts of all classes together; "macro": mean over classes; "weighted": mean
+        weighted by class size. None is for models with one output. A class that occurs neither in
+        the targets nor in the predictions is left out of the mean, as in scikit-learn; NaN if no
+        class remains.
     beta : float
     threshold : float, optional
-        An output above it is a yes; default: the largest output of a sample is. A model with one
-        output needs one.
+        Outputs above it are positive; default: the largest output of a sample is. Required for
+        models with one output.
     name : str, optional
     """
 
@@ -497,13 +498,13 @@ class FBetaScore(Metric):
     def check(self, n_outputs):
         if self.threshold is None and n_outputs == 1:
             raise ValueError(
-                f"threshold: None is a yes for the largest output of a sample, and of one output that is every sample;"
-                f" expected a number, got None; pass {type(self).__name__}(threshold=0.5), or 0 for logits"
+                f"threshold: expected a number for a model with one output (else every sample is positive), got None;"
+                f" pass {type(self).__name__}(threshold=0.5), or 0 for logits"
             )
         if self.average is None and n_outputs > 1:
             raise ValueError(
-                "average: None is one number for each class, and a metric here is one number; expected 'micro', 'macro'"
-                " or 'weighted'"
+                "average: expected 'micro', 'macro' or 'weighted' for a model with several outputs, got None, which"
+                " gives one number per class"
             )
 
     def result(self, sums, n):
@@ -518,7 +519,7 @@ class FBetaScore(Metric):
 
 
 class F1Score(FBetaScore):
-    """2 precision · recall / (precision + recall); parameters as of `FBetaScore`."""
+    """F1 score, 2 precision · recall / (precision + recall); parameters as for `FBetaScore`."""
 
     def __init__(self, average=None, threshold=None, name="f1_score", dtype=None, **kwargs):
         super().__init__(average, 1.0, threshold, name, dtype, **kwargs)
@@ -530,18 +531,18 @@ class F1Score(FBetaScore):
 
 
 class R2Score(Metric):
-    """1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
+    """Coefficient of determination, 1 − Σ (y_true − y_pred)² / Σ (y_true − mean)²: 1 is perfect, 0 as good as the mean.
 
-    Outputs whose targets do not differ have none and are left out; NaN if there are no others. That they differ is not
-    seen if their mean is a million times their spread: subtract the mean then.
+    Outputs with constant targets are left out; NaN if no others remain. Targets whose mean is a million times their
+    spread count as constant: subtract the mean first.
 
     Parameters
     ----------
     class_aggregation : {"uniform_average", "variance_weighted_average"}
-        How outputs are put together.
+        How to average over outputs.
     num_regressors : int
-        p inputs of the model, to adjust the score by: 1 − (1 − R²) (n − 1) / (n − p − 1); 0 does not. As in Keras n is
-        the number of targets, so of samples times outputs; with too few of them nothing is adjusted.
+        Number p of model inputs for the adjusted score 1 − (1 − R²) (n − 1) / (n − p − 1); 0: no adjustment. As in
+        Keras, n is the number of targets, that is, samples times outputs; with too few of them there is no adjustment.
     name : str, optional
     """
 
@@ -572,7 +573,7 @@ class R2Score(Metric):
 
 
 class _Curve(Metric):
-    """Made of the counts at all thresholds: by ranks, or those of a grid."""
+    """Metrics computed from the counts at all thresholds: by ranks, or on a grid."""
 
     row = "histogram"
     from_logits = False
@@ -591,39 +592,39 @@ class _Curve(Metric):
         return super().for_core()
 
     def counts(self, sums):
-        """True and false positives of each threshold, the lowest first."""
+        """True and false positives at each threshold, the lowest first."""
         if isinstance(sums, curves.Scores):
             return sums.counts()
         return np.cumsum(np.reshape(sums, (-1, 2))[::-1], axis=0)[::-1].T
 
 
 class AUC(_Curve):
-    """Area under a curve, by the ranks of the outputs: exact. All outputs count together.
+    """Area under the ROC or precision-recall curve, exact, from the ranks of the outputs. All outputs are pooled.
 
     NaN where the curve is undefined: without a positive target, for "ROC" also without a negative one.
 
     Parameters
     ----------
     num_thresholds : int, optional
-        Keras' approximation instead, by a histogram of so many evenly spaced thresholds from 0 to 1
-        (Keras' default: 200). Its error is of the order of 1 / this for outputs that fill [0, 1], and
-        has no bound for others.
+        Use Keras' approximation by a histogram with this number of evenly spaced thresholds from 0 to 1
+        (Keras' default: 200). Its error is of the order of 1 / `num_thresholds` for outputs that fill
+        [0, 1], and unbounded for others.
     curve : {"ROC", "PR"}
     summation_method : {"interpolation", "minoring", "majoring", "step"}
-        By trapezoids ("PR": Davis & Goadrich); by the lower or the higher end of each step; by the
-        end of each step that has more positives, which is scikit-learn's average precision.
+        Trapezoidal rule ("PR": Davis & Goadrich); the lower or the upper end of each step; the end
+        of each step with more positives, which is scikit-learn's average precision.
     name, dtype
         As for `Metric`.
     thresholds, multi_label, num_labels, label_weights
-        Keras'; only their defaults are there.
+        For compatibility with Keras; only the defaults are accepted.
     from_logits : bool
-        The outputs are logits; else they are in [0, 1]. By ranks it makes no difference.
+        Whether the outputs are logits; otherwise they are in [0, 1]. By ranks it makes no difference.
 
     Notes
     -----
-    By ranks, the outputs of an epoch are kept until it ends: 5 bytes each of a float32 model, 9 with
-    sample weights, and 24 for each different one where the value is asked for in between. A value costs
-    a sort, after each batch only if a callback looks at batches.
+    By ranks, the outputs of an epoch are kept until it ends: 5 bytes for each output of a float32 model, 9 with
+    sample weights, and 24 for each distinct output if the value is requested during the epoch. Computing the
+    value takes a sort; this happens after each batch only if a callback has batch hooks.
 
     References
     ----------
@@ -659,13 +660,13 @@ class AUC(_Curve):
 
 
 class _AtThreshold(_Curve):
-    """The best of one rate where another is at least what was asked for; NaN where one is undefined everywhere."""
+    """The best value of one rate where another is at least a given value; NaN where one is undefined everywhere."""
 
     wanted, given = None, None
     without_effect = {"class_id": None}
 
     def follow(self, kind, n_outputs):
-        """Nothing: by name, thresholds are ranks."""
+        """Nothing to set: by name, thresholds are ranks."""
 
     def remedy(self, kind):
         grid = self.num_thresholds is not None and kind not in (None, outputs.PROBABILITIES)
@@ -697,20 +698,20 @@ def _thresholds(value):
 
 
 class PrecisionAtRecall(_AtThreshold):
-    """The largest precision at a threshold where the recall is at least `recall`.
+    """The largest precision over all thresholds where the recall is at least `recall`.
 
-    NaN where one of the two is undefined, whatever the threshold.
+    NaN if one of the two is undefined at every threshold.
 
     Parameters
     ----------
     recall : float
         0 to 1.
     num_thresholds : int, optional
-        Default: every output is a threshold, for which memory and time are as of `AUC`. Else Keras' approximation
-        (its default: 200): so many, at least 2, spaced evenly from 0 to 1; an output is above a threshold if it is
-        larger; 0 is above 0.
+        Default: every output is a threshold; memory and time are as for `AUC`. Otherwise Keras' approximation
+        (its default: 200) with this number of thresholds, at least 2, evenly spaced from 0 to 1; an output is above a
+        threshold if it is larger; 0 is above 0.
     class_id : None
-        Keras'; only its default is there.
+        For compatibility with Keras; only the default is accepted.
     name, dtype
         As for `Metric`.
     """
@@ -724,9 +725,9 @@ class PrecisionAtRecall(_AtThreshold):
 
 
 class RecallAtPrecision(_AtThreshold):
-    """The largest recall at a threshold where the precision is at least `precision`; 0 if there is none.
+    """The largest recall over all thresholds where the precision is at least `precision`; 0 if there is none.
 
-    Parameters as of `PrecisionAtRecall`.
+    Parameters as for `PrecisionAtRecall`.
     """
 
     wanted, given = "recall", "precision"
@@ -738,9 +739,11 @@ class RecallAtPrecision(_AtThreshold):
 
 
 class SensitivityAtSpecificity(_AtThreshold):
-    """The largest tp / (tp + fn) at a threshold where tn / (tn + fp) is at least `specificity`; 0 if there is none.
+    """The largest sensitivity, tp / (tp + fn), over all thresholds where the specificity is at least `specificity`.
 
-    Parameters as of `PrecisionAtRecall`.
+    Specificity is tn / (tn + fp). 0 if there is no such threshold.
+
+    Parameters as for `PrecisionAtRecall`.
     """
 
     wanted, given = "sensitivity", "specificity"
@@ -752,9 +755,11 @@ class SensitivityAtSpecificity(_AtThreshold):
 
 
 class SpecificityAtSensitivity(_AtThreshold):
-    """The largest tn / (tn + fp) at a threshold where tp / (tp + fn) is at least `sensitivity`; 0 if there is none.
+    """The largest specificity, tn / (tn + fp), over all thresholds where the sensitivity is at least `sensitivity`.
 
-    Parameters as of `PrecisionAtRecall`.
+    Sensitivity is tp / (tp + fn). 0 if there is no such threshold.
+
+    Parameters as for `PrecisionAtRecall`.
     """
 
     wanted, given = "specificity", "sensitivity"
@@ -766,20 +771,20 @@ class SpecificityAtSensitivity(_AtThreshold):
 
 
 def _mean_of_defined(values):
-    """The mean of what is no NaN; NaN if all is."""
+    """Mean of the values that are not NaN; NaN if all are."""
     defined = np.asarray(values)[~np.isnan(values)]
     return float(defined.mean()) if defined.size else nan
 
 
 class _LossMetric(Metric):
-    """A loss, measured."""
+    """A loss as a metric."""
 
     better = "down"
 
     def __init__(self, loss, name=None):
         if loss.reduction == "sum" or getattr(loss, "ignore_class", None) is not None:
-            raise ValueError(f"metric {loss.name}: expected a mean over all samples; a sum, or one that leaves out a"
-                             " class, is a loss only")  # fmt: skip
+            raise ValueError(f"metric {loss.name}: expected a loss that is a mean over all samples, got one with"
+                             " reduction='sum' or ignore_class")  # fmt: skip
         self.loss, self.name = loss, name or loss.name
         self.target, self.over_a_row = loss.target, loss.over_a_row
 
@@ -797,7 +802,7 @@ class _LossMetric(Metric):
 
 
 class PythonMetric(Metric):
-    """A function of the user's own; one number a sample is made of whatever it returns."""
+    """A custom metric in NumPy; its result is reduced to one value per sample."""
 
     target = better = None
 
@@ -805,7 +810,7 @@ class PythonMetric(Metric):
         self.function = function
         self.name = name or getattr(function, "__name__", type(function).__name__)
         if not takes(function, 2):
-            raise TypeError(f"metric {self.name}: expected a function (y_true, y_pred), got one of other arguments")
+            raise TypeError(f"metric {self.name}: expected a function (y_true, y_pred), got one with other arguments")
 
     def __call__(self, y_true, y_pred):
         n = len(y_pred)
@@ -821,14 +826,14 @@ class PythonMetric(Metric):
 
 
 def get(identifier):
-    """The metric for a name in any case, a description, an object, a class or a function; None for None.
+    """Return the metric for a name (in any case), a description, an object, a class or a function; None for None.
 
     ``"accuracy"`` depends on the model and is resolved by `resolve`.
 
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
     """
     if identifier is None or isinstance(identifier, Metric):
         return identifier
@@ -860,7 +865,7 @@ def _by_name(name):
         try:
             return cls(name=name)
         except TypeError as error:  # it has an argument without a default
-            raise TypeError(f"metrics: {name!r} needs arguments: pass a {cls.__name__}(...) ({error})") from None
+            raise TypeError(f"metrics: {name!r} requires arguments; pass {cls.__name__}(...) ({error})") from None
     try:
         return _LossMetric(losses.get(name), name)
     except ValueError:
@@ -871,9 +876,9 @@ def _by_name(name):
 
 
 def resolve(identifier, target, n_outputs, kind=None):
-    """`get`, and for ``"accuracy"`` and ``"crossentropy"`` the kind that fits, by Keras' rule.
+    """Return the metric as `get` does, for ``"accuracy"`` and ``"crossentropy"`` the matching kind, by Keras' rule.
 
-    A metric given by name follows the outputs: it takes logits where they are logits.
+    A metric given by name is adapted to the outputs: it takes logits where they are logits.
 
     Parameters
     ----------
@@ -882,7 +887,7 @@ def resolve(identifier, target, n_outputs, kind=None):
         Class numbers, or as many numbers as there are outputs.
     n_outputs : int
     kind : str, optional
-        What the outputs are, see `outputs.kind_of`.
+        Kind of the outputs, see `outputs.kind_of`.
     """
     by_name = isinstance(identifier, str)
     kinds = BY_SHAPE.get(identifier.lower()) if by_name else None
@@ -899,23 +904,23 @@ def resolve(identifier, target, n_outputs, kind=None):
 
 _ACCURACY = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _LOG_LOSS = (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy)
-# names that mean the metric which fits the model
+# names that stand for the metric that matches the model
 BY_SHAPE = {**dict.fromkeys(("accuracy", "acc"), _ACCURACY)}
 BY_SHAPE |= dict.fromkeys(("crossentropy", "ce", "log_loss"), _LOG_LOSS)
 
 
 def names():
-    """Names of the metrics, as classes; any case, with or without underscores, is found."""
+    """Return the class names of the metrics; lookups ignore case and underscores."""
     return _registry.names()
 
 
 def serialize(metric):
-    """The description of a metric, which `deserialize` and `get` take."""
+    """Return the description of a metric, for `deserialize` and `get`."""
     return metric.describe()
 
 
 def deserialize(config, custom_objects=None):
-    """The metric that `serialize` described, or of a name; `custom_objects` has names to classes of your own."""
+    """Return the metric for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, config, custom_objects)
 
 
@@ -938,7 +943,7 @@ def _accuracy(cls):
         ]
         return np.array(values, y_pred.dtype).reshape(y_pred.shape[:-1])
 
-    doc = f"""The metric of each row; parameters as of `{cls.__name__}`."""
+    doc = f"""Compute the metric of each row; parameters as for `{cls.__name__}`."""
     function = function_of(cls, snake_case(cls.__name__), ("y_true", "y_pred"), ("name", "dtype"), run, doc)
     function.metric_class = cls
     return function

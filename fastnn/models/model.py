@@ -1,11 +1,12 @@
-"""What a model is: how it is compiled, checked and planned. `fitting` has the loop of `fit`, `inference` evaluate and
-predict, `single_batches` what goes batch by batch.
+"""Base class of models: compiling, checking and planning. `fitting` has the loop of `fit`, `inference` evaluate and
+predict, `single_batches` training and prediction on single batches.
 
 (a) A model speaks to the core through one `Engine`, made when it is first needed and again when
     the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
     moves along, variable by variable.
 (b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
-    several threads. Not so models that share layers, while one of them trains: their locks are two.
+    several threads. This does not hold for models that share layers, which have separate locks, while one of them
+    trains.
 """
 
 import os
@@ -47,7 +48,7 @@ def _after_fork():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-# arguments of `compile` that Keras has, and their only values here
+# Keras' arguments of `compile` that accept only one value here
 KERAS_ALONE = {
     "loss_weights": None, "run_eagerly": False, "steps_per_execution": 1,
     "jit_compile": "auto", "auto_scale_loss": True,
@@ -57,9 +58,9 @@ OF_THE_PROCESS = ("_lock", "_engine", "_planned", "_seen", "_calls", "_by_name")
 
 
 class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Derivatives, Layer):
-    """Base of the models: a layer that can be compiled, trained and asked.
+    """Base class of models: a layer that can be compiled, trained and evaluated.
 
-    Subclasses keep a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
+    Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
     """
 
     builds_itself = True
@@ -78,7 +79,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self._warned_of = set()  # findings of `diagnostics.consistency`
         self._new_to_the_process()
 
-    # --- copies (copy.deepcopy, pickle): all that a file of `save` has, and the history ---
+    # --- copies (copy.deepcopy, pickle): the contents of a saved file, and the history ---
 
     def __getstate__(self):
         with self._lock:
@@ -102,7 +103,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         _models.add(self)
 
     def _in_child(self):
-        """After a fork, where another thread may have been in the middle of a step that nobody ends."""
+        """After a fork, which may have interrupted a step of another thread that does not exist here."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
             return
@@ -110,7 +111,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if self._engine is not None:
             self._engine.forget_programs()
 
-    # --- weights: those of the layers ---
+    # --- weights ---
 
     @property
     def weights(self):
@@ -128,12 +129,12 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
 
     @property
     def trainable_weights(self):
-        """What gradient descent changes."""
+        """The variables that training updates, layer by layer, each once."""
         return list(dict.fromkeys(v for layer in self.layers for v in layer.trainable_weights))
 
     @property
     def trainable(self):
-        """False freezes every layer; True thaws every layer."""
+        """False freezes every layer; True unfreezes every layer."""
         return self._trainable
 
     @trainable.setter
@@ -144,9 +145,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
 
     @property
     def feature_names(self):
-        """Names of the columns of the first data frame that the model was trained with, a list, or None.
+        """Column names of the first data frame that the model was trained with, a list, or None.
 
-        Data frames with other columns, or in another order, are refused from then on; None takes any again.
+        After that, data frames with other columns or another order raise an error; set None to accept any.
         """
         return None if self._feature_names is None else list(self._feature_names)
 
@@ -155,7 +156,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self._feature_names = feature_names.checked(names)
 
     def leaves(self):
-        """The layers, those of models among them instead of the models."""
+        """Iterate over the layers, with nested models replaced by their layers."""
         for layer in self.layers:
             yield from layer.leaves()
 
@@ -179,53 +180,54 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         matmul_precision=None,
         **kwargs,
     ):
-        """Say how to train.
+        """Configure the model for training.
 
         Parameters
         ----------
         optimizer : str or Optimizer
         loss : str, Loss or function, optional
-            ``"crossentropy"`` is the one that fits the model and its first targets: binary for one output or after a
-            sigmoid, sparse for class labels, else that of one-hot targets; of logits after no activation. A function
-            in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see `losses.PythonLoss`. None for training by
-            `forward`, `backward` and `apply_gradients`.
+            ``"crossentropy"`` selects the cross-entropy that matches the model and its first targets: binary for one
+            output or after a sigmoid, sparse for class labels, otherwise categorical; from logits if there is no
+            activation. A custom loss is a function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
+            `losses.PythonLoss`. None for manual training with `forward`, `backward` and `apply_gradients`.
         metrics : list of str, Metric or function, optional
-            ``"accuracy"`` is the kind that fits the loss and the output. A metric given by name takes logits
+            ``"accuracy"`` selects the kind that matches the loss and the output. A metric given by name takes logits
             where the loss does (``"binary_accuracy"`` then has the threshold 0). A function ``(y_true,
-            y_pred)`` returns one number a sample. Sample and class weights do not count.
+            y_pred)`` returns one value per sample. Sample and class weights are not applied.
         weighted_metrics : list of str, Metric or function, optional
-            The same of weighted samples: means are by weights, counts are sums of them. One that is in
-            `metrics` too is called ``"weighted_…"``.
+            Metrics with sample and class weights applied: means are weighted, counts are sums of weights. A metric
+            that is also in `metrics` is called ``"weighted_…"``.
         loss_weights, run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-            Keras'; only their defaults have a meaning here: there is one loss, and the core runs many steps in one
-            call by itself.
+            For compatibility with Keras; only the defaults are accepted: there is one loss, and the core always runs
+            many steps in one call.
         weight_decay : float, optional
-            λ of a penalty of λ / 2 times the sum of squares of all weight matrices that are
-            trained, and of no bias: the textbook's factor of one half, which Keras'
-            `regularizers.L2` has not. (An optimizer's `weight_decay` is another thing: it is no
-            part of the loss.) Default: what the model was made with, or 0.
+            λ of the penalty λ / 2 times the sum of squares of all trainable weight matrices,
+            biases excluded: with the textbook factor of one half, unlike Keras'
+            `regularizers.L2`. (An optimizer's `weight_decay` is something else: it is not part
+            of the loss.) Default: the value given to the constructor of the model, or 0.
         seed : int, optional
-            Of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
+            Seed of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
         threads : int, optional
-            So many, whatever `set_num_threads` says; default: as many of those as pay off. Results do not depend on it.
+            Thread count, overrides `set_num_threads`; default: up to that number, as many as pay off. Results do not
+            depend on it.
         matmul_precision : {"highest", "high", "medium"}, optional
-            Of this model, see `fastnn.set_float32_matmul_precision`; default: that of the process.
+            Precision of this model, see `fastnn.set_float32_matmul_precision`; default: that of the process.
 
         Raises
         ------
         ValueError, TypeError
-            For unknown names and arguments; the message suggests the nearest.
+            For unknown names and arguments; the message suggests the nearest name.
 
         Notes
         -----
-        Attributes of layers (`trainable`, `activation`, `rate`, …) count from the next step on when they are set, as
-        does the optimizer's learning rate. As with Keras' compiled functions, what is changed afterwards in other
-        attributes of the optimizer, or inside regularizers and constraints, counts from the next `compile` on, or from
-        when the model is planned again for another reason (the first step, a layer frozen or thawed).
+        Changes of layer attributes (`trainable`, `activation`, `rate`, …) and of the learning rate take effect at the
+        next step. As with Keras' compiled functions, later changes of other attributes of the optimizer, or of
+        regularizers and constraints, take effect at the next `compile`, or when the model is planned again for another
+        reason (the first step, a layer frozen or unfrozen).
         """
         refuse_keywords(self.compile.__func__, kwargs)
         if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
-            raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; metrics come after it: metrics=...")
+            raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; pass metrics by name: metrics=...")
         given = locals()
         for name, default in KERAS_ALONE.items():
             only_default(name, given[name], default)
@@ -259,31 +261,32 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
 
     @property
     def metrics(self):
-        """The metrics, those of weighted samples last; as asked for before the first data came."""
+        """The metrics, weighted metrics last; before the first data, as passed to `compile`."""
         return [*self._metrics_asked, *self._weighted_asked] if self._metrics is None else self._metrics
 
     @property
     def metrics_names(self):
-        """``["loss", ...]``: the order of what `evaluate` returns."""
+        """``["loss", ...]``: the names of the values that `evaluate` returns, in order."""
         if self._metrics is None:
             return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
         return ["loss", *(m.name for m in self._metrics)]
 
     def need_compile(self, what):
-        """ValueError if there is no optimizer yet."""
+        """ValueError if the model is not compiled."""
         if not self.compiled:
-            raise ValueError(f"{what}: call compile(optimizer, loss) first")
+            raise ValueError(f"{what}: expected a compiled model; call compile(optimizer, loss) first")
 
     def need_loss(self, what):
-        """ValueError if there is nothing to minimise."""
+        """ValueError if there is no loss."""
         self.need_compile(what)
         if self.loss is None:
             raise ValueError(
-                f"{what}: this model was compiled without a loss; use forward, backward and apply_gradients"
+                f"{what}: expected a model compiled with a loss, got one without a loss; a manual training loop uses"
+                " forward, backward and apply_gradients"
             )
 
     def resolve_targets(self, y):
-        """Decide what targets are, by the loss or else the data; and which metrics are meant."""
+        """Determine the kind of targets, by the loss or else the data, and the metrics."""
         kind = getattr(self.loss, "target", None)
         if kind is not None and kind == self._kind:
             return
@@ -303,20 +306,20 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self._metrics, self._kind, self._planned = found, kind, None
 
     def _refuse_several_axes(self, found):
-        """The core knows samples of one row of outputs only."""
+        """The core supports a single output axis only."""
         last = len(self.out_shape)
         for part in (self.loss, *found):
             if getattr(part, "axis", -1) not in (-1, last):
-                raise ValueError(f"axis of {part.name}: expected that of the outputs, -1 or {last}, got {part.axis}")
+                raise ValueError(f"axis of {part.name}: expected the output axis, -1 or {last}, got {part.axis}")
         rows = [part.name for part in (self.loss, *found) if getattr(part, "over_a_row", False)]
         if len(self.out_shape) > 1 and rows:
             raise ValueError(
-                f"{', '.join(rows)}: expected outputs of shape (n, classes), the model's are"
-                f" {(None, *self.out_shape)}; end it with Flatten, or use a loss of your own"
+                f"{', '.join(rows)}: expected outputs of shape (n, classes), got {(None, *self.out_shape)};"
+                " end the model with Flatten, or use a custom loss"
             )
 
     def forget_targets(self):
-        """The output has changed: metrics are chosen again by the next data."""
+        """The output has changed: metrics are resolved again with the next data."""
         self._metrics = self._kind = None
         if isinstance(self._loss_asked, str):
             self.loss = self._loss_asked
@@ -346,12 +349,14 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             layer.position = position
         x = graph.input(self.in_shape)
         y = self.emit(graph, x)
-        if tuple(y.shape) != tuple(self.out_shape):  # a nested model may have got another layer since
-            raise ValueError(f"{self.name}: made for results of shape {self.out_shape}, its layers now give {y.shape}")
+        if tuple(y.shape) != tuple(self.out_shape):  # a nested model may have changed since
+            raise ValueError(
+                f"{self.name}: expected layers with output shape {self.out_shape}, as when built, got {y.shape}"
+            )
         what = {}
         if self.compiled:
             found = self._metrics or []
-            loss = None if isinstance(self.loss, str) else self.loss  # of that, targets are still to decide
+            loss = None if isinstance(self.loss, str) else self.loss  # a name is resolved by the first targets
             found, plain = [m.for_core() for m in found], len(found) - len(self._weighted_asked)
             what = {"loss": loss, "metrics": found[:plain], "weighted_metrics": found[plain:], "seed": self.seed}
             what |= {"optimizer": self.optimizer.for_core(), "threads": self.threads}
@@ -367,7 +372,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         x = arrays.as_array(name, x)
         if not self.built:
             with self._lock:
-                if not self.built:  # by another thread, in the meantime
+                if not self.built:  # else built by another thread in the meantime
                     try:
                         self._build(x.shape[1:])
                     except ValueError as error:
@@ -419,36 +424,36 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         return data
 
     def keep_feature_names(self, x):
-        """Those of the first data frame that it is trained with."""
+        """Store the column names of the first data frame used for training."""
         if self._feature_names is None:
             self._feature_names = feature_names.names_of(x)
 
     def weighted(self, data, class_weight, whole):
-        """Data, which may be the whole, with weights multiplied by those of the classes."""
+        """Data with sample weights multiplied by class weights; `whole`: whether these are all targets."""
         n = prod(self.out_shape)
         binary = n == 1 and getattr(self.loss, "shares", False)
         count = n if self._kind == "labels" else 2 if binary else None
         return data.weighted(class_weight, self.dtype, count, whole)
 
     def recalibrate(self, x, batch_size=None):
-        """Give every `BatchNormalization` the exact mean and variance of its inputs over data.
+        """Set the moving averages of every `BatchNormalization` to exact statistics over data.
 
-        After training, the moving averages lag behind the weights, and count a short last batch
-        like a whole one. This is one pass over `x` in inference mode: each layer gets the mean and
-        biased variance of all its inputs, the layers before it already recalibrated. Frozen layers
-        keep theirs.
+        After training, the moving averages lag behind the weights, and give a short last batch the
+        same weight as a full one. This is one pass over `x` in inference mode: each layer gets the mean and
+        biased variance of all its inputs, after the layers before it have been recalibrated. Frozen layers
+        are unchanged.
 
         Parameters
         ----------
         x : array_like (n, *input_shape)
-            The training data, or a sample of it: the inputs of one layer for all of it are in
-            memory at a time.
+            The training data, or a sample of it: the inputs of one layer for all samples must fit
+            into memory.
         batch_size : int, optional
 
         Returns
         -------
         int
-            How many layers were recalibrated.
+            Number of recalibrated layers.
 
         Examples
         --------
@@ -496,65 +501,65 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         threads=None,
         **kwargs,
     ):
-        """Train.
+        """Train the model for a number of epochs.
 
         Parameters
         ----------
         x : array_like (n, *input_shape), or batches
-            Any number type; read where it lies if its rows are contiguous, copied once otherwise. So
-            a memory map may be larger than memory. The names of a data frame's columns are kept
-            (`feature_names`); frames with others, or in another order, are refused later.
+            Any numeric dtype; read in place if its rows are contiguous, copied once otherwise. So
+            a memory map may be larger than memory. The column names of a data frame are stored
+            (`feature_names`); later, data frames with other columns or another order raise an error.
             Batches: a generator, an iterable or a data set
-            of Keras' kind (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
+            as in Keras (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
             or tensors of any library; one epoch is one pass, or `steps_per_epoch` batches.
         y : array_like
-            Class numbers (n,) or numbers (n, *output_shape), as the loss needs. None for batches.
+            Class labels (n,) or values (n, *output_shape), depending on the loss. None for batches.
         batch_size : int
             Default 32; the last batch of an epoch may be smaller. None for batches.
         epochs, initial_epoch : int
-            Trains epochs initial_epoch … epochs − 1.
+            Train epochs initial_epoch … epochs − 1.
         verbose : {"auto", 0, 1, 2}
-            0: silent; 1: a live line on a terminal and in a notebook, a line an epoch elsewhere;
-            2: a line an epoch. "auto" is 1. Of more than 20 epochs with a live line about one a
-            second keeps its line, and the last one always.
+            0: silent; 1: a live line on a terminal and in a notebook, one line per epoch elsewhere;
+            2: one line per epoch. "auto" is 1. With a live line and more than 20 epochs, about one
+            line per second is kept, and always the last one.
         callbacks : list of Callback, optional
         validation_split : float
-            This last part of the data, before shuffling, is for validation.
+            Fraction of the data, taken from the end before shuffling, to use for validation.
         validation_data : (x, y) or (x, y, sample_weight) or batches, optional
-            Wins over `validation_split`.
+            Takes precedence over `validation_split`.
         shuffle : bool
-            A new order every epoch, which follows from the seed alone; of a data set of batches that
-            of the batches. What can only be iterated keeps its order.
+            Use a new order in every epoch, which depends only on the seed; a data set of batches is shuffled by
+            batches. Data that can only be iterated keep their order.
         class_weight : dict, optional
-            Class number to weight; 1 for a class not named. Each row of the targets must have one class: class
-            labels, binary targets or one-hot rows.
+            Class labels to weights; 1 for a class not listed. Each row of the targets must have exactly one class:
+            class labels, binary targets or one-hot rows.
         sample_weight : array_like (n,), optional
-            Multiplies the loss of each sample; the mean is over the number of samples. With
-            `class_weight`, both.
+            Factors of the loss of each sample; the mean is over the number of samples. Combined with
+            `class_weight`, weights are multiplied.
         steps_per_epoch : int, optional
-            Use only so many batches of each epoch's order. Batches that are iterated go on where the
-            last epoch stopped; an endless generator needs it.
+            Number of batches of each epoch to use. Batches that are iterated continue where the
+            last epoch stopped; required for an infinite generator.
         validation_steps : int, optional
-            Use only so many batches of the validation data.
+            Number of batches of the validation data to use.
         validation_batch_size : int, optional
         validation_freq : int or list of int
-            Validate every so many epochs, or after these (counted from 1).
+            Validate every `validation_freq` epochs, or after the listed epochs (counted from 1).
         check_finite : bool
-            Look for NaN and infinity in x and y first.
+            Check x and y for NaN and infinity first.
         threads : int, optional
-            Use so many; default: as many as pay off, see `compile`. Results do not depend on it.
+            Thread count; default: as many as pay off, see `compile`. Results do not depend on it.
 
         Returns
         -------
         History
-            Means over the samples of each epoch, taken while training went on.
+            Means over the samples of each epoch, accumulated during training.
 
         Raises
         ------
         ValueError, TypeError
-            For shapes, values and names that do not fit.
+            For invalid shapes, values and names.
         KeyboardInterrupt
-            On Ctrl-C, after the step at hand; what was trained is kept.
+            On Ctrl-C, after the current step; the training so far is kept.
         """
         refuse_keywords(self.fit.__func__, kwargs)
         shuffle, check_finite = flag("shuffle", shuffle), flag("check_finite", check_finite)
@@ -571,34 +576,33 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
     def check_gradients(
         self, x, y, sample_weight=None, eps=None, per_layer_entries=None, tolerance=None
     ):
-        """Compare the gradients of training with differences of the loss, weight by weight.
+        """Compare the training gradients with finite differences of the loss, weight by weight.
 
-        The model is copied first, in float64; weights, optimizer, moving averages and random
-        numbers of this one stay as they are. The loss is that of one training step on the whole of
-        `x`: batch statistics, dropout with the masks of the next step, penalties and sample weights
-        included; clipping, decay of the optimizer and constraints, which are no part of a gradient,
-        left out.
+        The model is first copied in float64; its own weights, optimizer, moving averages and random
+        state are unchanged. The loss is that of one training step on all of `x`, including batch
+        statistics, dropout with the masks of the next step, penalties and sample weights; clipping,
+        weight decay of the optimizer and constraints are excluded, as they are not part of the gradient.
 
         Parameters
         ----------
         x, y, sample_weight : array_like
-            One batch, as for `fit`; a few samples will do.
+            One batch, as for `fit`; a few samples suffice.
         eps : float, optional
             As for `fastnn.check_gradient`.
         per_layer_entries : int, optional
-            At most so many entries of each weight array are compared, a fixed choice at random.
-            Default: 64. Each costs two training steps.
+            Maximum number of entries of each weight array to compare, a fixed random selection.
+            Default: 64. Each entry costs two training steps.
         tolerance : float, optional
 
         Returns
         -------
         diagnostics.GradientCheck
-            With the worst entry of each weight array; print it for a table.
+            Contains the worst entry of each weight array; print it for a table.
 
         Raises
         ------
         ValueError
-            If there is no loss, or a layer of your own draws random numbers anew at each call.
+            If there is no loss, or a custom layer draws new random numbers in each call.
 
         Examples
         --------
@@ -616,10 +620,10 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             return check_model(self, x, y, sample_weight, eps, per_layer_entries, tolerance)
 
     def means(self, n, loss, *found):
-        """Loss and metrics of n samples by name, from what the engine has summed up."""
+        """Loss and metrics of n samples by name, from the sums of the engine."""
         logs = {"loss": loss / n if n else nan}
         for metric, sums in zip(self.metrics, found, strict=True):
-            # of a weighted mean, the sum and that of the weights
+            # of a weighted mean, the weighted sum and the sum of the weights
             sums, count = sums[0].tolist() if np.shape(sums) == (1, 2) else (sums, n)
             logs[metric.name] = metric.result(sums, count) if n else nan
         return logs

@@ -1,4 +1,4 @@
-"""Models: layers put together."""
+"""Models: the Sequential model and functions on models."""
 
 from .. import layers as layer_classes
 from .._base import html
@@ -15,15 +15,15 @@ from .summary import HEAD, cells, table, totals
 class Sequential(Model):
     """A stack of layers.
 
-    It is built, that is has weights, as soon as the shape of a sample is known: from `Input` or
+    It is built, that is, has weights, as soon as the shape of a sample is known: from `Input` or
     ``input_shape=`` of the first layer, from a first layer that was built elsewhere, from `build`,
     or from the first data.
 
     Parameters
     ----------
     layers : list of Layer, optional
-        Layers of another model are shared, weights and all: ``Sequential(other.layers[:-1])``. (While one of the
-        two trains, the other is not to be used in another thread: what was learned meanwhile could be lost.)
+        Layers of another model are shared, including their weights: ``Sequential(other.layers[:-1])``. (While one
+        of the two models trains, do not use the other one in another thread: updates could be lost.)
     trainable : bool
     name : str, optional
     dtype : {"float32", "float64"}, optional
@@ -33,9 +33,9 @@ class Sequential(Model):
     Raises
     ------
     TypeError
-        For something else among the layers; the message names its position.
+        If an element is not a layer; the message names its position.
     ValueError
-        For layers of the same name, or shapes that do not fit.
+        For layers with the same name, or incompatible shapes.
 
     Examples
     --------
@@ -65,13 +65,13 @@ class Sequential(Model):
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
 
     def add(self, layer, rebuild=True):
-        """Put a layer on top.
+        """Add a layer at the end of the stack.
 
         Parameters
         ----------
         layer : Layer
         rebuild : True
-            Keras'; only its default has a meaning here.
+            For compatibility with Keras; only the default is accepted.
         """
         only_default("rebuild", rebuild, True)
         at = len(self._layers)
@@ -84,19 +84,19 @@ class Sequential(Model):
             what = what or f"{layer!r} of type {type(layer).__name__}"
             raise TypeError(f"layers[{at}]: expected a layer, got {what}")
         if isinstance(layer, InputLayer) and at:
-            raise ValueError(f"layers[{at}]: an Input can only be the first layer")
+            raise ValueError(f"layers[{at}]: expected an Input only as the first layer, got one at position {at}")
         other = self._names().get(layer.name)
         if other is not None:
             same = "is the same layer as" if other is layer else "has the name of"
             raise ValueError(
-                f"layers[{at}] ({layer.name}) {same} layers[{self._layers.index(other)}]; expected different names"
+                f"layers[{at}] ({layer.name}) {same} layers[{self._layers.index(other)}]; expected distinct names"
             )
         if at == 0:
             self.in_shape = layer.in_shape if layer.built else layer.given_shape
         if layer.dtype is not None:
             if self.dtype not in (None, layer.dtype):
                 raise ValueError(
-                    f"layers[{at}] ({layer.name}): expected {self.dtype} like the model, got {layer.dtype}"
+                    f"layers[{at}] ({layer.name}): expected dtype {self.dtype} like the model, got {layer.dtype}"
                 )
             self.dtype = layer.dtype
         with self._lock:  # not in the middle of a step of another thread
@@ -111,7 +111,7 @@ class Sequential(Model):
             self.forget_targets()
 
     def _names(self):
-        """Layers by name: looked up, as a search among all for each that is added would be quadratic."""
+        """Layers by name: a dict, as a linear search for each added layer would be quadratic."""
         when, found = self.__dict__.get("_by_name", (-1, {}))
         if when != renamed() or len(found) != len(self._layers):
             found = {layer.name: layer for layer in self._layers}
@@ -119,10 +119,10 @@ class Sequential(Model):
         return found
 
     def pop(self, rebuild=True):
-        """Take the top layer off and return it; of `rebuild`, Keras', only the default has a meaning here."""
+        """Remove the last layer and return it; of Keras' `rebuild` only the default is accepted."""
         only_default("rebuild", rebuild, True)
         if not self.layers:
-            raise ValueError(f"{self.name} has no layers to pop")
+            raise ValueError(f"pop: expected a model with layers, got {self.name} without any")
         with self._lock:
             layer = self._layers.pop()
             self._names().pop(layer.name, None)
@@ -140,13 +140,13 @@ class Sequential(Model):
         Parameters
         ----------
         input_shape : tuple of int
-            Of a batch, its rows first: None for any number, as in ``(None, 28, 28)``. A number of rows is shown in
-            `summary`, and any other works as well. Default: what the first layer says.
+            Shape of a batch, batch size first: None for any, as in ``(None, 28, 28)``. A batch size is shown in
+            `summary`, but any other works as well. Default: the input shape of the first layer.
 
         Raises
         ------
         ValueError
-            For a shape without the batch axis, or one that does not fit the layers.
+            For a shape without the batch axis, or one that the layers do not accept.
 
         Examples
         --------
@@ -169,7 +169,7 @@ class Sequential(Model):
     def _build(self, shape):
         """`build` for samples of a shape."""
         if not self._layers:
-            raise ValueError(f"{self.name} has no layers yet")
+            raise ValueError(f"build: expected a model with layers, got {self.name} without any")
         dtype = float_dtype(self.dtype)
         for layer in self._layers:
             layer.ensure_built(shape if layer is self._layers[0] else self.out_shape, dtype)
@@ -178,7 +178,7 @@ class Sequential(Model):
         self.forget_targets()
 
     def compute_output_shape(self, input_shape):
-        """Shape of the result for inputs of a shape, both with the batch axis."""
+        """Return the output shape for an input shape, both with the batch axis."""
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
@@ -189,15 +189,16 @@ class Sequential(Model):
         return x
 
     def get_layer(self, name=None, index=None):
-        """The layer of a name, or at a place.
+        """Return a layer by name or index.
 
         Raises
         ------
         ValueError
-            If there is none; the message suggests the nearest name.
+            If there is no such layer; the message suggests the nearest name.
         """
         if (name is None) == (index is None):
-            raise ValueError("get_layer: expected either a name or an index")
+            got = "neither" if name is None else "both"
+            raise ValueError(f"get_layer: expected either a name or an index, got {got}")
         names = [layer.name for layer in self.layers]
         if index is not None and -len(names) <= index < len(names):
             return self.layers[index]
@@ -205,7 +206,7 @@ class Sequential(Model):
             raise ValueError(f"index: expected 0 to {len(names) - 1}, got {index}")
         if name not in names:
             raise ValueError(
-                f"no layer {name!r}.{suggest(name, names)} There are: {', '.join(names)}"
+                f"name: expected the name of a layer, got {name!r}.{suggest(name, names)} Available: {', '.join(names)}"
             )
         return self.layers[names.index(name)]
 
@@ -219,14 +220,14 @@ class Sequential(Model):
         ----------
         line_length : int, optional
         positions : list of float, optional
-            Where columns end, as parts of the line up to 1, or in characters.
+            Ends of the columns, as fractions of the line length (up to 1), or in characters.
         print_fn : callable, optional
             Called with each line instead of `print`.
         expand_nested : bool
-            Show the layers within models and blocks, too.
+            Also show the layers of nested models and blocks.
         show_trainable : bool
         layer_range : (str, str), optional
-            Names, or regular expressions for them, of the first and the last layer to show.
+            Names of the first and the last layer to show, or regular expressions that match them.
         """
         refuse_keywords(self.summary.__func__, kwargs)
         for line in table(self, line_length, show_trainable, positions, expand_nested, layer_range):
@@ -237,7 +238,7 @@ class Sequential(Model):
         return html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
 
     def get_config(self):
-        """Name, layers, input shape and dtype, as plain Python values."""
+        """Return name, layers, input shape and dtype, as plain Python values."""
         layers = [layer.describe() for layer in self._layers]
         return {
             "name": self.name,
@@ -251,7 +252,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The model that `get_config` described, with new weights; `custom_objects`: names of classes of your own."""
+        """Create a model from its `get_config`, with new weights; `custom_objects` maps names to custom classes."""
         config = with_custom(config, custom_objects) if custom_objects else config
         parts = [
             layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]
@@ -261,7 +262,7 @@ class Sequential(Model):
         if config.get("input_shape") and not model.built:
             model._build(tuple(config["input_shape"]))
         model._set_rows(config.get("rows"))
-        model._trainable = config.get("trainable", True)  # its layers have their own
+        model._trainable = config.get("trainable", True)  # each layer has its own
         return model
 
 

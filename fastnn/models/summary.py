@@ -1,4 +1,4 @@
-"""``model.summary()``: the table Keras users know."""
+"""``model.summary()``: a table of the layers, as in Keras."""
 
 import re
 
@@ -8,12 +8,12 @@ from .._base.text import width as columns_of
 
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
 GAP = 3
-LINE = 80  # characters, where positions are parts of it
-SHARES = (0.0, 0.52, 0.76, 0.88)  # where columns start in a line of a given length
+LINE = 80  # characters, if positions are fractions of the line
+SHARES = (0.0, 0.52, 0.76, 0.88)  # where columns start, as fractions of a given line length
 
 
 def table(model, line_length=None, show_trainable=False, positions=None, expand_nested=False, layer_range=None):
-    """The lines of the summary.
+    """Return the lines of the summary.
 
     Parameters
     ----------
@@ -21,13 +21,13 @@ def table(model, line_length=None, show_trainable=False, positions=None, expand_
     line_length : int, optional
         Default: as long as the cells need.
     show_trainable : bool
-        A column that says which layers are frozen.
+        Add a column that shows which layers are trainable.
     positions : list of float, optional
-        Where columns end, as parts of the line up to 1, or in characters.
+        Ends of the columns, as fractions of the line length (up to 1), or in characters.
     expand_nested : bool
-        Rows for the layers within layers, too.
+        Also show rows for nested layers.
     layer_range : (str, str), optional
-        Names, or regular expressions for them, of the first and the last layer to show.
+        Names of the first and the last layer to show, or regular expressions that match them.
 
     Returns
     -------
@@ -57,12 +57,12 @@ def table(model, line_length=None, show_trainable=False, positions=None, expand_
 
 
 def _columns(positions, line_length, n):
-    """Where columns start, and how long a line is, of where they end."""
+    """Starts of the columns and length of a line, from the ends of the columns."""
     if len(positions) < n:
-        raise ValueError(f"positions: expected {n}, one for each column, got {positions!r}")
+        raise ValueError(f"positions: expected {n} numbers, one for each column, got {positions!r}")
     ends = [number(f"positions[{i}]", p, 0, open_low=True) for i, p in enumerate(positions)]
     if sorted(ends) != ends:
-        raise ValueError(f"positions: expected increasing ones, got {positions!r}")
+        raise ValueError(f"positions: expected increasing numbers, got {positions!r}")
     ends = [int(p * line_length) if ends[-1] <= 1 else int(p) for p in ends][:n]
     return [0, *ends[:-1]], max(line_length, ends[-1]) if ends[-1] <= 1 else ends[-1]
 
@@ -78,8 +78,8 @@ def _chosen(layers, layer_range):
         fits = [i for i, layer in enumerate(layers) if layer.name == pattern or re.match(pattern, layer.name)]
         if not fits:
             names = [layer.name for layer in layers]
-            hint = f"{suggest(pattern, names)} There are: {', '.join(names)}"
-            raise ValueError(f"layer_range: no layer {pattern!r}.{hint}")
+            hint = f"{suggest(pattern, names)} Available: {', '.join(names)}"
+            raise ValueError(f"layer_range: expected names of layers, got {pattern!r}.{hint}")
         found.append(fits)
     return layers[min(found[0]) : max(found[1]) + 1]
 
@@ -93,7 +93,7 @@ def _cells_of(layer, nested, depth=0):
 
 
 def cells(layer):
-    """What a row says about a layer."""
+    """The cells of the row of a layer."""
     shape, count = "?", "?"
     if layer.built:
         shape, count = str(layer.output_shape), str(layer.count_params())
@@ -101,7 +101,7 @@ def cells(layer):
 
 
 def totals(model):
-    """The numbers of weights of the whole model."""
+    """The parameter counts of the whole model."""
     if not model.built:
         return ["Not built yet: give an input shape, or call build or fit"]
     total, trained = model.count_params(), sum(v.size for v in model.trainable_weights)

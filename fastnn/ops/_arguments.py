@@ -1,9 +1,9 @@
-"""Arguments of functions on arrays: what may come in, where results go.
+"""Arguments of functions on arrays: checks of operands and outputs.
 
-(a) An operand is float32 or float64 and of any strides, alignment and byte order; where the core cannot read it in
-    place it gets a copy. Integers and bools become float32, or what the operand beside them is; no other dtype is cast.
-(b) A result goes to a new array or to `out`, which must fit exactly. An `out` that lies in the memory of an input is
-    refused, unless it is that input and the function says that it works in place.
+(a) An operand is float32 or float64 with any strides, alignment and byte order; it is copied where the core cannot read
+    it in place. Integers and bools become float32, or the dtype of the other operand; no other dtype is cast.
+(b) A result goes to a new array or to `out`, whose shape and dtype must match exactly. An `out` that overlaps an input
+    is an error, unless it is that input and the function works in place.
 """
 
 import sys
@@ -17,7 +17,7 @@ from .._core.threads import MAX_THREADS
 
 
 def operand(name, value, like=None):
-    """`value` as an array of floats, as it lies in memory.
+    """`value` as a float array, without a change of layout.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def is_masked(value):
 
 
 def describe(value, dtype):
-    """What an error says of something that is no array of floats."""
+    """The description, for an error, of a value that is not a float array."""
     kind = type(value).__name__
     return kind if dtype.kind == "O" else f"{kind} of dtype {dtype}"
 
@@ -73,7 +73,7 @@ def at_least(name, array, ndim):
 
 
 def flat(array):
-    """The same numbers, C-contiguous, aligned, in native byte order."""
+    """The same values, C-contiguous, aligned, in native byte order."""
     flags = array.flags
     if flags.c_contiguous and flags.aligned and array.dtype.isnative:
         return array
@@ -92,7 +92,7 @@ def matrix(array, axis=-1):
 
 
 def has_rows(array):
-    """Whether the core can read or write the rows of a 2-D array where they lie."""
+    """Whether the core can read or write the rows of a 2-D array in place."""
     item = array.itemsize
     if not (array.flags.aligned and array.dtype.isnative):
         return False
@@ -101,7 +101,7 @@ def has_rows(array):
 
 
 def overlaps(a, b):
-    """Whether two arrays have a byte in common (a case too hard to decide counts as yes)."""
+    """Whether two arrays overlap in memory (True if that is too hard to decide)."""
     if not np.may_share_memory(a, b):
         return False
     try:
@@ -111,7 +111,7 @@ def overlaps(a, b):
 
 
 def is_same(a, b):
-    """Whether two arrays are the same elements in the same order."""
+    """Whether two arrays are views of the same elements in the same order."""
     return (
         a.shape == b.shape
         and a.strides == b.strides
@@ -121,18 +121,18 @@ def is_same(a, b):
 
 
 class Result:
-    """Where one result goes: `array` is given to the core, `finish()` to the caller.
+    """Destination of a result: `array` is for the core, `finish()` returns the array for the caller.
 
     Parameters
     ----------
     out : ndarray or None
-        The caller's.
+        The caller's array.
     shape : tuple
     dtype : numpy dtype
     inputs : dict
-        Name to array, of everything that is read.
+        Name to array, for all inputs.
     in_place : tuple of str
-        Inputs that `out` may be.
+        Inputs that `out` may be identical to.
     axis : int or None
         None: `array` is contiguous, of shape `shape`; else a matrix, as `matrix` makes it.
     name : str
@@ -151,8 +151,8 @@ class Result:
                 if array is None or not overlaps(out, array):
                     continue
                 if other not in in_place or not is_same(out, array):
-                    where = "only partly" if other in in_place else "which is still being read"
-                    raise ValueError(f"{name}: shares memory with {other}, {where}")
+                    expected = f"{other} itself or an array" if other in in_place else "an array"
+                    raise ValueError(f"{name}: expected {expected} without overlap, got one that overlaps {other}")
         self.out = out
         fits = out.flags.c_contiguous and out.flags.aligned
         if not fits and axis is not None and out.ndim == 2:
@@ -167,13 +167,13 @@ class Result:
 
 
 def writeable(name, array, dtype):
-    """TypeError or ValueError unless `array` can be written to as it is."""
+    """TypeError or ValueError unless `array` is writeable and of the right dtype."""
     if not isinstance(array, np.ndarray) or is_masked(array):
         raise TypeError(f"{name}: expected an ndarray to write to, got {type(array).__name__}")
     if array.dtype != dtype:
         raise TypeError(f"{name}: expected dtype {dtype}, got {array.dtype}")
     if not array.flags.writeable:
-        raise ValueError(f"{name}: expected an array that can be written to, got a read-only one")
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one")
     return array
 
 
@@ -182,7 +182,7 @@ def several(out, names):
     if out is None:
         return (None,) * len(names)
     if not isinstance(out, (tuple, list)) or len(out) != len(names):
-        got = f"{len(out)} of them" if isinstance(out, (tuple, list)) else type(out).__name__
+        got = f"{len(out)} elements" if isinstance(out, (tuple, list)) else type(out).__name__
         raise TypeError(f"out: expected a tuple ({', '.join(names)}), got {got}")
     given = [(n, a) for n, a in zip(names, out, strict=True) if isinstance(a, np.ndarray)]
     apart(given)
@@ -194,23 +194,23 @@ def apart(given):
     for i, (name, array) in enumerate(given):
         for other, before in given[:i]:
             if overlaps(array, before):
-                raise ValueError(f"{name}: shares memory with {other}")
+                raise ValueError(f"{name}: expected an array without overlap, got one that overlaps {other}")
 
 
 def class_numbers(name, value, shape, classes, ignored=None):
-    """Class numbers of any integer dtype as int32, of a shape that may have one more axis of length 1.
+    """Class labels of any integer dtype as int32; the shape may have an additional last axis of length 1.
 
-    One number, `ignored`, may be outside of the classes."""
+    The label `ignored` may lie outside the range of classes."""
     array = np.asarray(value)
     if array.dtype == object and array is not value and hasattr(value, "__dlpack__"):
         array = np.from_dlpack(value)
     if array.dtype.kind not in "iu":
         raise TypeError(
-            f"{name}: expected class numbers of an integer dtype, got dtype {array.dtype}"
+            f"{name}: expected class labels of an integer dtype, got dtype {array.dtype}"
         )
     if array.shape == (*shape, 1):
         array = array[..., 0]
-    expect_shape(name, array, shape, ", one class number a row")
+    expect_shape(name, array, shape, ", one class label per row")
     found = array if ignored is None else array[array != ignored]
     if found.size:
         low, high = found.min(), found.max()
@@ -276,7 +276,7 @@ def summary(defaults):
 
 
 def publish(module, functions):
-    """Give (name, function) pairs to a module, as if each were written there; returns the names."""
+    """Define (name, function) pairs in a module; returns the names."""
     names = []
     for name, function in functions:
         function.__name__ = function.__qualname__ = name

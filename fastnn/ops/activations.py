@@ -1,4 +1,4 @@
-"""Activations: every row of the kernels' list, softmax and log-softmax."""
+"""Activations: one function per kernel row, softmax and log-softmax."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .._core import activations as core
 from .._core.kernels import activation_rows
 from . import _arguments as a
 
-_GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
+_GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row
 _ROWS = {name: (defaults, from_input) for name, defaults, from_input in activation_rows()}
 
 __all__ = [
@@ -31,18 +31,18 @@ def find_activation(name, given):
 
 
 def activation(name, x, out=None, threads=None, **params):
-    """Activation by name: ``y = f(x)``, element by element.
+    """Apply an activation by name: ``y = f(x)``, elementwise.
 
     Parameters
     ----------
     name : str
-        A row of the kernels' list; each is a function of this module too.
+        Name of the activation; each is also a function of this module.
     x : array_like
     out : ndarray, optional
         May be `x` itself.
     threads : int, optional
     **params : float
-        Parameters of the row.
+        Parameters of the activation.
 
     Returns
     -------
@@ -52,8 +52,7 @@ def activation(name, x, out=None, threads=None, **params):
     Raises
     ------
     TypeError, ValueError
-        For a wrong dtype or parameter name; for an unknown activation, a NaN as parameter, or an `out` that does not
-        fit.
+        For a wrong dtype or parameter name; for an unknown activation, a NaN as parameter, or an invalid `out`.
 
     Examples
     --------
@@ -71,15 +70,15 @@ def activation(name, x, out=None, threads=None, **params):
 
 
 def activation_grad(name, dy, t, out=None, threads=None, **params):
-    """Gradient of an activation: ``dx = dy f'(·)``.
+    """Compute the gradient of an activation: ``dx = dy f'(·)``.
 
     Parameters
     ----------
     name : str
     dy : array_like
     t : array_like, like dy
-        What the derivative is computed from: the output y, or for some activations the input x. Their own functions
-        say which (``help(ops.elu_grad)``).
+        The output y or, for some activations, the input x, from which the derivative is computed; see the help of
+        the activation's own function (``help(ops.elu_grad)``).
     out : ndarray, optional
         May be `dy` or `t` itself.
     threads : int, optional
@@ -116,7 +115,7 @@ def _row_wise(log, x, axis, out, threads):
     x = a.at_least("x", a.operand("x", x), 1)
     axis = integer("axis", axis)
     if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"axis: expected one of x, of shape {x.shape}, got {axis}")
+        raise ValueError(f"axis: expected an axis of x of shape {x.shape}, got {axis}")
     if axis % x.ndim != x.ndim - 1:
         into = out if out is None else np.moveaxis(a.writeable("out", out, x.dtype), axis, -1)
         return np.moveaxis(_row_wise(log, np.moveaxis(x, axis, -1), -1, into, threads), -1, axis)
@@ -135,13 +134,13 @@ def _row_wise_grad(log, dy, y, out, threads):
 
 
 def softmax(x, axis=-1, *, out=None, threads=None):
-    """Softmax over an axis: ``y = exp(x - m) / Σ exp(x - m)``, m the largest of the row.
+    """Softmax over an axis: ``y = exp(x - m) / Σ exp(x - m)``, m = max x along the axis.
 
     Parameters
     ----------
     x : array_like (..., K)
     axis : int
-        Another one than the last costs a copy.
+        Any axis other than the last costs a copy.
     out : ndarray, optional
         May be `x` itself.
     threads : int, optional
@@ -171,7 +170,7 @@ def softmax_grad(dy, y, out=None, threads=None):
     Parameters
     ----------
     dy, y : array_like (..., K)
-        y: what `softmax` returned.
+        `y` is the result of `softmax`.
     out : ndarray, optional
         May be `dy` or `y` itself.
     threads : int, optional
@@ -195,13 +194,13 @@ def softmax_grad(dy, y, out=None, threads=None):
 
 
 def log_softmax(x, axis=-1, *, out=None, threads=None):
-    """Logarithm of softmax over an axis: ``y = (x - m) - log Σ exp(x - m)``, m the largest of the row.
+    """Logarithm of softmax over an axis: ``y = (x - m) - log Σ exp(x - m)``, m = max x along the axis.
 
     Parameters
     ----------
     x : array_like (..., K)
     axis : int
-        Another one than the last costs a copy.
+        Any axis other than the last costs a copy.
     out : ndarray, optional
         May be `x` itself.
     threads : int, optional
@@ -230,7 +229,7 @@ def log_softmax_grad(dy, y, out=None, threads=None):
     Parameters
     ----------
     dy, y : array_like (..., K)
-        y: what `log_softmax` returned.
+        `y` is the result of `log_softmax`.
     out : ndarray, optional
         May be `dy` or `y` itself.
     threads : int, optional

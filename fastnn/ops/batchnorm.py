@@ -46,7 +46,7 @@ def batch_norm_stats(x, out=None, threads=None):
 
 
 def _vectors(x, **given):
-    """Vectors of a layer, one element a feature."""
+    """Vectors of a layer, one element per feature."""
     for name, value in given.items():
         if value is not None:
             value = a.operand(name, value, ("x", x))
@@ -65,9 +65,9 @@ def batch_norm_forward(x, gamma, beta, mean, var, epsilon=1e-3, out=None, thread
     ----------
     x : array_like (..., F)
     gamma, beta : array_like (F,) or None
-        None: 1 and 0.
+        None: 1 and 0, respectively.
     mean, var : array_like (F,)
-        Of the batch (`batch_norm_stats`), or the moving averages.
+        Batch statistics (`batch_norm_stats`) or moving averages.
     epsilon : float
     out : ndarray, optional
         May be `x` itself.
@@ -113,7 +113,7 @@ def _given(name, value):
 
 
 def batch_norm_backward(dy, x, gamma, mean, var, epsilon=1e-3, out=None, threads=None):
-    """Gradients of batch normalisation in training, through the batch's own mean and variance.
+    """Gradients of batch normalisation in training, including those through the batch mean and variance.
 
     With ``x̂ = (x - mean) / √(var + ε)``: ``dβ = Σ dy``, ``dγ = Σ dy x̂``,
     ``dx = γ / √(var + ε) (dy - dβ / n - x̂ dγ / n)``.
@@ -123,7 +123,7 @@ def batch_norm_backward(dy, x, gamma, mean, var, epsilon=1e-3, out=None, threads
     dy, x : array_like (..., F)
     gamma : array_like (F,) or None
     mean, var : array_like (F,)
-        What `batch_norm_stats` returned for `x`.
+        The result of `batch_norm_stats` for `x`.
     epsilon : float
     out : tuple of three, optional
         Arrays or None for dx, dgamma, dbeta.
@@ -133,7 +133,7 @@ def batch_norm_backward(dy, x, gamma, mean, var, epsilon=1e-3, out=None, threads
     -------
     dx : ndarray (..., F)
     dgamma, dbeta : ndarray (F,)
-        Without rows, zero.
+        Zero if there are no rows.
 
     Raises
     ------

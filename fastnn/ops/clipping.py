@@ -32,7 +32,7 @@ def _limit(name, value, zero=False):
     limit = a.scalar(name, value)
     if limit < 0 or limit == 0 and not zero:
         raise ValueError(
-            f"{name}: expected a number {'not negative' if zero else 'above 0'}, got {value!r}"
+            f"{name}: expected a number {'of at least 0' if zero else 'above 0'}, got {value!r}"
         )
     return limit
 
@@ -45,13 +45,13 @@ def _scale(flats, results, clipnorm, global_clipnorm, threads):
 
 
 def clip_by_value(grads, clipvalue, out=None, threads=None):
-    """Every element to [-c, c]; NaN stays NaN.
+    """Clip every element to [-c, c]; NaN stays NaN.
 
     Parameters
     ----------
     grads : array_like, or list of them
     clipvalue : float
-        c, not negative.
+        c, at least 0.
     out : ndarray or list of them, optional
         May be `grads` itself.
     threads : int, optional
@@ -80,7 +80,7 @@ def clip_by_value(grads, clipvalue, out=None, threads=None):
 
 
 def clip_by_norm(grads, clipnorm, out=None, threads=None):
-    """Each array by itself to a norm of at most c: ``g c / max(‖g‖, c)``. Norms are taken in double.
+    """Clip each array to a norm of at most c: ``g c / max(‖g‖, c)``. Norms are computed in float64.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def clip_by_norm(grads, clipnorm, out=None, threads=None):
     Returns
     -------
     ndarray or list of them
-        Of an infinite norm, 0 and NaN; of a NaN norm, NaN.
+        0 and NaN if the norm is infinite; NaN if it is NaN.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def clip_by_norm(grads, clipnorm, out=None, threads=None):
 
 
 def clip_by_global_norm(grads, global_clipnorm, out=None, threads=None):
-    """All arrays together to a norm of at most c: ``g c / max(n, c)``, ``n = √Σ ‖g‖²`` taken in double.
+    """Clip all arrays to a global norm of at most c: ``g c / max(n, c)``, ``n = √Σ ‖g‖²``, computed in float64.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def clip_by_global_norm(grads, global_clipnorm, out=None, threads=None):
     Returns
     -------
     clipped : list of ndarray, or one
-        All NaN if the norm is not finite, as in Keras: a spoilt step is seen.
+        All NaN if the norm is non-finite, as in Keras, so that a bad step is visible.
     norm : float
         n, before clipping.
 

@@ -8,7 +8,7 @@ __all__ = ["dense_forward", "dense_backward"]
 
 
 def _fused(activation):
-    """The same for an argument of a dense layer: None, a name or (name, {parameter: value})."""
+    """`find_activation` for an argument of a dense layer: None, a name or (name, {parameter: value})."""
     if activation is None:
         return None, (), False
     name, given = (
@@ -22,7 +22,7 @@ def _fused(activation):
 
 
 def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
-    """Dense layer: ``y = f(x w + b)``.
+    """Apply a dense layer: ``y = f(x w + b)``.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
     w : array_like (I, O)
     b : array_like (O,), optional
     activation : str or (str, dict), optional
-        A name for `activation`, with its parameters.
+        Name of an activation, or a name and a dict of its parameters.
     out : ndarray (..., O), optional
-        Must not share memory with an input.
+        Must not overlap an input.
     threads : int, optional
 
     Returns
@@ -42,7 +42,7 @@ def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
     Raises
     ------
     TypeError, ValueError
-        For a wrong dtype; for a wrong shape, an unknown activation, or an `out` that does not fit.
+        For a wrong dtype; for a wrong shape, an unknown activation, or an invalid `out`.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def _kernel(w, inputs, like):
 
 
 def dense_backward(dy, x, w, activation=None, t=None, out=None, threads=None):
-    """Gradients of a dense layer: ``dz = dy f'(t)``, ``dx = dz wᵀ``, ``dw = xᵀ dz``, ``db = Σ dz``.
+    """Compute the gradients of a dense layer: ``dz = dy f'(t)``, ``dx = dz wᵀ``, ``dw = xᵀ dz``, ``db = Σ dz``.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def dense_backward(dy, x, w, activation=None, t=None, out=None, threads=None):
     x : array_like (..., I)
     w : array_like (I, O)
     activation : str or (str, dict), optional
-        That of the layer, if `dy` is the gradient of its output.
+        Activation of the layer, if `dy` is the gradient of its output.
     t : array_like (..., O), optional
-        With an activation: what its derivative is computed from (see `activation_grad`).
+        Required with an activation, whose derivative is computed from it (see `activation_grad`).
     out : tuple of three, optional
-        Arrays or None for dx, dw, db; they must not share memory with an input or each other.
+        Arrays or None for dx, dw, db; they must not overlap an input or each other.
     threads : int, optional
 
     Returns
@@ -118,12 +118,10 @@ def dense_backward(dy, x, w, activation=None, t=None, out=None, threads=None):
     x = a.at_least("x", a.operand("x", x), 1)
     w = _kernel(a.operand("w", w, ("x", x)), x.shape[-1], "x")
     shape = (*x.shape[:-1], w.shape[1])
-    dy = a.expect_shape("dy", a.operand("dy", dy, ("x", x)), shape, ", as x and w have it")
+    dy = a.expect_shape("dy", a.operand("dy", dy, ("x", x)), shape, ", matching x and w")
     row, values, _ = _fused(activation)
     if (row is None) != (t is None):
-        raise ValueError(
-            "t: expected exactly with an activation: what its derivative is computed from"
-        )
+        raise ValueError("t: expected an array if and only if there is an activation")
     if t is not None:
         t = a.expect_shape("t", a.operand("t", t, ("x", x)), shape, " like dy")
     outs, names = a.several(out, ("dx", "dw", "db")), ("dx", "dw", "db")

@@ -1,4 +1,4 @@
-"""Losses and metrics: every row of the kernels' lists."""
+"""Losses and metrics: one function per kernel row."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ __all__ = ["loss", "metric", "softmax_cross_entropy"]
 
 
 def _operands_of_loss(names, y_true, y_pred, target, ignored=None):
-    """y_pred, y_true as a matrix or labels for the kernel, and y_true as it lies in memory (None for labels)."""
+    """y_pred, y_true as a matrix or labels for the kernel, and y_true in its own layout (None for labels)."""
     y_pred = a.at_least(names[1], a.operand(names[1], y_pred), 1)
     if y_pred.shape[-1] == 0:
         raise ValueError(
-            f"{names[1]}: expected at least one output a row, got shape {y_pred.shape}"
+            f"{names[1]}: expected at least one output per row, got shape {y_pred.shape}"
         )
     if target == "labels":
         return y_pred, a.class_numbers(names[0], y_true, y_pred.shape[:-1], y_pred.shape[-1], ignored), None
@@ -34,7 +34,7 @@ def _loss(names, name, y_true, y_pred, sample_weight, out, threads, params):
     lead, dtype, weight = y_pred.shape[:-1], y_pred.dtype, None
     if sample_weight is not None:
         sample_weight = a.operand("sample_weight", sample_weight, (names[1], y_pred))
-        weight = a.flat(a.expect_shape("sample_weight", sample_weight, lead, ", one weight a row"))
+        weight = a.flat(a.expect_shape("sample_weight", sample_weight, lead, ", one weight per row"))
     outs = a.several(out, ("value", "gradient"))
     inputs = {names[0]: shared, names[1]: y_pred, "sample_weight": sample_weight}
     value = a.Result(outs[0], lead, dtype, inputs, name="out (value)")
@@ -44,25 +44,24 @@ def _loss(names, name, y_true, y_pred, sample_weight, out, threads, params):
 
 
 def loss(name, y_true, y_pred, sample_weight=None, out=None, threads=None, **params):
-    """Loss by name: its value for each row, and the gradient.
+    """Compute a loss by name: the value of each row and the gradient.
 
-    The gradient is that of the *sum* of the values. Divide by the number of rows for that of their mean.
+    The gradient is that of the *sum* of the values. Divide it by the number of rows for the gradient of the mean.
 
     Parameters
     ----------
     name : str
-        A row of the kernels' list; each is a function of this module too. Of a loss that is a mean over the K outputs
-        (the pointwise ones), it is the mean.
-    y_true : array_like (..., K), or class numbers (...) or (..., 1) of an integer dtype
-        As the loss has it.
+        Name of the loss; each is also a function of this module. Pointwise losses are means over the K outputs.
+    y_true : array_like (..., K), or class labels (...) or (..., 1) of an integer dtype
+        Depending on the loss.
     y_pred : array_like (..., K)
     sample_weight : array_like (...), optional
-        Factors of the rows' values and gradients.
+        Factors for the values and gradients of the rows.
     out : tuple of two, optional
         Arrays or None for the two results. The second may be `y_pred` itself.
     threads : int, optional
     **params : float
-        Parameters of the row.
+        Parameters of the loss.
 
     Returns
     -------
@@ -72,8 +71,8 @@ def loss(name, y_true, y_pred, sample_weight=None, out=None, threads=None, **par
     Raises
     ------
     TypeError, ValueError
-        For a wrong dtype or parameter name; for a wrong shape, a class number out of range, an unknown loss, or an
-        `out` that does not fit.
+        For a wrong dtype or parameter name; for a wrong shape, a class label out of range, an unknown loss, or an
+        invalid `out`.
 
     Examples
     --------
@@ -92,7 +91,7 @@ def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=
     ----------
     logits : array_like (..., K)
     labels : array_like
-        Class numbers (...) or (..., 1) of an integer dtype, or rows (..., K) of the dtype of `logits`.
+        Class labels (...) or (..., 1) of an integer dtype, or rows (..., K) of the dtype of `logits`.
     sample_weight : array_like (...), optional
     out : tuple of two, optional
     threads : int, optional
@@ -100,7 +99,7 @@ def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=
     Returns
     -------
     value : ndarray (...)
-        Of each row, times its weight.
+        Loss of each row, times its weight.
     dlogits : ndarray (..., K)
         Gradient of the sum of the values.
 
@@ -124,12 +123,12 @@ def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=
 
 
 def metric(name, y_true, y_pred, threads=None, **params):
-    """Metric by name: the mean over the rows, or the sums it is made of.
+    """Compute a metric by name: the mean over the rows, or the underlying sums.
 
     Parameters
     ----------
     name : str
-        A row of the kernels' list of metrics; every loss is one.
+        Name of the metric; every loss is a metric too.
     y_true, y_pred : array_like
         As for `loss`.
     threads : int, optional
@@ -138,7 +137,7 @@ def metric(name, y_true, y_pred, threads=None, **params):
     Returns
     -------
     float or ndarray (pairs, 2)
-        The mean. Of ``confusion``, ``squares`` and ``histogram``, which are no means, sums over the rows.
+        The mean; for ``confusion``, ``squares`` and ``histogram``, which are not means, sums over the rows.
 
     Raises
     ------
@@ -177,7 +176,7 @@ def _loss_function(name, defaults, target):
     y_true = "[0, 1]" if target == "labels" else "np.eye(2)"
     function.__doc__ = f"""Loss {name}: ``loss({name!r}, y_true, y_pred, ...)``.
 
-    y_true: {"class numbers" if target == "labels" else "like y_pred"}. Parameters: {a.summary(defaults)}.
+    y_true: {"class labels" if target == "labels" else "like y_pred"}. Parameters: {a.summary(defaults)}.
 
     Examples
     --------

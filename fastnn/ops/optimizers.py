@@ -1,4 +1,4 @@
-"""Optimizer steps: every row of the kernels' list."""
+"""Optimizer steps: one function per kernel row."""
 
 from .._base.checks import integer
 from .._core import optimizers as core
@@ -11,16 +11,16 @@ __all__ = ["optimizer_step"]
 
 
 def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
-    """One step of an optimizer, in place.
+    """Perform one step of an optimizer, in place.
 
     Parameters
     ----------
     name : str
-        A row of the kernels' list; each is a function ``<name>_step`` of this module too.
+        Name of the optimizer; each is also a function ``<name>_step`` of this module.
     w : ndarray
-        The parameters; updated.
+        The weights; updated in place.
     states : list of ndarray, like w
-        The state vectors of the row, all zero at first; updated. An empty list: zero, and not kept.
+        State vectors of the optimizer, initially zero; updated in place. An empty list: zero state, not kept.
     g : array_like, like w
     lr : float
         Learning rate.
@@ -28,7 +28,7 @@ def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
         Number of the step: 1, 2, …
     threads : int, optional
     **params : float
-        Parameters of the row.
+        Parameters of the optimizer.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
     Raises
     ------
     TypeError, ValueError
-        For a wrong dtype or parameter name, or what is no array to write to; for a wrong shape or number of states, an
-        unknown optimizer, or arrays that share memory.
+        For a wrong dtype or parameter name, or `w` or `states` that are not arrays; for a wrong shape or number of
+        states, an unknown optimizer, or arrays that overlap.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dropout and its generator."""
+"""Dropout and its random number generator."""
 
 from .._base.checks import number
 from .._core import random as core
@@ -10,18 +10,18 @@ __all__ = ["dropout", "philox"]
 def dropout(x, rate, seed, step=0, layer=0, out=None, threads=None):
     """Inverted dropout: ``y = x / (1 - rate)`` where kept, else 0.
 
-    The gradient is the same call on dy: what is kept depends on rate, seed, step, layer and the position only.
+    The gradient is the same call on dy: the mask depends only on rate, seed, step, layer and position.
 
     Parameters
     ----------
     x : array_like (n, ...)
-        The first axis is that of the samples.
+        The first axis is the sample axis.
     rate : float
-        From 0 to below 1.
+        At least 0 and below 1.
     seed : int
         0 to 2⁶⁴ - 1.
     step : int
-        0 to 2⁶⁴ - 1, of which the low 32 bits count.
+        0 to 2⁶⁴ - 1; only the low 32 bits are used.
     layer : int
         0 to 2³² - 1.
     out : ndarray, optional
@@ -63,13 +63,13 @@ def dropout(x, rate, seed, step=0, layer=0, out=None, threads=None):
 
 
 def philox(n, counter=(0, 0, 0, 0), key=(0, 0)):
-    """The generator Philox4x32-10: n words, four of each of the counters counter, counter + 1, …
+    """Generate n random words by Philox4x32-10, four for each of the counters counter, counter + 1, …
 
     Parameters
     ----------
     n : int
     counter : sequence of four int
-        Words, the lowest first.
+        Words, least significant first.
     key : sequence of two int
 
     Returns

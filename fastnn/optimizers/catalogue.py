@@ -1,6 +1,6 @@
-"""How a gradient changes the weights: optimizers, with Keras' arguments and defaults.
+"""Optimizers, with Keras' arguments and defaults.
 
-An optimizer object says which row of the kernels to run; the pass over all weights is the core's.
+An optimizer object names the kernel row to run; the core updates all weights.
 """
 
 import re
@@ -27,42 +27,42 @@ CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
 class Optimizer(CoreRow):
-    r"""Base of the optimizers.
+    r"""Base class of the optimizers.
 
     Parameters
     ----------
     learning_rate : float or schedule
-        A number, a `fastnn.optimizers.schedules.LearningRateSchedule`, a function of the step, or one of no
-        arguments. Keras 2's name `lr` works too.
+        A number, a `fastnn.optimizers.schedules.LearningRateSchedule`, a function of the step, or a function
+        without arguments. Keras 2's name `lr` is accepted too.
     weight_decay : float, optional
-        λ of decoupled decay: :math:`w \leftarrow w - \eta \lambda w` before each step, of biases
-        too unless `exclude_from_weight_decay` says otherwise.
+        λ of decoupled weight decay: :math:`w \leftarrow w - \eta \lambda w` before each step, including
+        biases unless excluded by `exclude_from_weight_decay`.
     clipnorm : float, optional
-        Scales the gradient of each weight so that its norm is at most this. Keeps its direction.
+        The gradient of each weight is scaled so that its norm is at most this value; its direction is kept.
     clipvalue : float, optional
-        Cuts each entry of the gradient to ±this. Changes the direction.
+        Each element of the gradient is clipped to ± this value, which changes the direction.
     global_clipnorm : float, optional
-        Scales all gradients together so that their common norm is at most this. Only one of the
-        three.
+        All gradients together are scaled so that their global norm is at most this value. Only one of
+        the three can be set.
     use_ema : bool
-        Keep an average of the weights, :math:`a \leftarrow \mu a + (1 - \mu) w` after each step;
-        `fit` ends with the weights replaced by it.
+        Maintain an exponential moving average of the weights, :math:`a \leftarrow \mu a + (1 - \mu) w` after
+        each step; at the end of `fit`, it replaces the weights.
     ema_momentum : float
         μ, 0 to 1.
     ema_overwrite_frequency : int, optional
-        Replace the weights by their average every so many updates, too.
+        Also replace the weights by their average after every `ema_overwrite_frequency` updates.
     loss_scale_factor : float, optional
-        Accepted because Keras has it, and without effect: it keeps small gradients of 16-bit
-        training from vanishing, and gradients here have at least 32 bits.
+        For compatibility with Keras, without effect: it prevents underflow of gradients in 16-bit
+        training, and gradients here have at least 32 bits.
     gradient_accumulation_steps : int, optional
-        At least 2: that many batches make one update, with the mean of their gradients. Schedules
+        Number of batches per update, at least 2; the update uses the mean of their gradients. Schedules
         count batches, as in Keras.
     name : str, optional
 
     Raises
     ------
     TypeError
-        For an argument that does not exist, with the nearest that does.
+        For an unknown argument; the message suggests the nearest name.
     ValueError
         For a value out of range, or more than one kind of clipping.
     """
@@ -90,13 +90,13 @@ class Optimizer(CoreRow):
         if "lr" in kwargs:
             default = signature(type(self).__init__).parameters.get("learning_rate")
             if default is not None and learning_rate is not default.default and learning_rate != default.default:
-                raise TypeError("lr: another name of learning_rate; expected one of the two, got both")
+                raise TypeError("lr, learning_rate: expected one of the two (lr is an alias), got both")
             learning_rate = kwargs.pop("lr")
         if "decay" in kwargs:
             raise TypeError(
-                "decay: Keras 2's decay of the learning rate is a schedule, as in Keras 3: learning_rate="
+                "decay: Keras 2's learning rate decay is a schedule in Keras 3; use learning_rate="
                 f"fastnn.optimizers.schedules.InverseTimeDecay({learning_rate!r}, decay_steps=1,"
-                f" decay_rate={kwargs['decay']!r}). (weight_decay is another thing: it makes weights smaller.)"
+                f" decay_rate={kwargs['decay']!r}). (weight_decay is something else: it shrinks the weights.)"
             )
         refuse_keywords(type(self), kwargs, also=["lr"])
         self._rate = _checked_rate(learning_rate)
@@ -104,7 +104,7 @@ class Optimizer(CoreRow):
         given = {n: getattr(self, n) for n in CLIPS if getattr(self, n) is not None}
         if len(given) > 1:
             raise ValueError(
-                f"only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}"
+                f"clipnorm, clipvalue, global_clipnorm: expected at most one of them, got {given}"
             )
         for n, value in given.items():
             setattr(self, n, number(n, value, 0, open_low=True))
@@ -124,21 +124,21 @@ class Optimizer(CoreRow):
 
     @property
     def iterations(self):
-        """Updates of the weights so far; it cannot be set: weights, slots and this number belong together."""
+        """Number of updates so far; read-only, as it belongs to the weights and optimizer state."""
         return self._iterations // (self.gradient_accumulation_steps or 1)
 
     def at_batch(self, batches):
-        """What a training says: so many batches so far."""
+        """Set the number of batches so far; called by the training loop."""
         self._iterations = batches
 
     @property
     def learning_rate(self):
-        """The rate; of a schedule, that of the next step. It can be set between epochs or batches.
+        """The learning rate; with a schedule, that of the next step. It can be set between epochs or batches.
 
         Raises
         ------
         TypeError
-            When a number is set where a schedule decides.
+            If a number is set while the rate follows a schedule.
         """
         if not callable(self._rate):
             return self._rate
@@ -148,8 +148,8 @@ class Optimizer(CoreRow):
     def learning_rate(self, value):
         if callable(self._rate) and not callable(value):
             raise TypeError(
-                "learning_rate: this optimizer was made with a schedule, which decides the rate at every step;"
-                " make it with a number to be able to set it"
+                f"learning_rate: expected a schedule, got {value!r}; this optimizer was created with a schedule, which"
+                " sets the rate at every step. Create it with a number to be able to set the rate"
             )
         self._rate = _checked_rate(value)
 
@@ -157,36 +157,36 @@ class Optimizer(CoreRow):
 
     @property
     def schedule(self):
-        """What decides the rate at every step; None if the rate is a number."""
+        """The learning rate schedule; None if the rate is a number."""
         return getattr(self._rate, "of_no_arguments", self._rate) if callable(self._rate) else None
 
     def rates(self, first, n):
-        """Rates of the steps first … first + n − 1, float64 (n,); with the schedule's momenta (n, 2)."""
+        """Learning rates of steps first … first + n − 1, float64 (n,); with momenta of the schedule (n, 2)."""
         rates, momenta = schedules.rates(self._rate, first, n), schedules.momenta(self._rate, first, n)
         if momenta is None:
             return rates
         if not {"momentum", "beta_1"} & set(self.parameters):
-            raise ValueError(f"{self.name}: the schedule changes the momentum, and this optimizer has none")
+            raise ValueError(f"{self.name}: the schedule sets the momentum, but this optimizer has no momentum")
         return np.column_stack([rates, momenta])
 
     def use_row(self, row):
-        """Run another row of the kernels than the class's: one with just the state that is needed."""
+        """Run a kernel row other than that of the class, with only the state that is needed."""
         self.row = row
         self.parameters = next(tuple(parameters) for name, parameters, _ in self.rows if name == row)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """Say which weights `weight_decay` leaves alone; before the first step.
+        """Exclude weights from `weight_decay`; must be called before the first step.
 
         Parameters
         ----------
         var_list : list of Variable, optional
         var_names : list of str, optional
-            Every weight in whose own name ("kernel", "bias", "gamma", …) one of these occurs.
+            Exclude every weight whose own name ("kernel", "bias", "gamma", …) contains one of these.
 
         Raises
         ------
         ValueError
-            When the optimizer is at work already.
+            If the optimizer has been used already.
 
         Examples
         --------
@@ -194,20 +194,20 @@ class Optimizer(CoreRow):
         >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         """
         if self._planned:
-            raise ValueError("exclude_from_weight_decay: expected a call before the first step")
+            raise ValueError("exclude_from_weight_decay: expected a call before the first step, got one after it")
         names = [var_names] if isinstance(var_names, str) else var_names
         pattern = re.compile("|".join(names)) if names else None
         self._not_decayed = frozenset(var_list or ()), pattern
 
     def decay_of(self, variable):
-        """λ of one variable."""
+        """The weight decay λ of a variable."""
         variables, pattern = self._not_decayed
         left_alone = variable in variables
         left_alone |= pattern is not None and bool(pattern.search(variable.name.split("/")[-1]))
         return 0.0 if left_alone else self.weight_decay or 0.0
 
     def for_core(self):
-        """What the engine takes: row, parameters, and what is done around the row by name."""
+        """The optimizer for the engine: row, parameters, and further options by name."""
         self._planned = True
         names = [*CLIPS, "gradient_accumulation_steps"]
         if self.use_ema:
@@ -234,11 +234,11 @@ def _checked_rate(rate):
     if not callable(rate):
         return number("learning_rate", rate, 0)
     if isinstance(rate, type):
-        raise TypeError(f"learning_rate: expected a number or a schedule, got the class {rate.__name__}; call it")
+        raise TypeError(f"learning_rate: expected a number or a schedule, got the class {rate.__name__}; create one")
     if takes(rate, 1):
         return rate
     if not takes(rate, 0):
-        raise TypeError(f"learning_rate: expected a function of the step, or of no arguments, got {rate!r}")
+        raise TypeError(f"learning_rate: expected a function of the step, or without arguments, got {rate!r}")
 
     def at_step(step):
         return rate()
@@ -248,11 +248,11 @@ def _checked_rate(rate):
 
 
 class SGD(Optimizer):
-    r"""Gradient descent, with or without momentum.
+    r"""Gradient descent, optionally with momentum.
 
     :math:`v \leftarrow \mu v - \eta g,\; w \leftarrow w + v`.
 
-    With Nesterov's look-ahead :math:`w \leftarrow w + \mu v - \eta g` (with the new v).
+    With Nesterov momentum: :math:`w \leftarrow w + \mu v - \eta g` (with the new v).
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ class SGD(Optimizer):
         μ, 0 to 1.
     nesterov : bool
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, name and more
-        As for `Optimizer`, in its order; `lr` too.
+        As for `Optimizer`, in its order, and `lr`.
 
     References
     ----------
@@ -283,7 +283,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    r"""Adam: steps of about the learning rate, by running means of the gradient and of its square.
+    r"""Adam: steps of about the learning rate, from running means of the gradient and its square.
 
     :math:`m \leftarrow \beta_1 m + (1-\beta_1) g,\; v \leftarrow \beta_2 v + (1-\beta_2) g^2,\;
     w \leftarrow w - \eta \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \frac{m}{\sqrt v + \epsilon}`.
@@ -294,11 +294,11 @@ class Adam(Optimizer):
     beta_1, beta_2 : float
         At least 0, below 1.
     epsilon : float
-        Beside √v before bias correction, as in Keras (PyTorch's is beside the corrected root).
+        Added to √v before bias correction, as in Keras (PyTorch adds it to the corrected root).
     amsgrad : bool
-        The largest v so far in place of v.
+        Use the largest v so far in place of v.
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, name and more
-        As for `Optimizer`, in its order; `lr` too.
+        As for `Optimizer`, in its order, and `lr`.
 
     References
     ----------
@@ -368,7 +368,7 @@ class _Betas(Optimizer):
 
 
 class Adamax(_Betas):
-    r"""Adam with the largest gradient, slowly forgotten, in place of the root of the mean square.
+    r"""Adam with the infinity norm: the exponentially decayed maximum of the gradients replaces the root mean square.
 
     :math:`u \leftarrow \max(\beta_2 u, |g|),\; w \leftarrow w - \frac{\eta}{1-\beta_1^t} \frac{m}{u + \epsilon}`.
 
@@ -388,13 +388,13 @@ class Adamax(_Betas):
 
 
 class Nadam(_Betas):
-    r"""Adam with Nesterov's momentum.
+    r"""Adam with Nesterov momentum.
 
     Parameters
     ----------
     learning_rate : float or schedule
     beta_1, beta_2, epsilon : float
-        β₁ is warmed up as β₁ (1 − 0.96ᵗ / 2); ε is beside the corrected root, as in Keras.
+        β₁ is warmed up as β₁ (1 − 0.96ᵗ / 2); ε is added to the corrected root, as in Keras.
     **kwargs
         As for `Adam`.
 
@@ -407,7 +407,7 @@ class Nadam(_Betas):
 
 
 class RMSprop(Optimizer):
-    r"""The gradient divided by the root of its mean square.
+    r"""RMSprop: the gradient divided by its root mean square.
 
     :math:`v \leftarrow \rho v + (1-\rho) g^2,\; w \leftarrow w - \eta \frac{g}{\sqrt{v + \epsilon}}`.
 
@@ -415,9 +415,9 @@ class RMSprop(Optimizer):
     ----------
     learning_rate : float or schedule
     rho, momentum, epsilon : float
-        ε is under the root, as in Keras (PyTorch's is beside it).
+        ε is added under the root, as in Keras (PyTorch adds it to the root).
     centered : bool
-        The variance of the gradient in place of its mean square.
+        Use the variance of the gradient in place of its mean square.
     **kwargs
         As for `Adam`.
 
@@ -447,13 +447,13 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    r"""The gradient divided by the root of the sum of its squares.
+    r"""Adagrad: the gradient divided by the root of its sum of squares.
 
     Parameters
     ----------
     learning_rate : float or schedule
     initial_accumulator_value, epsilon : float
-        What the sum starts from, and what is added to it under the root.
+        Initial value of the sum, and the constant added to it under the root.
     **kwargs
         As for `Adam`.
 
@@ -473,12 +473,12 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    r"""The gradient divided by the root of its mean square, times the root of the mean square of the steps.
+    r"""Adadelta: the gradient divided by its root mean square, times the root mean square of the steps.
 
     Parameters
     ----------
     learning_rate : float or schedule
-        1 is the method of the paper; 0.001 is Keras' default.
+        1 gives the method of the paper; 0.001 is Keras' default.
     rho, epsilon : float
     **kwargs
         As for `Adam`.
@@ -498,7 +498,7 @@ class Adadelta(Optimizer):
 
 
 class Lion(Optimizer):
-    r"""Steps of the learning rate, by the sign of a mean of momentum and gradient.
+    r"""Lion: steps of the size of the learning rate, with the sign of a mean of momentum and gradient.
 
     Parameters
     ----------
@@ -523,14 +523,14 @@ class Lion(Optimizer):
 
 
 class Rprop(Optimizer):
-    r"""Each weight has a step of its own, which grows while the gradient keeps its sign. For whole batches.
+    r"""Rprop: one step size per weight, which grows while the gradient keeps its sign. For full-batch training.
 
     Parameters
     ----------
     learning_rate : float
-        The first step.
+        Initial step size.
     eta_minus, eta_plus : float
-        Factors of a step after a change of sign, and without one.
+        Factors of the step size after a change of sign, and without one.
     min_step, max_step : float
     **kwargs
         As for `Adam`.
@@ -560,13 +560,13 @@ class Rprop(Optimizer):
 
 
 class Ftrl(Optimizer):
-    r"""Follow the regularized leader: L1 regularization that makes weights exactly 0.
+    r"""Follow the regularized leader (FTRL): L1 regularization that sets weights exactly to 0.
 
     Parameters
     ----------
     learning_rate : float or schedule
     learning_rate_power : float
-        Not positive.
+        At most 0.
     initial_accumulator_value : float
     l1_regularization_strength, l2_regularization_strength : float
     l2_shrinkage_regularization_strength, beta : float
@@ -606,12 +606,12 @@ class Ftrl(Optimizer):
 
 
 def get(identifier):
-    """The optimizer for a name in any case, a description, an object or a class; None for None, as in Keras.
+    """Return the optimizer for a name (in any case), a description, an object or a class; None for None, as in Keras.
 
     Raises
     ------
     ValueError
-        For an unknown name; the message lists the known ones.
+        If the name is unknown; the message lists the known names.
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
@@ -625,17 +625,17 @@ def get(identifier):
 
 
 def names():
-    """Names of the optimizers, as classes; any case is found."""
+    """Return the class names of the optimizers; lookups ignore case and underscores."""
     return _registry.names()
 
 
 def serialize(optimizer):
-    """The description of an optimizer, which `deserialize` and `get` take."""
+    """Return the description of an optimizer, for `deserialize` and `get`."""
     return optimizer.describe()
 
 
 def deserialize(config, custom_objects=None):
-    """The optimizer that `serialize` described; `custom_objects` has names to classes of your own."""
+    """Return the optimizer for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, config, custom_objects)
 
 

@@ -1,11 +1,11 @@
-"""Learning rates that change with the step, under Keras' names where it has them.
+"""Learning rate schedules, under Keras' names where it has them.
 
-A schedule is a function of the step (0, 1, …). The ones here take an array of steps as well, so
-that `fit` hands the core the rates of many steps at once. One of your own is a subclass with
-``__call__(step)``, or any function; it is called step by step unless it says ``vectorized = True``.
+A schedule is a function of the step (0, 1, …). The built-in ones also take an array of steps, so
+that `fit` passes the rates of many steps to the core at once. A custom schedule is a subclass with
+``__call__(step)``, or any function; it is called step by step unless it has ``vectorized = True``.
 
-Cosines, powers and logarithms come from libm, number by number. NumPy's own round differently by CPU, and by
-whether they get an array or a number: a rate would then depend on how many steps were asked for at once.
+Cosines, powers and logarithms come from libm, one number at a time. NumPy's own functions round differently on
+different CPUs, and for arrays and scalars: a rate would then depend on how many steps are computed at once.
 """
 
 import math
@@ -26,7 +26,7 @@ from .._base.config import Configurable, is_description
 
 
 def _by_number(function, count=1):
-    """A function of `count` numbers as one of arrays, float64."""
+    """A function of `count` numbers as a function of arrays, float64."""
     ufunc = np.frompyfunc(function, count, 1)
 
     def of_arrays(*arguments):
@@ -47,7 +47,7 @@ _cos, _log1p, _power = _by_number(math.cos), _by_number(math.log1p), _by_number(
 
 
 class LearningRateSchedule(Configurable):
-    """Base of the schedules; subclasses write ``__call__(step)``.
+    """Base class of the schedules; subclasses implement ``__call__(step)``.
 
     Examples
     --------
@@ -61,16 +61,16 @@ class LearningRateSchedule(Configurable):
     vectorized = False
 
     def __call__(self, step):
-        raise NotImplementedError(f"{type(self).__name__} must write __call__(step)")
+        raise NotImplementedError(f"{type(self).__name__} must implement __call__(step)")
 
     def plot(self, steps, ax=None):
-        """Draw the rates of the first `steps` steps.
+        """Plot the learning rates of the first `steps` steps.
 
         Parameters
         ----------
         steps : int
         ax : matplotlib Axes, optional
-            Default: pyplot's current ones.
+            Default: pyplot's current axes.
 
         Returns
         -------
@@ -82,19 +82,19 @@ class LearningRateSchedule(Configurable):
 
 
 class _Vectorized(LearningRateSchedule):
-    """Subclasses write ``rate(steps)`` for a float64 array."""
+    """Subclasses implement ``rate(steps)`` for a float64 array."""
 
     vectorized = True
 
     def __call__(self, step):
-        """The rate at a step (int → float) or at each of an array of steps."""
+        """Return the rate at a step (int → float) or at each step of an array."""
         steps = np.asarray(step, np.float64)
         rates = np.broadcast_to(np.asarray(self.rate(steps), np.float64), steps.shape)
         return rates.copy() if steps.ndim else float(rates)
 
 
 def rates(schedule, first, n):
-    """Rates of steps first … first + n − 1.
+    """Return the rates of steps first … first + n − 1.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def rates(schedule, first, n):
     Raises
     ------
     ValueError
-        If a rate is not a finite number.
+        If a rate is non-finite or negative.
     """
     if not callable(schedule):
         return np.full(n, schedule, np.float64)
@@ -123,15 +123,17 @@ def rates(schedule, first, n):
     good = np.isfinite(values) & (values >= 0)
     if not good.all():
         step = int(np.argmin(good))
-        raise ValueError(f"schedule: the rate of step {first + step} is {values[step]}")
+        raise ValueError(
+            f"schedule: expected finite non-negative rates, got {values[step]} at step {first + step}"
+        )
     return values
 
 
 def momenta(schedule, first, n):
-    """Momenta of steps first … first + n − 1, float64 (n,); None if the schedule leaves the momentum alone."""
+    """Return the momenta of steps first … first + n − 1, float64 (n,); None if the schedule has no momentum."""
     if isinstance(schedule, WarmUp):
         steps = np.maximum(np.arange(first, first + n) - schedule.warmup_steps, 0)
-        found = momenta(schedule.schedule, 0, 1)  # None of any step, if of one
+        found = momenta(schedule.schedule, 0, 1)  # None for all steps, if for one
         return found if found is None else np.concatenate([momenta(schedule.schedule, int(s), 1) for s in steps])
     if getattr(schedule, "base_momentum", None) is None:
         return None
@@ -139,7 +141,7 @@ def momenta(schedule, first, n):
 
 
 def from_description(description):
-    """The schedule for ``{"class_name": ..., "config": ...}``; ValueError for an unknown name."""
+    """Return the schedule for ``{"class_name": ..., "config": ...}``; ValueError for an unknown name."""
     known = {
         n: v
         for n, v in globals().items()
@@ -154,7 +156,7 @@ def from_description(description):
 
 
 class Constant(_Vectorized):
-    """The same rate at every step.
+    """Constant learning rate.
 
     Parameters
     ----------
@@ -169,7 +171,7 @@ class Constant(_Vectorized):
 
 
 class ExponentialDecay(_Vectorized):
-    r""":math:`\eta_0 \cdot decay\_rate^{\,step / decay\_steps}`.
+    r"""Exponential decay: :math:`\eta_0 \cdot decay\_rate^{\,step / decay\_steps}`.
 
     Parameters
     ----------
@@ -177,12 +179,12 @@ class ExponentialDecay(_Vectorized):
     decay_steps : int
     decay_rate : float
     staircase : bool
-        Round step / decay_steps down: a jump every `decay_steps`.
+        Round step / decay_steps down, so that the rate changes every `decay_steps` steps.
     name : str
 
     Examples
     --------
-    Half every 50 steps, at steps 0, 49, 50, 100, 150:
+    Halved every 50 steps, at steps 0, 49, 50, 100, 150:
 
     >>> schedule = ExponentialDecay(0.1, 50, 0.5, staircase=True)
     >>> schedule([0, 49, 50, 100, 150]).tolist()
@@ -208,14 +210,14 @@ class ExponentialDecay(_Vectorized):
 
 
 class PiecewiseConstantDecay(_Vectorized):
-    """``values[i]`` up to and with step ``boundaries[i]``, the last value after all of them.
+    """Piecewise constant rate: ``values[i]`` up to and including step ``boundaries[i]``, then the last value.
 
     Parameters
     ----------
     boundaries : list of int
-        Increasing.
+        In increasing order.
     values : list of float
-        One more.
+        One more than boundaries.
     name : str
     """
 
@@ -225,7 +227,7 @@ class PiecewiseConstantDecay(_Vectorized):
         self.name = name
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
-                f"values: expected one more than boundaries, {len(self.boundaries) + 1}, got {len(self.values)}"
+                f"values: expected {len(self.boundaries) + 1} values, one more than boundaries, got {len(self.values)}"
             )
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(f"boundaries: expected increasing steps, got {boundaries!r}")
@@ -235,17 +237,17 @@ class PiecewiseConstantDecay(_Vectorized):
 
 
 class CosineDecay(_Vectorized):
-    r"""Half a cosine from the initial rate to `alpha` times it, with or without linear warm-up.
+    r"""Cosine decay from the initial rate to `alpha` times it, optionally with linear warm-up.
 
     :math:`\eta_0 ((1 - \alpha) (1 + \cos(\pi\, step / decay\_steps)) / 2 + \alpha)`.
     With `warmup_target`, the rate
-    first rises from `initial_learning_rate` to it in `warmup_steps` steps, and decays from there.
+    first rises from `initial_learning_rate` to `warmup_target` in `warmup_steps` steps, and decays from there.
 
     Parameters
     ----------
     initial_learning_rate : float
     decay_steps : int
-        Not counting the warm-up.
+        Number of steps of the decay, without the warm-up.
     alpha : float
     name : str
     warmup_target : float, optional
@@ -274,7 +276,7 @@ class CosineDecay(_Vectorized):
         self.warmup_steps = integer("warmup_steps", warmup_steps, 0)
         if self.warmup_steps and warmup_target is None:
             raise ValueError(
-                "warmup_target: expected a rate to rise to, because warmup_steps is given; got None"
+                f"warmup_target: expected a number, as warmup_steps is {self.warmup_steps}, got None"
             )
 
     def rate(self, step):
@@ -286,10 +288,10 @@ class CosineDecay(_Vectorized):
 
 
 class InverseTimeDecay(_Vectorized):
-    r"""The rate divided by a number that grows linearly.
+    r"""Inverse time decay: the initial rate divided by a linearly growing number.
 
-    :math:`\eta_0 / (1 + decay\_rate \cdot step / decay\_steps)`; with `staircase` the quotient is cut to a
-    whole number.
+    :math:`\eta_0 / (1 + decay\_rate \cdot step / decay\_steps)`; with `staircase`, step / decay_steps is
+    rounded down.
 
     Parameters
     ----------
@@ -314,11 +316,11 @@ class InverseTimeDecay(_Vectorized):
 
 
 class PolynomialDecay(_Vectorized):
-    r"""From the initial rate to the end rate in `decay_steps` steps.
+    r"""Polynomial decay from the initial rate to the end rate in `decay_steps` steps.
 
-    :math:`(\eta_0 - \eta_1) (1 - step / decay\_steps)^{power} + \eta_1`, and η₁ from there on.
-    With `cycle`, `decay_steps` is replaced by its first multiple that is not below the step, so that the rate jumps up
-    again and again.
+    :math:`(\eta_0 - \eta_1) (1 - step / decay\_steps)^{power} + \eta_1`, and η₁ after that.
+    With `cycle`, `decay_steps` is replaced by its smallest multiple that is at least the step, so that the rate jumps
+    up repeatedly.
 
     Parameters
     ----------
@@ -327,7 +329,7 @@ class PolynomialDecay(_Vectorized):
     end_learning_rate : float
         η₁.
     power : float
-        1: a straight line.
+        1: linear decay.
     cycle : bool
     name : str
     """
@@ -356,7 +358,7 @@ class PolynomialDecay(_Vectorized):
 
 
 class CosineDecayRestarts(_Vectorized):
-    """Half a cosine from the initial rate down to `alpha` times it, again and again, each time longer and lower.
+    """Cosine decay with warm restarts: each period is `t_mul` times as long as the one before.
 
     Parameters
     ----------
@@ -364,11 +366,11 @@ class CosineDecayRestarts(_Vectorized):
     first_decay_steps : float
         Length of the first period.
     t_mul : float
-        Each period is so many times as long as the one before; at least 1.
+        Ratio of the length of each period to the one before; at least 1.
     m_mul : float
-        Each starts at so many times the rate of the one before.
+        Ratio of the initial rate of each period to the one before.
     alpha : float
-        The least rate, as a fraction of the initial one.
+        Minimum rate, as a fraction of the initial rate.
     name : str
 
     References
@@ -402,7 +404,7 @@ class CosineDecayRestarts(_Vectorized):
             period = np.floor(part)
             within = part - period
         else:
-            # A sum of powers: 1 + r + ... + r^(k-1).  The logarithm may be off by one ulp just at a restart.
+            # A sum of powers: 1 + r + ... + r^(k-1).  The logarithm may be off by one ulp exactly at a restart.
             def begin(k):
                 return (_power(ratio, k) - 1) / (ratio - 1)
 
@@ -415,20 +417,20 @@ class CosineDecayRestarts(_Vectorized):
 
 
 class StepDecay(_Vectorized):
-    """The rate multiplied by `factor` after every `every` steps, or epochs of `steps_per_epoch` steps.
+    """Step decay: the rate is multiplied by `factor` every `every` steps, or epochs of `steps_per_epoch` steps.
 
     Parameters
     ----------
     initial_learning_rate : float
     factor : float
     every : int
-        Steps, or epochs.
+        Number of steps, or of epochs.
     steps_per_epoch : int
         1: `every` counts steps.
 
     Examples
     --------
-    The note's: 0.1, halved every 50 epochs of 20 steps.
+    The schedule of the note: 0.1, halved every 50 epochs of 20 steps.
 
     >>> schedule = StepDecay(0.1, 0.5, 50, steps_per_epoch=20)
     >>> schedule(np.array([0, 49, 50, 100, 150]) * 20).tolist()
@@ -446,9 +448,9 @@ class StepDecay(_Vectorized):
 
 
 class WarmUp(LearningRateSchedule):
-    """Another schedule, or a number, after a linear rise from `start` to its first value.
+    """Linear warm-up from `start` to the first value of another schedule, or to a number.
 
-    Step `warmup_steps` is the other schedule's step 0; a momentum that it has waits at that of its step 0.
+    Step `warmup_steps` is step 0 of the other schedule; during the warm-up, its momentum is that of its step 0.
 
     Parameters
     ----------
@@ -488,28 +490,28 @@ class WarmUp(LearningRateSchedule):
 
 
 class OneCycle(_Vectorized):
-    """From max_learning_rate / div_factor up to it, then down to the first rate / final_div_factor.
+    """One-cycle schedule: up from max_learning_rate / div_factor, then down to the initial rate / final_div_factor.
 
     Parameters
     ----------
     max_learning_rate : float
-        PyTorch's name `max_lr` works too.
+        PyTorch's name `max_lr` is accepted too.
     total_steps : int
-        Of the whole cycle: epochs times steps of an epoch. Later steps keep the last rate.
+        Length of the cycle: epochs times steps per epoch. Later steps keep the last rate.
     pct_start : float
-        Share of the steps in which the rate rises, above 0 and below 1.
+        Fraction of the steps in which the rate rises, above 0 and below 1.
     anneal_strategy : {"cos", "linear"}
     div_factor, final_div_factor : float
     three_phase : bool
-        Come down to the initial rate as one went up, and only then to the final one.
+        Decay to the initial rate in as many steps as the rise took, then to the final rate.
     base_momentum, max_momentum : float, optional
-        Both or none: the optimizer's momentum (β₁ of Adam and its kin) goes down from `max_momentum`
-        to `base_momentum` while the rate rises, and back. (PyTorch does so unless told not to, with
-        0.85 and 0.95.)
+        Both or neither: the momentum of the optimizer (β₁ of Adam and its variants) falls from
+        `max_momentum` to `base_momentum` while the rate rises, and back. (PyTorch does so by default,
+        with 0.85 and 0.95.)
 
     References
     ----------
-    Smith & Topin 2018; the numbers are those of PyTorch's ``OneCycleLR``.
+    Smith & Topin 2018; defaults as in PyTorch's ``OneCycleLR``.
 
     Examples
     --------
@@ -533,7 +535,7 @@ class OneCycle(_Vectorized):
     ):
         if "max_lr" in kwargs:
             if max_learning_rate is not None:
-                raise TypeError("max_lr: another name of max_learning_rate; expected one of the two, got both")
+                raise TypeError("max_lr, max_learning_rate: expected one of the two (max_lr is an alias), got both")
             max_learning_rate = kwargs.pop("max_lr")
         refuse_keywords(type(self), kwargs, also=["max_lr"])
         self.three_phase = flag("three_phase", three_phase)
@@ -544,13 +546,15 @@ class OneCycle(_Vectorized):
         self.div_factor = number("div_factor", div_factor, 0, open_low=True)
         self.final_div_factor = number("final_div_factor", final_div_factor, 0, open_low=True)
         if (base_momentum is None) != (max_momentum is None):
-            raise ValueError("base_momentum, max_momentum: expected both or none")
+            raise ValueError(
+                f"base_momentum, max_momentum: expected both or neither, got {base_momentum!r} and {max_momentum!r}"
+            )
         given = (("base_momentum", base_momentum), ("max_momentum", max_momentum))
         self.base_momentum, self.max_momentum = (n if n is None else number(name, n, 0) for name, n in given)
 
     @property
     def max_lr(self):
-        """PyTorch's name of `max_learning_rate`."""
+        """Alias of `max_learning_rate`, as in PyTorch."""
         return self.max_learning_rate
 
     def rate(self, step):
@@ -558,7 +562,7 @@ class OneCycle(_Vectorized):
         return self._through(step, first, top, first / self.final_div_factor)
 
     def momentum(self, step):
-        """The momentum at an array of steps."""
+        """Return the momentum at an array of steps."""
         return self._through(step, self.max_momentum, self.base_momentum, self.max_momentum)
 
     def _through(self, step, first, top, last):

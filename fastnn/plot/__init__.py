@@ -1,5 +1,5 @@
-"""Pictures, one a file; methods like ``history.plot()`` draw them.
+"""Plots, one per file; methods like ``history.plot()`` draw them.
 
-All draw on the axes they are given (``ax=``) or else on pyplot's current ones, so that notebooks show them and
-``plt.savefig`` writes them, and return the axes. matplotlib is imported when a picture is asked for.
+All draw on the given axes (``ax=``) or on pyplot's current axes, so that notebooks show them and
+``plt.savefig`` writes them, and return the axes. matplotlib is only imported when a plot is drawn.
 """

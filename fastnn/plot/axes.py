@@ -1,14 +1,14 @@
-"""What all pictures share: the axes they are drawn on, scales, legends."""
+"""Code shared by all plots: axes, scales, legends."""
 
 import numpy as np
 
 WIDE = 50  # positive values that differ by this factor get a logarithmic scale
-MANY = 30  # points without which a curve needs no markers
+MANY = 30  # curves with more points have no markers
 PANEL = (4.6, 3.4)  # inches of one of several panels
 
 
 def need_matplotlib(what):
-    """ImportError that names the remedy, if matplotlib is not installed."""
+    """ImportError with instructions, if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -16,15 +16,15 @@ def need_matplotlib(what):
 
 
 def current(ax, what):
-    """The axes to draw on: those given, or pyplot's current ones."""
+    """The axes to draw on: the given axes, or pyplot's current axes."""
     return panels(1, ax, what)[0]
 
 
 def panels(n, ax, what):
-    """A list of n axes to draw on, which may be the same ones.
+    """A list of n axes to draw on, which may be identical.
 
-    Given are axes for all, or a sequence of n. Else they are panels of pyplot's current figure if that is empty or has
-    n axes, or its current axes."""
+    `ax` is one Axes for all, a sequence of n, or None: then they are panels of pyplot's current figure if that is
+    empty or has n axes, or its current axes."""
     need_matplotlib(what)
     if ax is None:
         from matplotlib import pyplot
@@ -41,14 +41,14 @@ def panels(n, ax, what):
         return [ax] * n
     given = list(np.ravel(np.asarray(ax, dtype=object)))
     if len(given) != n or not all(isinstance(each, Axes) for each in given):
-        several = f", or {n} of them" if n > 1 else ""
-        got = f"{len(given)} of them" if all(isinstance(each, Axes) for each in given) else repr(ax)
+        several = f", or a sequence of {n}" if n > 1 else ""
+        got = f"a sequence of {len(given)}" if all(isinstance(each, Axes) for each in given) else repr(ax)
         raise TypeError(f"ax: expected matplotlib Axes{several}, got {got}")
     return given
 
 
 def scale(ax, values):
-    """A logarithmic scale for values that span orders of magnitude, unless there is something on the axes already."""
+    """Set a logarithmic scale for values that span orders of magnitude, unless the axes have data already."""
     values = np.asarray(values, np.float64).ravel()
     values = values[np.isfinite(values)]
     if not ax.has_data() and len(values) and values.min() > 0 and values.max() > WIDE * values.min():
@@ -56,12 +56,12 @@ def scale(ax, values):
 
 
 def marker(n):
-    """Points are marked where there are few, and one alone would not be seen without."""
+    """A marker if there are few points; a single point would be invisible without."""
     return "o" if n <= MANY else None
 
 
 def whole_epochs(ax):
-    """No ticks between epochs."""
+    """Set ticks only at whole epochs."""
     from matplotlib.ticker import MaxNLocator
 
     locator = ax.xaxis.get_major_locator()
@@ -70,7 +70,7 @@ def whole_epochs(ax):
 
 
 def finish(ax, xlabel, ylabel):
-    """Labels, a grid, and a legend above the axes, where it covers nothing."""
+    """Add labels, a grid, and a legend above the axes, where it covers nothing."""
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(alpha=0.3)
     if ax.get_legend_handles_labels()[1]:

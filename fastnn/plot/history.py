@@ -7,21 +7,24 @@ from . import axes
 
 
 def draw(history, names=None, ax=None, validation="validation"):
-    """See `History.plot`; `validation` is what its curves are called.
+    """See `History.plot`; `validation` is the label of the validation curves.
 
     Returns
     -------
     list of matplotlib Axes
-        Those of each name.
+        One for each name.
     """
     found = {name: values for name, values in history.history.items() if is_drawn(values)}
     if not found:
-        raise ValueError("history: nothing to plot, no epoch was trained")
+        raise ValueError("history: expected at least one trained epoch to plot, got none")
     groups = [name for name in found if not name.startswith("val_") or name[4:] not in found]
     names = groups if names is None else [names] if isinstance(names, str) else list(names)
     for name in names:
         if name not in found:
-            raise ValueError(f"names: nothing called {name!r}.{suggest(name, found)} There are: {', '.join(found)}")
+            raise ValueError(
+                f"names: expected names in the history, got {name!r}.{suggest(name, found)}"
+                f" Available: {', '.join(found)}"
+            )
     where = axes.panels(len(names), ax, "History.plot")
     shared = len({id(each) for each in where}) < len(names)
     for each, name in zip(where, names, strict=True):
@@ -38,5 +41,5 @@ def draw(history, names=None, ax=None, validation="validation"):
 
 
 def is_drawn(values):
-    """Numbers; not the vectors that some metrics are."""
+    """Whether values are numbers, not vectors, as of some metrics."""
     return len(values) and all(isinstance(value, Real) for value in values)

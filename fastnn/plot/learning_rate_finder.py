@@ -6,7 +6,7 @@ from . import axes
 def draw(learning_rates, losses, suggestion, ax=None):
     """See `LearningRateFinder.plot`."""
     if not losses:
-        raise ValueError("learning rate finder: nothing to plot, no batch was trained with a finite loss")
+        raise ValueError("learning rate finder: expected at least one batch with a finite loss to plot, got none")
     ax = axes.current(ax, "LearningRateFinder.plot")
     axes.scale(ax, losses)
     ax.set_xscale("log")

@@ -1,4 +1,4 @@
-"""What the networks of a sweep are ranked by, epoch by epoch."""
+"""The monitored values of the networks of a sweep by epoch."""
 
 from math import isfinite
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from . import axes
 
-FAR = 100  # what is larger than nine tenths of all values by this factor is off the scale
+FAR = 100  # values larger than the 0.9 quantile by this factor are off the scale
 COLOURS = {"done": "C7", "stopped": "C9", "diverged": "C3", "error": "C5"}
 MARKERS = {"done": ".", "stopped": "|", "diverged": "x", "error": "x"}
 
@@ -17,17 +17,17 @@ def draw(histories, statuses, best, monitor, ax=None):
     Parameters
     ----------
     histories : list of list of float
-        The values of each network, epoch by epoch; there may be none.
+        Values of each network by epoch; may be empty.
     statuses : list of str
     best : int
-        The network that is drawn on top.
+        Network to draw on top.
     monitor : str
     ax : matplotlib Axes, optional
     """
     curves = [[(e, v) for e, v in enumerate(values, 1) if isfinite(v)] for values in histories]
     drawn = [k for k, curve in enumerate(curves) if curve]
     if not drawn:
-        raise ValueError(f"sweep: nothing to plot, no network has a finite value of {monitor!r}")
+        raise ValueError(f"sweep: expected at least one network with a finite {monitor!r} to plot, got none")
     ax = axes.current(ax, "SweepResult.plot")
     from matplotlib.collections import LineCollection
 
@@ -58,7 +58,7 @@ def draw(histories, statuses, best, monitor, ax=None):
 
 
 def reach(ax, curves, best):
-    """The largest value that is shown: all, but for a few that would leave the others no room."""
+    """The largest value to show: the maximum, or less if a few outliers would compress the others."""
     values = np.array([v for curve in curves for _, v in curve])
     most = max([np.quantile(values, 0.9), *(v for _, v in curves[best])])
     if ax.has_data() or most <= 0 or values.max() <= FAR * most:

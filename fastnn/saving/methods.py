@@ -24,7 +24,7 @@ class Saved:
         overwrite : bool
             False: FileExistsError if there is such a file.
         zipped : None
-            Keras'; only its default has a meaning here.
+            For compatibility with Keras; only the default is accepted.
         include_optimizer : bool
 
         Raises
@@ -47,7 +47,7 @@ class Saved:
         overwrite : bool
             False: FileExistsError if there is such a file.
         max_shard_size : None
-            Keras'; only its default has a meaning here.
+            For compatibility with Keras; only the default is accepted.
         """
         from . import model
 

@@ -35,7 +35,7 @@ def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimize
     overwrite : bool
         False: FileExistsError if there is such a file.
     zipped : None
-        Keras'; only its default has a meaning here.
+        For compatibility with Keras; only the default is accepted.
     include_optimizer : bool
         Also how it was compiled, the optimizer's state and what an exact resume needs.
     """

@@ -1,4 +1,4 @@
-"""The metrics that a model was compiled with: checked as they come, resolved by the first data."""
+"""The metrics of a compiled model: checked by `compile`, resolved with the first data."""
 
 from copy import copy
 
@@ -8,18 +8,18 @@ NEEDS = {"labels": "class numbers", "values": "{} numbers a sample"}
 
 
 def checked(name, asked):
-    """What was asked for as a list, names checked; `name` is the argument's."""
+    """The requested metrics as a list, names checked; `name` is the name of the argument."""
     asked = [] if asked is None else asked
     asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
     if None in asked:
-        raise TypeError(f"{name}: expected names, metrics or functions (y_true, y_pred), got None among them")
+        raise TypeError(f"{name}: expected names, metrics or functions (y_true, y_pred), got a list with None")
     for m in asked:
         metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
     return asked
 
 
 def check(asked, n_outputs):
-    """ValueError for an object that makes no sense for so many outputs; names are resolved by the first data."""
+    """ValueError for a metric that is undefined for the number of outputs; names are resolved with the first data."""
     for m in asked:
         if not isinstance(m, str):
             metrics.get(m).check(n_outputs)
@@ -31,7 +31,7 @@ def name_of(metric):
 
 
 def names(plain, weighted):
-    """Names in the logs, Keras' way: of the weighted ones, those that are taken are called "weighted_…"."""
+    """Names in the logs, as in Keras: weighted metrics whose name is taken are called "weighted_…"."""
     found = [name_of(m) for m in plain]
     for metric in weighted:
         name = name_of(metric)
@@ -54,18 +54,18 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
     Raises
     ------
     ValueError
-        For a metric of another kind of targets, and for two of one name.
+        For a metric with another kind of targets, and for duplicate names.
     """
     found = [metrics.resolve(m, kind, n_outputs, outputs) for m in (*plain, *weighted)]
     for metric in found:
         if metric.target not in (None, kind):
             means = {k: text.format(n_outputs) for k, text in NEEDS.items()}
-            raise ValueError(f"metric {metric.name!r} needs {means[metric.target]}, the loss {means[kind]}")
+            raise ValueError(f"metric {metric.name!r} needs {means[metric.target]}, the loss needs {means[kind]}")
     unique = names(found[: len(plain)], found[len(plain) :])
     for i, name in enumerate(unique):
         if found[i].name != name:
-            found[i] = copy(found[i])  # it may be the user's, and stand in `metrics` too
+            found[i] = copy(found[i])  # it may be the user's object, and be in `metrics` too
             found[i].name = name
     if len({"loss", *unique}) <= len(unique):
-        raise ValueError(f"metrics: expected different names, got {unique}")
+        raise ValueError(f"metrics: expected distinct names, got {unique}")
     return found

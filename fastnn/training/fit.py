@@ -1,9 +1,9 @@
 """The loop of `fit`: epochs, blocks of steps, validation, callbacks, progress.
 
-(a) The core gets as many steps as fit into `BLOCK_SECONDS`, so that the live line moves and Ctrl-C
-    is answered; single batches only if a callback wants to see them.
-(b) Ctrl-C during a block is remembered and raised after it: weights, step count and optimizer state
-    then belong together. A second Ctrl-C is raised at once.
+(a) The core runs as many steps as fit into `BLOCK_SECONDS`, so that the live line is updated and Ctrl-C
+    is handled; single batches only if a callback has batch hooks.
+(b) Ctrl-C during a block is recorded and raised after it, so that weights, step count and optimizer state
+    are consistent. A second Ctrl-C is raised immediately.
 """
 
 import signal
@@ -25,14 +25,14 @@ from .data.batches import Batches, Feed, none_but_x, order_of
 from .data.feature_names import refuse_others
 
 BLOCK_SECONDS = 0.1
-AHEAD = 1 << 16  # samples of the epochs that are trained at once
-HELD_OUT = [f"validation_data[{i}]" for i in range(3)]  # what errors call its parts
+AHEAD = 1 << 16  # samples of the epochs that are trained in one call
+HELD_OUT = [f"validation_data[{i}]" for i in range(3)]  # names of its parts in errors
 STOPS = {"fit": "model.stop_training", "evaluate": "model.stop_evaluating", "predict": "model.stop_predicting"}
-INFERENCE_BATCH = 1024  # of validation, evaluate and predict, if none is asked for; results do not depend on it
+INFERENCE_BATCH = 1024  # default of validation, evaluate and predict; results do not depend on it
 
 
 class Plan:
-    """The checked numbers of a call of `fit`."""
+    """The checked parameters of a call of `fit`."""
 
     def __init__(self, batch_size, *, epochs, initial_epoch, shuffle, steps_per_epoch, validation_batch_size,
                  validation_freq, validation_steps):  # fmt: skip
@@ -51,7 +51,7 @@ class Plan:
             self.validation_freq = integer("validation_freq", validation_freq, 1)
 
     def samples(self, n):
-        """Samples of an epoch, of n there are."""
+        """Number of samples per epoch, out of n."""
         if self.steps_per_epoch is None:
             return n
         if self.steps_per_epoch > ceil(n / self.batch_size):
@@ -62,13 +62,13 @@ class Plan:
         return min(n, self.steps_per_epoch * self.batch_size)
 
     def steps(self, data):
-        """Batches of an epoch; None if nobody knows."""
+        """Number of batches per epoch; None if unknown."""
         if isinstance(data, Feed):
             return len(data.batches) or None
         return ceil(self.samples(data.n) / self.batch_size)
 
     def validation_samples(self, data):
-        """Samples of a validation; None if nobody knows."""
+        """Number of validation samples; None if unknown."""
         if isinstance(data, Feed):
             return None
         steps = self.validation_steps
@@ -87,26 +87,27 @@ def inference_batch(size, name="batch_size"):
 
 
 def no_more(batch_size, n):
-    """A size of batches for n samples: memory is planned for it, so one far beyond them is not taken literally."""
+    """Limit the batch size for n samples: memory is planned for it, so it should not be much larger than n."""
     return min(batch_size, max(n, 1 << 16))
 
 
 def split(data, fraction):
-    """``(training data, validation data or None)``: the last part of the rows is for validation."""
+    """``(training data, validation data or None)``: the last rows are for validation."""
     if not number("validation_split", fraction, 0, 1, open_high=True):
         return data, None
     if isinstance(data, Feed):
-        raise ValueError("validation_split: batches cannot be split; expected validation_data beside x")
+        raise ValueError(f"validation_split: expected 0 for batches, got {fraction!r}; pass validation_data instead")
     at = floor(data.n * (1 - fraction))
     if not 0 < at < data.n:
         raise ValueError(
-            f"validation_split: {fraction} of {data.n} rows leaves nothing to train on or to validate"
+            f"validation_split: expected a fraction that leaves rows for both training and validation, got {fraction}"
+            f" of {data.n} rows"
         )
     return data.part(0, at), data.part(at, data.n)
 
 
 def held_out_arrays(given, more=""):
-    """x, y and weights, or None, of a `validation_data` of arrays; `more`: what else could have been given."""
+    """x, y and weights (or None) of a `validation_data` of arrays; `more`: other options, for the error."""
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise TypeError(
             f"validation_data: expected (x, y) or (x, y, sample_weight){more}, got {type(given).__name__}"
@@ -126,7 +127,7 @@ def held_out(model, given, steps, check_finite):
 
 
 def _forgets_names(begin):
-    """A training that cannot begin keeps no names of columns."""
+    """Restore the column names if training fails to start."""
 
     @wraps(begin)
     def start(model, *args, **kwargs):
@@ -147,10 +148,10 @@ def start(
     validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None, rows=None, validation_rows=None,
     feature_names=None,
 ):  # fmt: skip
-    """Check the arguments of `Model.fit`; returns its epochs, see `run`, not begun yet.
+    """Check the arguments of `Model.fit`; return the generator of its epochs, see `run`.
 
-    `rows`, `validation_rows`: train on these samples of x and y, and validate with those of the same; `feature_names`:
-    those of an `x` that was a data frame."""
+    `rows`, `validation_rows`: samples of x and y for training and validation; `feature_names`: column names, if `x`
+    was a data frame."""
     model.need_loss("fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
@@ -175,7 +176,7 @@ def start(
         validation = held_out(model, validation_data, validation_steps, check_finite)
     if not isinstance(train, Feed):
         if class_weight is not None:
-            # after the split: validation knows no class weights
+            # after the split: validation has no class weights
             train = model.weighted(train, class_weight, whole=True)
         batch_size = no_more(batch_size, train.n)
     plan = Plan(
@@ -192,11 +193,11 @@ def start(
 
 
 def run(model, train, validation, plan, callbacks, verbose, ahead=None):
-    """Train as planned, an epoch for each `next`, whose result is the logs; `model.history` fills.
+    """Generator that trains one epoch per `next` and yields its logs; updates `model.history`.
 
-    To end it early, set `model.stop_training` and go on to the end: averages of weights are put in
-    place there, as they are after an error or Ctrl-C. Where nobody looks on between epochs, several
-    are trained at once; `ahead` is a function that says how many at the most."""
+    To stop early, set `model.stop_training` and exhaust the generator: averaged weights are set at the
+    end, also after an error or Ctrl-C. If there is no Python between epochs, several
+    are trained in one call; `ahead` is a function that returns their maximum number."""
     history = History()
     names = model.metrics_names
     names = names + [f"val_{n}" for n in names] if validation is not None else names
@@ -235,7 +236,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
                 hooks.call("on_epoch_begin", epoch)
                 began = time.perf_counter()
                 logs = one_epoch(model, train, plan, hooks, progress, still)
-                if batches and not train.n:  # a generator that had ended: there is no such epoch
+                if batches and not train.n:  # the generator had ended: this epoch does not exist
                     warn_of_end(train.batches, epoch, plan)
                     break
                 seconds = time.perf_counter() - began
@@ -259,11 +260,11 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
             finalize(model, plan, still)
             ended = True
             hooks.call("on_train_end", logs=logs)
-        except GeneratorExit:  # nobody wants the rest
+        except GeneratorExit:  # the caller does not need the rest
             raise
         except BaseException:
             if not ended:
-                with suppress(Exception):  # what is wrong is being raised
+                with suppress(Exception):  # the original error is raised
                     finalize(model, plan, still)
             raise
         finally:
@@ -271,7 +272,7 @@ def run(model, train, validation, plan, callbacks, verbose, ahead=None):
 
 
 class Unchanged:
-    """That a model is still what a call began with: layers and, but for `predict`, what `compile` has set."""
+    """Check that a model has not changed since a call started: layers and, except for `predict`, `compile`."""
 
     def __init__(self, model, what):
         self.model, self.what = model, what
@@ -284,22 +285,22 @@ class Unchanged:
         return self._now() == self.edition
 
     def check(self):
-        """RuntimeError if it is not."""
+        """RuntimeError if the model has changed."""
         if not self:
             raise RuntimeError(
-                f"{self.what}: the model was changed by add, pop, build or compile before {self.what} had ended, in a"
-                " callback or another thread; expected the same model to the end: let it end"
-                f" ({STOPS[self.what]} = True) and change the model then"
+                f"{self.what}: expected an unchanged model until {self.what} ends, got one changed by add, pop, build"
+                " or compile, in a callback or another thread; end it first"
+                f" ({STOPS[self.what]} = True), then change the model"
             )
 
     def engine(self):
-        """The model's engine, if it is. Called under the model's lock."""
+        """The model's engine, if the model has not changed. Called under the model's lock."""
         self.check()
         return self.model.engine()
 
 
 def finalize(model, plan, still):
-    """The end of every training that was to have an epoch, also of one that was done before: averages get in place."""
+    """End of training, if it had at least one epoch: averaged weights are set."""
     if plan.epochs and still:
         with model._lock:
             still.engine().finalize()
@@ -307,19 +308,19 @@ def finalize(model, plan, still):
 
 def warn_of_end(batches, done, plan):
     """The warning that a generator has ended before the last epoch."""
-    if batches.steps is None:  # else there was one when it ended within an epoch
+    if batches.steps is None:  # otherwise it has been given within the epoch
         warnings.warn(
-            f"{batches.name}: the generator ended, training ends after epoch {done} of {plan.epochs}; expected"
-            " steps_per_epoch beside it, or what can be iterated again for each epoch (a list of batches, a class with"
+            f"{batches.name}: the generator ended, training stops after epoch {done} of {plan.epochs}; pass"
+            " steps_per_epoch, or batches that can be iterated again for each epoch (a list of batches, a class with"
             " __iter__)",
             stacklevel=2,
         )
 
 
 def train_epochs(model, data, plan, epochs, still):
-    """Several passes over the data without a return to Python between them; yields the means of each.
+    """Train several epochs without a return to Python between them; yields the means of each.
 
-    Nothing, if there is Python in the steps, or an epoch is so long that there is nothing to gain."""
+    Yields nothing if the steps contain Python, or an epoch is so long that there is nothing to gain."""
     n, batch = data.n, plan.batch_size
     epochs, per_epoch = min(epochs, AHEAD // n), ceil(n / batch)
     if epochs < 2 or plan.samples(n) != n:
@@ -343,7 +344,7 @@ def train_epochs(model, data, plan, epochs, still):
                     step = engine.fit_epochs(
                         data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
                     )
-    except BaseException as error:  # of a signal: raised when the epochs that are done are in the history
+    except BaseException as error:  # from a signal: raised after the finished epochs are in the history
         interrupt, step = error, engine.step - began
     done = step // per_epoch
     model.epochs_done += done
@@ -354,7 +355,7 @@ def train_epochs(model, data, plan, epochs, still):
 
 
 def train_epoch(model, data, plan, hooks, progress, still):
-    """One pass over the data; returns the means."""
+    """Train one epoch; return the means."""
     n, batch = plan.samples(data.n), plan.batch_size
     index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
     single, rates = hooks.per_batch("train"), None
@@ -377,7 +378,7 @@ def train_epoch(model, data, plan, hooks, progress, still):
         rates = rates[steps:]
         done, step = done + block[0], step + steps
         sums = [block[1], *block[2]]
-        if single or progress.live:  # else nobody looks, and metrics by ranks cost a sort
+        if single or progress.live:  # only if needed, as metrics by ranks cost a sort
             logs = model.means(done, *sums)
         if single:
             hooks.batch("train", "end", step - 1, logs)
@@ -388,7 +389,7 @@ def train_epoch(model, data, plan, hooks, progress, still):
 
 
 def train_batches(model, feed, plan, hooks, progress, still):
-    """One epoch of batches that come one by one; returns the means."""
+    """Train one epoch of batches that come one by one; return the means."""
     single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
         if single:
@@ -413,9 +414,9 @@ def train_batches(model, feed, plan, hooks, progress, still):
 
 
 class InterruptLater:
-    """Ctrl-C inside the block is raised at its end, a second one at once.
+    """Raise Ctrl-C inside the block at its end, a second one immediately.
 
-    Nothing changes outside the main thread, or where the program has its own handler.
+    No effect outside the main thread, or if the program has its own handler.
     """
 
     def __enter__(self):
@@ -438,7 +439,7 @@ class InterruptLater:
 
 
 class Steps(InterruptLater):
-    """Steps inside the block reach the optimizer's count however it ends."""
+    """Update the step count of the optimizer at the end of the block, also after an error."""
 
     def __init__(self, optimizer, engine):
         self.optimizer, self.engine = optimizer, engine

@@ -1,6 +1,6 @@
-"""What goes batch by batch: training and predicting on one, and the steps by hand for losses of the user's own.
+"""Training and prediction on single batches, and manual steps for custom training loops.
 
-Small batches of a kind that has been there before go a short way, see `_core.calls`.
+Small batches of a kind that was used before take a fast path, see `_core.calls`.
 """
 
 
@@ -16,9 +16,9 @@ from .data import arrays
 from .fit import Steps
 from .inference import result
 
-INFERENCE = "forward without training=True came after it; in inference mode there is input_gradient"
-SMALL = 256  # rows of a batch that may go the short way
-MANUAL = 4096  # of a step by hand, which costs Python three calls
+INFERENCE = "forward without training=True came after it; for gradients in inference mode use input_gradient"
+SMALL = 256  # maximum number of rows of a batch on the fast path
+MANUAL = 4096  # the same for a manual step, which takes three calls from Python
 
 
 class SingleBatches:
@@ -26,21 +26,21 @@ class SingleBatches:
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, *,
                        check_finite=True):  # fmt: skip
-        """One optimizer step on one batch.
+        """Perform one optimizer step on one batch.
 
         Parameters
         ----------
         x, y, sample_weight, class_weight
             As for `fit`.
         return_dict : bool
-            Results by name.
+            Return results by name.
         check_finite : bool
-            Refuse NaN and infinity in x and y.
+            Raise an error for NaN and infinity in x and y.
 
         Returns
         -------
         float, list of float or dict
-            As `evaluate`, of this batch before the step. (Keras 3 returns running means.)
+            As `evaluate`, for this batch before the step. (Keras 3 returns running means.)
         """
         return_dict, check_finite = flag("return_dict", return_dict), flag("check_finite", check_finite)
         if sample_weight is None and class_weight is None:
@@ -62,10 +62,10 @@ class SingleBatches:
                 self._note_call("train", data.x, data.y)
         return result(self.means(n, loss, *found), return_dict)
 
-    # --- the short way for small batches, of which there was one of the same kind before ---
+    # --- the fast path for small batches of a kind that was used before ---
 
     def _noted(self, what, x):
-        """(call, program) of such a batch, or None; with the lock held, as the next."""
+        """(call, program) of such a batch, or None; called with the lock held, as is `_fetched`."""
         entry = self._calls.get((what, getattr(x, "shape", None), get_float32_matmul_precision()))
         if entry is not None:
             self._fetched(entry[0])
@@ -86,7 +86,7 @@ class SingleBatches:
             if entry is None or type(optimizer._rate) is not float:
                 return None
             call, program = entry
-            engine.store.version += 1  # first: Ctrl-C may come right after the step
+            engine.store.version += 1  # first, as Ctrl-C may come right after the step
             program.refresh(engine.store, training=True)
             engine.expired = TRAINED
             if not call.train(x, y, optimizer._rate, engine, optimizer, check_finite):
@@ -130,7 +130,7 @@ class SingleBatches:
         return call is not None and self._fetched(call).update(optimizer._rate, engine, optimizer)
 
     def _note_call(self, what, x, y=None):
-        """Next time such a batch goes the short way, if that is possible."""
+        """Let such batches take the fast path from now on, if possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
             return  # `_train_at_once` would never ask for it
         if self._engine is None:  # compiled anew, by a hook or another thread
@@ -151,7 +151,7 @@ class SingleBatches:
             self._calls[key] = entry
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Loss and metrics of one batch, as `evaluate`."""
+        """Compute loss and metrics of one batch, as `evaluate`."""
         return_dict = flag("return_dict", return_dict)
         self.need_compile("test_on_batch")
         data = self.data(x, y, sample_weight)
@@ -160,20 +160,20 @@ class SingleBatches:
         return result(self.means(n, loss, *found), return_dict)
 
     def predict_on_batch(self, x):
-        """`predict` of one batch."""
+        """Compute predictions for one batch, as `predict`."""
         return self._forward(x, False)
 
-    # --- by hand ---
+    # --- manual steps ---
 
     def forward(self, x, training=False):
-        """The results for one batch; ``training=True`` turns on dropout and batch statistics.
+        """Compute the outputs for one batch; ``training=True`` enables dropout and batch statistics.
 
         Parameters
         ----------
         x : array_like (B, *input_shape)
         training : bool
-            True if `backward` is to follow. A call without it takes that back; `predict`, `predict_on_batch` and
-            `evaluate` do not.
+            True if `backward` will follow. After a later call with False, `backward` is not possible; `predict`,
+            `predict_on_batch` and `evaluate` do not have this effect.
 
         Returns
         -------
@@ -194,46 +194,46 @@ class SingleBatches:
                 raise ValueError("x: expected at least one row, got none")
             self.keep_feature_names(given)
         if training and self._kind is None and getattr(self.loss, "target", None) is not None:
-            self.resolve_targets(None)  # else the first `evaluate` would, and so plan again before `backward`
+            self.resolve_targets(None)  # otherwise the first `evaluate` would cause planning again before `backward`
         with self._lock:
             y = self.engine().forward(x, training)
             self._note_call("manual" if training else "predict", x)
         return y.reshape(len(x), *self.out_shape)
 
     def __call__(self, x, training=False):
-        """`forward`."""
+        """Call `forward`."""
         return self.forward(x, training)
 
     def call(self, inputs, training=None, mask=None):
-        """`forward`, as Keras calls it; `training` may be None for False, and `mask` is None."""
+        """Call `forward`, with Keras' signature; `training=None` means False, and `mask` must be None."""
         only_default("mask", mask, None)
         return self.forward(inputs, False if training is None else training)
 
     def backward(self, dy, *, check_finite=True):
-        """Gradients of the last ``forward(x, training=True)``; see `gradients` for the weights.
+        """Compute the gradients after ``forward(x, training=True)``; see `gradients` for those of the weights.
 
-        It has to be the last call of `forward`, and weights, layers and what is frozen as they were then.
+        That must be the last call of `forward`, and weights, layers and frozen layers must not have changed since.
 
         Parameters
         ----------
         dy : array_like (B, *output_shape)
-            Derivative of a loss of your own by each result. It is not divided by B.
+            Gradient of a custom loss with respect to the outputs. It is not divided by B.
         check_finite : bool
-            Refuse NaN and infinity in `dy`.
+            Raise an error for NaN and infinity in `dy`.
 
         Returns
         -------
         ndarray (B, *input_shape)
-            The derivative by the inputs.
+            Gradient with respect to the inputs.
 
         Raises
         ------
         RuntimeError
-            If there is no such `forward`, or something has changed since; the message says what.
+            If there was no such `forward`, or something has changed since; the message says what.
 
         Examples
         --------
-        A step of gradient descent on the mean square:
+        A step of gradient descent on the mean squared error:
 
         >>> import numpy as np
         >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
@@ -249,31 +249,31 @@ class SingleBatches:
             return dx
         dy = arrays.targets("dy", dy, self.out_shape, self.dtype, finite)
         dy = arrays.aligned(dy, float_dtype(self.dtype))
-        dx = self._backward_at_once(dy, False)  # in the dtype of the model it may fit
+        dx = self._backward_at_once(dy, False)  # possible for the dtype of the model
         if dx is not None:
             return dx
         with self._lock:
             return self.engine().backward(dy).reshape(len(dy), *self.in_shape)
 
     def gradients(self):
-        """Gradients of `trainable_weights` after `backward`, a list of arrays in their shapes."""
+        """Return the gradients of `trainable_weights` after `backward`, a list of arrays of the same shapes."""
         with self._lock:
             return self.engine().gradients()
 
     def apply_gradients(self, gradients=None, *, check_finite=True):
-        """One optimizer step.
+        """Perform one optimizer step.
 
         Parameters
         ----------
         gradients : list of ndarray, optional
-            As `gradients` returns them; default: those of the last `backward`.
+            As returned by `gradients`; default: those of the last `backward`.
         check_finite : bool
-            Refuse NaN and infinity among them, which would be in every weight after a step or a few.
+            Raise an error for NaN and infinity, which would spread to every weight after a few steps.
 
         Raises
         ------
         ValueError
-            For such a number; it names the weight, and nothing is changed.
+            For a non-finite gradient; the message names the weight, and nothing is changed.
         """
         self.need_compile("apply_gradients")
         check_finite = flag("check_finite", check_finite)

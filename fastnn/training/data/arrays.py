@@ -1,11 +1,11 @@
-"""The data edge: whatever users call data becomes checked arrays that the core reads in place.
+"""Input validation: user data of any kind becomes checked arrays that the core reads in place.
 
-(a) No copy if an array has native, aligned, contiguous rows of a number type; the core converts on
-    the fly. So uint8 images stay uint8, and a memory map is read as training goes. Otherwise one
+(a) No copy if an array has native, aligned, contiguous rows of a numeric dtype; the core converts on
+    the fly. So uint8 images stay uint8, and a memory map is read as training proceeds. Otherwise one
     copy.
-(b) Targets are class numbers (int32) or numbers, as many as the model has outputs; which, the loss
-    says.
-(c) An error names the argument, the row, what was expected and what came.
+(b) Targets are class labels (int32) or one value for each output of the model; the loss decides
+    which.
+(c) An error names the argument, the row, the expected and the actual value.
 """
 
 from math import prod
@@ -16,14 +16,14 @@ from ..._base.checks import number
 from ..._base.numbers import aligned, as_array, cast, check_finite
 from ..._core.kernels import DATA_CODES
 
-ROUNDING = 1e-6  # by which targets may miss a whole number
+ROUNDING = 1e-6  # by which targets may deviate from an integer
 
 
 class Data:
     """Checked samples: x (n, features), y (n,) or (n, outputs) or None, w (n,) or None.
 
-    `rows`, int64, has the samples that are meant, in their order, where it is not all of them: they are read where they
-    lie, and one may come twice."""
+    `rows`, int64, selects samples in their order, unless it is None (all): they are read in place, and a sample may
+    occur twice."""
 
     __slots__ = ("x", "y", "w", "n", "start", "stop", "rows")
 
@@ -48,7 +48,7 @@ class Data:
         return order if self.rows is None else self.rows if order is None else self.rows[order]
 
     def weighted(self, class_weight, dtype, classes=None, whole=False):
-        """The same with weights multiplied by those of the classes; the rest as for `class_weights`."""
+        """The same data with sample weights multiplied by class weights; other arguments as for `class_weights`."""
         w = class_weights(class_weight, self.y, dtype, classes, whole)
         if self.w is not None:
             with np.errstate(over="ignore"):
@@ -58,9 +58,9 @@ class Data:
 
 
 def readable(array, dtype):
-    """The array itself if the core can read it where it lies, else a copy.
+    """The array itself if the core can read it in place, else a copy.
 
-    Rows must be contiguous; they may be apart (``x[::2]``), not overlapping or backwards."""
+    Rows must be contiguous; gaps between rows are allowed (``x[::2]``), overlaps and negative strides are not."""
     flags = array.flags
     if array.dtype.str in DATA_CODES and flags.aligned:  # the names there are of native numbers
         if flags.c_contiguous:
@@ -73,7 +73,7 @@ def readable(array, dtype):
 
 
 def _flat_rows(name, array, dtype, finite):
-    """An array as the core reads it, (n, numbers), looked through as `finite` says (see `samples`)."""
+    """An array as the core reads it, (n, values), checked according to `finite` (see `samples`)."""
     if finite is not None and not finite:
         array = readable(array, dtype)
         return array if array.ndim == 2 else array.reshape(len(array), prod(array.shape[1:]))
@@ -92,13 +92,13 @@ def samples(name, value, shape, dtype, finite=None):
     ----------
     name : str
     value : array_like (n, *shape)
-        A one-dimensional one is n samples of one feature.
+        One-dimensional data are n samples of one feature.
     shape : tuple or None
-        That of a sample.
+        Shape of a sample.
     dtype : str
-        The model's.
+        Dtype of the model.
     finite : bool or None
-        Errors are: True: NaN, infinity and what `dtype` cannot hold; None: only the last; False: nothing.
+        Which values are errors: True: NaN, infinity and values that overflow `dtype`; None: only the last; False: none.
     """
     array = as_array(name, value)
     if array.ndim == 1 and shape == (1,):
@@ -108,7 +108,7 @@ def samples(name, value, shape, dtype, finite=None):
         if array.ndim == 1:
             hint = one_axis(name, len(array), shape)
         elif array.ndim and prod(array.shape[1:]) == prod(shape):
-            hint = "; the sizes agree: reshape it, or start the model with Flatten or Reshape"
+            hint = "; the sizes match: reshape it, or start the model with Flatten or Reshape"
         elif array.shape == shape:
             hint = f"; a single sample needs a batch axis: {name}[None]"
         raise ValueError(f"{name}: expected shape {_batch(shape)}, got {array.shape}{hint}")
@@ -116,10 +116,10 @@ def samples(name, value, shape, dtype, finite=None):
 
 
 def one_axis(name, n, shape=None):
-    """What to do about an x of one axis, where samples of a shape (None: not known yet) were expected."""
+    """Advice for one-dimensional data where samples of a shape (None: not known yet) were expected."""
     shape_text = ", ".join(map(str, shape or (1,)))
-    many = f"; for {n} samples of one number use {name}.reshape(-1, {shape_text})"
-    one = f"; a single sample of {n} numbers needs a batch axis: {name}[None]"
+    many = f"; for {n} samples of one value use {name}.reshape(-1, {shape_text})"
+    one = f"; a single sample of {n} values needs a batch axis: {name}[None]"
     if shape is None:
         return many + one
     if prod(shape) == 1:
@@ -134,7 +134,7 @@ def _batch(shape):
 
 
 def labels(name, value, classes, ignore=None):
-    """Class numbers 0 … classes − 1, or `ignore`, as int32 (n,)."""
+    """Class labels 0 … classes − 1, or `ignore`, as int32 (n,)."""
     array = as_array(name, value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -145,12 +145,12 @@ def labels(name, value, classes, ignore=None):
             else ""
         )
         raise ValueError(
-            f"{name}: expected class numbers of shape (n,), got shape {array.shape}{hint}"
+            f"{name}: expected class labels of shape (n,), got shape {array.shape}{hint}"
         )
     if array.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             whole = np.trunc(array) == array
-        _refuse(name, array, ~whole, "expected whole class numbers")
+        _refuse(name, array, ~whole, "expected integer class labels")
     bad = (array < 0) | (array >= classes)
     bad = bad if ignore is None else bad & (array != ignore)
     _refuse(name, array, bad, f"expected classes 0 to {classes - 1}, as the model has"
@@ -165,14 +165,14 @@ def _refuse(name, array, bad, expected):
 
 
 def targets(name, value, shape, dtype, finite=None):
-    """Numbers as (n, outputs); `finite` as for `samples`."""
+    """Dense targets as (n, outputs); `finite` as for `samples`."""
     array = as_array(name, value)
     if array.ndim == 1 and prod(shape) == 1:
         array = array[:, None]
     if array.shape[1:] != shape and not (array.ndim == 2 and array.shape[1] == prod(shape)):
         hint = ""
         if array.ndim == 1 and array.dtype.kind in "iu":
-            hint = "; for class numbers use sparse_categorical_crossentropy"
+            hint = "; for class labels use sparse_categorical_crossentropy"
         raise ValueError(
             f"{name}: expected shape {_batch(shape)} like the model's output, got {array.shape}{hint}"
         )
@@ -180,7 +180,7 @@ def targets(name, value, shape, dtype, finite=None):
 
 
 def free_targets(name, value, shape):
-    """Targets of a Python loss: as they come, but with the trailing axis of one output."""
+    """Targets of a Python loss: unchanged, but with a trailing axis for a single output."""
     array = as_array(name, value)
     if array.ndim == 1 and shape == (1,):
         array = array[:, None]
@@ -193,16 +193,16 @@ def weights(name, value, n, dtype):
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape != (n,):
-        raise ValueError(f"{name}: expected shape ({n},), one weight a sample, got {array.shape}")
+        raise ValueError(f"{name}: expected shape ({n},), one weight per sample, got {array.shape}")
     array = aligned(cast(name, array, dtype))
     _refuse(
-        name, array, ~(np.isfinite(array) & (array >= 0)), "expected finite weights, not negative"
+        name, array, ~(np.isfinite(array) & (array >= 0)), "expected finite non-negative weights"
     )
     return array
 
 
 def class_weights(value, y, dtype, count=None, whole=False):
-    """The weight of each sample by its class; classes that are not named weigh 1.
+    """The weight of each sample by its class; classes that are not listed have weight 1.
 
     Parameters
     ----------
@@ -211,13 +211,13 @@ def class_weights(value, y, dtype, count=None, whole=False):
         Class labels, or a one-hot row for each sample.
     dtype : str
     count : int, optional
-        The number of classes, if that is known.
+        Number of classes, if known.
     whole : bool
-        These are all targets: where `count` is not known, a class that none of them has is an error.
+        Whether `y` are all targets: if so and `count` is not known, a class without samples is an error.
     """
     if not isinstance(value, dict):
         raise TypeError(
-            f"class_weight: expected a dict from class numbers to weights, got {value!r}"
+            f"class_weight: expected a dict from class labels to weights, got {value!r}"
         )
     y = np.asarray(y)
     count = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else count
@@ -225,20 +225,20 @@ def class_weights(value, y, dtype, count=None, whole=False):
     result = np.ones(len(classes), dtype)
     for label, weight in value.items():
         if number("class_weight: a class", label) != int(label):
-            raise ValueError(f"class_weight: expected whole class numbers, got {label!r}")
+            raise ValueError(f"class_weight: expected integer class labels, got {label!r}")
         if count is not None and not 0 <= label < count:
             raise ValueError(f"class_weight: expected classes 0 to {count - 1}, got {label!r}")
         rows = classes == label
         if count is None and whole and not rows.any():
-            raise ValueError(f"class_weight: expected classes that the targets have, got {label!r}, which no row has")
+            raise ValueError(f"class_weight: expected classes that occur in the targets, got {label!r}")
         result[rows] = cast(f"class_weight[{label}]", number(f"class_weight[{label}]", weight, 0), dtype)
     return result
 
 
 def _classes(y):
-    """The class of each row of targets; ValueError that names the first row that has not just one."""
-    expected = "class_weight: expected targets with one class a row, class labels or one-hot rows"
-    instead = "weight the rows by sample_weight instead"
+    """The class of each row of targets; ValueError that names the first row without exactly one class."""
+    expected = "class_weight: expected targets with one class per row, class labels or one-hot rows"
+    instead = "use sample_weight instead"
     if y.ndim not in (1, 2):
         raise ValueError(f"{expected}, got shape {y.shape}; {instead}")
     if y.ndim == 2 and y.shape[1] > 1:  # soft labels have a class if they are probabilities with one above all others
@@ -256,13 +256,13 @@ def _classes(y):
 
 
 def check_shares(name, array):
-    """ValueError that names the first number below 0 or above 1, by more than rounding."""
+    """ValueError that names the first target outside [0, 1] by more than rounding."""
     low, high = -ROUNDING, 1 + ROUNDING
     if array.size and not (array.min() >= low and array.max() <= high):
         bad = np.argwhere((array < low) | (array > high))
         if len(bad):  # else there are NaN
             raise ValueError(
-                f"{name}: expected numbers from 0 to 1, as for the loss, got {array[tuple(bad[0])]} in row {bad[0][0]}"
+                f"{name}: expected values from 0 to 1 for this loss, got {array[tuple(bad[0])]} in row {bad[0][0]}"
             )
 
 
