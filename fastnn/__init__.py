@@ -1,10 +1,10 @@
-"""fastnn: small and middle-sized neural networks, trained fast on CPUs, under Keras' names."""
+"""fastnn: fast training of small and medium-sized neural networks on CPUs, under Keras' names."""
 
 from ._base.checks import module_attributes as _attributes
 
 __version__ = "0.1.0"
 
-# Everything is found when it is first asked for: the import costs next to nothing.
+# Submodules are imported when they are first used, so that the import is fast.
 _MODULES = (
     "activations",
     "callbacks",
@@ -54,9 +54,9 @@ def _find(name):
         if not str(error.name).startswith("fastnn._core."):
             raise
         raise ImportError(
-            f"{__path__[0]} has the sources of fastnn but not the built modules ({error.name} is missing): "
-            "start Python in another folder or with -P to find the installed package, "
-            "or install it with `pip install .` in the checkout"
+            f"{__path__[0]} has the sources of fastnn but not the compiled modules ({error.name} is missing): "
+            "start Python in another directory or with -P to use the installed package, "
+            "or run `pip install .` in the checkout"
         ) from error
     return found if name in _MODULES else getattr(found, name)
 

@@ -1,4 +1,4 @@
-"""``python -m fastnn``: train one of the notes' models on real data and say how well and how fast."""
+"""``python -m fastnn``: train one of the models of the notes on real data; print its accuracy and speed."""
 
 import argparse
 import math
@@ -21,7 +21,7 @@ RATE = 5e-3  # top of the one-cycle schedule
 def parser():
     p = argparse.ArgumentParser(
         prog="python -m fastnn",
-        description="Train a network on real data; print its test accuracy and how fast it went.",
+        description="Train a network on real data; print its test accuracy and speed.",
     )
     p.add_argument(
         "--data", choices=list(DATA), default="digits", help="default: digits (embedded)"
@@ -35,7 +35,7 @@ def parser():
     p.add_argument(
         "--plot",
         metavar="FILE",
-        help="write curves of loss and accuracy, training and test (png, pdf, svg)",
+        help="save a plot of training and test loss and accuracy (png, pdf, svg)",
     )
     p.add_argument("--version", action="version", version=f"fastnn {fastnn.__version__}")
     return p
@@ -64,7 +64,7 @@ def headline():
 def build(name, x, classes, dtype):
     """The model `name` for images like `x`, which stay bytes in memory.
 
-    A model that does not normalise its inputs itself gets a first layer that does: to mean 0 and
+    A model that does not normalise its inputs gets a first layer that does: to mean 0 and standard
     deviation 1 over all pixels of the training set, which self-normalising networks (SELU) need.
     """
     model = presets.build(name, x.shape[1:], classes, dtype)
@@ -87,13 +87,13 @@ def _normalises(model):
 
 
 def peak_rate(model):
-    """Deep stacks without batch normalisation want a smaller rate."""
+    """Maximum learning rate; smaller for deep stacks without batch normalisation."""
     dense = sum(isinstance(layer, fastnn.layers.Dense) for layer in model.layers)
     return RATE * 6 / dense if dense > 10 else RATE  # 100 SELU layers: 3e-4 trains, 1e-3 does not
 
 
 class TestTime(fastnn.callbacks.Callback):
-    """Seconds that the test set has taken between the epochs."""
+    """Time spent on the test set between epochs, in seconds."""
 
     def __init__(self):
         super().__init__()
@@ -107,7 +107,7 @@ class TestTime(fastnn.callbacks.Callback):
 
 
 def plot(history, title, path):
-    """Curves of loss and accuracy by epoch, on the training and the test set."""
+    """Plot loss and accuracy by epoch, on the training and the test set."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -119,7 +119,7 @@ def plot(history, title, path):
 
 
 def check_plot(path):
-    """Before minutes of training, not after them: ValueError if the plot cannot be written."""
+    """ValueError if the plot cannot be written; checked before training, not after it."""
     try:
         from matplotlib.backend_bases import FigureCanvasBase
     except ImportError:
@@ -127,10 +127,10 @@ def check_plot(path):
     kinds = FigureCanvasBase.get_supported_filetypes()
     kind = os.path.splitext(path)[1][1:].lower()
     if kind not in kinds:
-        raise ValueError(f"--plot {path}: the name must end in one of {', '.join(sorted(kinds))}")
+        raise ValueError(f"--plot: expected a file name that ends in one of {', '.join(sorted(kinds))}, got {path}")
     folder = os.path.dirname(path) or "."
     if not os.access(folder, os.W_OK):
-        raise ValueError(f"--plot {path}: cannot write to the folder {folder}")
+        raise ValueError(f"--plot: expected a file in a writable directory, got {path}; cannot write to {folder}")
 
 
 def train(options):
@@ -166,7 +166,7 @@ def train(options):
     )
     if options.plot:
         plot(history, f"{options.model} on {options.data}, test accuracy {accuracy:.4f}", options.plot)
-        print(f"curves written to {options.plot}")
+        print(f"plot saved to {options.plot}")
 
 
 def main(arguments=None):
@@ -179,7 +179,7 @@ def main(arguments=None):
         return 130
     except (
         BrokenPipeError
-    ):  # `| head`: nobody reads any more, and the exit's flush must not complain
+    ):  # `| head`: the reader has gone, and the flush at exit must not fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (OSError, ValueError) as error:

@@ -1,8 +1,7 @@
 """Activations: functions on arrays, names for layers.
 
-The list is the kernels' own: a row there is a function here, a name for ``activation=`` and an
-epilogue of a dense layer. ``softmax`` and ``log_softmax``, which look at all features of a sample,
-are beside it.
+Every kernel row is a function here, a name for ``activation=`` and an epilogue of a dense layer.
+``softmax`` and ``log_softmax``, which use all features of a sample, are separate.
 """
 
 from functools import partial
@@ -15,12 +14,12 @@ from ._base.config import Configurable, is_description
 from ._base.signatures import FLAGS, by_name, deserialized, row_value, signature_of_row
 
 ROW_WISE = ("softmax", "log_softmax")
-GENERAL = "_general"  # a row of this ending is the form with parameters of the plain row
+GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row
 ALIASES = {"alpha": "negative_slope"}  # Keras 2: Keras 3
 OTHER_NAMES = {"silu": ("swish",), "hard_silu": ("hard_swish",)}
-LEAST = {("elu", "alpha"): 0, ("squareplus", "b"): 0}  # of parameters: below, the derivative from y is wrong
+LEAST = {("elu", "alpha"): 0, ("squareplus", "b"): 0}  # minimum: below, the derivative from y is wrong
 NO_DERIVATIVE = (
-    "A function of your own has no derivative here: write a layer with call and backward."
+    "For a custom activation, which needs a derivative, write a layer with call and backward."
 )
 _registry = Registry("activation", NO_DERIVATIVE)
 
@@ -32,9 +31,9 @@ class ActivationFunction(Configurable):
     ----------
     name : str
     defaults : dict
-        Names and default values of the parameters, in the order of the kernels.
+        Names and default values of the parameters, in the order of the kernel.
     row, general : str
-        The rows in the kernels: without parameters, and with them.
+        Kernel rows: without parameters, and with them.
     values : dict
         Parameters that differ from the defaults.
     """
@@ -47,14 +46,14 @@ class ActivationFunction(Configurable):
         self.__signature__ = signature_of_row(self.order)
 
     def __call__(self, x, *values, **parameters):
-        """f(x), of the same shape.
+        """Compute f(x), of the same shape.
 
         Parameters
         ----------
         x : array_like
-            float32 and float64 stay what they are; integers and bools become float32.
+            float32 and float64 are kept; integers and bools become float32.
         *values, **parameters : float
-            In the order of `defaults`, which is Keras', or by name. Of softmax and log_softmax: `axis`, -1.
+            In the order of `defaults`, as in Keras, or by name. For softmax and log_softmax: `axis`, default -1.
 
         Returns
         -------
@@ -71,7 +70,7 @@ class ActivationFunction(Configurable):
         return getattr(ops, self.__name__)(x, **function.values)
 
     def using(self, **parameters):
-        """The same function with other parameters; None keeps a default."""
+        """Return the same function with other parameters; None keeps the default."""
         values = dict(self.values)
         for key, value in parameters.items():
             if key not in self.defaults:
@@ -88,7 +87,7 @@ class ActivationFunction(Configurable):
 
     @property
     def parameters(self):
-        """Every parameter, in the order of the kernels."""
+        """All parameters, in the order of the kernel."""
         return {**self.defaults, **self.values}
 
     def emit(self, graph, x):
@@ -141,7 +140,7 @@ for _function in _functions():
 
 
 def get(identifier):
-    """The activation for a name in any case, a function of this module or an activation layer.
+    """Return the activation for a name (in any case), a function of this module or an activation layer.
 
     Parameters
     ----------
@@ -184,17 +183,17 @@ def get(identifier):
 
 
 def names():
-    """Names of the activations."""
+    """Return the names of the activations."""
     return _registry.names()
 
 
 def serialize(activation):
-    """The name of an activation, or its description if it has parameters; `deserialize` and `get` take both."""
+    """Return the name of an activation, or its description if it has parameters, for `deserialize` and `get`."""
     return activation.describe()
 
 
 def deserialize(config, custom_objects=None):
-    """The activation that `serialize` described; `custom_objects` has names to others."""
+    """Return the activation for a name or a description; `custom_objects` maps names to other activations."""
     return deserialized(get, config, custom_objects)
 
 

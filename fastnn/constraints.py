@@ -1,7 +1,7 @@
-"""Constraints on weights, under Keras' names: what is done to them after every step.
+"""Constraints on weights, applied after every step, under Keras' names.
 
-A layer takes them as ``kernel_constraint=`` and the like. They act after the optimizer and after
-averaging, in the core; a frozen layer is left alone.
+Layers accept them as ``kernel_constraint=`` and similar arguments. They are applied in the core, after the
+optimizer and after averaging; weights of frozen layers are not changed.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ from ._base.checks import Registry, integer, module_attributes, number
 from ._base.config import Configurable, floats, is_description
 
 _registry = Registry("constraint")
-EPSILON = 1e-7  # keras.config.epsilon(), added to a norm that is divided by
+EPSILON = 1e-7  # keras.config.epsilon(), added to a norm before division
 
 
 class Constraint(Configurable):
-    r"""Base of the constraints.
+    r"""Base class of the constraints.
 
     All but `NonNeg` scale weights of norm n by
     :math:`(rate \cdot clip(n, low, high) + (1 - rate) n) / (\epsilon + n)`.
@@ -24,7 +24,7 @@ class Constraint(Configurable):
     numbers = None  # (low, high, rate), or None: no norms
 
     def __call__(self, w):
-        """The array as the constraint leaves it.
+        """Apply the constraint to an array.
 
         Parameters
         ----------
@@ -45,13 +45,13 @@ class Constraint(Configurable):
         axes = sorted({a % rank if -rank <= a < rank else -1 for a in given})
         if not axes or axes[0] < 0 or len(axes) != len(given):
             raise ValueError(
-                f"axis of {type(self).__name__}: expected different axes of weights with {rank}"
+                f"axis of {type(self).__name__}: expected distinct axes of weights with {rank}"
                 f" axes, got {self.axis!r}"
             )
         return tuple(axes)
 
     def check(self, name, shape):
-        """ValueError if weights of a shape have not the axes for it."""
+        """ValueError if weights of a shape do not have the axes of the constraint."""
         if self.numbers is not None:
             try:
                 self.axes(len(shape))
@@ -66,18 +66,18 @@ def _axis(axis):
 
 
 class MaxNorm(Constraint):
-    """Norms of at most `max_value`: those of the incoming weights of each unit, for a dense kernel.
+    """Limit norms to at most `max_value`; for a dense kernel, the norms of the incoming weights of each unit.
 
     Parameters
     ----------
     max_value : float
         At least 0.
     axis : int or list of int
-        What a norm is over: 0, the inputs of a kernel (inputs, units).
+        Axes of the norm: 0, the inputs of a kernel (inputs, units).
 
     References
     ----------
-    Srivastava et al. 2014, section 5.1, beside dropout.
+    Srivastava et al. 2014, section 5.1, in combination with dropout.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class MaxNorm(Constraint):
 
 
 class NonNeg(Constraint):
-    """Negative weights become 0.
+    """Set negative weights to 0.
 
     Examples
     --------
@@ -104,12 +104,12 @@ class NonNeg(Constraint):
 
 
 class UnitNorm(Constraint):
-    """Norms of 1.
+    """Scale weights to norms of 1.
 
     Parameters
     ----------
     axis : int or list of int
-        What a norm is over: 0, the inputs of a kernel (inputs, units).
+        Axes of the norm: 0, the inputs of a kernel (inputs, units).
 
     Examples
     --------
@@ -124,16 +124,16 @@ class UnitNorm(Constraint):
 
 
 class MinMaxNorm(Constraint):
-    """Norms from `min_value` to `max_value`.
+    """Limit norms to the interval from `min_value` to `max_value`.
 
     Parameters
     ----------
     min_value, max_value : float
-        At least 0; the first not above the second.
+        At least 0; `min_value` is at most `max_value`.
     rate : float
-        How far a norm outside moves towards the nearer bound at each step: 1 is all the way.
+        Fraction of the distance to the nearer bound that a norm outside moves at each step; 1 is all of it.
     axis : int or list of int
-        What a norm is over: 0, the inputs of a kernel (inputs, units).
+        Axes of the norm: 0, the inputs of a kernel (inputs, units).
 
     Examples
     --------
@@ -149,7 +149,7 @@ class MinMaxNorm(Constraint):
 
 
 def get(identifier):
-    """The constraint for a name in any case, a description, an object, a class or None.
+    """Return the constraint for a name (in any case), a description, an object, a class or None.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     TypeError
-        For a function or class of your own: constraints run in the kernels, which have those of the classes here.
+        For a custom function or class: constraints run in the kernels, which only support the classes here.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def get(identifier):
 
 
 def names():
-    """Names of the constraints, as classes; any case is found."""
+    """Return the class names of the constraints; lookups ignore case and underscores."""
     return _registry.names()
 
 

@@ -1,11 +1,11 @@
-"""The loss as a function of one flat vector, for optimizers of others: SciPy's, or one's own.
+"""The loss as a function of one flat vector, for external optimizers such as SciPy's.
 
-(a) A flat vector has `trainable_weights` in their order, each row by row. The engine keeps them in panels, so an index
-    says where each element lies; a call writes the vector there, runs the program "derivative", reads the gradient and
-    puts back what was there. All of it under the model's lock, and for arrays of a kind that was there before in one
-    call of the core (`_core.calls.DerivativeCall`, see docs/decisions/0007).
-(b) The loss is that of `evaluate` with the penalties of training: no noise, no batch statistics, so that it is one
-    function, whose gradient this is.
+(a) A flat vector contains `trainable_weights` in order, each in row-major order. The engine keeps them in panels, so an
+    index maps each element to its place; a call writes the vector there, runs the program "derivative", reads the
+    gradient and restores the weights. All of this happens under the model's lock, and for arrays of a kind that was
+    used before in one call of the core (`_core.calls.DerivativeCall`, see docs/decisions/0007).
+(b) The loss is that of `evaluate` with the penalties of training: no noise and no batch statistics, so that it is a
+    deterministic function with this gradient.
 """
 
 import numpy as np
@@ -20,12 +20,12 @@ class Derivatives:
     """Mixed into `Model`."""
 
     def get_parameters(self):
-        """All trainable weights as one vector.
+        """Return all trainable weights as one flat vector.
 
         Returns
         -------
         ndarray (n,)
-            A copy of `trainable_weights` in their order, each row by row, in the dtype of the model.
+            A copy of `trainable_weights` in order, each in row-major order, in the dtype of the model.
 
         Raises
         ------
@@ -44,17 +44,17 @@ class Derivatives:
         return np.concatenate(parts) if parts else np.empty(0, self.dtype)
 
     def set_parameters(self, theta):
-        """Replace all trainable weights.
+        """Set all trainable weights from one flat vector.
 
         Parameters
         ----------
         theta : array_like (n,)
-            As `get_parameters` returns them.
+            As returned by `get_parameters`.
 
         Raises
         ------
         TypeError, ValueError
-            For another shape, for what is no number, and for numbers beyond the dtype of the model.
+            For a wrong shape, for non-numeric values, and for values that overflow the dtype of the model.
 
         Examples
         --------
@@ -73,17 +73,17 @@ class Derivatives:
                 at += variable.size
 
     def loss_and_grad(self, theta, x, y, sample_weight=None):
-        """The loss with the trainable weights `theta`, and its gradient; the model stays as it is.
+        """Compute the loss with trainable weights `theta` and its gradient; the model is not changed.
 
-        It is the loss of `compile` over all samples at once, with all penalties on weights and results (regularizers,
-        `weight_decay` of model and `compile`), in inference mode: dropout and noise are off, batch normalisation
-        uses its moving averages, so that equal arguments give equal results. What an optimizer does (clipping, its own
-        weight decay, constraints) is no part of it. Frozen weights are no part of `theta`.
+        It is the loss of `compile` over all samples at once, with all penalties on weights and outputs (regularizers,
+        `weight_decay` of the model and `compile`), in inference mode: dropout and noise are off, batch normalisation
+        uses its moving averages, so that equal arguments give equal results. Operations of the optimizer (clipping,
+        weight decay, constraints) are not included. Frozen weights are not part of `theta`.
 
         Parameters
         ----------
         theta : array_like (n,)
-            As `get_parameters` returns them, of any float dtype.
+            As returned by `get_parameters`, of any float dtype.
         x, y : array_like
             As for `fit`.
         sample_weight : array_like, optional
@@ -92,12 +92,12 @@ class Derivatives:
         -------
         loss : float
         gradient : ndarray (n,)
-            Of the dtype of `theta`, float64 for one that is not float32; computed in the model's.
+            float32 if `theta` is float32, otherwise float64; computed in the dtype of the model.
 
         Raises
         ------
         TypeError, ValueError
-            For a model without a loss, and for arguments that do not fit.
+            For a model without a loss, and for invalid arguments.
 
         Examples
         --------
@@ -138,28 +138,28 @@ class Derivatives:
             return found
 
     def _note_derivative(self, engine, x, y):
-        """Next time such a batch goes the short way, if that is possible."""
+        """Let such batches take the fast path from now on, if possible."""
         if len(self.in_shape) == len(self.out_shape) == 1:
             entry = engine.call("derivative", x, y, self._counters(), call_of)
             self._keep_call(("derivative", x.shape, get_float32_matmul_precision()), entry)
 
     def _need_weights(self, what):
         if not self.built:
-            raise ValueError(f"{what}: the model has no weights yet; build it, or give it an Input")
+            raise ValueError(f"{what}: expected a built model, got one without weights; call build, or add an Input")
 
 
 def _checked(theta, n, dtype):
-    """`theta` as a contiguous float array (n,) that the model's dtype holds."""
+    """`theta` as a contiguous float array (n,) without overflow in the model's dtype."""
     array = as_array("theta", theta)
     if array.shape != (n,):
-        raise ValueError(f"theta: expected shape ({n},), as many as the trainable weights have, got {array.shape}")
+        raise ValueError(f"theta: expected shape ({n},), one element per trainable weight, got {array.shape}")
     wanted = array.dtype.newbyteorder("=") if array.dtype.itemsize in (4, 8) and array.dtype.kind == "f" else np.float64
     check_finite("theta", array, dtype, finite=False)
     return np.require(array, wanted, ["C", "A"])
 
 
 def places(engine):
-    """Where in the flat blocks of an engine each element of a flat vector lies."""
+    """Index of each element of a flat vector in the flat blocks of an engine."""
     offsets = [engine.store.offsets(v).reshape(-1) for v in engine.trainable]
     return np.concatenate(offsets).astype(np.int64) if offsets else np.empty(0, np.int64)
 
@@ -167,7 +167,7 @@ def places(engine):
 def evaluate(engine, theta, x, y, w=None):
     """`Derivatives.loss_and_grad` of a engine; the arguments come checked."""
     engine.store.acquire()
-    engine.has_gradients = False  # the new ones will be in the same place
+    engine.has_gradients = False  # will be overwritten
     store, n = engine.store, len(x)
     program = engine.program("derivative", n, _code(x), engine._targets(y), w is not None)
     index, flat = places(engine), store.flat["theta"]

@@ -1,8 +1,8 @@
-"""Initial weights, under Keras' names.
+"""Initializers of weights, under Keras' names.
 
 An initializer is called with a shape and a dtype and returns an array; a plain function of the two
-works as well. All draw from Philox. With a seed, each call gives the same numbers; without, each
-call takes the next seed of the process (`fastnn.set_random_seed`), so that one object may serve
+works as well. All use Philox. With a seed, each call gives the same numbers; without, each
+call takes the next seed of the process (`fastnn.set_random_seed`), so that one object can be used for
 many layers.
 """
 
@@ -15,16 +15,16 @@ from ._base.config import Configurable, float_dtype, is_description, snake_case
 from ._base.numbers import cast
 from ._base.random import check_seed, generator
 
-# Standard deviation of a standard normal cut at two: what a truncated draw must be divided by.
+# Standard deviation of a standard normal truncated at two, by which truncated draws are divided.
 TRUNCATED_STDDEV = 0.87962566103423978
 _registry = Registry("initializer")
 
 
 class Initializer(Configurable):
-    """Base of the initializers; a subclass writes ``draw(shape)`` or ``__call__(shape, dtype)``."""
+    """Base class of the initializers; subclasses implement ``draw(shape)`` or ``__call__(shape, dtype)``."""
 
     def __call__(self, shape, dtype=None):
-        """An array of initial values.
+        """Return an array of initial values.
 
         Parameters
         ----------
@@ -40,12 +40,12 @@ class Initializer(Configurable):
 
     def draw(self, shape):
         raise NotImplementedError(
-            f"{type(self).__name__} must write draw(shape) or __call__(shape, dtype)"
+            f"{type(self).__name__} must implement draw(shape) or __call__(shape, dtype)"
         )
 
 
 class Zeros(Initializer):
-    """All 0."""
+    """Initialise with zeros."""
 
     aliases = ("zero",)
 
@@ -54,7 +54,7 @@ class Zeros(Initializer):
 
 
 class Ones(Initializer):
-    """All 1."""
+    """Initialise with ones."""
 
     aliases = ("one",)
 
@@ -63,7 +63,7 @@ class Ones(Initializer):
 
 
 class Constant(Initializer):
-    """All `value`.
+    """Initialise with a constant.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class _Random(Initializer):
 
 
 class RandomNormal(_Random):
-    """Normal with `mean` and `stddev`.
+    """Normal distribution with `mean` and `stddev`.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class RandomNormal(_Random):
 
 
 class RandomUniform(_Random):
-    """Uniform from `minval` to `maxval`.
+    """Uniform distribution from `minval` to `maxval`.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ class RandomUniform(_Random):
 
 
 class TruncatedNormal(_Random):
-    """Normal with `mean` and `stddev`, values beyond two deviations drawn again.
+    """Truncated normal distribution: values more than two standard deviations from `mean` are drawn again.
 
-    As in Keras, `stddev` is that of the normal before it is cut; what comes out has 0.8796 of it.
+    As in Keras, `stddev` is the standard deviation before truncation; that of the result is 0.8796 times as large.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class TruncatedNormal(_Random):
 
 
 def standard_truncated_normal(shape, rng):
-    """Standard normal numbers, each drawn again until it is within ±2 (one in 22 is not)."""
+    """Standard normal numbers, drawn again until they are within ±2 (one in 22 is not)."""
     z = rng.standard_normal(prod(shape))
     out = np.flatnonzero(np.abs(z) > 2)
     while out.size:
@@ -151,12 +151,12 @@ def standard_truncated_normal(shape, rng):
 
 
 class VarianceScaling(_Random):
-    r"""Variance fitted to the size of the layer: :math:`\sigma^2 = scale / n`.
+    r"""Variance adapted to the size of the layer: :math:`\sigma^2 = scale / n`.
 
     n is the number of inputs of a unit (`fan_in`), of outputs of an input (`fan_out`) or their mean
-    (`fan_avg`). All three distributions have this variance: uniform reaches :math:`r =
-    \sqrt{3\sigma^2}`; the truncated normal is drawn wider by 1 / 0.8796, because cutting it at two
-    deviations makes it narrower.
+    (`fan_avg`). All three distributions have this variance: the uniform distribution has limits
+    :math:`\pm \sqrt{3\sigma^2}`; the truncated normal is scaled by 1 / 0.8796, because truncation at two
+    standard deviations reduces the variance.
 
     Parameters
     ----------
@@ -164,16 +164,16 @@ class VarianceScaling(_Random):
         Above 0.
     mode : {"fan_in", "fan_out", "fan_avg"}
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
-        "normal" means "truncated_normal".
+        "normal" is an alias of "truncated_normal".
     seed : int, optional
     input_axes, output_axes : list of int, optional
-        The axes of the weights whose sizes make up fan_in and fan_out. Default: the last two, axes before them
-        being a receptive field.
+        The axes of the weights whose sizes determine fan_in and fan_out. Default: the last two; axes before them
+        are a receptive field.
 
     Raises
     ------
     ValueError
-        For another mode or distribution, or a scale that is not above 0.
+        For an unknown mode or distribution, or a scale that is not above 0.
 
     References
     ----------
@@ -181,7 +181,7 @@ class VarianceScaling(_Random):
 
     Examples
     --------
-    The notes' He initialisation by the mean of both fans:
+    He initialisation by the mean of both fans, as in the notes:
 
     >>> from fastnn.initializers import VarianceScaling
     >>> he_avg = VarianceScaling(scale=2.0, mode="fan_avg", distribution="uniform", seed=0)
@@ -220,18 +220,18 @@ class VarianceScaling(_Random):
 
 
 class Orthogonal(_Random):
-    """A matrix whose shorter side is orthonormal: the Q of a normal matrix, signs made uniform.
+    """Orthogonal matrix: the Q factor of a normal matrix, with uniform signs; its shorter side is orthonormal.
 
     Parameters
     ----------
     gain : float
-        Factor on the whole matrix.
+        Factor of the matrix.
     seed : int, optional
 
     Raises
     ------
     ValueError
-        When called for a shape of fewer than two axes. All axes but the last count as rows.
+        If called for a shape with fewer than two axes. All axes but the last are rows.
 
     References
     ----------
@@ -252,7 +252,7 @@ class Orthogonal(_Random):
 
     def draw(self, shape):
         if len(shape) < 2:
-            raise ValueError(f"Orthogonal: expected a shape of two axes or more, got {shape}")
+            raise ValueError(f"Orthogonal: expected a shape with at least two axes, got {shape}")
         rows, columns = prod(shape[:-1]), shape[-1]
         tall = generator(self.seed).standard_normal((max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(tall)
@@ -261,17 +261,17 @@ class Orthogonal(_Random):
 
 
 class Identity(Initializer):
-    """Ones on the diagonal of a matrix, zeros beside it.
+    """Identity matrix times `gain`.
 
     Parameters
     ----------
     gain : float
-        What stands on the diagonal.
+        Value on the diagonal.
 
     Raises
     ------
     ValueError
-        When called for a shape that is not a matrix.
+        If called for a shape that is not a matrix.
     """
 
     aliases = ("IdentityInitializer",)
@@ -281,7 +281,7 @@ class Identity(Initializer):
 
     def draw(self, shape):
         if len(shape) != 2:
-            raise ValueError(f"Identity: expected a shape of two axes, got {shape}")
+            raise ValueError(f"Identity: expected a shape with two axes, got {shape}")
         return self.gain * np.eye(*shape)
 
 
@@ -290,10 +290,10 @@ def _axes(name, axes):
 
 
 def compute_fans(shape, input_axes=None, output_axes=None):
-    """``(fan_in, fan_out)``: of a matrix its rows and columns, of a vector its length twice.
+    """Return ``(fan_in, fan_out)``: rows and columns of a matrix, the length of a vector for both.
 
     Axes before the last two are a receptive field, which multiplies both. With `input_axes` and `output_axes`: the
-    products of those axes.
+    products of the sizes of those axes.
     """
     if input_axes is not None:
         for name, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
@@ -311,8 +311,8 @@ def _named(name, scale, mode, distribution, reference):
     def __init__(self, seed=None, input_axes=None, output_axes=None):
         VarianceScaling.__init__(self, scale, mode, distribution, seed, input_axes, output_axes)
 
-    law = "A truncated normal" if distribution == "truncated_normal" else "Uniform"
-    doc = f"""{law} of variance {scale:g} / {mode}.
+    law = "Truncated normal" if distribution == "truncated_normal" else "Uniform"
+    doc = f"""{law} distribution with variance {scale:g} / {mode}.
 
     ``VarianceScaling({scale}, {mode!r}, {distribution!r})``.
 
@@ -341,7 +341,7 @@ LecunUniform = _named("LecunUniform", 1.0, "fan_in", "uniform", "LeCun et al. 19
 
 
 def get(identifier):
-    """The initializer for a name in any case, a description, an object, a class or a function.
+    """Return the initializer for a name (in any case), a description, an object, a class or a function.
 
     Parameters
     ----------
@@ -379,7 +379,7 @@ def get(identifier):
 
 
 def names():
-    """Names of the initializers, as classes; any case, with or without underscores, is found."""
+    """Return the class names of the initializers; lookups ignore case and underscores."""
     return _registry.names()
 
 

@@ -1,9 +1,9 @@
-"""Penalties on weights, under Keras' names and with Keras' factors.
+"""Regularizers: penalties on weights, under Keras' names and with Keras' factors.
 
-A layer takes them as ``kernel_regularizer=`` and the like. The value of the penalty is part of the
-loss that `fit` and `evaluate` report, its gradient part of the gradient, before any clipping. A
-frozen layer has neither, as in Keras. ``Model.compile(weight_decay=...)`` is the other convention,
-half of λ times the sum of squares over all weight matrices.
+Layers accept them as ``kernel_regularizer=`` and similar arguments. The penalty is part of the
+loss that `fit` and `evaluate` report, and its gradient part of the gradient, before any clipping. A
+frozen layer has neither, as in Keras. ``Model.compile(weight_decay=...)`` uses the other convention,
+λ / 2 times the sum of squares over all weight matrices.
 """
 
 import numpy as np
@@ -12,22 +12,22 @@ from ._base.checks import Registry, module_attributes, number, one_of
 from ._base.config import Configurable, floats, is_description
 
 _registry = Registry("regularizer")
-EPSILON = 1e-7  # keras.config.epsilon(): the least norm that a row is divided by
+EPSILON = 1e-7  # keras.config.epsilon(): lower bound of the norm that a row is divided by
 
 
 class Regularizer(Configurable):
-    """Base of the penalties on weights.
+    """Base class of the regularizers.
 
     Attributes
     ----------
     l1, l2 : float
-        The kernels' gradient is ``l1 * sign(w) + 2 * l2 * w``.
+        The gradient in the kernels is ``l1 * sign(w) + 2 * l2 * w``.
     """
 
     l1 = l2 = 0.0
 
     def __call__(self, x):
-        """The penalty on an array.
+        """Compute the penalty of an array.
 
         Parameters
         ----------
@@ -45,11 +45,11 @@ class Regularizer(Configurable):
         return value
 
     def check(self, name, shape):
-        """ValueError if weights of a shape cannot have this penalty."""
+        """ValueError if this penalty is undefined for weights of a shape."""
 
 
 class L1(Regularizer):
-    """``l1 * sum(|w|)``: makes weights small and many of them zero, or nearly so.
+    """L1 penalty ``l1 * sum(|w|)``: makes weights small and many of them (nearly) zero.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """``l2 * sum(w²)``, whose gradient is ``2 * l2 * w``: no factor of one half, as in Keras.
+    """L2 penalty ``l2 * sum(w²)`` with gradient ``2 * l2 * w``: without a factor of one half, as in Keras.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ class L2(Regularizer):
 
 
 class L1L2(Regularizer):
-    """``l1 * sum(|w|) + l2 * sum(w²)``.
+    """L1 and L2 penalty ``l1 * sum(|w|) + l2 * sum(w²)``.
 
-    The name ``"l1_l2"`` in place of an object means 0.01 for both, as Keras documents it.
+    The name ``"l1_l2"`` in place of an object stands for 0.01 for both, as documented by Keras.
 
     Parameters
     ----------
@@ -108,10 +108,10 @@ class L1L2(Regularizer):
 
 
 class OrthogonalRegularizer(Regularizer):
-    r"""Pulls the rows or columns of a matrix towards right angles.
+    r"""Penalty that makes the rows or columns of a matrix orthogonal.
 
     :math:`factor \cdot \frac{2}{n (n - 1)} \sum_{i<j} |\hat r_i \cdot \hat r_j|`, with
-    :math:`\hat r_i` the rows of unit length.
+    :math:`\hat r_i` the rows normalised to unit length.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ class OrthogonalRegularizer(Regularizer):
 
     Notes
     -----
-    A step compares each row with each other one: much more work than the layer itself for a small
-    batch, and a layer with it leaves the fused update.
+    Each step compares all pairs of rows: much more work than the layer itself for a small
+    batch, and the layer does not use the fused update.
 
     Examples
     --------
@@ -152,7 +152,7 @@ class OrthogonalRegularizer(Regularizer):
 
 
 def get(identifier):
-    """The regularizer for a name in any case, a description, an object, a class or None.
+    """Return the regularizer for a name (in any case), a description, an object, a class or None.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     TypeError
-        For a function or class of your own: the kernels need a gradient, which only the classes here have.
+        For a custom function or class: the kernels need a gradient, which only the classes here have.
 
     Examples
     --------
@@ -188,12 +188,12 @@ def activity(name, identifier):
     """`get` for ``activity_regularizer=``; ValueError for one that is not a sum over elements."""
     found = get(identifier)
     if isinstance(found, OrthogonalRegularizer):
-        raise ValueError(f"{name}: expected L1, L2 or L1L2 for what a layer puts out, got {found}")
+        raise ValueError(f"{name}: expected L1, L2 or L1L2 for the output of a layer, got {found}")
     return found
 
 
 def names():
-    """Names of the regularizers, as classes; any case is found."""
+    """Return the class names of the regularizers; lookups ignore case and underscores."""
     return _registry.names()
 
 

@@ -1,4 +1,4 @@
-"""A weight: an array that lives in NumPy until an engine takes it, and is fetched back when somebody looks."""
+"""Variables (weights): arrays in NumPy until an engine takes them over, copied back when they are read."""
 
 from contextvars import ContextVar
 from math import prod
@@ -9,44 +9,44 @@ from ._base.checks import flag
 from ._base.locks import Lock
 from ._base.numbers import as_array, check_finite
 
-# While a file is read, stands in for initializers: ``(shape, dtype)`` to an array.
+# While a file is loaded, replaces initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
-KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # of a copy, besides the values
-assigned = [0]  # goes up whenever the newest values of any variable move to another place
-_moving = Lock()  # held while they do
+KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # copied, in addition to the values
+assigned = [0]  # incremented whenever the newest values of any variable move to another place
+_moving = Lock()  # held while they move
 _changes = [0]
 _renamed = [0]
 
 
 def note_change():
-    """Something was frozen, added or removed: every model looks again before its next step."""
+    """Note that something was frozen, added or removed: every model checks for changes before its next step."""
     _changes[0] += 1
 
 
 def changes():
-    """How often `note_change` was called in this process."""
+    """Number of calls of `note_change` in this process."""
     return _changes[0]
 
 
 def note_renamed():
-    """A layer got another name: what was found by names is looked up again."""
+    """Note that a layer was renamed: lookups by name are repeated."""
     _renamed[0] += 1
 
 
 def renamed():
-    """How often `note_renamed` was called in this process."""
+    """Number of calls of `note_renamed` in this process."""
     return _renamed[0]
 
 
 class Freezable:
-    """What may be frozen: a variable, or a layer with all its variables."""
+    """Base class of objects that can be frozen: a variable, or a layer with all its variables."""
 
     __slots__ = ()
 
     @property
     def trainable(self):
-        """False freezes it, from the next step on and without a new compile."""
+        """False freezes it from the next step on, without compiling again."""
         return self._trainable
 
     @trainable.setter
@@ -59,19 +59,19 @@ class Variable(Freezable):
     """A named weight of a layer.
 
     While a model trains, the newest values are in its `Store`, in the layout of the kernels. Reading the variable
-    fetches them; writing it makes every store reload. So one variable may serve several models.
+    copies them; assigning it makes every store reload them. So several models can share one variable.
 
     Parameters
     ----------
     value : array, float32 or float64
     name : str
     trainable : bool
-        Whether gradient descent may change it (a frozen layer overrules).
+        Whether training may change it (unless its layer is frozen).
     layout : {"vector", "kernel", "bias"}
-        How a store keeps it: "kernel" is a matrix (inputs, units) in unit panels, "bias" the bias of such a kernel,
+        Layout in a store: "kernel" is a matrix (inputs, units) in unit panels, "bias" the bias of such a kernel,
         "vector" anything else, flat.
     regularizer : fastnn.regularizers.Regularizer, optional
-        Part of the loss of whoever trains it.
+        Penalty added to the loss of models that train it.
     constraint : fastnn.constraints.Constraint, optional
         Applied after each step.
     """
@@ -90,8 +90,8 @@ class Variable(Freezable):
         self.regularizer, self.constraint = regularizer, constraint
 
     def _hold(self, value):
-        # The values, never changed in place; or where they are: (theta of a store, `Place` in it).  One attribute,
-        # for another thread may move them at any moment.
+        # The values, never changed in place, or their place: (theta of a store, `Place` in it).  A single attribute,
+        # as another thread may move them at any time.
         self._held = value
         self.shape, self.dtype = value.shape, value.dtype
 
@@ -100,19 +100,19 @@ class Variable(Freezable):
         return prod(self.shape)
 
     def numpy(self):
-        """A copy of the current values."""
+        """Return a copy of the current values."""
         held = self._held
         return held.copy() if isinstance(held, np.ndarray) else self._fetched(held)
 
     def move(self, theta, place, put):
-        """Let the newest values be at `place` of a store's `theta`, into which `put` writes them."""
+        """Move the newest values to `place` of a store's `theta`, into which `put` writes them."""
         while True:
             held = self._held
             put(held if isinstance(held, np.ndarray) else self._fetched(held))
             with _moving:
-                if self._held is held:  # else another thread has assigned others meanwhile
-                    self._held = theta, place  # not the store, which refers to the variable: that would be a cycle
-                    assigned[0] += 1  # another store may have had them
+                if self._held is held:  # otherwise another thread has assigned new values
+                    self._held = theta, place  # not the store, which refers to the variable: a reference cycle
+                    assigned[0] += 1  # they may have been in another store
                     return
 
     def _fetched(self, held):
@@ -120,12 +120,12 @@ class Variable(Freezable):
         return place.get(theta, self.shape).astype(self.dtype, copy=False)
 
     def is_in(self, theta):
-        """Whether the newest values are there."""
+        """Whether the newest values are in `theta`."""
         held = self._held
         return not isinstance(held, np.ndarray) and held[0] is theta
 
     def assign(self, value):
-        """Replace the values; the shape must be the same."""
+        """Assign new values of the same shape."""
         value = as_array(self.name, value)
         if value.shape != self.shape:
             raise ValueError(f"{self.name}: expected an array of shape {self.shape}, got {value.shape}")
@@ -136,7 +136,7 @@ class Variable(Freezable):
             assigned[0] += 1
 
     def cast(self, dtype):
-        """Keep the values in another dtype from now on."""
+        """Convert the values to another dtype."""
         with _moving:
             self._hold(self.numpy().astype(dtype))
             assigned[0] += 1

@@ -39,7 +39,7 @@ def test_build_asks_the_first_layer():
 @pytest.mark.parametrize("wrong", [(784,), [784], (None,), (), 784, "784", None], ids=repr)
 def test_shapes_without_a_batch(wrong):
     for made in (stack(), Dense(3), layers.BatchNormalization(), layers.Dropout(0.5)):
-        with pytest.raises(ValueError, match="^input_shape: expected the shape of a batch, its rows first"):
+        with pytest.raises(ValueError, match="^input_shape: expected the shape of a batch, batch size first"):
             made.build(wrong)
 
 

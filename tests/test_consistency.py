@@ -237,7 +237,7 @@ def test_names_follow_a_loss_that_is_compiled_later():
 def test_objects_that_cannot_know(make, remedy):
     model = stack(layers.Dense(1))
     for asked in ({"metrics": [make()]}, {"weighted_metrics": [make()]}):
-        with pytest.warns(ConsistencyWarning, match=f"does not fit .* logits. Give it {remedy}") as caught:
+        with pytest.warns(ConsistencyWarning, match=f"does not match .* logits. Use {remedy}") as caught:
             model.compile("sgd", LOGITS, **asked)
         assert codes(caught) == ["metric-of-other-outputs"]
         assert warned(lambda: model.fit(X, BINARY, verbose=0)) == []
@@ -327,7 +327,7 @@ def test_findings():
     model = stack(layers.Normalization(), layers.Dense(1, "softmax"))
     with pytest.raises(ValueError, match="compile"):
         diagnostics.findings(model)
-    with pytest.raises(ValueError, match="not built"):
+    with pytest.raises(ValueError, match="expected a built model"):
         diagnostics.findings(fastnn.Sequential([layers.Dense(1)]))
     with pytest.warns(ConsistencyWarning):
         model.compile("sgd", "mse")

@@ -30,27 +30,27 @@ def generator(x, y):
 
 
 DOORS = {
-    "fit x": (lambda m: m.fit(with_huge(X, 5, 1), Y, verbose=0), "x: found 1e[+]39 in row 5, column 1"),
-    "fit y": (lambda m: m.fit(X, with_huge(Y, 6, 0), verbose=0), "y: found 1e[+]39 in row 6, column 0"),
+    "fit x": (lambda m: m.fit(with_huge(X, 5, 1), Y, verbose=0), "x: .* got 1e[+]39 in row 5, column 1"),
+    "fit y": (lambda m: m.fit(X, with_huge(Y, 6, 0), verbose=0), "y: .* got 1e[+]39 in row 6, column 0"),
     "weights": (lambda m: m.fit(X, Y, sample_weight=with_huge(np.ones(8), 2), verbose=0),
-                "sample_weight: found 1e[+]39 in row 2"),
-    "batches": (lambda m: m.fit(generator(X, with_huge(Y, 6, 0)), verbose=0), "x, batch 0, y: found 1e[+]39 in row 6"),
+                "sample_weight: .* got 1e[+]39 in row 2"),
+    "batches": (lambda m: m.fit(generator(X, with_huge(Y, 6, 0)), verbose=0), "x, batch 0, y: .* got 1e[+]39 in row 6"),
     "validation": (lambda m: m.fit(X, Y, validation_data=(with_huge(X, 1, 2), Y), verbose=0),
-                   r"validation_data\[0\]: found 1e[+]39 in row 1, column 2"),
-    "evaluate": (lambda m: m.evaluate(with_huge(X, 5, 1), Y, verbose=0), "x: found 1e[+]39 in row 5"),
-    "predict": (lambda m: m.predict(with_huge(X, 5, 1), verbose=0), "x: found 1e[+]39 in row 5, column 1"),
+                   r"validation_data\[0\]: .* got 1e[+]39 in row 1, column 2"),
+    "evaluate": (lambda m: m.evaluate(with_huge(X, 5, 1), Y, verbose=0), "x: .* got 1e[+]39 in row 5"),
+    "predict": (lambda m: m.predict(with_huge(X, 5, 1), verbose=0), "x: .* got 1e[+]39 in row 5, column 1"),
     "rows far apart": (lambda m: m.predict(with_huge(np.repeat(X, 2, 0), 10, 1)[::2], verbose=0), "x: .* in row 5"),
-    "forward": (lambda m: m.forward(with_huge(X, 5, 1), training=True), "x: found 1e[+]39 in row 5"),
-    "backward": (lambda m: (m.forward(X, training=True), m.backward(with_huge(Y, 3, 1))), "dy: found 1e[+]39 in row 3"),
-    "train_on_batch": (lambda m: m.train_on_batch(with_huge(X, 5, 1), Y), "x: found 1e[+]39 in row 5, column 1"),
-    "test_on_batch": (lambda m: m.test_on_batch(X, with_huge(Y, 5, 1)), "y: found 1e[+]39 in row 5, column 1"),
+    "forward": (lambda m: m.forward(with_huge(X, 5, 1), training=True), "x: .* got 1e[+]39 in row 5"),
+    "backward": (lambda m: (m.forward(X, training=True), m.backward(with_huge(Y, 3, 1))), "dy: .* got 1e[+]39"),
+    "train_on_batch": (lambda m: m.train_on_batch(with_huge(X, 5, 1), Y), "x: .* got 1e[+]39 in row 5, column 1"),
+    "test_on_batch": (lambda m: m.test_on_batch(X, with_huge(Y, 5, 1)), "y: .* got 1e[+]39 in row 5, column 1"),
     "set_weights": (lambda m: m.set_weights([with_huge(np.ones((3, 2)), 2, 1), np.ones(2)]),
-                    r"weights\[0\] .*kernel\): found 1e[+]39 in row 2, column 1"),
-    "assign": (lambda m: m.layers[0].bias.assign([0, HUGE]), "bias: found 1e[+]39 in row 1"),
+                    r"weights\[0\] .*kernel\): .* got 1e[+]39 in row 2, column 1"),
+    "assign": (lambda m: m.layers[0].bias.assign([0, HUGE]), "bias: .* got 1e[+]39 in row 1"),
     "gradients": (lambda m: (m.forward(X, training=True), m.backward(Y),
                              m.apply_gradients([with_huge(np.ones((3, 2)), 2, 1), np.ones(2)])),
-                  r"gradients\[0\] .*kernel\): found 1e[+]39 in row 2"),
-    "long double": (lambda m: m.predict(np.array([[0, HUGE, 0]], np.longdouble), verbose=0), "x: found 1e[+]39"),
+                  r"gradients\[0\] .*kernel\): .* got 1e[+]39 in row 2"),
+    "long double": (lambda m: m.predict(np.array([[0, HUGE, 0]], np.longdouble), verbose=0), "x: .* got 1e[+]39"),
     "a big-endian array": (lambda m: m.predict(with_huge(X, 5, 1).astype(">f8"), verbose=0), "x: .* in row 5"),
 }  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_what_float32_cannot_hold(door):
     model = small()
     model.set_weights(before := [np.ones((3, 2)), np.ones(2)])
     for _ in range(2):  # the second batch of a kind goes a short way
-        with pytest.raises(ValueError, match=f"{message}.*infinite as float32.*3.4e[+]38"):
+        with pytest.raises(ValueError, match=f"{message}.*overflows float32.*3.4e[+]38"):
             call(model)
         for a, b in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -83,7 +83,7 @@ def test_predict_of_known_batches():
         model.predict(X, verbose=0)
         model.predict_on_batch(X)
     for call in (lambda x: model.predict(x, verbose=0), model.predict_on_batch, model.forward):
-        with pytest.raises(ValueError, match="x: found 1e[+]39 in row 5, column 1"):
+        with pytest.raises(ValueError, match="x: .* got 1e[+]39 in row 5, column 1"):
             call(with_huge(X, 5, 1))
         x = X.copy()
         x[5, 1] = np.nan
@@ -98,7 +98,7 @@ def test_the_largest_number_of_float32_passes():
     largest = float(np.finfo(np.float32).max)
     for x in (largest, -largest, 3.4028235677973364e38):
         assert model.predict(np.array([[x, 0, 0]]), verbose=0)[0, 0] == np.sign(x) * np.float32(largest)
-    with pytest.raises(ValueError, match="x: found 3.4028235677973366e[+]38"):
+    with pytest.raises(ValueError, match="x: .* got 3.4028235677973366e[+]38"):
         model.predict(np.array([[3.4028235677973366e38, 0, 0]]), verbose=0)
 
 
@@ -112,23 +112,23 @@ def test_the_user_may_want_it_so():
 def test_class_weights():
     model = small(loss=fastnn.losses.SparseCategoricalCrossentropy(from_logits=True))
     labels = np.arange(8) % 2
-    with pytest.raises(ValueError, match=r"class_weight\[1\]: found 1e[+]39.*infinite as float32"):
+    with pytest.raises(ValueError, match=r"class_weight\[1\]: .* got 1e[+]39.*overflows float32"):
         model.fit(X, labels, class_weight={1: HUGE}, verbose=0)
-    with pytest.raises(ValueError, match="sample_weight times class_weight: found inf in row 1"):
+    with pytest.raises(ValueError, match="sample_weight times class_weight: .* got inf in row 1"):
         model.fit(X, labels, class_weight={1: 1e30}, sample_weight=np.full(8, 1e30), verbose=0)
 
 
 @pytest.mark.filterwarnings("error")
 def test_initializers_and_numbers_of_layers():
-    with pytest.raises(ValueError, match="Constant: found 1e[+]39.*float32"):
+    with pytest.raises(ValueError, match="Constant: .* got 1e[+]39.*float32"):
         fastnn.initializers.Constant(HUGE)((2, 2))
-    with pytest.raises(ValueError, match="initializer of .*kernel: found 1e[+]39 in row 0, column 0"):
+    with pytest.raises(ValueError, match="initializer of .*kernel: .* got 1e[+]39 in row 0, column 0"):
         layers.Dense(2, kernel_initializer=lambda shape, dtype: np.full(shape, HUGE)).ensure_built((3,))
-    with pytest.raises(ValueError, match="mean: found 1e[+]39"):
+    with pytest.raises(ValueError, match="mean: .* got 1e[+]39"):
         layers.Normalization(mean=HUGE, variance=1.0).ensure_built((3,))
-    with pytest.raises(ValueError, match="mean: found 1e[+]39"):
+    with pytest.raises(ValueError, match="mean: .* got 1e[+]39"):
         layers.Normalization().adapt(with_huge(np.zeros((1, 3)), 0, 1))
-    with pytest.raises(ValueError, match="data: found nan in row 0, column 1"):
+    with pytest.raises(ValueError, match="data: .* got nan in row 0, column 1"):
         layers.Normalization().adapt([[0, np.nan, 1]])
     assert fastnn.initializers.Constant(HUGE)((1,), "float64")[0] == HUGE
 
@@ -136,7 +136,7 @@ def test_initializers_and_numbers_of_layers():
 @pytest.mark.filterwarnings("error")
 def test_losses_called_alone():
     for wrong in ((with_huge(Y, 3, 1), Y.astype(np.float32)),):
-        with pytest.raises(ValueError, match="y_true: found 1e[+]39 in row 3"):
+        with pytest.raises(ValueError, match="y_true: .* got 1e[+]39 in row 3"):
             losses.MeanSquaredError()(*wrong)
     with pytest.raises(TypeError, match="y_pred: expected numbers, got an array of dtype complex128"):
         losses.MeanSquaredError()(Y, Y + 1j)
@@ -163,7 +163,7 @@ def test_objects_that_are_numbers():
     model = small("float64")
     rows = np.array([[1, Fraction(1, 2), True]], object)
     np.testing.assert_array_equal(model.predict(rows, verbose=0), model.predict([[1, 0.5, 1]], verbose=0))
-    with pytest.raises(ValueError, match="x: found a number in row 0, column 1 that float64 cannot hold"):
+    with pytest.raises(ValueError, match="x: expected numbers in .* float64, got .* row 0, column 1"):
         model.predict(np.array([[1, 10**400, 2]], object), verbose=0)
 
 

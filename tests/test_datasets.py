@@ -151,7 +151,7 @@ def test_fashion_mnist_one_file_missing(tmp_path):
 def test_fashion_mnist_counts_must_match(tmp_path):
     write_set(tmp_path)
     put(tmp_path / "train-labels-idx1-ubyte", idx(np.zeros(4, np.uint8)))
-    with pytest.raises(ValueError, match="5 images but 4 labels"):
+    with pytest.raises(ValueError, match="got 4 labels and 5 images"):
         fashion_mnist.load_data(tmp_path)
 
 
@@ -193,7 +193,7 @@ def test_idx_types_and_shapes(tmp_path, code, shape):
 def test_idx_starts_with_two_zeros(tmp_path, at):
     content = bytearray(idx(np.arange(12, dtype=np.uint8).reshape(3, 4)))
     content[at] = 1
-    with pytest.raises(ValueError, match="not an IDX file"):
+    with pytest.raises(ValueError, match="expected an IDX file"):
         _idx.read_idx(put(tmp_path / "wrong", bytes(content)))
 
 
@@ -236,10 +236,10 @@ def test_idx_huge_sizes_are_refused_before_allocation(tmp_path, monkeypatch, pac
     "content, words",
     [
         (b"", "nothing"),
-        (b"PK\x03\x04 not idx", "not an IDX file"),
+        (b"PK\x03\x04 not idx", "expected an IDX file"),
         (b"\0\0\x08\0", "rank"),
         (b"\0\0\x08\x09" + b"\0" * 36, "rank"),
-        (b"\0\0\x07\x01\0\0\0\0", "not an IDX file"),
+        (b"\0\0\x07\x01\0\0\0\0", "expected an IDX file"),
         (b"\0\0\x08\x02\0\0\0\x01", "header"),
         (idx(np.zeros(3, np.uint8)) + b"x", "more data"),
     ],
@@ -252,7 +252,7 @@ def test_idx_malformed(tmp_path, pack, content, words):
 def test_idx_gzip_with_a_wrong_checksum(tmp_path):
     content = bytearray(gzip.compress(idx(np.zeros(100, np.uint8))))
     content[-6] ^= 1
-    with pytest.raises(ValueError, match="damaged gzip"):
+    with pytest.raises(ValueError, match="corrupted gzip"):
         _idx.read_idx(put(tmp_path / "crc", bytes(content)))
 
 

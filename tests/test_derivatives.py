@@ -243,14 +243,14 @@ def test_no_gradients_of_another_call_are_applied():
     made.backward(Y)
     for _ in range(2):
         made.loss_and_grad(made.get_parameters(), X, Y)
-        with pytest.raises(RuntimeError, match="no gradients"):
+        with pytest.raises(RuntimeError, match="apply_gradients: expected calls of forward"):
             made.apply_gradients()
 
 
 def test_errors():
     made = fastnn.Sequential([layers.Dense(2)])
     for call in (made.get_parameters, lambda: made.set_parameters([1.0])):
-        with pytest.raises(ValueError, match="no weights yet"):
+        with pytest.raises(ValueError, match="expected a built model"):
             call()
     made = model(dtype="float32")
     theta = made.get_parameters()
@@ -260,7 +260,7 @@ def test_errors():
                 call(theta[1:])
             with pytest.raises(TypeError, match="theta: expected numbers"):
                 call(["a"] * 73)
-            with pytest.raises(ValueError, match="theta: found 1e\\+39 in row 5, which is infinite as float32"):
+            with pytest.raises(ValueError, match="theta: .* got 1e\\+39 in row 5, which overflows float32"):
                 call(np.where(np.arange(73) == 5, 1e39, 0.0))
             made.loss_and_grad(theta.astype("f8"), X, Y)
     np.testing.assert_array_equal(made.get_parameters(), theta)

@@ -39,7 +39,7 @@ def test_a_generator_that_is_gone_after_the_first_epoch(hooks):
 
 
 def test_a_generator_that_ends_between_two_epochs():
-    with pytest.warns(UserWarning, match="x: expected 3 batches, the generator ended after 0"):
+    with pytest.warns(UserWarning, match="x: expected 3 batches, got 0 before the generator ended"):
         history = small().fit(batches(3), epochs=3, steps_per_epoch=3, verbose=0)
     assert history.epoch == [0]
 

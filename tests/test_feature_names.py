@@ -75,7 +75,7 @@ def test_another_order_is_an_error_at_every_door(door, library):
     model = small()
     model.fit(frame_of(library), Y, verbose=0)
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"expected the columns in the order of the first training, \['age', 'height', "
+    with pytest.raises(ValueError, match=r"expected columns in the order of the first training, \['age', 'height', "
                        r"'weight'\], got \['height', 'age', 'weight'\].*frame\[model.feature_names\]"):  # fmt: skip
         DOORS[door](model, frame_of(library, OTHER))
     for a, b in zip(before, model.get_weights(), strict=True):
@@ -170,5 +170,5 @@ def test_they_can_be_set():
     model.feature_names = None
     model.fit(frame_of("pandas"), Y, verbose=0)
     for wrong in ("age", 3, [1.5], [None]):
-        with pytest.raises(TypeError, match="feature_names: expected"):
+        with pytest.raises(TypeError, match=r"feature_names.*: expected"):
             model.feature_names = wrong

@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_to():
     with pytest.raises(OSError) as error:
         tiny().save("/sys/kernel/m.fastnn")
     assert error.value.filename == "/sys/kernel/m.fastnn"
-    assert "a new file in the folder /sys/kernel" in str(error.value) and ".tmp" not in str(error.value)
+    assert "a new file in the directory /sys/kernel" in str(error.value) and ".tmp" not in str(error.value)
 
 
 def test_file_too_large(tmp_path):

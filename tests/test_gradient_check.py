@@ -270,7 +270,7 @@ def test_what_it_needs():
     with pytest.raises(ValueError, match="compile"):
         model.check_gradients(x, y)
     model.compile("sgd")
-    with pytest.raises(ValueError, match="no loss"):
+    with pytest.raises(ValueError, match="a model compiled with a loss"):
         model.check_gradients(x, y)
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="at least one row"):
@@ -279,7 +279,7 @@ def test_what_it_needs():
     with pytest.raises(ValueError, match="per_layer_entries"):
         model.check_gradients(x, y, per_layer_entries=0)
     model.trainable = False
-    with pytest.raises(ValueError, match="no trainable weights"):
+    with pytest.raises(ValueError, match="expected a model with trainable weights"):
         model.check_gradients(x, y)
 
 
@@ -290,7 +290,7 @@ def test_nan_is_named():
     x[3, 2] = np.nan
     before = model.get_weights()
     for call in (lambda: model.check_gradients(x, y), lambda: model.recalibrate(x)):
-        with pytest.raises(ValueError, match="x: found nan in row 3"):
+        with pytest.raises(ValueError, match="x: .* got nan in row 3"):
             call()
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -207,7 +207,7 @@ def test_activation_functions_on_arrays():
         (lambda: LeakyReLU(slope=0.1), TypeError, "negative_slope"),
         (lambda: Reshape((-1, -1)), ValueError, "at most one -1"),
         (lambda: Dense(2, input_shape=(0,)), ValueError, "at least 1"),
-        (lambda: Dense(2).count_params(), ValueError, "not built"),
+        (lambda: Dense(2).count_params(), ValueError, "expected a built layer"),
         (lambda: Dense(1, "sigmoid").compile, AttributeError, "Dense layer, not a model; use model.add"),
         (lambda: Dense(1).unit, AttributeError, "Did you mean"),
         (lambda: layers.BatchNoralization, AttributeError, "Did you mean 'BatchNormalization'"),

@@ -96,7 +96,7 @@ def test_plot(tmp_path):
         (["--threads", "1000000"], "n:"),
         (["--seed", "-1"], "at least 0"),
         (["--dtype", "float16"], "invalid choice"),
-        (["--plot", "curves.xyz"], "must end in one of"),
+        (["--plot", "curves.xyz"], "expected a file name that ends in one of"),
         (["--plot", "nowhere/curves.png"], "cannot write"),
     ],
 )
@@ -113,7 +113,7 @@ def test_missing_data_says_how_to_get_it(tmp_path):
         # A damaged file is the other way to have no data.
         for name in fashion_mnist._FILES:
             (tmp_path / name).write_bytes(b"\0\0\x08")
-        words = "not an IDX file"
+        words = "expected an IDX file"
     else:
         words = "dataset-fashion-mnist"
     result = run("--data", "fashion-mnist", cwd=tmp_path, ok=False, FASTNN_DATA=str(tmp_path))

@@ -127,7 +127,7 @@ def test_a_file_of_too_many_layers_is_refused_before_they_are_made(tmp_path, mon
     fastnn.models.load_model(path)
     assert len(made_of) == 9
     monkeypatch.setattr(model, "MAX_LAYERS", 9)  # with the model itself there are ten
-    with pytest.raises(FormatError, match="damaged: more than 9 layers"):
+    with pytest.raises(FormatError, match="corrupted: more than 9 layers"):
         fastnn.models.load_model(path)
     assert len(made_of) == 9
 
@@ -150,5 +150,5 @@ def test_a_hostile_header_of_the_largest_size_is_refused_after_little_work(tmp_p
     path.write_bytes(len(blank).to_bytes(8, "little") + signed)
 
     monkeypatch.setattr(Flatten, "__init__", lambda self: pytest.fail("a layer was made"))
-    with pytest.raises(FormatError, match="damaged: more than 131072 layers"):
+    with pytest.raises(FormatError, match="corrupted: more than 131072 layers"):
         fastnn.models.load_model(path)

@@ -69,5 +69,5 @@ def test_sources_that_are_not_built_say_so(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = found.stderr.splitlines()[-1]
-    assert last.startswith(f"ImportError: {tmp_path / 'fastnn'} has the sources of fastnn but not the built modules")
+    assert last.startswith(f"ImportError: {tmp_path / 'fastnn'} has the sources of fastnn but not the compiled modules")
     assert "pip install ." in last

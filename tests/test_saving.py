@@ -258,7 +258,7 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path):
     head = Sequential([Dense(5, input_shape=(7,), name="new"), Dense(8, name="x"), Dense(4, name="b")])
     head.load_weights(tmp_path / "w", by_name=True)
     np.testing.assert_array_equal(head.layers[2].get_weights()[0], other.layers[1].get_weights()[0])
-    with pytest.raises(ValueError, match="not built"):
+    with pytest.raises(ValueError, match="expected a built model"):
         Sequential([Dense(3)]).load_weights(tmp_path / "w")
 
 
@@ -304,7 +304,7 @@ def test_custom_objects(tmp_path):
 
 def test_a_function_without_a_name(tmp_path):
     model = Sequential([Dense(2, input_shape=(3,), kernel_initializer=lambda shape, dtype: np.ones(shape, dtype))])
-    with pytest.raises(TypeError, match="lambda.*no name.*save_weights"):
+    with pytest.raises(TypeError, match="expected a function with a name.*lambda.*save_weights"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
     model.save_weights(tmp_path / "w")
@@ -314,7 +314,7 @@ def test_a_function_without_a_name(tmp_path):
 
 FOREIGN = {
     b"": "the file is empty",
-    b"\x89HDF\r\n\x1a\n" + bytes(800): "HDF5 file, as Keras 2 wrote them.*get_weights.*set_weights",
+    b"\x89HDF\r\n\x1a\n" + bytes(800): "HDF5 file, as written by Keras 2.*get_weights.*set_weights",
     bytes(512) + b"\x89HDF\r\n\x1a\n" + bytes(100): "HDF5",
     pickle.dumps({"a": 1}): "pickle.*not opened",
     b"PK\x03\x04" + bytes(22) + b"\x0d\x00\x00\x00metadata.json": "Keras 3",
@@ -323,7 +323,7 @@ FOREIGN = {
     b'{"class_name": "Sequential"}': "JSON text",
     b"\x08\x07\x12\x07pytorch\x1a": "ONNX",
     b"hello, world": "not a model file",
-    safetensors.numpy.save({"a": np.ones(3, np.float32)}): "safetensors file, but not one of fastnn's",
+    safetensors.numpy.save({"a": np.ones(3, np.float32)}): "safetensors file that was not written by fastnn",
 }
 
 
@@ -350,7 +350,7 @@ def test_real_files_of_keras(tmp_path):
 def test_no_file_at_all(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "nothing")
-    with pytest.raises(FormatError, match="this is a folder"):
+    with pytest.raises(FormatError, match="this is a directory"):
         load_model(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FormatError, match="pipe"):
@@ -532,7 +532,7 @@ def test_huge_sizes_allocate_nothing(tmp_path):
             load_model(path)
     twice = json.dumps(header)[:-1] + ', "__metadata__": {}}'
     path.write_bytes(len(twice).to_bytes(8, "little") + twice.encode() + body)
-    with pytest.raises(FormatError, match="twice"):
+    with pytest.raises(FormatError, match="duplicate key"):
         load_model(path)
 
 
@@ -663,7 +663,7 @@ def test_weights_in_another_order_are_not_swapped(tmp_path):
     norm, slope = fastnn.layers.LayerNormalization, fastnn.layers.PReLU
     first, second = Sequential([norm(input_shape=(2,)), slope()]), Sequential([slope(input_shape=(2,)), norm()])
     first.save_weights(tmp_path / "w")
-    with pytest.raises(ValueError, match="has its weights in the order .*gamma.*alpha.* use by_name=True"):
+    with pytest.raises(ValueError, match="expected weights in the order .*alpha.*gamma.* use by_name=True"):
         second.load_weights(tmp_path / "w")
 
 
@@ -692,7 +692,7 @@ def test_names_of_files(tmp_path):
         model.save(name)
         assert same(load_model(name), model)
     missing = tmp_path / "no" / "such" / "file"
-    with pytest.raises(FileNotFoundError, match=re.escape(f"folder {os.path.realpath(missing.parent)}")) as error:
+    with pytest.raises(FileNotFoundError, match=re.escape(f"directory {os.path.realpath(missing.parent)}")) as error:
         model.save(missing)
     assert error.value.filename == str(missing)
 

@@ -1,17 +1,17 @@
-"""Checks of arguments and names; a message has the argument, what was expected and what came."""
+"""Checks of arguments and names; messages have the argument, what was expected and what was passed."""
 
 import operator
 import sys
 from functools import lru_cache
 
-CAN_PASS_OBJECT = "If it is an object of your own, pass the object itself, without quotes."
+CAN_PASS_OBJECT = "For a custom object, pass the object itself, not its name."
 
 
 def suggest(name, candidates):
     """`` Did you mean 'x'?`` for the public candidate nearest to `name`, or an empty string.
 
-    Nearest is what takes the fewest typing errors, one or two; otherwise what has most in common."""
-    from difflib import SequenceMatcher  # only when something is wrong
+    The nearest is the one with the fewest typing errors, one or two; otherwise the most similar."""
+    from difflib import SequenceMatcher  # only for errors
 
     wanted, best = plain_name(name), None
     for candidate in candidates:
@@ -30,7 +30,7 @@ def suggest(name, candidates):
 
 
 def _typing_errors(a, b):
-    """Letters put in, left out or exchanged for others, and neighbours that changed places, from one to the other."""
+    """Edit distance: insertions, deletions, substitutions and transpositions of adjacent letters."""
     before, row = [], list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         earlier, before, row = before, row, [i]
@@ -43,7 +43,7 @@ def _typing_errors(a, b):
 
 
 def plain_name(name):
-    """Names are compared without case and underscores: "he_normal" is "HeNormal"."""
+    """A name without case and underscores, for comparisons: "he_normal" is "HeNormal"."""
     return _plain(str(name))
 
 
@@ -53,7 +53,7 @@ def _plain(name):
 
 
 def own_keywords(function):
-    """Arguments of a function or of a class' constructor, ``**kwargs`` followed to the base."""
+    """Arguments of a function or of a class's constructor; ``**kwargs`` are resolved in the base class."""
     if not isinstance(function, type):
         code = getattr(function, "__func__", function).__code__
         return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -62,14 +62,14 @@ def own_keywords(function):
         init = cls.__dict__.get("__init__")
         if not hasattr(init, "__code__"):
             continue
-        names += [n for n in own_keywords(init)[1:] if n not in names]  # without self, whatever it is called
-        if not init.__code__.co_flags & 0x08:  # no **kwargs: bases are called with fixed arguments
+        names += [n for n in own_keywords(init)[1:] if n not in names]  # without self, whatever its name
+        if not init.__code__.co_flags & 0x08:  # no **kwargs: base classes are called with fixed arguments
             break
     return names
 
 
 def takes(function, n):
-    """Whether a function can be called with `n` arguments by place; True if that cannot be known."""
+    """Whether a function can be called with `n` positional arguments; True if unknown."""
     from inspect import signature
 
     try:
@@ -82,21 +82,22 @@ def takes(function, n):
 
 
 def refuse_keywords(function, kwargs, also=()):
-    """TypeError for the first of `kwargs`, with the nearest argument that `function` does take."""
+    """TypeError for the first of `kwargs`, with the nearest argument that `function` accepts."""
     for name in kwargs:
         known = [k for k in (*own_keywords(function), *also) if k != "self"]
         raise unknown_keyword(function.__name__, name, known)
 
 
 def unknown_keyword(function, name, known):
-    """The TypeError for an argument that nobody takes."""
+    """The TypeError for an unknown argument."""
     return TypeError(
-        f"{function}() got an unexpected keyword argument {name!r}.{suggest(name, known)} It takes: {', '.join(known)}"
+        f"{function}() got an unexpected keyword argument {name!r}.{suggest(name, known)}"
+        f" Valid arguments: {', '.join(known)}"
     )
 
 
 def check_keywords(cls, kwargs):
-    """`refuse_keywords` for the constructor of a class, if it takes no others: Python's own error suggests nothing."""
+    """`refuse_keywords` for the constructor of a class without ``**kwargs``: Python's own error has no suggestion."""
     code = getattr(cls.__init__, "__code__", None)
     if kwargs and code is not None and not code.co_flags & 0x08:
         known = own_keywords(cls)
@@ -104,14 +105,14 @@ def check_keywords(cls, kwargs):
 
 
 class Registry:
-    """Names of one kind of thing, found in any case, with or without underscores.
+    """Registry of names of one kind; lookups ignore case and underscores.
 
     Parameters
     ----------
     kind : str
-        What an error calls it: "initializer", "loss".
+        Its name in errors: "initializer", "loss".
     hint : str
-        Ends the error for an unknown name.
+        End of the error for an unknown name.
     """
 
     def __init__(self, kind, hint=CAN_PASS_OBJECT):
@@ -135,7 +136,7 @@ class Registry:
         return sorted(self._names)
 
     def find(self, name):
-        """The thing called `name`; ValueError with the list of names otherwise."""
+        """The object called `name`; ValueError with the list of names if there is none."""
         try:
             return self._found[plain_name(name)]
         except KeyError:
@@ -185,9 +186,9 @@ def _interval(low, high, open_low, open_high):
 
 
 def flag(name, value):
-    """`value` as a bool: True or False, NumPy's among them, or the integers 1 and 0; a string is not one.
+    """`value` as a bool: True or False, including NumPy's, or the integers 1 and 0.
 
-    Anything else has a truth value too, but "false" and "no" would be true.
+    Other types are errors: the strings "false" and "no" would be true.
     """
     if value is True or value is False:
         return value
@@ -224,11 +225,11 @@ def shape_of(name, value):
 
 
 def batch_shape(name, value):
-    """The shape of a batch, ``(batch, ...)``, as the number of rows, None if any, and the shape of a sample."""
+    """The shape of a batch, ``(batch, ...)``, as the batch size (None: any) and the shape of a sample."""
     value = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else value
     if not isinstance(value, tuple) or len(value) < 2:
         example = (None, *value) if isinstance(value, tuple) and value and value != (None,) else (None, 784)
-        raise ValueError(f"{name}: expected the shape of a batch, its rows first, such as {example}, got {value!r}")
+        raise ValueError(f"{name}: expected the shape of a batch, batch size first, such as {example}, got {value!r}")
     rows = None if value[0] is None else integer(f"{name}[0]", value[0], minimum=1)
     return rows, tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value) if i)
 
@@ -236,9 +237,9 @@ def batch_shape(name, value):
 def module_attributes(module, names, find=None, more=lambda: ()):
     """``__getattr__`` and ``__dir__`` of a module: lazy names by `find`, "did you mean" for others.
 
-    `more()` are further names for `find`, which it costs an import to know.
+    `more()` returns further names for `find` that are known only after an import.
 
-    ``from module import nmae`` drops the message of an AttributeError, so there, and only there, it
+    ``from module import nmae`` discards the message of an AttributeError, so only there it
     is an ImportError.
     """
     names = sorted(names)
@@ -265,14 +266,14 @@ def module_attributes(module, names, find=None, more=lambda: ()):
 
 
 def _is_submodule(module, name):
-    """Whether `name` is a module that was not imported yet: ``from . import name`` asks for an attribute first."""
+    """Whether `name` is a submodule that is not imported yet: ``from . import name`` first looks for an attribute."""
     from importlib.util import find_spec
 
     return hasattr(sys.modules[module], "__path__") and find_spec(f"{module}.{name}") is not None
 
 
 def _elsewhere(module, name):
-    """`` Did you mean 'fastnn.models.load_model'?`` for a name that another public module has; else an empty string."""
+    """`` Did you mean 'fastnn.models.load_model'?`` for a name in another public module; else an empty string."""
     if name[:1] == "_":
         return ""
     from importlib import import_module
@@ -282,7 +283,7 @@ def _elsewhere(module, name):
         for other in (f"{package}.{part}" for part in import_module(package)._MODULES):
             if other != module and name in getattr(import_module(other), "__all__", ()):
                 return f" Did you mean '{other}.{name}'?"
-    except ImportError:  # asked for while the package is being imported
+    except ImportError:  # while the package is being imported
         pass
     return ""
 

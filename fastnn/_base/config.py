@@ -1,6 +1,6 @@
-"""Objects described by their constructor's arguments: layers, initializers, optimizers, …
+"""Objects described by the arguments of their constructor: layers, initializers, optimizers, …
 
-An argument is kept as an attribute of the same name; so one rule gives `get_config`, `from_config`,
+An argument is stored as an attribute of the same name; so one rule implements `get_config`, `from_config`,
 copies and files.
 """
 
@@ -15,7 +15,7 @@ FLOATX = "float32"
 
 
 class Configurable:
-    """Base of what can be rebuilt from ``get_config()``."""
+    """Base class of objects that can be recreated from ``get_config()``."""
 
     without_effect = {}  # arguments that Keras has, and their only value here: see `_base.signatures`
 
@@ -24,7 +24,7 @@ class Configurable:
         return super().__new__(cls)
 
     def get_config(self):
-        """The constructor's arguments, as plain Python values.
+        """Return the arguments of the constructor, as plain Python values.
 
         Returns
         -------
@@ -34,24 +34,24 @@ class Configurable:
         missing = [n for n in names if not hasattr(self, n)]
         if missing:
             raise NotImplementedError(
-                f"{type(self).__name__} keeps no attribute for its argument{'s' * (len(missing) > 1)}"
-                f" {', '.join(missing)}: keep them, or write get_config()"
+                f"{type(self).__name__} has no attribute for its argument{'s' * (len(missing) > 1)}"
+                f" {', '.join(missing)}: store them, or implement get_config()"
             )
         return {n: plain(getattr(self, n)) for n in names}
 
     def describe(self):
-        """What stands for the object in the configuration of another."""
+        """The description of the object in the configuration of another."""
         return {"class_name": type(self).__name__, "config": self.get_config()}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The object that `get_config` described.
+        """Create an object from its `get_config`.
 
         Parameters
         ----------
         config : dict
         custom_objects : dict, optional
-            Names to classes of your own that are described in it.
+            Names of custom classes in the configuration, mapped to the classes.
         """
         return cls(**(with_custom(config, custom_objects) if custom_objects else config))
 
@@ -61,7 +61,7 @@ class Configurable:
 
 
 class CoreRow(Configurable):
-    """What is a row of one of the kernels' lists: losses, metrics, optimizers.
+    """Base class of objects that run a kernel row: losses, metrics, optimizers.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class CoreRow(Configurable):
     variants : tuple of str
         Other rows that objects of the class may run.
     over_a_row : bool
-        Of a loss or metric: whether it sees the outputs of a sample as one vector, and does not count each alike.
+        For a loss or metric: whether it treats the outputs of a sample as one vector instead of elementwise.
     rows : list of (name, {parameter: default}, third)
         Parameters are attributes here. `third` is the target of a loss or metric, "labels" or
         "values", or the state vectors of an optimizer.
@@ -93,18 +93,16 @@ class CoreRow(Configurable):
 
 
 def plain(value):
-    """`value` without objects of ours, ``{"class_name": ..., "config": ...}`` for each, and without arrays.
-
-    So that json can write it."""
+    """`value` for JSON: objects as ``{"class_name": ..., "config": ...}``, arrays as lists."""
     if isinstance(value, Configurable):
         return value.describe()
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
-    return value.tolist() if hasattr(value, "tolist") else value  # an array, or a number of NumPy's
+    return value.tolist() if hasattr(value, "tolist") else value  # an array, or a NumPy scalar
 
 
 def floats(value):
-    """`value` as an array of floats: integers become float32, as int8 has neither absolute values nor squares."""
+    """`value` as a float array: integers become float32, as absolute values and squares overflow in int8."""
     import numpy as np
 
     array = np.asarray(value)
@@ -112,12 +110,12 @@ def floats(value):
 
 
 def is_description(value):
-    """Whether `value` is what `plain` makes of an object."""
+    """Whether `value` is the description of an object, as returned by `plain`."""
     return isinstance(value, dict) and set(value) == {"class_name", "config"}
 
 
 def float_dtype(value):
-    """The name of float32 or float64, from whatever names one; None is the default, float32."""
+    """The name of float32 or float64, from a name or dtype; None is the default, float32."""
     if value is None:
         return FLOATX
     name = (

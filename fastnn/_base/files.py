@@ -1,4 +1,4 @@
-"""Errors and warnings about files name what the user called them."""
+"""Errors and warnings about files, with the names that the user gave."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _warned = set()
 
 @contextmanager
 def naming(path):
-    """An OSError inside the block names `path`: the system's may name nothing, or a file the user never heard of."""
+    """An OSError inside the block names `path`; that of the system may name no file, or an internal one."""
     try:
         yield
     except OSError as error:
@@ -25,7 +25,7 @@ def naming(path):
 
 
 def warn(message, category=UserWarning):
-    """A warning that points to the line of the user's that led here."""
+    """Issue a warning that points to the calling line in the user's code."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
@@ -33,7 +33,7 @@ def warn(message, category=UserWarning):
 
 
 def warn_once(key, message, category=UserWarning):
-    """`warn`, once in this process for each `key`; a warning that is made an error comes every time."""
+    """`warn`, once per process for each `key`; if warnings are errors, every time."""
     if key not in _warned:
         warn(message, category)
         _warned.add(key)

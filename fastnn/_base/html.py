@@ -1,10 +1,10 @@
-"""Tables for notebooks: what `_repr_html_` of models, histories and sweeps returns."""
+"""Tables for notebooks, returned by `_repr_html_` of models, histories and sweeps."""
 
 from html import escape
 
 
 def table(caption, head, rows, *, foot=(), text=(0,)):
-    """A table that screen readers can walk and that has the colours of the page, light or dark.
+    """A table that screen readers can navigate, with the colours of the page, light or dark.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ def table(caption, head, rows, *, foot=(), text=(0,)):
 
 
 def number(value):
-    """A number as the tables have it; everything else as `str` has it."""
+    """A number as in the tables; everything else as by `str`."""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-SHOWN = 20  # epochs of a longer history that its table has
+SHOWN = 20  # maximum number of epochs in the table of a history
 
 
 def history(history):

@@ -1,11 +1,11 @@
-"""Locks of the process that outlive a fork."""
+"""Locks that survive a fork."""
 
 import os
 import threading
 
 
 class Lock:
-    """As `threading.Lock`; a forked child finds it open, whichever thread of its parent held it."""
+    """Like `threading.Lock`, but released in a forked child, whichever thread of the parent held it."""
 
     def __init__(self):
         self._renew()

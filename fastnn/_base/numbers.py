@@ -1,8 +1,8 @@
-"""What comes in as numbers: one way in for arrays of any kind, and one look for what a conversion would spoil.
+"""Conversion of input to numeric arrays, with checks for non-finite values and overflow.
 
-(a) `as_array` takes whatever fastnn takes anywhere: arrays, sequences, objects of ``__array__`` or DLPack.
-(b) A number that becomes infinite in another dtype is an error that names it. Rounding is none: float32 keeps 24 bits
-    of an integer as of any number.
+(a) `as_array` accepts everything that fastnn accepts anywhere: arrays, sequences, objects with ``__array__`` or DLPack.
+(b) A value that overflows in another dtype is an error that names it. Rounding is not: float32 keeps 24 bits
+    of integers as of any number.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from .._core.beyond import find_beyond
 from .._core.finite import all_finite
 
-CHUNK = 1 << 18  # numbers looked at in one go where C cannot: in cache, and no large temporary for a memory map
-MANY = 1 << 12  # numbers worth a call of the kernels of this CPU, which do not say which number it was
-SEVERAL = 1 << 23  # numbers worth several threads: beside a busy process one of them may come milliseconds late
-# the largest that round to a finite number, in the dtype of those that come
+CHUNK = 1 << 18  # values per NumPy check where C cannot be used: in cache, no large temporaries for a memory map
+MANY = 1 << 12  # from this size, call the kernels of this CPU, which do not return the position
+SEVERAL = 1 << 23  # from this size, use several threads: on a busy machine one may start milliseconds late
+# the largest float64 that rounds to a finite float32
 _LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))
 OFF = " (check_finite=False switches this check off)"
 
@@ -29,7 +29,7 @@ def as_array(name, value):
     elif hasattr(value, "toarray"):
         raise TypeError(
             f"{name}: expected a dense array, got a sparse {type(value).__name__}; use {name}.toarray(), or a generator"
-            " of batches made dense one by one"
+            " of dense batches"
         )
     elif hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
         array = np.from_dlpack(value)
@@ -38,7 +38,7 @@ def as_array(name, value):
             array = np.asarray(value)
         except ValueError as error:  # rows of different lengths
             raise ValueError(
-                f"{name}: cannot make an array of this {type(value).__name__}: {error}"
+                f"{name}: expected an array, got a {type(value).__name__} that cannot be converted: {error}"
             ) from None
     if array.dtype == object:
         array = _of_objects(name, array)
@@ -48,15 +48,15 @@ def as_array(name, value):
 
 
 def aligned(array, dtype=None):
-    """The array itself if the core can read all of it in one run where it lies, else a copy; in `dtype`, native.
+    """The array itself if it is contiguous and aligned, else a copy; in `dtype`, native byte order.
 
-    What is not aligned is copied, which `np.ascontiguousarray` does not do."""
+    Unaligned arrays are copied, unlike by `np.ascontiguousarray`."""
     dtype = np.dtype(array.dtype if dtype is None else dtype)
     return np.require(array, dtype.newbyteorder("="), ["C", "A"])
 
 
 def is_batches(x):
-    """Whether `x` is no array, and nothing an array can be made of, but yields batches."""
+    """Whether `x` yields batches, that is, is neither an array nor convertible to one."""
     if hasattr(x, "__next__"):
         return True
     known = (np.ndarray, list, tuple, str, bytes, dict, set)
@@ -66,7 +66,7 @@ def is_batches(x):
 
 
 def _of_objects(name, array):
-    """Objects as float64; not what NumPy would take for numbers as well: text, and None for NaN."""
+    """Objects as float64, except for strings and None, which NumPy would convert too (None to NaN)."""
     for at, each in np.ndenumerate(array):
         if each is None or isinstance(each, (str, bytes)):
             raise TypeError(f"{name}: expected numbers, got {each!r} in {_place(at)}")
@@ -74,9 +74,11 @@ def _of_objects(name, array):
         return array.astype(np.float64)
     except OverflowError:
         at = next(i for i, each in np.ndenumerate(array) if not _is_float(each))
-        raise ValueError(f"{name}: found a number in {_place(at)} that float64 cannot hold") from None
+        raise ValueError(
+            f"{name}: expected numbers in the range of float64, got a larger one in {_place(at)}"
+        ) from None
     except (TypeError, ValueError):
-        return array  # refused with its dtype
+        return array  # the caller raises an error for its dtype
 
 
 def _is_float(value):
@@ -87,7 +89,7 @@ def _is_float(value):
 
 
 def _place(index):
-    """Where an element is, in an error."""
+    """The position of an element, for an error."""
     if not index:
         return "it"
     if len(index) > 2:
@@ -96,18 +98,18 @@ def _place(index):
 
 
 def check_finite(name, array, dtype=None, finite=True, off=OFF):
-    """ValueError that names the first number that is not finite in a dtype, and where it is.
+    """ValueError that names the first value that is non-finite in a dtype, and its position.
 
     Parameters
     ----------
     name : str
     array : ndarray or None
     dtype : {"float32", "float64"}, optional
-        What it is to be converted to; None: its own.
+        Dtype of the conversion; None: that of the array.
     finite : bool
-        False: NaN and infinity are what was meant; only what the conversion would make infinite is an error.
+        False: NaN and infinity are accepted; only overflow in the conversion is an error.
     off : str
-        Ends the error about NaN and infinity: how not to be asked.
+        End of the error about NaN and infinity: how to disable the check.
     """
     if array is None or array.dtype.kind != "f" or not array.size:
         return
@@ -121,14 +123,15 @@ def check_finite(name, array, dtype=None, finite=True, off=OFF):
     value, where = array[at], _place(at)
     if np.isfinite(value):
         raise ValueError(
-            f"{name}: found {value} in {where}, which is infinite as {np.dtype(dtype)}; expected numbers up to"
-            f" {largest:.3g}" + (", or dtype='float64'" if largest < 1e39 else "")
+            f"{name}: expected numbers in the range of {np.dtype(dtype)}"
+            + (", or dtype='float64'" if largest < 1e39 else "")
+            + f", got {value} in {where}, which overflows {np.dtype(dtype)} (maximum {largest:.3g})"
         )
-    raise ValueError(f"{name}: found {value} in {where}; expected finite numbers{off}")
+    raise ValueError(f"{name}: expected finite numbers, got {value} in {where}{off}")
 
 
 def _first_beyond(array, largest, finite):
-    """The index of the first number beyond `largest` (None: of its dtype), as a tuple; None if there is none."""
+    """Index of the first value above `largest` in magnitude or non-finite, as a tuple; None if there is none."""
     if array.dtype.char in "fd" and array.dtype.isnative and array.flags.aligned:
         rows = array if array.flags.c_contiguous or array.ndim == 2 else None
         if largest is None and finite and array.flags.c_contiguous and array.size > MANY:
@@ -156,7 +159,7 @@ def _beyond(part, largest, finite):
 
 
 def cast(name, value, dtype, finite=False, off=""):
-    """`value` as an array of a float dtype, copied only if needed; what is infinite only in that dtype is an error.
+    """`value` as an array of a float dtype, copied only if needed; overflow in that dtype is an error.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Random numbers that depend on a seed alone: not on threads, order of work or other libraries.
+"""Random numbers that depend only on a seed, not on threads, scheduling or other libraries.
 
-(a) One seed for the process, from which every initializer and model draws a seed of its own in
-    order of need.
-(b) Everything is counter-based (Philox, Salmon et al. 2011): a permutation follows from (seed,
-    epoch) alone, so training resumes exactly.
+(a) There is one seed per process, from which every initializer and model draws its own seed when
+    it first needs one.
+(b) All generators are counter-based (Philox, Salmon et al. 2011): a permutation depends only on
+    (seed, epoch), so training resumes exactly.
 """
 
 import operator
@@ -22,7 +22,7 @@ def _state():
 
 
 class seeded:
-    """``with seeded(seed)``: this thread draws as after ``set_random_seed(seed)``, others do not see it."""
+    """``with seeded(seed)``: like ``set_random_seed(seed)``, for this thread and block only."""
 
     def __init__(self, seed):
         self.state = {"entropy": check_seed("seed", seed), "drawn": 0}
@@ -35,14 +35,14 @@ class seeded:
 
 
 def set_random_seed(seed):
-    """Make everything random from here on repeatable: initial weights, shuffling, dropout.
+    """Set the seed of all random numbers: initial weights, shuffling, dropout.
 
-    NumPy's and Python's own global generators are left alone.
+    The global generators of NumPy and Python are not changed.
 
     Parameters
     ----------
     seed : int
-        Not negative.
+        At least 0.
 
     Examples
     --------
@@ -80,12 +80,12 @@ def next_seed():
 
 
 def seed_of(entropy, number):
-    """Seed `number` of those that follow from `entropy`, 63 bits."""
+    """Seed `number` of the sequence derived from `entropy`, 63 bits."""
     return int(seed_words(entropy, (number,), 1)[0]) >> 1
 
 
 class _Seeded(np.random.bit_generator.ISeedSequence):
-    """What NumPy's `SeedSequence` of a seed is to a bit generator; that takes longer to make than the generator."""
+    """Replacement of NumPy's `SeedSequence`, which takes longer to create than the generator."""
 
     def __init__(self, seed):
         self.seed = seed
@@ -100,8 +100,8 @@ def generator(seed):
 
 
 def permutation(seed, epoch, n, epochs=1):
-    """The order of `n` samples in an epoch, int64; the same for the same (seed, epoch, n), always.
+    """The order of `n` samples in an epoch, int64; it depends only on (seed, epoch, n).
 
-    Of several `epochs` the orders lie one after the other.
+    For several `epochs`, the orders are concatenated.
     """
     return orders(seed, epoch, epochs, n)

@@ -1,10 +1,10 @@
-"""Text in columns: how wide it is on a terminal, where a Korean letter takes two of them."""
+"""Text in columns: its width on a terminal, where a Korean letter takes two columns."""
 
 from unicodedata import category, east_asian_width
 
 
 def width(text):
-    """Columns that a text takes."""
+    """Number of columns of a text."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -15,17 +15,17 @@ def _columns(char):
 
 
 def left(text, columns):
-    """`text`, filled up with spaces."""
+    """`text`, padded with spaces on the right."""
     return text + " " * (columns - width(text))
 
 
 def right(text, columns):
-    """`text` behind as many spaces as fill it up."""
+    """`text`, padded with spaces on the left."""
     return " " * (columns - width(text)) + text
 
 
 def cut(text, columns):
-    """The beginning of a text that takes so many columns at the most."""
+    """A text truncated to a number of columns."""
     if width(text) <= columns:
         return text
     taken, used = [], 0

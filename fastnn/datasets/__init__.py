@@ -1,4 +1,4 @@
-"""Small data sets with Keras' ``load_data()``; uint8 images stay uint8."""
+"""Small data sets with Keras' ``load_data()``; images are uint8."""
 
 from .._base.checks import module_attributes
 from . import digits, fashion_mnist

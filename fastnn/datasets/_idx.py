@@ -1,9 +1,9 @@
 """Reader of the IDX format (Yann LeCun's MNIST files), plain or gzip-compressed.
 
-(a) A file is data of somebody else: magic, rank and sizes are checked before anything is
-    allocated, and every malformed input ends in a ``ValueError`` that names the file.
-(b) The size a compressed file unpacks to is unknown, but deflate cannot do better than 1032 : 1,
-    so a header that claims more than this is refused before the allocation as well.
+(a) Files are not trusted: magic, rank and sizes are checked before anything is
+    allocated, and every malformed input raises a ``ValueError`` that names the file.
+(b) The uncompressed size of a compressed file is unknown, but deflate compresses at most 1032 : 1,
+    so a header that claims more than this is an error before the allocation as well.
 """
 
 import math
@@ -25,7 +25,7 @@ def read_idx(path):
     Parameters
     ----------
     path : str or path-like
-        The file. It is unpacked if it starts like a gzip file, whatever its name.
+        The file. It is decompressed if it starts like a gzip file, whatever its name.
 
     Returns
     -------
@@ -35,9 +35,9 @@ def read_idx(path):
     Raises
     ------
     ValueError
-        The file is not IDX, shorter or longer than its header says, or damaged.
+        If the file is not IDX, shorter or longer than its header says, or corrupted.
     OSError
-        The file cannot be opened.
+        If the file cannot be opened.
     """
     path = Path(path)
     with naming(path), open(path, "rb") as raw:
@@ -47,7 +47,7 @@ def read_idx(path):
         raw.seek(0)
         if not compressed:
             return _parse(path, raw, size)
-        import gzip  # not needed by those who only import the package
+        import gzip  # only when needed, for a fast import of the package
 
         try:
             with gzip.GzipFile(fileobj=raw) as unpacked:
@@ -55,16 +55,16 @@ def read_idx(path):
         except EOFError:
             raise ValueError(f"{path}: truncated gzip file") from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}: damaged gzip file ({error})") from None
+            raise ValueError(f"{path}: corrupted gzip file ({error})") from None
 
 
 def _parse(path, file, limit):
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
-        raise ValueError(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'})")
+        raise ValueError(f"{path}: expected an IDX file, got one that starts with {magic.hex(' ') or 'nothing'}")
     dtype, rank = np.dtype(_DTYPES[magic[2]]), magic[3]
     if not 1 <= rank <= _MAX_RANK:
-        raise ValueError(f"{path}: IDX rank must be 1 to {_MAX_RANK}, got {rank}")
+        raise ValueError(f"{path}: expected IDX rank 1 to {_MAX_RANK}, got {rank}")
     header = file.read(4 * rank)
     if len(header) < 4 * rank:
         raise ValueError(f"{path}: truncated IDX header")
@@ -98,6 +98,7 @@ def read_pair(folder, prefix, suffix=".gz"):
     images, labels = pair
     if len(images) != len(labels):
         raise ValueError(
-            f"{folder}: {len(images)} images but {len(labels)} labels in the files {prefix}-*"
+            f"{folder}: expected as many labels as images, got {len(labels)} labels and {len(images)} images in the"
+            f" files {prefix}-*"
         )
     return images, labels

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 pictures of clothes, 28 x 28 pixels, from IDX files on this machine."""
+"""Fashion-MNIST: 70,000 images of clothes, 28 x 28 pixels, from IDX files on this machine."""
 
 import os
 from pathlib import Path
@@ -34,9 +34,9 @@ def load_data(path=None):
     Parameters
     ----------
     path : str or path-like, optional
-        Folder with the four IDX files, ``.gz`` or unpacked. Without it: the folder
-        ``$FASTNN_DATA`` or ``$FASTNN_DATA/fashion-mnist`` if that variable is set, else the one that Debian's
-        package ``dataset-fashion-mnist`` fills. Nothing is ever downloaded.
+        Directory with the four IDX files, ``.gz`` or uncompressed. Default: the directory
+        ``$FASTNN_DATA`` or ``$FASTNN_DATA/fashion-mnist`` if that variable is set, otherwise the directory of Debian's
+        package ``dataset-fashion-mnist``. Nothing is downloaded.
 
     Returns
     -------
@@ -47,10 +47,10 @@ def load_data(path=None):
     Raises
     ------
     FileNotFoundError
-        No folder has the four files; the message says where they were looked for and how to get
+        If no directory has the four files; the message says where they were searched and how to get
         them.
     ValueError
-        A file is damaged, truncated or not what it should be; the message names it.
+        If a file is corrupted, truncated or in another format; the message names it.
 
     References
     ----------
@@ -64,7 +64,7 @@ def load_data(path=None):
 
 
 def _find(path):
-    """The folder to read and, per part, the suffix its files have there."""
+    """The directory to read and, per part, the suffix of its files there."""
     if path is not None:
         folders = [Path(path)]
     else:
@@ -88,7 +88,7 @@ def _find(path):
         + unset
         + ". Install Debian's package `dataset-fashion-mnist`, or put the files "
         + ", ".join(_FILES)
-        + " (as they are or .gz) into a folder and name it: load_data(path) or $FASTNN_DATA"
+        + " (uncompressed or .gz) into a directory and pass it as load_data(path) or set $FASTNN_DATA"
     )
 
 

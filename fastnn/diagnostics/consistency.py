@@ -1,10 +1,10 @@
-"""Do the parts of a compiled model fit together? What trains without an error and cannot be meant.
+"""Consistency checks of compiled models: combinations that train without an error but are probably mistakes.
 
-(a) Every check is a function of a `Parts` that yields findings; `CHECKS` lists them. It knows layers, loss and
-    metrics, and looks at no data.
-(b) A finding has a code that does not change, what is the case, and the way out.
-(c) `warn` shows each finding once for a model. What it says does not depend on names that are counted up, so Python's
-    own filter shows it once where a loop makes many models.
+(a) Every check is a function of a `Parts` that yields findings; `CHECKS` lists them. It uses layers, loss and
+    metrics, but no data.
+(b) A finding has a stable code, a description and a remedy.
+(c) `warn` shows each finding once per model. The messages do not contain automatically numbered names, so Python's
+    own filter shows them once if a loop creates many models.
 """
 
 import os
@@ -23,24 +23,24 @@ POSITIVE = {"exponential", "relu", "relu6", "softplus", "sparse_plus", "squarepl
 
 
 class ConsistencyWarning(UserWarning):
-    """Parts of a model that do not fit together.
+    """Warning of inconsistent parts of a model.
 
-    Silence it by ``warnings.filterwarnings("ignore", category=fastnn.diagnostics.ConsistencyWarning)``.
+    Silence it with ``warnings.filterwarnings("ignore", category=fastnn.diagnostics.ConsistencyWarning)``.
     """
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that cannot be meant.
+    """A probable mistake in a model.
 
     Attributes
     ----------
     code : str
         Stable name of the kind, such as "softmax-of-one-unit".
     message : str
-        What is the case, and what follows.
+        Description of the problem and its consequence.
     remedy : str
-        The way out.
+        How to fix it.
     """
 
     code: str
@@ -52,7 +52,7 @@ class Finding:
 
 
 class Parts:
-    """What the checks look at."""
+    """The parts of a model that the checks use."""
 
     def __init__(self, model):
         self.layers = list(model.leaves())
@@ -63,7 +63,7 @@ class Parts:
         self.wanted = outputs.wanted_by(model.loss)
         self.kind = outputs.kind_of(self.activation, model.loss)
         asked = model.metrics
-        # names follow the model, and are metrics only when its targets are known
+        # metrics given by name are adapted to the model when its targets are known
         self.metrics = [m if isinstance(m, metrics.Metric) else metrics.get(m) for m in asked if not isinstance(m, str)]
 
     @property
@@ -77,19 +77,19 @@ def softmax_of_one(parts):
         yield Finding(
             "softmax-of-one-unit",
             f"{parts.activation} over one unit is {value} for every sample, whatever the weights",
-            "Use activation='sigmoid' with BinaryCrossentropy, or as many units as there are classes.",
+            "Use activation='sigmoid' with BinaryCrossentropy, or one unit per class.",
         )
 
 
 def probabilities_as_logits(parts):
     found = outputs.OF_ACTIVATION.get(parts.activation)
-    # the softmax of log-probabilities is what they were made of
+    # the softmax of log-probabilities gives the probabilities
     exact = parts.activation == "log_softmax" and getattr(parts.loss, "through", None) == "softmax"
     if parts.wanted == outputs.LOGITS and found is not None and not exact:
         yield Finding(
             "probabilities-as-logits",
             f"the model ends with {parts.activation} and {parts.loss_name}(from_logits=True) applies"
-            f" {parts.loss.through} again: its gradient is small and its minimum out of reach",
+            f" {parts.loss.through} again: gradients are small and the minimum cannot be reached",
             "Use from_logits=False, or end the model without an activation.",
         )
 
@@ -101,7 +101,7 @@ def no_probabilities(parts):
     if found == outputs.LOG_PROBABILITIES:
         yield Finding(
             "log-probabilities-as-probabilities",
-            f"the model ends with {parts.activation}, and {parts.loss_name} takes probabilities",
+            f"the model ends with {parts.activation}, but {parts.loss_name} expects probabilities",
             "End the model with softmax or sigmoid, or use NLLLoss with log_softmax.",
         )
     elif found is None:
@@ -113,8 +113,8 @@ def no_probabilities(parts):
         other = " or use from_logits=True." if parts.loss.logits_row and parts.activation == "linear" else ""
         yield Finding(
             "outputs-are-no-probabilities",
-            f"the model ends {given}, and {parts.loss_name} takes probabilities: outputs outside 0 to 1 are clipped and"
-            " have no gradient",
+            f"the model ends {given}, but {parts.loss_name} expects probabilities: outputs outside [0, 1] are clipped"
+            " and have no gradient",
             f"End the model with activation='{end}'{',' if other else '.'}{other}",
         )
 
@@ -123,8 +123,8 @@ def nll_without_log_softmax(parts):
     if parts.wanted == outputs.LOG_PROBABILITIES and parts.activation not in (None, "log_softmax"):
         yield Finding(
             "nll-without-log-softmax",
-            f"{parts.loss_name} takes log-probabilities, and the model ends with {parts.activation}: the loss has no"
-            " minimum or another one",
+            f"{parts.loss_name} expects log-probabilities, but the model ends with {parts.activation}: the loss has no"
+            " minimum, or a different one",
             "End the model with activation='log_softmax', or use SparseCategoricalCrossentropy.",
         )
 
@@ -134,21 +134,21 @@ def hinge_of_probabilities(parts):
     if row in ("hinge", "squared_hinge") and outputs.OF_ACTIVATION.get(parts.activation) == outputs.PROBABILITIES:
         yield Finding(
             "hinge-of-probabilities",
-            f"{parts.loss_name} takes margins, negative for one class, and {parts.activation} gives values in [0, 1]",
+            f"{parts.loss_name} expects margins, negative for one class, but {parts.activation} gives values in [0, 1]",
             "End the model without an activation or with activation='tanh'.",
         )
 
 
 def categories_of_one(parts):
-    if parts.n != 1 or parts.activation in ("softmax", "log_softmax"):  # of these `softmax_of_one` speaks
+    if parts.n != 1 or parts.activation in ("softmax", "log_softmax"):  # see `softmax_of_one`
         return
     for part in (parts.loss, *parts.metrics):
         several = getattr(part, "over_a_row", False) or getattr(part, "target", None) == "labels"
         if several and getattr(part, "loss", part).row != "kl_divergence":  # which one output may have
             yield Finding(
                 "classes-of-one-unit",
-                f"{_name(part)} compares several outputs, and the model has one: it is the same for every sample",
-                "Use the binary loss or metric, or as many units as there are classes.",
+                f"{_name(part)} compares several outputs, but the model has one: it is the same for every sample",
+                "Use the binary loss or metric, or one unit per class.",
             )
 
 
@@ -168,14 +168,14 @@ def accuracy_of_another_kind(parts):
         if row == "equal_accuracy" and parts.activation not in (None, "threshold"):
             yield Finding(
                 "accuracy-by-equality",
-                "Accuracy() counts outputs that equal their targets exactly, which those of this model hardly ever do",
-                "Use metrics=['accuracy'], which takes the kind that fits, or BinaryAccuracy(), CategoricalAccuracy().",
+                "Accuracy() counts outputs that equal their targets exactly, which is rare for this model",
+                "Use metrics=['accuracy'], which selects the right kind, or BinaryAccuracy(), CategoricalAccuracy().",
             )
         elif row == "binary_accuracy" and parts.activation == "softmax" and parts.n > 1:
             yield Finding(
                 "binary-accuracy-of-classes",
-                f"{_name(metric)} of {parts.n} classes counts every output by itself: an output near 0 for each class"
-                f" already scores {1 - 1 / parts.n:.2f}",
+                f"{_name(metric)} of {parts.n} classes counts every output separately: outputs near 0 for all classes"
+                f" already score {1 - 1 / parts.n:.2f}",
                 "Use metrics=['accuracy'] or CategoricalAccuracy().",
             )
 
@@ -186,8 +186,8 @@ def metrics_of_other_outputs(parts):
         if remedy is not None:
             yield Finding(
                 "metric-of-other-outputs",
-                f"{_name(metric)} does not fit a model whose outputs are {parts.kind}",
-                f"Give it {remedy}" + (", or ask for it by its name." if "softmax" not in remedy else "."),
+                f"{_name(metric)} does not match a model whose outputs are {parts.kind}",
+                f"Use {remedy}" + (", or pass the metric by name." if "softmax" not in remedy else "."),
             )
 
 
@@ -197,8 +197,8 @@ def not_adapted(parts):
             if not np.any(layer.mean.numpy()) and np.all(layer.variance.numpy() == 1):
                 yield Finding(
                     "normalization-not-adapted",
-                    f"layer {i} of the model, a Normalization, was not adapted: with mean 0 and variance 1 it changes"
-                    " nothing",
+                    f"layer {i} of the model, a Normalization, was not adapted: with mean 0 and variance 1 it has no"
+                    " effect",
                     "Call its adapt(x) before training, or pass mean= and variance=.",
                 )
 
@@ -210,7 +210,7 @@ CHECKS = (
 
 
 def findings(model):
-    """What in a compiled model does not fit together.
+    """Return the probable mistakes in a compiled model.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def findings(model):
     ['softmax-of-one-unit']
     """
     if not model.built:
-        raise ValueError(f"findings: {model.name} is not built yet: give the model an input shape, or call build")
+        raise ValueError(f"findings: expected a built model, got {model.name}; give it an input shape, or call build")
     model.need_compile("findings")
     return _found(model, (*CHECKS, not_adapted))
 
@@ -245,14 +245,14 @@ def _found(model, checks):
 
 
 def warn(model, run=False):
-    """Warn of each finding that this model was not warned of.
+    """Warn of each finding that has not been shown for this model.
 
     Parameters
     ----------
     model : Model
         Built.
     run : bool
-        It is about to be run: what is not adapted now was forgotten.
+        Whether it is about to be run: then layers that are not adapted were forgotten.
     """
     checks = (*CHECKS * model.compiled, *[not_adapted] * run)
     for finding in _found(model, checks):

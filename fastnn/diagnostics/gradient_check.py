@@ -1,14 +1,14 @@
-"""Gradients against differences of the function's values.
+"""Gradient checks by finite differences.
 
-(a) An entry is right if ``|analytic - numeric| <= tolerance * max(|analytic|, |numeric|, floor)``. The floor is the
-    gradient that the rounding of f's values alone can fake, divided by the tolerance: below it nothing can be said.
-(b) An entry beyond that is looked at again at a tenth and a hundredth of eps. Differences that agree with each other
-    but not with the analytic value are an error. Where they do not agree there was a kink within eps (a ReLU whose
-    input changed sign), or curvature; then it is the smaller eps that counts.
-(c) At a kink itself, f has two slopes, to the left and to the right, whose difference does not go away with eps. Any
-    value between the two is as right as another, so the entry is counted as a kink and not compared. The loss of a
-    model is a sum over samples: where several are at kinks, any sum of values of theirs is right, and that need not
-    lie between the two slopes of the whole (all weights zero before a ReLU). So there it is enough that there are two.
+(a) An entry is correct if ``|analytic - numeric| <= tolerance * max(|analytic|, |numeric|, floor)``. The floor is the
+    apparent gradient from rounding of the values of f, divided by the tolerance: smaller gradients cannot be checked.
+(b) An entry above the tolerance is checked again at a tenth and a hundredth of eps. Differences that agree with each
+    other but not with the analytic value are an error. If they do not agree, there was a kink within eps (a ReLU whose
+    input changed sign), or curvature; then the smaller eps is used.
+(c) At a kink itself, f has two slopes, to the left and to the right, whose difference does not vanish with eps. Any
+    value between the two is valid, so the entry is counted as a kink and not compared. The loss of a
+    model is a sum over samples: if several are at kinks, any sum of their values is valid, and need not
+    lie between the two slopes of the sum (all weights zero before a ReLU). So there two slopes are sufficient.
 """
 
 from dataclasses import dataclass, field
@@ -19,27 +19,27 @@ import numpy as np
 from .._base.checks import flag, integer, number
 from .._base.text import left, right, width
 
-ROUNDINGS = 16  # errors of rounding in a value of f, in units in the last place
-ENTRIES = 64  # of a variable of a model, if not told otherwise
+ROUNDINGS = 16  # rounding errors in a value of f, in units in the last place
+ENTRIES = 64  # default number of entries per variable of a model
 
 
 @dataclass
 class EntryCheck:
-    """The worst entry of one array, and how the others did.
+    """The worst entry of one array, and a summary of the others.
 
     Attributes
     ----------
     name : str
-        Of the array; "theta" for `check_gradient`.
+        Name of the array; "theta" for `check_gradient`.
     index : tuple of int
-        Where the worst entry is.
+        Index of the worst entry.
     analytic, numeric : float
-        Its gradient as given, and from differences.
+        Its given gradient, and that from finite differences.
     error : float
-        Relative: ``|analytic - numeric| / max(|analytic|, |numeric|, floor)``.
+        Relative error ``|analytic - numeric| / max(|analytic|, |numeric|, floor)``.
     shape : tuple of int
     checked, wrong : int
-        Entries that were compared, and of these beyond the tolerance.
+        Number of compared entries, and of those above the tolerance.
     kinks : list of tuple of int
         Entries where the function has two slopes; not compared.
     """
@@ -56,20 +56,20 @@ class EntryCheck:
 
 
 class GradientCheck:
-    """What a gradient check found; ``str(...)`` is a table.
+    """Result of a gradient check; ``str(...)`` is a table.
 
     Attributes
     ----------
     passed : bool
-        No entry beyond the tolerance.
+        Whether no entry is above the tolerance.
     worst : EntryCheck
-        That with the largest relative error; also directly as `name`, `index`, `analytic`,
+        The entry with the largest relative error; also directly as `name`, `index`, `analytic`,
         `numeric`, `error`.
     entries : list of EntryCheck
         One for each array.
     tolerance : float
     kinks : int
-        Entries at which the function has a kink.
+        Number of entries at which the function has a kink.
     """
 
     def __init__(self, entries, tolerance):
@@ -82,7 +82,7 @@ class GradientCheck:
         self.error = max(0.0, self.worst.error)
 
     def raise_if_failed(self):
-        """AssertionError with the table, unless `passed`; returns the object itself."""
+        """Raise an AssertionError with the table unless `passed`; return the object itself."""
         if not self.passed:
             raise AssertionError(str(self))
         return self
@@ -124,17 +124,17 @@ def _row(e):
 
 
 class Differences:
-    """How gradients are compared: step, one or two sides, tolerance; see the top of the file.
+    """Parameters of the comparison: step, one or two sides, tolerance; see the top of the file.
 
-    resolution : the relative distance of neighbouring numbers in the arithmetic of f
-    summed : f is a sum of functions that may have kinks of their own
+    resolution : relative distance of neighbouring numbers in the arithmetic of f
+    summed : whether f is a sum of functions that may each have kinks
     """
 
     def __init__(self, eps, two_sided, tolerance, resolution, summed=False):
         two_sided = flag("two_sided", two_sided)
         self.two_sided, self.resolution, self.summed = two_sided, resolution, summed
         self.given = eps is not None
-        # Where errors of rounding, resolution / eps, and of curvature, eps^2 or eps, are alike.
+        # Where rounding errors, resolution / eps, and truncation errors, eps^2 or eps, are equal.
         best = resolution ** (1 / 3 if two_sided else 1 / 2)
         self.eps = number("eps", eps, 0, open_low=True) if self.given else best
         if tolerance is None:
@@ -157,7 +157,7 @@ class Differences:
                 if wrong <= self.tolerance or not isfinite(wrong):
                     break
             elif abs(found - numeric) <= noise + self.tolerance * max(abs(found), abs(numeric)):
-                break  # no kink and no curvature: the first difference was true
+                break  # no kink and no curvature: the first difference was correct
             elif wrong <= self.tolerance:
                 numeric, error = found, wrong
                 break
@@ -173,7 +173,7 @@ class Differences:
             entry.analytic, entry.numeric = analytic, numeric
 
     def slopes(self, value, at, start, h):
-        """To the left, to the right, and between both; by the distances that arithmetic made of h."""
+        """Left, right and central difference, with the rounded distances."""
         kind = type(at)
         up, down = kind(at + h), kind(at - h)
         above = value(up)
@@ -190,7 +190,7 @@ class Differences:
         return abs(analytic - numeric) / largest if largest else 0.0
 
     def kink(self, analytic, slopes):
-        """Whether there are two slopes, and `analytic` may be one that is meant."""
+        """Whether there are two slopes, and `analytic` is compatible with them."""
         if len(slopes) < 2 or not self.two_sided or not isfinite(analytic):
             return False
         (l0, r0, _), (left, right, noise) = slopes[0], slopes[-1]
@@ -202,35 +202,35 @@ class Differences:
 
 
 def check_gradient(f, g, theta, eps=None, two_sided=True, tolerance=None):
-    r"""Compare a gradient with differences of the function's values.
+    r"""Compare a gradient with finite differences of the function.
 
     :math:`\partial f / \partial \theta_i \approx (f(\theta + \epsilon e_i) - f(\theta - \epsilon e_i)) / 2 \epsilon`
 
     Parameters
     ----------
     f : callable
-        ``f(theta)`` is a number. `theta` is a copy that it may change.
+        ``f(theta)`` returns a number. `theta` is a copy that f may change.
     g : array_like or callable
-        The gradient at `theta`, of its shape; or ``g(theta)``.
+        The gradient at `theta`, of the same shape, or ``g(theta)``.
     theta : array_like
-        Of any shape. float32 stays what it is, anything else becomes float64.
+        Of any shape. float32 is kept, other dtypes become float64.
     eps : float, optional
         Default: the cube root of the resolution of `theta` (6e-6), times ``|theta_i|`` if that is
-        above 1; one-sided, the square root.
+        above 1; for one-sided differences, the square root.
     two_sided : bool
-        False: ``(f(theta + eps) - f(theta)) / eps``, which is off by the order of eps and not eps².
+        False: ``(f(theta + eps) - f(theta)) / eps``, with an error of order eps instead of eps².
     tolerance : float, optional
-        Of the relative error. Default: 1e-6 or, if that is more, what eps or float32 permit.
+        Tolerance of the relative error. Default: 1e-6, or more if required by eps or float32.
 
     Returns
     -------
     GradientCheck
-        Entries at which f has a kink are counted there, and not compared.
+        Entries at which f has a kink are counted, but not compared.
 
     Raises
     ------
     ValueError, TypeError
-        For a gradient of another shape or a function that does not return a number.
+        For a gradient of another shape, or a function that does not return a number.
 
     Examples
     --------
@@ -251,7 +251,7 @@ def check_gradient(f, g, theta, eps=None, two_sided=True, tolerance=None):
     analytic = np.asarray(g(theta.copy()) if callable(g) else g)
     if analytic.shape != theta.shape:
         raise ValueError(
-            f"g: expected a gradient of theta's shape {theta.shape}, got {analytic.shape}"
+            f"g: expected a gradient of shape {theta.shape}, got {analytic.shape}"
         )
     differences = Differences(eps, two_sided, tolerance, float(np.finfo(theta.dtype).eps))
     entry, start = EntryCheck("theta", theta.shape), _number(f(theta.copy()))
@@ -270,7 +270,7 @@ def _number(value):
     value = np.asarray(value)
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise TypeError(
-            f"f: expected a number as result, got an array of shape {value.shape} and {value.dtype}"
+            f"f: expected a number as result, got an array of shape {value.shape} and dtype {value.dtype}"
         )
     return float(value.reshape(()))
 

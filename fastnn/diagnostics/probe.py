@@ -1,10 +1,10 @@
 """A model as a function of its weights: loss and gradient of one batch as training computes them.
 
-(a) The model is copied, in float64; the one that was given is only read.
-(b) The gradient is what a step of gradient descent does: weights before minus weights after, by the learning rate.
-    So it is the very path of training that is checked, penalties on weights and fused updates included. The rate is
-    a large power of two, then the subtraction costs no digits.
-(c) Noise follows from seed, step and place. Every evaluation is at the same step and from the same moving averages.
+(a) The model is copied in float64; the original is only read.
+(b) The gradient is the change in a step of gradient descent: weights before minus weights after, divided by the
+    learning rate. So the actual training path is checked, including penalties on weights and fused updates. The rate is
+    a large power of two, so that the subtraction loses no digits.
+(c) Noise depends on seed, step and position. Every evaluation is at the same step and from the same moving averages.
 """
 
 import copy
@@ -24,7 +24,7 @@ class Probe:
         self.model, self.step = float64_copy(model)
         if self.model.loss is None:
             raise ValueError(
-                "check_gradients: the model has no loss; expected compile(optimizer, loss) before"
+                "check_gradients: expected a model compiled with a loss, got one without a loss"
             )
         self.data = self.model.data(x, y, sample_weight, check_finite=True)
         if not self.data.n:
@@ -32,17 +32,17 @@ class Probe:
         self.engine = self.model.engine()
         self.variables = self.engine.trainable
         if not self.variables:
-            raise ValueError("check_gradients: the model has no trainable weights")
+            raise ValueError("check_gradients: expected a model with trainable weights, got none")
         self.others = [(v, v.numpy()) for v in self.model.weights if v not in self.variables]
         first, second = self.loss(), self.loss()
         if first != second and first == first:
             raise ValueError(
                 f"check_gradients: expected the same loss at the same weights, got {first!r} and then {second!r};"
-                " does a layer or a loss of your own draw random numbers?"
+                " check for random numbers in custom layers and losses"
             )
 
     def loss(self, rate=0.0):
-        """The loss of the batch; the weights go down its slope by `rate`."""
+        """The loss of the batch; performs a gradient descent step with `rate`."""
         for variable, value in self.others:
             variable.assign(value)
         data, self.engine.step = self.data, self.step
@@ -52,7 +52,7 @@ class Probe:
         return float(total) / data.n
 
     def gradients(self):
-        """Of the loss, by each of the variables."""
+        """Gradients of the loss with respect to the variables."""
         before = [v.numpy() for v in self.variables]
         self.loss(RATE)
         after = [v.numpy() for v in self.variables]
@@ -62,7 +62,7 @@ class Probe:
 
     @contextmanager
     def moving(self, variable, index):
-        """``(loss as a function of one entry, where it is)``."""
+        """``(loss as a function of one entry, its current value)``."""
         start = variable.numpy()
         moved = start.copy()
 
@@ -76,7 +76,7 @@ class Probe:
 
 
 def float64_copy(model):
-    """A copy that shares nothing with `model`, to be trained by plain gradient descent; and the step it is at."""
+    """An independent copy of `model`, for plain gradient descent, and its step."""
     twin = copy.deepcopy(model)
     step = 0 if twin._engine is None else twin._engine.step
     for variable in twin.weights:

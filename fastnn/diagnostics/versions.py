@@ -1,4 +1,4 @@
-"""What is installed and in use: the first thing a bug report needs."""
+"""Versions and settings in use, for bug reports."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ import sys
 
 
 def versions():
-    """Facts about this process, as ``{name: value}``.
+    """Return versions and settings of this process, as ``{name: value}``.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def blas():
 
 
 def cpu():
-    """The processor's own name for itself."""
+    """The model name of the CPU."""
     try:
         with open("/proc/cpuinfo") as file:
             return next(
@@ -65,7 +65,7 @@ def cpu():
 
 
 def show_versions():
-    """Print what is installed and in use: instruction set, threads, BLAS, versions."""
+    """Print versions and settings: instruction set, threads, BLAS."""
     found = versions()
     wide = max(map(len, found)) + 2
     for name, value in found.items():

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the dense layer beside it, for programs that only infer.
+"""Batch normalisation folded into the adjacent dense layer, for inference programs.
 
 (a) With ``scale = gamma / sqrt(variance + epsilon)`` and ``shift = beta - mean * scale`` it is ``x * scale + shift``;
     so after a dense layer it scales the columns of the kernel, before one its rows.
@@ -59,7 +59,7 @@ def find_folds(lowerer):
     y, consumers = lowerer.y, lowerer.consumers
 
     def between(tensor, kind):
-        """The only reader of the tensor, if it is of a kind and nobody else needs the tensor."""
+        """The only reader of the tensor, if it is of a given kind and the tensor is not needed otherwise."""
         readers = consumers.get(tensor, ())
         return readers[0] if len(readers) == 1 and readers[0].kind == kind and tensor is not y else None
 

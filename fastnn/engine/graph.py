@@ -1,4 +1,4 @@
-"""What a model computes: a graph of operations on tensors, without a word on how.
+"""The computation of a model: a graph of operations on tensors, independent of its execution.
 
 Layers call the methods of `Graph`; `program` turns the result into a list of kernels. Every operation is local to a
 sample or says so (`batch_norm`), which is all that the planner needs to choose a schedule.
@@ -22,7 +22,7 @@ class Tensor:
 
     @property
     def node(self):
-        """The node that makes it."""
+        """The node that produces it."""
         return self._node and self._node()
 
     @node.setter
@@ -62,7 +62,7 @@ class Graph:
     def dense(self, x, kernel, bias=None, trainable=True):
         """``x @ kernel + bias`` over the last axis of a flat tensor."""
         if kernel.shape[0] != x.size:
-            raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} numbers, got {x.size}")
+            raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} features, got {x.size}")
         variables = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
         return self._add("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
 
@@ -77,7 +77,7 @@ class Graph:
         return self._add("softmax", [x], x.shape, {"row": "log_softmax", "length": x.shape[-1]})
 
     def batch_norm(self, x, gamma, beta, mean, variance, momentum, epsilon, frozen=False):
-        """Normalisation by the statistics of the batch while training; by the moving ones otherwise or if frozen."""
+        """Normalisation by batch statistics in training; by moving averages in inference or if frozen."""
         variables = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
         variables = {role: v for role, v in variables.items() if v is not None}
         _fit(variables, x.size)
@@ -93,12 +93,12 @@ class Graph:
         return self._add("affine", [x], x.shape, {"scale": scale, "offset": offset})
 
     def reshape(self, x, shape):
-        """Another shape of the same numbers: free."""
+        """A change of shape, without run-time cost."""
         return self._add("reshape", [x], shape)
 
     def add(self, a, b):
         if a.shape != b.shape:
-            raise ValueError(f"expected two results of one shape to add, got {a.shape} and {b.shape}")
+            raise ValueError(f"add: expected two tensors of equal shape, got {a.shape} and {b.shape}")
         return self._add("add", [a, b], a.shape)
 
     def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True):
@@ -135,7 +135,7 @@ class Graph:
     def python(self, layer, x):
         """A layer in plain NumPy: ``layer.call(x, training)`` and ``layer.backward(dy)``."""
         shape = layer.sample_shape(x.shape)
-        variables = dict(enumerate(layer.weights))  # not by names, of which a layer may give one twice
+        variables = dict(enumerate(layer.weights))  # not by name, as names need not be unique
         return self._add("python", [x], shape, {"layer": layer}, variables, layer.trainable)
 
     def variables(self):
@@ -147,25 +147,25 @@ class Graph:
 
 
 def _fit(variables, size, shape=None, x=None):
-    """ValueError unless each variable has `size` numbers, and an array of `shape` can be broadcast to a sample."""
+    """ValueError unless each variable has `size` elements, and an array of `shape` can be broadcast to a sample."""
     for variable in variables.values():
         if variable.size != size:
-            raise ValueError(f"{variable.name}: made for {variable.size} numbers, got an input of {size}")
+            raise ValueError(f"{variable.name}: expected an input of {variable.size} features, got {size}")
     if x is not None and (len(shape) > len(x.shape) or any(
         a not in (1, b) for a, b in zip(shape[::-1], x.shape[::-1], strict=False)
     )):  # fmt: skip
-        raise ValueError(f"{next(iter(variables.values())).name}: made for {shape}, got an input of shape {x.shape}")
+        raise ValueError(f"{next(iter(variables.values())).name}: expected an input of shape {shape}, got {x.shape}")
 
 
 FUSES_ACTIVATION = ("dense", "batch_norm")
-SIDE_EFFECTS = ("activity",)  # of use although nobody reads the result
+SIDE_EFFECTS = ("activity",)  # needed although the result has no reader
 
 
 def simplify(graph, x, y):
     """The nodes between x and y, shapes resolved away and activations fused: ``(nodes, x, y, consumers)``.
 
     Nodes are copied, so that the graph can be planned again with other choices. An activation joins the dense or
-    batch normalisation that feeds it, if nobody else reads that result.
+    batch normalisation that feeds it, if that result has no other reader.
     """
     needed, stack = set(), [y]
     while stack:
@@ -186,7 +186,7 @@ def simplify(graph, x, y):
     for node in graph.nodes:
         if node.out not in needed:
             continue
-        if node.out is x and node.kind != "input":  # a piece that starts inside the graph
+        if node.out is x and node.kind != "input":  # a segment that starts inside the graph
             node = Node("input", [], x)
         inputs = [resolve(t) for t in node.inputs]
         if node.kind == "reshape":

@@ -1,7 +1,7 @@
-"""Steps that take so long that Ctrl-C is not to wait for their end: given up in the middle, as if they had not begun.
+"""Long steps, which Ctrl-C can interrupt: an interrupted step is rolled back.
 
-What a step may change is copied before it, and put back by the executor. Where samples are few beside the weights, a
-copy would cost too much of the step; such steps are done to their end.
+All that a step may change is copied before it, and restored by the executor. If there are few samples compared to the
+weights, the copy would take too large a part of the step; such steps are not interrupted.
 """
 
 import threading
@@ -9,14 +9,14 @@ from math import ceil
 
 import numpy as np
 
-LONG = 0.15  # estimated seconds of a step (on one thread) from which Ctrl-C is looked for within it
-PIECE = 0.05  # seconds between looks, if one operation were all of the step
-COPY = 0.2e-9  # seconds a byte
-AT_MOST = 0.01  # of a step, for the copy
+LONG = 0.15  # estimated seconds of a step (on one thread) from which it checks for Ctrl-C
+PIECE = 0.05  # seconds between checks, if the step were a single operation
+COPY = 0.2e-9  # seconds per byte
+AT_MOST = 0.01  # maximum fraction of a step for the copy
 
 
 def is_long(program, store, training):
-    """Whether a step of a program is watched, in this thread."""
+    """Whether a step of a program can be interrupted, in this thread."""
     seconds = program.plan.seconds
     if seconds < LONG or threading.current_thread() is not threading.main_thread():
         return False
@@ -24,7 +24,7 @@ def is_long(program, store, training):
 
 
 def watch(program, store, training, later=None):
-    """What `Executor.run` is to know for a step that Ctrl-C may end; nothing where steps are short.
+    """Arguments of `Executor.run` for a step that Ctrl-C may interrupt; empty for short steps.
 
     later: a `fitting.InterruptLater` around the call."""
     if not is_long(program, store, training):

@@ -1,7 +1,7 @@
 """Parameters, gradients and optimizer state of a model, in the layout of the kernels.
 
 One flat block theta; gradients and every state vector of the optimizer lie beside it with the same offsets. A dense
-layer's kernel is cut into unit panels w[u][i][PW], its bias is the row after the last input of each panel; anything
+layer's kernel is split into unit panels w[u][i][PW], its bias is the row after the last input of each panel; anything
 else is a flat vector. All of it is padded with zeros to whole panels, and stays zero there.
 """
 
@@ -82,10 +82,10 @@ class Store:
         names = ["theta", "grad", *self.lasting]
         self.flat = {n: aligned(end * self.dtype.itemsize, i).view(self.dtype) for i, n in enumerate(names)}
         self.n_state = n_state
-        self.averaged = set()  # variables that the average has met
-        self.version = 0  # goes up whenever theta changes
+        self.averaged = set()  # variables that the average includes
+        self.version = 0  # incremented whenever theta changes
         self.assigned = -1  # the counter of `variables` when all were here
-        self.changed = False  # whether other values of weights came in since somebody last set this to False
+        self.changed = False  # whether weights have changed since this was last set to False
 
     def _lay_out(self, node, end):
         pw = self.panel
@@ -120,7 +120,7 @@ class Store:
         if flat == "theta" and not self.changed:  # they may only have been elsewhere, and come back as they were
             now = np.asarray(value, self.dtype).reshape(variable.shape)
             self.changed = self.get(flat, variable).tobytes() != now.tobytes()
-        # full panels, and what is left for the last one; the padding behind it stays zero
+        # full panels, and what is left for the last one; the padding after it stays zero
         full, rest = divmod(place.units, self.panel)
         at = full * self.panel
         if place.role == "kernel":
@@ -135,7 +135,7 @@ class Store:
             panels[full, row, :rest] = value[at:]
 
     def acquire(self):
-        """Load every variable whose newest values are elsewhere."""
+        """Load every variable whose newest values are in another place."""
         theta = self.flat["theta"]
         while self.assigned != assigned[0]:
             seen = assigned[0]
@@ -143,7 +143,7 @@ class Store:
                 if not variable.is_in(theta):
                     variable.move(theta, place, partial(self.put, "theta", variable))
                     seen += 1
-            self.assigned = seen  # more by now, if another thread has assigned or moved some: once more
+            self.assigned = seen  # may be outdated if another thread has assigned or moved some: repeat
 
     def blocks(self, variables, numbers):
         """The runs of theta that hold `variables` (see fnn_block), each at most `kernels.BLOCK_LEN` long.
@@ -180,7 +180,7 @@ class Store:
                     self.averaged.add(variable)
 
     def take_over(self, other):
-        """The lasting vectors that both have, variable by variable."""
+        """Copy the state vectors that both stores have, variable by variable."""
         if "average" in other.flat:
             other.acquire()
             other.start_averages()
@@ -192,14 +192,14 @@ class Store:
                         self.averaged.add(variable)
 
     def start_averages(self):
-        """The average of a variable that is new to it starts from its value."""
+        """Initialise the averages of new variables with their values."""
         for variable in self.places:
             if variable not in self.averaged:
                 self.put("average", variable, self.get("theta", variable))
                 self.averaged.add(variable)
 
     def offsets(self, variable):
-        """Where the elements of a variable lie in theta: int64 in its shape."""
+        """Indices of the elements of a variable in theta: int64, in its shape."""
         place, at = self.places[variable], np.arange(variable.size)
         if place.role == "vector":
             return (place.off + at).reshape(variable.shape)

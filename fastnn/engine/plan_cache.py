@@ -1,10 +1,10 @@
-"""Plans that are kept: networks of one structure, made one after the other or side by side, are planned once.
+"""Cache of plans: networks with the same structure are planned once.
 
 (a) A plan follows from the structure of a model and the request: what for, which batch, which kinds of arrays.
     `structure` is all of the first that planning and lowering look at. What it leaves out must not matter to them:
     values of weights, rates, seeds, parameters of the optimizer (they come with the memory or with each call).
 (b) A plan that calls Python refers to layers of one model, so it is not kept; nor is one with large arrays in it.
-(c) Kept are the latest `MOST`, for the process; who wants one anew after that plans again, with the same bits.
+(c) The latest `MOST` plans of the process are kept; later requests for others plan again, with the same bits.
 """
 
 from collections import OrderedDict
@@ -67,7 +67,7 @@ def find(structure, request):
 
 
 def add(structure, request, plan):
-    """Keep a plan for models to come, if it can be."""
+    """Cache a plan for later models, if possible."""
     if structure is None or sum(image.nbytes for _, image in plan.images) > LARGEST:
         return
     with _lock:

@@ -1,7 +1,7 @@
-"""How exact float32 matrix products have to be: `set_float32_matmul_precision`, as PyTorch and JAX call it.
+"""Precision of float32 matrix products: `set_float32_matmul_precision`, as in PyTorch and JAX.
 
-A mode is a permission to be less exact, never a demand: see docs/precision.md for how exact products then are, and
-decision 0010 for where and why less exact ones are made.
+A mode permits lower precision, but never requires it: see docs/precision.md for the accuracy of the products, and
+decision 0010 for where and why lower precision is used.
 """
 
 import warnings
@@ -11,10 +11,10 @@ from operator import ge
 from .._base.checks import one_of
 from .._core import kernels
 
-SPLITS = {"highest": 3, "high": 2, "medium": 1}  # bfloat16 numbers for a float32 number, where there are tiles
+SPLITS = {"highest": 3, "high": 2, "medium": 1}  # bf16 splits of a float32 number, where there are tiles
 MODES = tuple(SPLITS)
-NAMES = ("float32", "bf16", "bf16x3", "bf16x6")  # by splits: how many products of bfloat16 numbers make one
-# From which (batch, smaller and larger of inputs and units) on a kernel gains by so many splits; one of them is enough.
+NAMES = ("float32", "bf16", "bf16x3", "bf16x6")  # by splits: number of bfloat16 products for one product
+# Minimum (batch, smaller and larger of inputs and units) for which splits speed up a kernel; one match is enough.
 # Measured on a Granite Rapids core, with all and with half of the feature panels (docs/decisions/0010).
 LEAST = {
     1: {"dense_fwd": ((32, 64, 64),), "dense_dx": ((32, 64, 64),), "dense_dw": ((32, 64, 64),)},
@@ -29,31 +29,31 @@ LEAST = {
         "dense_dw": ((64, 256, 256),),
     },
 }
-_warned = set()  # refusals that somebody has been told of
+_warned = set()  # refusals that were warned of
 _of_the_process = {"mode": "highest"}
 _here = ContextVar("float32_matmul_precision", default=None)  # of the block that this thread is in
 
 
 def set_float32_matmul_precision(precision):
-    """Say how exact float32 matrix products have to be, for all models that are not told otherwise.
+    """Set the precision of float32 matrix products, for all models that do not set their own.
 
     Parameters
     ----------
     precision : {"highest", "high", "medium"}
-        "highest": as exact as float32's own products. "high": products may be made of two bfloat16 numbers for each
-        factor, about 4e-6 of the result. "medium": of one, about 2e-3. Weights, sums and everything else stay
-        float32; float64 is never touched. Where tiles gain nothing, products are float32's own: on CPUs without AMX,
-        and in small layers.
+        "highest": as accurate as float32 products. "high": products may use two bf16 splits of each
+        factor, accurate to about 4e-6 of the result. "medium": one split, about 2e-3. Weights, sums and everything
+        else stay float32; float64 is not affected. Where tiles gain nothing, on CPUs without AMX and in small
+        layers, products are computed in float32.
 
     Warns
     -----
     RuntimeWarning
-        Once, when a model runs in "high" or "medium" and the operating system does not grant the tiles.
+        Once, if a model runs in "high" or "medium" and the operating system does not permit the use of tiles.
 
     Raises
     ------
     ValueError
-        For another name.
+        For an unknown name.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def set_float32_matmul_precision(precision):
 
 
 def get_float32_matmul_precision():
-    """The mode that this thread's models have, unless they were compiled with their own.
+    """Return the mode of models in this thread, unless they were compiled with their own.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def get_float32_matmul_precision():
 
 
 class float32_matmul_precision:
-    """``with float32_matmul_precision("high")``: the mode inside the block, for this thread and sweeps begun there.
+    """Context manager that sets the mode inside the block, for this thread and for sweeps started in it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class float32_matmul_precision:
 
 
 def splits_of(precision=None, isa=None):
-    """How many bfloat16 splits stand for a float32 number where that gains time; 0: float32's own products everywhere.
+    """Number of bf16 splits of a float32 number where they gain time; 0: float32 products everywhere.
 
     Parameters
     ----------
@@ -116,35 +116,35 @@ def splits_of(precision=None, isa=None):
     if not kernels.wants_tiles(isa):
         return 0
     mode = get_float32_matmul_precision() if precision is None else precision
-    if mode == "highest":  # nobody has asked for tiles: the planner does, at the first product that gains
+    if mode == "highest":  # tiles are not requested yet: the planner does so at the first product that gains
         return SPLITS[mode]
     refusal = kernels.tiles_refusal(isa)
     if refusal is None:
         return SPLITS[mode]
     if refusal not in _warned:
         _warned.add(refusal)
-        message = f"float32 products are not made by bfloat16 tiles, as {mode!r} allows: {refusal}"
+        message = f"float32 products do not use bfloat16 tiles, which {mode!r} permits: {refusal}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     return 0
 
 
 def splits_for(kernel, splits, batch, inputs, units):
-    """`splits` if they gain time in a kernel of a dense layer, else 0: shapes alone decide.
+    """`splits` if they gain time in a kernel of a dense layer, else 0; depends only on shapes.
 
-    Numbers are split at every call. Splits are used again for every panel of samples or units, but in a small product
-    making them costs more than the tiles save (two splits: three products by tiles, three: six)."""
+    Numbers are split in every call. The splits are reused for every panel of samples or units, but in a small product
+    splitting costs more than the tiles save (two splits: three products by tiles, three: six)."""
     sizes = (batch, *sorted((inputs, units)))
     return splits if splits and any(all(map(ge, sizes, least)) for least in LEAST[splits][kernel]) else 0
 
 
 def used(precision=None, isa=None):
-    """What products are made with when `precision` (default: the mode of this thread) is allowed.
+    """Return how products are computed in mode `precision` (default: the mode of this thread).
 
     Returns
     -------
     str
-        "float32", "bf16" (one product of bfloat16 numbers), "bf16x3" or "bf16x6" (three, six), where shapes are such
-        that these gain time.
+        "float32", "bf16" (one product of bfloat16 numbers), "bf16x3" or "bf16x6" (three, six), for shapes where these
+        gain time.
     """
     mode = get_float32_matmul_precision() if precision is None else precision
     mode = one_of("precision", mode, MODES)

@@ -40,7 +40,7 @@ def choose_schedule(batch, n_params, reduces, itemsize):
 
 @dataclass(frozen=True)
 class Split:
-    """How threads share an operation; see `Plan` of _core/executor.pxd, whose fields these are."""
+    """How an operation is split among threads; see `Plan` of _core/executor.pxd, whose fields these are."""
 
     way: str
     items: int
@@ -205,7 +205,7 @@ class Planner:
         return Plan(self)
 
     def _separate_steps(self):
-        """Have a barrier before the first partial sums: the first thread adds up those of the step before while the
+        """Set a barrier before the first partial sums: the first thread adds up those of the step before while the
         others are in the next one (`finish_step` of the executor)."""
         waits = [i for i, op in enumerate(self.ops) if op[-1]]
         waits += [lo for chunked, lo, _ in self.segments if chunked]
@@ -286,7 +286,7 @@ class Program:
 
     def __init__(self, plan, engine, threads=1):
         self.plan, self.parts, self.copies_before = plan, plan.parts, []  # see long_steps.py
-        self.by_hand = None  # the short way of steps by hand, when there was one
+        self.by_hand = None  # the fast path of manual steps, once there was one
         kept = aligned(plan.kept_bytes)
         for start, image in plan.images:
             kept[start : start + image.size] = image
@@ -313,7 +313,7 @@ class Program:
             self.folds.append(Fold(*nodes, panels))
 
     def refresh(self, store, training=False):
-        """Make what is derived from the weights again, if those have changed.
+        """Recompute data derived from the weights, if these have changed.
 
         training: the run that follows may change weights. It has been counted already, and leaves the splits of its new
         weights; folds are of programs that do not train."""
@@ -358,7 +358,7 @@ def plan(engine, *request):
 
 
 def estimate_seconds(nodes, batch, training, itemsize):
-    """Time of a step on one thread, from floating-point operations and parameters; rough is enough (threads)."""
+    """Time of a step on one thread, from floating-point operations and parameters; a rough estimate."""
     flops = values = params = 0
     if training or batch > kernels.FEW:  # a panel of samples costs what a full one does
         batch = -(-batch // (64 // itemsize)) * (64 // itemsize)

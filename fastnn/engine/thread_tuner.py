@@ -1,10 +1,10 @@
-"""How many threads a program gets: as many as pay off at the moment.
+"""Thread count of a program: as many as currently pay off.
 
 Results do not depend on the number of threads, so it may be changed between any two steps. A program that is worth more
 than one thread by its size is timed with 1, 2, 4, 8, ... threads, in short slices of the work itself, up to all or to
 where more of them are clearly slower; then it runs with the best. The numbers beside the best one are timed again, ever
 more rarely. A number that turns out slower than another is given up at once: with a busy neighbour on a core, threads
-that wait for each other lose far more than half. One thread waits for nobody, so where it is the best, more are tried
+that wait for each other lose far more than half. A single thread never waits, so where it is the best, more are tried
 again ever more rarely. A first good slice after that may be luck, the neighbour having just been made to wait; so trust
 comes back with every slice that goes well, each longer. All of this goes by seconds of work, not by slices: a call of
 one batch is a slice, however short.
@@ -22,11 +22,11 @@ from .._core import threads
 
 PAYS_OFF = 15e-6  # seconds of a one-thread step from which a second thread may gain (docs/decisions)
 PROBE = 2e-3  # seconds of a timing slice
-SLICE = 50e-3  # seconds between looks at the clock
+SLICE = 50e-3  # seconds between reads of the clock
 RETRY = 64 * SLICE  # seconds with one thread until more are tried again, at the most
 LOOK = 2 * RETRY  # seconds with several threads until a number beside theirs is timed again, at the most
-TRUSTED = 0.2  # seconds in a row in which several threads were the better choice
-SLOWER = 1.25  # times as long as with the best number of threads: no larger one is tried
+TRUSTED = 0.2  # consecutive seconds in which several threads were the better choice
+SLOWER = 1.25  # relative time from which no larger thread count is tried
 FORGET = 0.7  # weight of the old time of a step in its running estimate
 
 
@@ -51,7 +51,7 @@ class Team:
     def __init__(self, fixed, estimate):
         self.fixed, self.estimate = fixed, estimate
         self.times = {}  # threads -> seconds of a step
-        self.warm = set()  # numbers of threads that have run: the first slice pays for cold caches and sleeping threads
+        self.warm = set()  # thread counts that have run: the first slice includes cold caches and sleeping threads
         self.last, self.trying, self.looks, self.chosen = 1, 0, 0, 1
         self.spent, self.retry, self.look, self.good = 0.0, SLICE, SLICE, TRUSTED
 
@@ -59,7 +59,7 @@ class Team:
         return threads.get_num_threads()
 
     def numbers(self):
-        """What can be chosen: 1, 2, 4, 8, ... and all."""
+        """The possible thread counts: 1, 2, 4, 8, ... and all."""
         return numbers_up_to(self.most())
 
     def is_alone(self):
@@ -68,7 +68,7 @@ class Team:
         return fixed == 1 if fixed is not None else self.most() == 1 or self.estimate < PAYS_OFF
 
     def at_most(self):
-        """The largest number that `next` can give at the moment."""
+        """The largest thread count that `next` can currently return."""
         return 1 if self.is_alone() else threads.asked() or self.fixed or self.most()
 
     def next(self):
@@ -105,12 +105,12 @@ class Team:
             return best, min(SLICE, max(PROBE, self.good))
         if self.spent < self.retry:
             return 1, SLICE
-        # a hiccup is soon forgotten, a neighbour is not
+        # a brief disturbance is soon forgotten, a busy machine is not
         self.spent, self.retry, self.trying = 0.0, min(2 * self.retry, RETRY), several
         return several, PROBE
 
     def best(self, numbers):
-        """The fastest of what has been timed of these; of equals the larger."""
+        """The fastest of these thread counts that was timed; the larger one of equals."""
         return min((n for n in reversed(numbers) if n in self.times), key=self.times.get)
 
     def beside(self, numbers, n):

@@ -93,6 +93,6 @@ class Weighted(Freezable, Configurable):
         """
         if not self.built:
             raise ValueError(
-                f"{self.name} is not built yet: give the model an input shape, or call build"
+                f"count_params: expected a built layer or model, got {self.name}; give an input shape, or call build"
             )
         return sum(v.size for v in self.weights)

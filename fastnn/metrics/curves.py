@@ -1,17 +1,17 @@
-"""Metrics by ranks: the outputs of all samples are kept, so that no grid of thresholds has to be guessed.
+"""Metrics by ranks: the outputs of all samples are kept, so that no grid of thresholds is needed.
 
-(a) `Scores` collects the outputs of batch after batch. Asked for its `counts` it sorts what is new, merges that into
-    what was sorted before, and keeps one entry for each different output: so memory is at most 24 bytes for each
-    different output, and 5 to 17 bytes for each output since it was last asked.
-(b) `counts` are true and false positives at every threshold there can be, the lowest threshold first, as those of a
-    histogram with a fixed grid are: what is made of them does not know the difference.
+(a) `Scores` collects the outputs batch by batch. `counts` sorts new outputs, merges them into those sorted before,
+    and keeps one entry for each distinct output: so memory is at most 24 bytes for each
+    distinct output, and 5 to 17 bytes for each output since the last call.
+(b) `counts` are true and false positives at every possible threshold, the lowest first, in the same form as those of
+    a histogram with a fixed grid.
 """
 
 import numpy as np
 
 
 class Scores:
-    """Outputs of the model with their targets and weights."""
+    """Outputs of the model with targets and weights."""
 
     def __init__(self):
         self._new = []
@@ -23,14 +23,14 @@ class Scores:
         Parameters
         ----------
         outputs, targets : ndarray (n, outputs)
-            What is not 0 among the targets is positive.
+            Targets other than 0 are positive.
         weights : ndarray (n,), optional
         """
         weights = None if weights is None else np.repeat(weights, outputs.shape[1])
         self._new.append((outputs.reshape(-1), (targets != 0).reshape(-1), weights))
 
     def counts(self):
-        """True and false positives, (thresholds + 1,) each: of all outputs, …, of none. NaN if an output is NaN."""
+        """True and false positives, (thresholds + 1,) each: for all outputs, …, for none. NaN if an output is NaN."""
         self._merge()
         if np.isnan(self._values[-1:]).any():
             return np.full((2, 2), np.nan)
@@ -56,7 +56,7 @@ class Scores:
 
 
 def ratio(a, b):
-    """a / b; NaN where that is 0 / 0."""
+    """a / b; NaN for 0 / 0."""
     with np.errstate(all="ignore"):
         return np.divide(a, b, dtype=np.float64)
 
@@ -73,7 +73,7 @@ def area(tp, fp, curve, method):
         x, y = fp / negatives, recall
     else:
         x, y = recall, ratio(tp, tp + fp)
-        y = np.where(tp + fp > 0, y, 0.0)  # of the threshold above all outputs, as in Keras
+        y = np.where(tp + fp > 0, y, 0.0)  # at the threshold above all outputs, as in Keras
     heights = {
         "interpolation": lambda: (y[:-1] + y[1:]) / 2,
         "minoring": lambda: np.minimum(y[:-1], y[1:]),

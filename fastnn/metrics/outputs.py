@@ -1,6 +1,6 @@
-"""What the outputs of a model are: probabilities, logits, …, by its last activation and its loss.
+"""The kind of a model's outputs: probabilities, logits, …, from its last activation and its loss.
 
-Metrics given by name follow it (`metrics.resolve`), and `diagnostics.consistency` compares the two.
+Metrics given by name are adapted to it (`metrics.resolve`), and `diagnostics.consistency` compares the two.
 """
 
 PROBABILITIES, LOGITS, LOG_PROBABILITIES, MARGINS = "probabilities", "logits", "log-probabilities", "margins"
@@ -12,7 +12,7 @@ OF_ACTIVATION = {
     "log_softmax": LOG_PROBABILITIES,
     "log_sigmoid": LOG_PROBABILITIES,
 }
-# of layers that change no value, or not its range, in inference
+# layers that do not change values, or not their range, in inference
 TRANSPARENT = {
     "ActivityRegularization", "Dropout", "AlphaDropout", "Flatten", "GaussianDropout", "GaussianNoise", "InputLayer",
     "Reshape",
@@ -20,17 +20,17 @@ TRANSPARENT = {
 
 
 def last_activation(layers):
-    """Name of the last activation of a stack of layers: "linear" where there is none, None where nobody can know.
+    """Name of the last activation of a stack of layers: "linear" if there is none, None if unknown.
 
     Parameters
     ----------
     layers : iterable of Layer
-        Without models among them (`Model.leaves`).
+        Without nested models (`Model.leaves`).
     """
     for layer in reversed(list(layers)):
         if type(layer).__name__ in TRANSPARENT:
             continue
-        # not by `getattr` of what may not be there: layers then look for what was meant, which takes milliseconds
+        # not `getattr` of a missing attribute, for which layers search for suggestions, which takes milliseconds
         found = layer.function if hasattr(type(layer), "function") else layer.__dict__.get("activation")
         if found is None and type(layer).__name__ in ("Dense", "BatchNormalization"):
             return "linear"
@@ -39,7 +39,7 @@ def last_activation(layers):
 
 
 def wanted_by(loss):
-    """What a loss takes the outputs for; None if it does not matter or nobody can know."""
+    """The kind of outputs that a loss expects; None if it does not matter or is unknown."""
     if getattr(loss, "logits_row", None) is not None:
         if loss.through == "log_softmax":
             return LOG_PROBABILITIES
@@ -51,9 +51,9 @@ def wanted_by(loss):
 
 
 def kind_of(activation, loss):
-    """What the outputs are: by the activation where it says so, else by the loss."""
+    """The kind of outputs: from the activation if that determines it, otherwise from the loss."""
     wanted = wanted_by(loss)
     found = OF_ACTIVATION.get(activation)
     if found is None and wanted == PROBABILITIES and activation == "linear":
-        return None  # a loss that is wrong there: `diagnostics.consistency` says so
+        return None  # a wrong loss: `diagnostics.consistency` warns of it
     return found or wanted

@@ -17,7 +17,7 @@ def names():
 
 
 def build(name, input_shape=(28, 28), classes=10, dtype=None):
-    """A model by name, with weights, not compiled.
+    """Build a model by name, with weights, not compiled.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Models in files: one file of fastnn's own, in the safetensors format, under any name."""
+"""Saving and loading of models: a single file in the safetensors format, with any name."""
 
 from importlib import import_module
 

@@ -1,11 +1,11 @@
-"""A file is the old one or the new one, never half of one.
+"""Atomic replacement of files: a file is always the complete old or the complete new one.
 
-(a) The new bytes go into a temporary file in the same folder, so that the last step is a rename
+(a) The new bytes go into a temporary file in the same directory, so that the last step is a rename
     within one file system, which is atomic.
-(b) Flushed and synchronised before the rename: else, after a power cut, the name could point to
-    blocks that were never written. The folder is synchronised after it, for the name itself.
-(c) Whatever fails before the rename leaves the old file; the temporary one is removed. Only a kill
-    leaves it behind, under a name that begins with a dot and ends in ``.tmp``.
+(b) The data are flushed and synchronised before the rename: otherwise, after a power failure, the name
+    could refer to blocks that were never written. The directory is synchronised after it, for the name itself.
+(c) Any failure before the rename leaves the old file; the temporary file is removed. Only a kill
+    leaves a temporary file, with a name that begins with a dot and ends in ``.tmp``.
 """
 
 import errno
@@ -14,22 +14,22 @@ import stat
 
 from .._base.files import naming
 
-_write = os.write  # what the tests let fail
+_write = os.write  # replaced in tests to simulate failures
 
 
 def replace(path, chunks):
-    """Make `path` a file of these bytes.
+    """Replace the file `path` atomically.
 
     Parameters
     ----------
     path : str or path-like
-        A symbolic link is followed: what it points to is replaced.
+        A symbolic link is followed: its target is replaced.
     chunks : iterable of bytes-like
 
     Raises
     ------
     OSError
-        As the system says, with the name of the file; the old file, if any, is untouched then.
+        The error of the system, with the name of the file; the old file, if any, is unchanged.
     """
     with naming(path):
         _replace(os.path.realpath(os.fsdecode(path)), chunks)
@@ -59,7 +59,7 @@ def _replace(path, chunks):
     except BaseException:
         try:
             os.unlink(temporary)
-        except FileNotFoundError:  # an interrupt came just after the rename
+        except FileNotFoundError:  # interrupted just after the rename
             pass
         raise
     sync_folder(os.path.dirname(path))
@@ -67,7 +67,7 @@ def _replace(path, chunks):
 
 def _new_file(path):
     folder, name = os.path.split(path)
-    # Not mkstemp: its files are for the owner alone, whatever the umask.
+    # Not mkstemp, whose files are accessible only to the owner, whatever the umask.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
         short = os.fsdecode(os.fsencode(name)[:200])
@@ -76,8 +76,8 @@ def _new_file(path):
             return os.open(temporary, flags, 0o666), temporary
         except FileExistsError:
             continue
-        except OSError as error:  # the name of the temporary file would say nothing to anybody
-            raise OSError(error.errno, f"{error.strerror} (a new file in the folder {folder})", path) from None
+        except OSError as error:  # the name of the temporary file would be meaningless to the user
+            raise OSError(error.errno, f"{error.strerror} (a new file in the directory {folder})", path) from None
 
 
 def _write_all(descriptor, chunk):
@@ -87,11 +87,11 @@ def _write_all(descriptor, chunk):
 
 
 def sync_folder(folder):
-    """Wait until the names in a folder are on the disk."""
+    """Wait until the names in a directory are on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
-    except OSError as error:  # some file systems have no such thing
+    except OSError as error:  # not supported by some file systems
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):
             raise
     finally:

@@ -1,8 +1,8 @@
-"""Configurations as JSON, and back.
+"""Conversion of configurations to JSON and back.
 
-(a) What JSON does not have is an object with a single key that begins with ``$``.
-(b) On the way back, names of classes are looked up among `custom_objects` here, and otherwise in
-    the registries, by those who take the description: a layer, an initializer, …. No name is ever
+(a) Values that JSON does not support are objects with a single key that begins with ``$``.
+(b) When decoding, class names are looked up in `custom_objects` here, and otherwise in
+    the registries, by the code that takes the description: of a layer, an initializer, …. No name is ever
     imported or taken from a module.
 """
 
@@ -14,22 +14,22 @@ from .._base.checks import suggest
 from .._base.config import Configurable, is_description
 from .container import FormatError
 
-ADVICE = "save_weights needs no configuration"
+ADVICE = "use save_weights, which needs no configuration"
 
 
 def encode(value, where):
-    """`value` as what JSON has.
+    """Convert `value` to types that JSON supports.
 
     Parameters
     ----------
     value : object
     where : str
-        What an error calls it.
+        Its name in errors.
 
     Raises
     ------
     TypeError
-        For what no file can hold.
+        For values that cannot be saved.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -51,11 +51,11 @@ def encode(value, where):
         return {k: encode(v, _inside(where, value, k)) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiub":
-            raise TypeError(f"{where}: an array of {value.dtype} cannot be saved; {ADVICE}")
+            raise TypeError(f"{where}: expected a numeric array to save, got one of dtype {value.dtype}; {ADVICE}")
         return {"$array": [value.dtype.str, encode(value.tolist(), where)]}
     if callable(value):
         return {"$function": function_name(value, where)}
-    raise TypeError(f"{where}: {value!r} cannot be saved; {ADVICE}")
+    raise TypeError(f"{where}: expected a value that can be saved, got {value!r}; {ADVICE}")
 
 
 def _inside(where, value, key):
@@ -65,18 +65,18 @@ def _inside(where, value, key):
 
 
 def function_name(function, where):
-    """The name under which `custom_objects` has to give a function back."""
+    """The name of a function, as needed in `custom_objects` for loading."""
     name = getattr(function, "__name__", "<lambda>")
     if not name.isidentifier():
         raise TypeError(
-            f"{where}: {function!r} has no name to be saved under; write it with def, and give it"
-            f" to load_model in custom_objects. {ADVICE}"
+            f"{where}: expected a function with a name to save, got {function!r}; define it with def and pass it"
+            f" to load_model in custom_objects, or {ADVICE}"
         )
     return name
 
 
 def decode(value, custom):
-    """What `encode` encoded; objects of `custom` classes made, other descriptions left as such."""
+    """Inverse of `encode`; creates objects of `custom` classes, leaves other descriptions unchanged."""
     if isinstance(value, list):
         return [decode(v, custom) for v in value]
     if not isinstance(value, dict):
@@ -96,31 +96,31 @@ def _tagged(tag, value, custom):
         return float(value)
     if tag == "$array" and isinstance(value, list) and len(value) == 2:
         dtype = np.dtype(value[0]) if isinstance(value[0], str) else None
-        # Nested lists of 32 one-element lists at most; larger than its text by a small factor.
+        # At most 32 nested one-element lists: larger than its text only by a small factor.
         if dtype is not None and dtype.kind in "fiub" and dtype.itemsize <= 8:
             return np.array(decode(value[1], {}), dtype)
     if tag == "$function" and isinstance(value, str):
         if value not in custom:
             raise unknown("function", value, custom)
         return custom[value]
-    raise FormatError(f"damaged: {tag[:20]!r} in the configuration")
+    raise FormatError(f"the file is corrupted: unexpected {tag[:20]!r} in the configuration")
 
 
 def unknown(kind, name, custom):
-    """FormatError for a name that only `custom_objects` could have."""
+    """FormatError for a name that is only in `custom_objects`."""
     return FormatError(
-        f"it needs the {kind} {name!r}, which is not fastnn's: pass custom_objects={{{name!r}: ...}}."
+        f"the model uses the custom {kind} {name!r}; pass custom_objects={{{name!r}: ...}}."
         f"{suggest(name, custom)}"
     )
 
 
 def check_custom(custom):
-    """`custom_objects` as a dict of names."""
+    """`custom_objects` as a checked dict."""
     custom = {} if custom is None else custom
     if not isinstance(custom, dict) or not all(
         isinstance(k, str) and callable(v) for k, v in custom.items()
     ):
         raise TypeError(
-            f"custom_objects: expected a dict of names to classes and functions, got {custom!r}"
+            f"custom_objects: expected a dict from names to classes and functions, got {custom!r}"
         )
     return custom

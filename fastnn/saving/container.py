@@ -1,11 +1,11 @@
-"""The container: safetensors, one text of ours in its metadata, and a checksum over everything.
+"""The container format: safetensors, with a configuration in its metadata and a checksum over the whole file.
 
-(a) Layout: 8 bytes, the length N of the header; N bytes of JSON: for every tensor its type, shape
-    and place, and under ``__metadata__`` strings of ours; then the tensors, without gaps.
-(b) Nothing in the header is believed before it is checked against the size of the file: so nothing
-    is allocated that is larger than the file, and the tensors cover the rest of it exactly.
-(c) ``sha256`` in the metadata is of the whole file with zeros in its own place. It finds accidents;
-    the checks of (b) and of the configuration are what stands against files made in bad faith.
+(a) Layout: 8 bytes, the length N of the header; N bytes of JSON: for every tensor its dtype, shape
+    and offsets, and under ``__metadata__`` strings of fastnn; then the tensors, without gaps.
+(b) Everything in the header is checked against the size of the file before it is used: so nothing
+    larger than the file is allocated, and the tensors cover the rest of it exactly.
+(c) ``sha256`` in the metadata is the hash of the whole file with zeros in its own place. It detects accidental
+    corruption; the checks of (b) and of the configuration protect against malicious files.
 """
 
 import errno
@@ -27,7 +27,7 @@ MAX_DIMENSIONS = 32
 
 
 class FormatError(ValueError):
-    """A file that is no model of ours, is damaged, or names what fastnn does not know.
+    """A file that is not a fastnn model, is corrupted, or contains unknown names.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class FormatError(ValueError):
     ...         fastnn.models.load_model(file.name)
     ...     except fastnn.saving.FormatError as error:
     ...         print(str(error).split(": ", 1)[1])
-    the file is empty. fastnn reads only models that it saved itself, with model.save or model.save_weights.
+    the file is empty. fastnn reads only models saved by fastnn, with model.save or model.save_weights.
     """
 
 
@@ -45,7 +45,7 @@ class FormatError(ValueError):
 
 
 def write(path, config, tensors):
-    """Write a text and named arrays, all or nothing.
+    """Write a configuration and named arrays atomically.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def write(path, config, tensors):
 
     blank = header(BLANK)
     if len(blank) > MAX_HEADER:
-        raise ValueError(f"the model's configuration is too long for a file: {len(blank)} bytes")
+        raise ValueError(f"model: expected a header of at most {MAX_HEADER} bytes, got {len(blank)} bytes")
     chunks = [memoryview(a.reshape(-1)).cast("B") for a in arrays.values() if a.size]
     digest = _digest(blank, chunks)
     atomic.replace(path, [len(blank).to_bytes(8, "little"), header(digest), *chunks])
@@ -88,7 +88,7 @@ def _digest(header, chunks):
 
 
 def read(path):
-    """The text and the arrays of a file.
+    """Read the configuration and the arrays of a file.
 
     Returns
     -------
@@ -97,11 +97,11 @@ def read(path):
     Raises
     ------
     FormatError
-        For anything that is not exactly what `write` writes.
+        For a file that was not written by `write`.
     OSError
         If there is no such file, or it cannot be read.
     """
-    # Not to wait for the writer of a pipe: it is refused below.
+    # Non-blocking, so as not to wait for the writer of a pipe, which is an error below.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(descriptor)
@@ -125,7 +125,7 @@ def _fill(file, view):
                 continue
             raise
         if not n:
-            raise FormatError("the file ended while it was read: somebody is writing to it")
+            raise FormatError("the file ended while it was read: another process is writing to it")
         at += n
 
 
@@ -137,8 +137,8 @@ def _read(file, size):
         raise FormatError(foreign.recognise(bytes(head), size))
     if length > min(size - 8, MAX_HEADER):
         raise FormatError(
-            f"cut off or damaged: its header should have {length} bytes; the file has {size}, and"
-            f" {MAX_HEADER} is the most for a header"
+            f"the file is truncated or corrupted: expected a header of at most {min(size - 8, MAX_HEADER)} bytes, got"
+            f" {length}"
         )
     raw = bytearray(length)
     file.seek(8)
@@ -153,90 +153,90 @@ def _read(file, size):
             _fill(file, chunks[-1])
     digest = metadata["sha256"].encode()
     if raw.count(digest) != 1 or len(digest) != 64:
-        raise FormatError("damaged: no checksum where there should be one")
+        raise FormatError("the file is corrupted: invalid checksum field")
     if _digest(raw.replace(digest, BLANK.encode()), chunks).encode() != digest:
-        raise FormatError("damaged, or changed by another program: the checksum is wrong")
+        raise FormatError("the file is corrupted, or was modified by another program: wrong checksum")
     native = {n: a.astype(a.dtype.newbyteorder("="), copy=False) for n, a in arrays.items()}
     return metadata["config"], native
 
 
 def parse_header(raw, data_size):
-    """Check a header against the size of what follows it.
+    """Check a header against the size of the following data.
 
     Returns
     -------
     dict of str
         The metadata: "format", "version", "config", "sha256".
     list of (name, dtype, shape)
-        In the order in which the tensors lie in the file, without gaps.
+        In the order of the tensors in the file, without gaps.
     """
     header = parse_json(raw)
     if not isinstance(header, dict):
-        raise FormatError("damaged: expected an object in the header")
+        raise FormatError("the file is corrupted: expected an object in the header")
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise FormatError(
-            f"this is a safetensors file, but not one of fastnn's. {foreign.TEXT}."
-            " safetensors.numpy.load_file reads its arrays; set_weights takes them"
+            f"this is a safetensors file that was not written by fastnn. {foreign.TEXT}."
+            " Read its arrays with safetensors.numpy.load_file and pass them to set_weights"
         )
     if not isinstance(metadata.get("version"), str) or not metadata["version"].isdecimal():
-        raise FormatError("damaged: no version")
+        raise FormatError("the file is corrupted: missing version")
     if metadata["version"] != str(VERSION):
         raise FormatError(
-            f"written in version {metadata['version'][:20]} of the format, this fastnn knows {VERSION}: update it"
+            f"expected version {VERSION} of the format, got {metadata['version'][:20]}; update fastnn to read it"
         )
     if set(metadata) != {"format", "version", "config", "sha256"}:
-        raise FormatError("damaged: expected other metadata")
+        raise FormatError("the file is corrupted: unexpected metadata")
     if not all(isinstance(v, str) for v in metadata.values()):
-        raise FormatError("damaged: expected text in the metadata")
+        raise FormatError("the file is corrupted: expected strings in the metadata")
     places = sorted((_place(n, e) for n, e in header.items()), key=lambda p: (p[0], p[1]))
     end = 0
     for begin, stop, name, _, _ in places:
         if begin != end:
-            raise FormatError(f"damaged: a gap or an overlap before tensor {name!r}")
+            raise FormatError(f"the file is corrupted: a gap or an overlap before tensor {name!r}")
         end = stop
     if end != data_size:
-        raise FormatError(f"cut off or damaged: expected {end} bytes of tensors, got {data_size}")
+        raise FormatError(f"the file is truncated or corrupted: expected {end} bytes of tensors, got {data_size}")
     return metadata, [(name, dtype, shape) for _, _, name, dtype, shape in places]
 
 
 def _place(name, entry):
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise FormatError(f"damaged: tensor {name!r} has no type, shape and place")
+        raise FormatError(f"the file is corrupted: tensor {name!r} without dtype, shape and offsets")
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
-        raise FormatError(f"tensor {name!r}: expected a type among {', '.join(DTYPES)}")
+        raise FormatError(f"tensor {name!r}: expected dtype {', '.join(DTYPES)}, got {str(entry['dtype'])[:20]!r}")
     for what, numbers in (("shape", shape), ("data_offsets", offsets)):
         whole = isinstance(numbers, list) and all(type(n) is int and 0 <= n for n in numbers)
         if not whole or len(numbers) > MAX_DIMENSIONS or any(n >= 2**62 for n in numbers):
-            raise FormatError(f"damaged: {what} of tensor {name!r}")
+            raise FormatError(f"the file is corrupted: invalid {what} of tensor {name!r}")
     dtype = np.dtype(DTYPES[entry["dtype"]])
     size = dtype.itemsize
     for n in shape:
         size *= n
     # NumPy multiplies the other dimensions even if one is 0.
     if np.prod([max(n, 1) for n in shape], dtype=object) >= 2**60:
-        raise FormatError(f"damaged: shape of tensor {name!r}")
+        raise FormatError(f"the file is corrupted: invalid shape of tensor {name!r}")
     if len(offsets) != 2 or offsets[1] - offsets[0] != size:
-        raise FormatError(f"damaged: shape and place of tensor {name!r} do not fit")
+        raise FormatError(f"the file is corrupted: shape and data_offsets of tensor {name!r} do not match")
     return offsets[0], offsets[1], name, dtype, tuple(shape)
 
 
 def parse_json(text):
-    """Strict JSON: no NaN, no key twice; FormatError instead of whatever goes wrong."""
+    """Parse strict JSON: no NaN, no duplicate keys; FormatError for any error."""
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"damaged: {error}") from None
+        raise FormatError(f"the file is corrupted: {error}") from None
 
 
 def _object(pairs):
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate key")
     return found
 
 
 def _refuse(name):
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")

@@ -1,28 +1,28 @@
-"""The methods of a model that read and write files."""
+"""Methods of models that read and write files."""
 
 
 class Saved:
     """Mixed into `Model`."""
 
     def save(self, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
-        """Write the whole model into one file, for `fastnn.models.load_model`.
+        """Save the whole model to a file, for `fastnn.models.load_model`.
 
-        The file holds the layers' configuration, all weights and, if the model was compiled, how,
-        with the optimizer's state, the step, the seed and the number of epochs done: `fit` of the
-        loaded model goes on exactly where this one stopped, dropout and shuffling included. Saved
-        in the middle of an epoch, it begins that epoch anew. Not in the file: callbacks, the history
-        and `threads`.
+        The file contains the configuration of the layers, all weights and, if the model is compiled, the arguments
+        of `compile`, the optimizer state, the step, the seed and the number of epochs: `fit` of the
+        loaded model resumes exactly where this one stopped, including dropout and shuffling. If saved
+        in the middle of an epoch, it starts that epoch again. Callbacks, the history
+        and `threads` are not saved.
 
-        It is in the safetensors format, whatever its name. It replaces an older file at once or,
-        if anything fails, not at all.
+        The format is safetensors, whatever the name of the file. An existing file is replaced atomically, or
+        left unchanged if an error occurs.
 
         Parameters
         ----------
         filepath : str or path-like
-            Any name, best in ``.fastnn``: a file is recognised by what is in it. A suffix of another format, such as
-            ``.h5`` or ``.onnx``, is warned of once.
+            Any name, preferably with suffix ``.fastnn``; files are recognised by their content. The suffix of another
+            format, such as ``.h5`` or ``.onnx``, causes a warning once.
         overwrite : bool
-            False: FileExistsError if there is such a file.
+            False: raise a FileExistsError if the file exists.
         zipped : None
             For compatibility with Keras; only the default is accepted.
         include_optimizer : bool
@@ -30,22 +30,22 @@ class Saved:
         Raises
         ------
         TypeError
-            If something has no name to be found by again, such as a lambda.
+            If an object cannot be saved by name, such as a lambda.
         OSError
-            If it cannot be written; the error names it.
+            If the file cannot be written; the error contains its name.
         """
         from . import model
 
         model.save_model(self, filepath, overwrite, zipped, include_optimizer=include_optimizer)
 
     def save_weights(self, filepath, overwrite=True, max_shard_size=None):
-        """Write all weights, and nothing else, into one file, for `load_weights`.
+        """Save only the weights to a file, for `load_weights`.
 
         Parameters
         ----------
         filepath : str or path-like
         overwrite : bool
-            False: FileExistsError if there is such a file.
+            False: raise a FileExistsError if the file exists.
         max_shard_size : None
             For compatibility with Keras; only the default is accepted.
         """
@@ -54,23 +54,23 @@ class Saved:
         model.save_weights(self, filepath, overwrite, max_shard_size)
 
     def load_weights(self, filepath, skip_mismatch=False, *, by_name=False):
-        """Read weights from a file of `save_weights` or `save`.
+        """Load weights from a file written by `save_weights` or `save`.
 
         Parameters
         ----------
         filepath : str or path-like
         skip_mismatch : bool
-            Leave weights of another shape as they are.
+            Skip weights whose shapes differ.
         by_name : bool
-            Take those whose names (``layer/weight``) are in the file. Default: all, in the order
+            Load only the weights whose names (``layer/weight``) are in the file. Default: all, in the order
             of `get_weights`.
 
         Raises
         ------
         FormatError
-            If it is no file of ours, or damaged.
+            If the file was not written by fastnn, or is corrupted.
         ValueError
-            If number or shapes do not fit; nothing is changed then.
+            If the number or the shapes of the weights do not match; nothing is changed then.
         """
         from . import model
 

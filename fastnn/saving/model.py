@@ -1,4 +1,4 @@
-"""Whole models and weights in files.
+"""Saving and loading of whole models and of weights.
 
 (a) What is saved is taken under the model's lock, so at the boundary of a step; it is written
     after the lock has been given back.
@@ -22,7 +22,7 @@ from . import configuration
 from .container import FormatError, parse_json, read, write
 
 FORMATS = ("model", "weights")
-MAX_LAYERS = 2**17  # no header of ours has room for so many
+MAX_LAYERS = 2**17  # more than any valid header can contain
 
 
 def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
@@ -33,11 +33,11 @@ def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimize
     model : Sequential
     filepath : str or path-like
     overwrite : bool
-        False: FileExistsError if there is such a file.
+        False: raise a FileExistsError if the file exists.
     zipped : None
         For compatibility with Keras; only the default is accepted.
     include_optimizer : bool
-        Also how it was compiled, the optimizer's state and what an exact resume needs.
+        Also save the arguments of `compile`, the optimizer state and all that is needed for an exact resume.
     """
     _may_write(filepath, overwrite)
     only_default("zipped", zipped, None)
@@ -45,7 +45,7 @@ def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimize
 
 
 def taken(model, include_optimizer=True):
-    """All of a model, as a configuration and tensors."""
+    """A whole model as a configuration and tensors."""
     with model._lock:
         config, tensors = _described(model)
         config["compile"] = None
@@ -66,7 +66,7 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None):
 
 def _may_write(path, overwrite):
     if not flag("overwrite", overwrite) and os.path.exists(path):
-        raise FileExistsError(f"{os.fspath(path)!r} exists, and overwrite is False")
+        raise FileExistsError(f"filepath: expected a new file as overwrite is False, got {os.fspath(path)!r}")
 
 
 def _write(path, config, tensors):
@@ -80,7 +80,7 @@ def _described(model):
     seen = set()
     for layer in model.leaves():
         if id(layer) in seen:
-            raise ValueError(f"save: {layer.name!r} is in the model twice; a file would make two layers of it")
+            raise ValueError(f"save: expected a model that uses each layer once, got {layer.name!r} twice")
         seen.add(id(layer))
     names, tensors = _take_weights(model)
     config = {
@@ -94,13 +94,13 @@ def _described(model):
 
 
 def _names(model):
-    """A name for each of the model's weights, no two the same."""
+    """A unique name for each weight of the model."""
     names, used, next_of = [], set(), {}
     for variable in model.weights:
         name, i = variable.name, next_of.get(variable.name, 1)
         while name in used:
             name, i = f"{variable.name}#{i}", i + 1
-        next_of[variable.name] = i  # else the n-th of a name would be looked for n times
+        next_of[variable.name] = i  # avoids a quadratic search
         used.add(name)
         names.append(name)
     return names
@@ -156,7 +156,7 @@ def _take_state(model, tensors):
             continue
         config[key] = {}
         for variable, arrays in value.items():
-            # of those that are never trained there is nothing but zeros
+            # weights that are never trained have only zeros
             if variable in names and (variable.trainable or any(map(np.any, arrays))):
                 config[key][names[variable]] = len(arrays)
                 for i, array in enumerate(arrays):
@@ -168,21 +168,21 @@ def _take_state(model, tensors):
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
-    """The model of a file that `model.save` wrote, under whatever name.
+    """Load a model saved by `model.save`.
 
-    Loading runs no code from the file and opens no other: layers, initializers and so on are found
-    by name among fastnn's own and `custom_objects`.
+    Loading runs no code from the file and opens no other file: layers, initializers and so on are found
+    by name among the built-in ones and `custom_objects`.
 
     Parameters
     ----------
     filepath : str or path-like
     custom_objects : dict, optional
-        Names to the classes and functions of your own that the model uses.
+        Names of the custom classes and functions that the model uses, mapped to these objects.
     compile : bool
-        Also compile it as it was, with the optimizer's state: `fit` goes on exactly where it
+        Also compile the model and restore the optimizer state, so that `fit` resumes exactly where it
         stopped.
     safe_mode : bool
-        Always True; for Keras' sake.
+        For compatibility with Keras; must be True.
 
     Returns
     -------
@@ -191,8 +191,8 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     Raises
     ------
     FormatError
-        If the file is none of ours (it says what it is), is damaged, or needs `custom_objects`. It
-        is a ValueError.
+        If the file is in another format (the message says which), is corrupted, or needs `custom_objects`. A
+        subclass of ValueError.
     OSError
         If there is no such file.
 
@@ -209,7 +209,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     (None, 2)
     """
     if not flag("safe_mode", safe_mode):
-        raise ValueError(f"safe_mode: expected True, as no file runs code here, got {safe_mode!r}")
+        raise ValueError(f"safe_mode: expected True, as loading never runs code, got {safe_mode!r}")
     compile = flag("compile", compile)
     custom = configuration.check_custom(custom_objects)
     with _explained(filepath):
@@ -218,9 +218,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 
 def revived(config, tensors, custom, compile=True):
-    """The model that was `taken`."""
+    """The model from the result of `taken`."""
     if config["kind"] != "model":
-        raise FormatError("it has weights only: make the model in code and call model.load_weights")
+        raise FormatError("the file has weights only; create the model in code and call model.load_weights")
     model = _revived(config, tensors, custom)
     if compile and config["compile"] is not None:
         _compile(model, config, tensors, custom)
@@ -229,7 +229,7 @@ def revived(config, tensors, custom, compile=True):
 
 @contextmanager
 def _explained(path):
-    """Whatever goes wrong inside is a FormatError that names the file."""
+    """Convert errors inside the block to FormatErrors that name the file."""
     name = os.fspath(path)
     try:
         with naming(path):
@@ -243,33 +243,33 @@ def _explained(path):
 
 
 def container_of(path):
-    """The configuration and the tensors of a file, of whatever kind."""
+    """The configuration and the tensors of a file of any kind."""
     text, tensors = read(path)
     config = parse_json(text)
     if not isinstance(config, dict):
-        raise FormatError("damaged: the configuration")
+        raise FormatError("the file is corrupted: invalid configuration")
     return config, tensors
 
 
 def _contents(path):
     config, tensors = container_of(path)
     if config.get("kind") == "sweep":
-        raise FormatError("it has the result of a sweep: fastnn.SweepResult.load reads it")
+        raise FormatError("the file has the result of a sweep; use fastnn.SweepResult.load")
     return checked(config, tensors), tensors
 
 
 def checked(config, tensors):
-    """A configuration that has a weight for each of its names."""
+    """The configuration, after a check that it has a tensor for each name of a weight."""
     if not isinstance(config, dict) or config.get("kind") not in FORMATS:
-        raise FormatError("damaged: the configuration")
+        raise FormatError("the file is corrupted: invalid configuration")
     named = config["weights"]
     if len({name for name, _ in named}) != len(named) or not all(
         isinstance(name, str) and isinstance(trainable, bool) for name, trainable in named
     ):
-        raise FormatError("damaged: the list of weights")
+        raise FormatError("the file is corrupted: invalid list of weights")
     for name, _ in named:
         if f"weights/{name}" not in tensors:
-            raise FormatError(f"damaged: no weights {name!r}")
+            raise FormatError(f"the file is corrupted: missing weights {name!r}")
     return config
 
 
@@ -283,7 +283,7 @@ def _revived(config, tensors, custom):
             size *= n
         left -= size
         if left < 0:
-            raise FormatError(f"its layers need more weights than it has: {shape}")
+            raise FormatError(f"the file is corrupted: its layers need more weights than it has: {shape}")
         return np.zeros(shape, dtype)
 
     token = variables.blank.set(blank)
@@ -296,7 +296,7 @@ def _revived(config, tensors, custom):
         raise FormatError(f"expected a model, got {type(model).__name__}")
     own = dict(zip(_names(model), model.weights, strict=True))
     if set(own) != {name for name, _ in config["weights"]}:
-        raise FormatError("its layers and its weights do not fit")
+        raise FormatError("the file is corrupted: its layers and weights do not match")
     put_weights(config, tensors, own)
     model._trainable = bool(config["trainable"])
     model.feature_names = config.get("feature_names")
@@ -304,13 +304,13 @@ def _revived(config, tensors, custom):
 
 
 def put_weights(config, tensors, own):
-    """Give variables, by their names in the file, what is there."""
+    """Assign the weights of the file to variables by name."""
     for name, trainable in config["weights"]:
         array, variable = tensors[f"weights/{name}"], own[name]
         if (array.shape, array.dtype) != (variable.shape, variable.dtype):
             raise FormatError(
-                f"weights {name!r}: expected {variable.dtype} of shape {variable.shape}, got"
-                f" {array.dtype} of shape {array.shape}"
+                f"weights {name!r}: expected dtype {variable.dtype} and shape {variable.shape}, got"
+                f" {array.dtype} and {array.shape}"
             )
         variable.assign(array)
         variable.trainable = trainable
@@ -319,14 +319,14 @@ def put_weights(config, tensors, own):
 def _described_layer(description, custom):
     for i, name in enumerate(_class_names(description)):
         if i == MAX_LAYERS:
-            raise FormatError(f"damaged: more than {MAX_LAYERS} layers")
+            raise FormatError(f"the file is corrupted: more than {MAX_LAYERS} layers")
         if not layers.known(name):
             raise configuration.unknown("layer", name, custom)
     return layers.from_description(description)
 
 
 def _class_names(description):
-    """Classes of the layers: of a model, and of the models among its layers."""
+    """Class names of the layers of a model, nested models included."""
     yield description["class_name"]
     for part in description["config"].get("layers", ()):
         if is_description(part):
@@ -354,17 +354,17 @@ def _compile(model, config, tensors, custom):
 
 
 def put_state(model, saved, tensors, own):
-    """Give the optimizer the state of a file, as `_take_state` took it."""
+    """Restore the optimizer state of a file, as returned by `_take_state`."""
     if saved is None:
         return
     state = {}
     engine = model.engine()
     expected = engine.get_state()
     if set(expected) != set(saved):
-        raise FormatError("its optimizer has another state than this fastnn's")
+        raise FormatError("the optimizer state in the file does not match that of this version of fastnn")
     for key, value in saved.items():
         if isinstance(expected[key], dict) != isinstance(value, dict):
-            raise FormatError(f"damaged: state {key}")
+            raise FormatError(f"the file is corrupted: invalid state {key}")
         if not isinstance(value, dict):
             value = configuration.decode(value, {})
             state[key] = _count(key, value) if isinstance(expected[key], int) else value
@@ -374,7 +374,7 @@ def put_state(model, saved, tensors, own):
             arrays = [tensors[f"state/{key}/{i}/{name}"] for i in range(_count(key, n, 64))]
             before = expected[key][own[name]]
             if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in before]:
-                raise FormatError(f"state {key} of {name!r} does not fit the weights")
+                raise FormatError(f"state {key} of {name!r} does not match the weights")
             state[key][own[name]] = arrays
     engine.set_state(state)
     model.optimizer.at_batch(engine.step)
@@ -385,7 +385,7 @@ def _metrics(saved, custom):
     for kind, metric, *name in saved:
         metric = configuration.decode(metric, custom)
         metric = (losses if kind == "loss" else metrics).get(metric) if is_description(metric) else metric
-        if name:  # of a function, which may be one of fastnn's and so be known by its name
+        if name:  # of a function, which may be a built-in one, known by its name
             if isinstance(metric, str):
                 metric = getattr(losses if hasattr(losses, metric) else metrics, metric)
             metric = metrics.PythonMetric(metric, *name)
@@ -395,7 +395,7 @@ def _metrics(saved, custom):
 
 def _count(name, value, most=2**53):
     if type(value) is not int or not 0 <= value <= most:
-        raise FormatError(f"damaged: {name} is {value!r}")
+        raise FormatError(f"the file is corrupted: {name} is {value!r}")
     return value
 
 
@@ -409,7 +409,7 @@ def load_weights(model, filepath, skip_mismatch=False, *, by_name=False):
     own = _names(model)
     if not model.built:
         raise ValueError(
-            f"load_weights: {model.name} is not built yet: give the model an input shape, or call build"
+            f"load_weights: expected a built model, got {model.name}; give it an input shape, or call build"
         )
     if not by_name and len(own) != len(names):
         raise ValueError(
@@ -419,8 +419,7 @@ def load_weights(model, filepath, skip_mismatch=False, *, by_name=False):
     theirs, ours = ([name.split("/")[-1] for name in some] for some in (names, own))
     if not by_name and theirs != ours and sorted(theirs) == sorted(ours):
         raise ValueError(
-            f"{os.fspath(filepath)}: has its weights in the order {names}, the model in the order {own};"
-            " use by_name=True"
+            f"{os.fspath(filepath)}: expected weights in the order {own}, got {names}; use by_name=True"
         )
     pairs = list(zip(own if by_name else names, model.weights, strict=True))
     taken = []
@@ -434,7 +433,7 @@ def load_weights(model, filepath, skip_mismatch=False, *, by_name=False):
             )
     if by_name and not taken and not skip_mismatch:
         raise ValueError(
-            f"{os.fspath(filepath)}: no weights of a name in the model; it has {', '.join(names)}"
+            f"{os.fspath(filepath)}: expected weights with names in the model, got {', '.join(names)}"
         )
     with model._lock:
         for variable, array in taken:

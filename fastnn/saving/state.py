@@ -1,4 +1,4 @@
-"""What training has made of a model that is built in code: weights, state, counts; no configuration."""
+"""The training state of a model that is built in code: weights, optimizer state, counters; no configuration."""
 
 from ..variables import note_change
 from . import model as models
@@ -7,7 +7,7 @@ from .container import FormatError
 
 
 def write(path, model):
-    """Write what `put` puts back, old or new, never half; `Model.load_weights` reads the weights of the file too."""
+    """Write a file for `put`, atomically; `Model.load_weights` can read its weights too."""
     with model._lock:
         names, tensors = models._take_weights(model)
         config = {"kind": "weights", "weights": names, "trainable": model._trainable, "epochs_done": model.epochs_done,
@@ -18,19 +18,19 @@ def write(path, model):
 
 
 def put(path, model):
-    """Give a compiled and built model what is in a file of `write`.
+    """Restore a compiled and built model from a file written by `write`.
 
     Raises
     ------
     FormatError
-        If it does not fit.
+        If the file does not match the model.
     OSError
     """
     with models._explained(path):
         config, tensors = models._contents(path)
         if len(config["weights"]) != len(model.weights) or "state" not in config:
-            raise FormatError("it is of another model")
-        # By place: layers that are numbered by themselves have other names in another process.
+            raise FormatError("the file belongs to another model")
+        # By position, as automatically numbered layers have other names in another process.
         own = dict(zip((name for name, _ in config["weights"]), model.weights, strict=True))
         models.put_weights(config, tensors, own)
         model._trainable = bool(config["trainable"])

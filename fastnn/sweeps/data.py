@@ -1,4 +1,4 @@
-"""What each network of a sweep trains on: shared arrays, read where they lie, and the rows and weights of its own."""
+"""The data of each network of a sweep: shared arrays, read in place, and its own rows and weights."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are a
 
 
 def shared(name, value):
-    """An array that all networks read where it lies: what the core cannot read there is copied here, once."""
+    """An array that all networks read in place; copied once if the core cannot read it in place."""
     if is_batches(value):
-        raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data many times and out of order")
+        raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data several times, in any order")
     array = arrays.as_array(name, value)
     return arrays.readable(array, array.dtype.newbyteorder("="))
 
 
 def labels(array):
-    """Whole numbers that may be classes, as a network with classes reads them; to others they are the same."""
+    """Integers that may be class labels as int32; other networks can use them too."""
     if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
         limits = np.iinfo(np.int32)
         if limits.min <= array.min() and array.max() <= limits.max:
@@ -36,21 +36,21 @@ def validation(given):
 
 
 def set_rows(networks, n, validated):
-    """Give each network `rows` and `validation_rows` of n samples: None, or indices as the core takes them.
+    """Set `rows` and `validation_rows` of each network, out of n samples: None, or indices for the core.
 
-    validated: whether the sweep has validation of its own."""
-    known = {}  # several networks may have one fold: checked and converted once
+    validated: whether the sweep has validation data."""
+    known = {}  # folds shared by several networks are checked and converted once
     for network in networks:
         given, where = network.given, f"params[{network.index}]"
         network.rows = network.validation_rows = None
         if "fold" in given:
             if "indices" in given or validated:
                 other = f"{where}['indices']" if "indices" in given else "validation_data and validation_split"
-                raise ValueError(f"{where}['fold']: has the rows to train on and to validate with; expected no {other}")
+                raise ValueError(f"{where}['fold']: expected either a fold or {other}, got both")
             fold = given["fold"]
             if not isinstance(fold, (tuple, list)) or len(fold) != 2:
                 raise TypeError(
-                    f"{where}['fold']: expected (rows to train on, rows to validate with), got {type(fold).__name__}"
+                    f"{where}['fold']: expected (training rows, validation rows), got {type(fold).__name__}"
                 )
             found = (_rows(f"{where}['fold'][{i}]", rows, n, known) for i, rows in enumerate(fold))
             network.rows, network.validation_rows = found
@@ -60,8 +60,8 @@ def set_rows(networks, n, validated):
     if folds and len(folds) < len(networks):
         without = next(n.index for n in networks if n.validation_rows is None)
         raise ValueError(
-            f"params[{without}]: expected a 'fold', as params[{folds[0].index}] has one: networks are ranked by one"
-            " number"
+            f"params[{without}]: expected a 'fold', as for params[{folds[0].index}], got none; either all networks have"
+            " a fold or none"
         )
     return bool(folds)
 
@@ -75,7 +75,7 @@ def _rows(name, given, n, known):
         array = np.flatnonzero(array)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(
-            f"{name}: expected whole numbers of shape (m,), or True and False of shape ({n},), got {array.dtype} of"
+            f"{name}: expected integers of shape (m,) or booleans of shape ({n},), got {array.dtype} of"
             f" shape {array.shape}"
         )
     if not len(array):
@@ -84,5 +84,5 @@ def _rows(name, given, n, known):
         worst = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"{name}: expected rows 0 to {n - 1}, as x has {n}, got {worst}")
     rows = arrays.aligned(array, np.int64)
-    known[id(given)] = given, rows  # the object is kept, so that no other one gets its id
+    known[id(given)] = given, rows  # the object is kept, so that its id is not reused
     return rows

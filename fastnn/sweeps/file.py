@@ -1,4 +1,4 @@
-"""The result of a sweep in a file: a container as models have it, with the models in it."""
+"""Saving of the result of a sweep: in the same container format as models, including the models."""
 
 import builtins
 import json
@@ -24,7 +24,7 @@ def save(result, path, overwrite):
         "rows": [_row(k, row) for k, row in enumerate(result)], "models": models,
     }  # fmt: skip
     text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
-    # not in the header, which has an end
+    # not in the header, whose size is limited
     write(path, json.dumps({"kind": "sweep"}), {"content": np.frombuffer(text, np.uint8), **tensors})
 
 
@@ -44,14 +44,14 @@ def load(path, custom_objects):
     with model._explained(path):
         config, tensors = model.container_of(path)
         if config.get("kind") != "sweep":
-            raise FormatError("it has a model or weights; fastnn.models.load_model and load_weights read them")
+            raise FormatError("the file has a model or weights; use fastnn.models.load_model or load_weights")
         content = parse_json(bytes(tensors.pop("content")))
         if not isinstance(content, dict) or set(content) != FIELDS:
-            raise FormatError("damaged: the content")
+            raise FormatError("the file is corrupted: invalid content")
         rows = [_revived(row, custom) for row in content["rows"]]
         history, order = configuration.decode(content["history"], {}), content["order"]
         if sorted(order) != list(range(len(rows))) or len(history) != len(rows):
-            raise FormatError("damaged: rows, histories and their order do not fit")
+            raise FormatError("the file is corrupted: rows, histories and their order do not match")
         parts = {}
         for name, array in tensors.items():
             _, k, name = name.split("/", 2)
@@ -59,7 +59,7 @@ def load(path, custom_objects):
         models = {}
         for k, config in content["models"]:
             if type(k) is not int or not 0 <= k < len(rows):
-                raise FormatError(f"damaged: a model of network {k!r}")
+                raise FormatError(f"the file is corrupted: a model of network {k!r}")
             found = parts.get(k, {})
             models[k] = model.revived(model.checked(config, found), found, custom)
     return {"monitor": content["monitor"], "_rows": rows, "_order": order, "history": history, "models": models}
@@ -77,6 +77,6 @@ def _error(name, text):
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
             return kind(text)
-        except TypeError:  # some want more arguments
+        except TypeError:  # some exceptions need more arguments
             pass
     return RuntimeError(f"{name}: {text}")

@@ -1,11 +1,11 @@
-"""The journal of a sweep: what is in it is not trained again.
+"""The journal of a sweep: networks in it are not trained again.
 
-(a) A line of JSON for each network that has ended, written and synchronised before anything else is known of it; a line
-    for each round of a halving; a line for each network that waits in between. The first line says what sweep it is.
-(b) A kill leaves a torn last line at the most: it is dropped. A torn line elsewhere is damage, and an error.
-(c) Models that are kept lie beside it, in a folder, one file each, weights and state of the optimizer: written before
-    the line that speaks of them. A model whose file is missing is trained again, with the same bits.
-(d) A network that waited (halving) is trained again when it is chosen to go on; its history then has to be the same.
+(a) A line of JSON for each network that has ended, written and synchronised before its result is used; a line
+    for each round of halving; a line for each network that waits between rounds. The first line describes the sweep.
+(b) A kill leaves at most an incomplete last line, which is dropped. An incomplete line elsewhere is an error.
+(c) Models that are kept are in a directory beside it, one file each with weights and optimizer state, written before
+    the line that refers to them. A model whose file is missing is trained again, with the same bits.
+(d) A network that waited (halving) is trained again if it continues; its history must then be the same.
 """
 
 import errno
@@ -32,7 +32,7 @@ BEGINNING = b'{"fastnn_sweep":'
 
 
 def digest(value):
-    """A short text that is another one for another value: of numbers, text, arrays, fastnn's objects, functions."""
+    """A hash of a value: of numbers, strings, arrays, fastnn's objects, functions."""
     sha = hashlib.sha256()
     _feed(sha, value)
     return sha.hexdigest()[:32]
@@ -47,7 +47,7 @@ def _feed(sha, value):
     if isinstance(value, np.ndarray):
         sha.update(f"{value.dtype.str}{value.shape}".encode())
         rows = max(1, CHUNK // max(1, value[0].size)) if value.ndim and len(value) else 1
-        for start in range(0, len(value) if value.ndim else 0, rows):  # of a memory map, a piece at a time
+        for start in range(0, len(value) if value.ndim else 0, rows):  # for a memory map, one slice at a time
             sha.update(np.ascontiguousarray(value[start : start + rows]))
         if not value.ndim:
             sha.update(value.tobytes())
@@ -65,7 +65,7 @@ def _feed(sha, value):
         _feed(sha, [value.__defaults__, value.__kwdefaults__])
     elif value is None or isinstance(value, (bool, int, float, str, bytes)):
         sha.update(repr(value).encode())
-    else:  # nothing that is the same in another process is known of it
+    else:  # only its type is known to be the same in another process
         sha.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
 
 
@@ -100,9 +100,9 @@ class Journal:
     Attributes
     ----------
     head : dict or None
-        The first line, of a journal that was begun before.
+        The first line of an existing journal.
     networks : dict of dict
-        Number of a network to what was said of it last.
+        Index of a network to its last entry.
     rounds : dict of list
         Epochs of a round of halving to the networks that were stopped in it.
     """
@@ -123,7 +123,7 @@ class Journal:
     def close(self):
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            if self.head is None:  # the sweep was refused: as if it had not been asked for
+            if self.head is None:  # the arguments were invalid: leave no file
                 os.unlink(self.path)
             os.close(descriptor)
 
@@ -143,23 +143,23 @@ class Journal:
             try:
                 self._take(i, configuration.decode(parse_json(line), {}))
             except (FormatError, TypeError, KeyError) as error:
-                if i and not any(lines[i + 1 :]):  # the last one, and blocks that were never written have no sense
+                if i and not any(lines[i + 1 :]):  # the last one may be incomplete, or blocks that were never written
                     break
                 raise FormatError(f"{self.path}, line {i + 1}: {self._damage(i)} ({error})") from None
             good += len(line) + 1
         if not good and raw[: len(BEGINNING)] != BEGINNING[: len(raw)]:
-            raise FormatError(f"{self.path}: {self._damage(0)}")  # not to be written over
-        if good < len(raw):  # torn when its process was killed
+            raise FormatError(f"{self.path}: {self._damage(0)}")  # do not overwrite it
+        if good < len(raw):  # incomplete, as its process was killed
             os.ftruncate(self._descriptor, good)
         self._size = good
 
     def _damage(self, i):
-        return "damaged" if i else "this is no journal of a sweep; expected the name of one, or of a new file"
+        return "the journal is corrupted" if i else "expected the journal of a sweep or a new file, got another file"
 
     def _take(self, i, line):
         if i == 0:
             if line["fastnn_sweep"] != VERSION:
-                raise KeyError(f"written in version {line['fastnn_sweep']!r}, this fastnn knows {VERSION}")
+                raise KeyError(f"expected version {VERSION} of the format, got {line['fastnn_sweep']!r}")
             self.head = line
         elif "round" in line:
             self.rounds[line["round"]] = list(line["stopped"])
@@ -168,7 +168,7 @@ class Journal:
             self.networks[line["network"]] = kept
 
     def write(self, line):
-        """Append a line, and wait until it is on the disk."""
+        """Append a line, and wait until it is on disk."""
         text = json.dumps(configuration.encode(line, "journal"), separators=(",", ":"), allow_nan=False)
         left = memoryview(text.encode() + b"\n")
         size = self._size + len(left)
@@ -186,11 +186,11 @@ class Journal:
 
     @property
     def seed(self):
-        """That from which the seeds of the networks follow; None of a new journal."""
+        """The seed of the sweep; None for a new journal."""
         return None if self.head is None else self.head["seed"]
 
     def check(self, seed, definition):
-        """Begin the journal, or ValueError unless it is of this very sweep."""
+        """Start the journal; ValueError if it belongs to another sweep."""
         now = environment()
         if self.head is None:
             head = {"fastnn_sweep": VERSION, "seed": seed, "environment": now, "definition": definition}
@@ -201,22 +201,24 @@ class Journal:
             return
         before, then = self.head["definition"], self.head["environment"]
         if seed != self.seed:
-            raise ValueError(f"journal: {self.path} was begun with seed={self.seed}, got {seed}")
+            raise ValueError(f"journal: expected seed={self.seed}, as in {self.path}, got {seed}")
         skipped = ("build", "callbacks") if now["Python"] != then["Python"] else ()
         for name in definition:
             if name not in skipped and definition[name] != before.get(name):
-                raise ValueError(f"journal: {self.path} is of another sweep: {_difference(name, before, definition)}")
+                raise ValueError(
+                    f"journal: {self.path} belongs to another sweep: {_difference(name, before, definition)}"
+                )
         self.same_bits = all(now[n] == then[n] for n in ("fastnn", "instruction set"))
         if not self.same_bits:
             changed = ", ".join(f"{n} {then[n]}, now {now[n]}" for n in now if now[n] != then[n])
             warn(
-                f"journal: {self.path} was begun with {changed}: networks still to be trained may come out otherwise"
+                f"journal: {self.path} was started with {changed}: results of remaining networks may differ"
             )
 
     # --- what happens ---
 
     def ended(self, network, rising, model):
-        """A network has come to its end, or to a round where it waits."""
+        """Record that a network has ended, or waits for the next round."""
         if model:
             with naming(self.folder):
                 os.makedirs(self.folder, exist_ok=True)
@@ -227,7 +229,7 @@ class Journal:
         })  # fmt: skip
 
     def round(self, until, stopped):
-        """The networks that do not go on."""
+        """Record the networks that are stopped in a round."""
         self.rounds[until] = [n.index for n in stopped]
         self.write({"round": until, "stopped": self.rounds[until]})
 
@@ -235,7 +237,7 @@ class Journal:
         return os.path.join(self.folder, f"{network.index}.fastnn")
 
     def drop(self, network):
-        """The model is not among the best any more."""
+        """Delete a model that is no longer among the best."""
         with naming(self.model_path(network)):
             try:
                 os.unlink(self.model_path(network))
@@ -248,7 +250,7 @@ def _difference(name, before, now):
         k = next((i for i, (a, b) in enumerate(zip(before[name], now[name], strict=False)) if a != b), None)
         if k is None or len(before[name]) != len(now[name]):
             return f"expected {len(before[name])} networks, got {len(now[name])}"
-        return f"params[{k}] was another one"
+        return f"params[{k}] has changed"
     if isinstance(now[name], str) and len(now[name]) == 32:
-        return f"{name}: was another one"
+        return f"{name} has changed"
     return f"{name}: expected {before.get(name)!r}, got {now[name]!r}"

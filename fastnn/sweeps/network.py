@@ -1,4 +1,4 @@
-"""One of the networks of a sweep: what it is made of, and how far it is."""
+"""One of the networks of a sweep: its parameters and its progress."""
 
 import time
 from inspect import Parameter, signature
@@ -11,8 +11,8 @@ from ..saving.configuration import encode
 from ..training import fit
 from .data import OF_DATA
 
-OURS = ("batch_size", "epochs", "seed", *OF_DATA)  # entries of `params` that `build` need not take
-LIVE = ("waiting", "training")  # statuses of those that have not come to an end
+OURS = ("batch_size", "epochs", "seed", *OF_DATA)  # entries of `params` that `build` need not accept
+LIVE = ("waiting", "training")  # statuses of networks that have not ended
 
 
 def rounds_of(epochs, eta, first):
@@ -25,7 +25,7 @@ def rounds_of(epochs, eta, first):
 
 
 def networks_of(params, entropy, epochs, halved):
-    """The networks of a sweep, their seeds from `entropy` unless they are given."""
+    """The networks of a sweep, with seeds from `entropy` unless given."""
     if not hasattr(params, "__iter__"):
         params = [{}] * integer("params", params, 1)
     networks = []
@@ -36,7 +36,7 @@ def networks_of(params, entropy, epochs, halved):
         network.epochs = integer(f"params[{k}]['epochs']", network.given.get("epochs", epochs), 1)
         if halved and network.epochs != epochs:
             raise ValueError(
-                f"params[{k}]['epochs']: expected {epochs}, as all networks of a halving, got {network.epochs}"
+                f"params[{k}]['epochs']: expected {epochs}, as halving needs equal epochs, got {network.epochs}"
             )
         networks.append(network)
     if not networks:
@@ -45,7 +45,7 @@ def networks_of(params, entropy, epochs, halved):
 
 
 def named_arguments(function):
-    """Names that `build` takes by name."""
+    """Names of the arguments that `build` accepts by name."""
     if not callable(function) or isinstance(function, Model):
         raise TypeError(f"build: expected a function that returns a compiled model, got {function!r}")
     try:
@@ -66,21 +66,21 @@ class Network:
         self.status = "waiting"
 
     def leave(self):
-        """As before the first epoch."""
+        """Reset to the state before the first epoch."""
         self.scope = seeded(self.seed)
         self.model = self.run = self.best_epoch = None
         self.history, self.done, self.seconds, self.until, self.callbacks = {}, 0, 0.0, 0, ()
 
     def build(self, function, takes):
-        """The model."""
+        """Build the model."""
         model = function(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
         if not isinstance(model, Model) or not model.compiled:
             raise TypeError(f"build: expected a compiled model, got {model!r}")
         return model
 
     def start(self, model, common, batch_size, callbacks):
-        """Check what a model is to be trained with."""
-        self.history, self.done, self.seconds = {}, 0, 0.0  # of a journal: it is trained again
+        """Check the training arguments of a model."""
+        self.history, self.done, self.seconds = {}, 0, 0.0  # if from a journal, it is trained again
         self.model, self.status, self.callbacks = model, "training", ()
         if callbacks is not None:
             self.callbacks = list(_flat(callbacks()))
@@ -90,13 +90,13 @@ class Network:
         )  # fmt: skip
 
     def advance(self, until, stopping):
-        """Train to an epoch, or as far as its callbacks let it, or until all is to stop."""
+        """Train up to an epoch, until a callback stops it, or until the sweep stops."""
         self.until, begun = until, time.perf_counter()
         while self.done < until and not stopping():
             logs = next(self.run, None)
-            if stopping():  # an epoch that was cut short, or not
+            if stopping():  # the epoch may be incomplete
                 break
-            if logs is None:  # a callback has ended it
+            if logs is None:  # a callback has stopped it
                 self.end("done")
                 break
             self.done += 1
@@ -115,12 +115,12 @@ class Network:
 
     @property
     def waits(self):
-        """Whether it is at the end of a round."""
+        """Whether the network is at the end of a round."""
         return self.status == "training" and self.done == self.until > 0
 
     def stop(self, status="stopped"):
-        """End the training as `fit` does, here."""
-        if self.run is None:  # of a journal: it is at the end of a round, and not here
+        """Stop training as `fit` does."""
+        if self.run is None:  # from a journal: at the end of a round, without a model
             self.status = status
             return
         self.model.stop_training, self.status = True, status
@@ -133,13 +133,13 @@ class Network:
         self.status, self.run, self.callbacks = status, None, ()
 
     def look_for_best(self):
-        """The epoch that `EarlyStopping(restore_best_weights=True)` goes back to, from 1."""
+        """The epoch that `EarlyStopping(restore_best_weights=True)` restores, from 1."""
         for callback in self.callbacks:
             if getattr(callback, "restore_best_weights", False) and getattr(callback, "best_weights", None) is not None:
                 self.best_epoch = callback.best_epoch + 1
 
     def last(self, name):
-        """A number of the epoch whose weights the model has."""
+        """A value of the epoch whose weights the model has."""
         values = self.history.get(name)
         return values[min(self.best_epoch or len(values), len(values)) - 1] if values else None
 
@@ -147,7 +147,7 @@ class Network:
         self.error, self.status, self.model, self.run, self.callbacks = error, "error", None, None, ()
 
     def interrupt(self):
-        """The sweep has ended before the network had."""
+        """Mark a network that had not ended when the sweep ended."""
         if self.status == "training":
             self.status = "interrupted"
             self.model, self.run, self.callbacks = None, None, ()
@@ -155,12 +155,12 @@ class Network:
     # --- from a journal ---
 
     def restore(self, said):
-        """What a journal says of it; the model is not here."""
+        """Restore the state from a journal, without a model."""
         self.restored, self.status, self.done = said, said["status"], said["epochs"]
         self.history, self.seconds, self.best_epoch = said["history"], said["seconds"], said["best_epoch"]
 
     def finish_as(self, said):
-        """After its model was read from a file."""
+        """Finish after the model was loaded from a file."""
         self.run, self.callbacks, self.model.stop_training = None, (), True
         self.restore(said)
         history = self.model.history = fit.History()
@@ -168,7 +168,7 @@ class Network:
         history.set_model(self.model)
 
     def compare(self):
-        """What was trained again has to be what it was: ValueError otherwise."""
+        """ValueError if training again gave a different history."""
         said, n = self.restored, self.restored["epochs"]
         if self.done < n:
             return
@@ -176,13 +176,13 @@ class Network:
         now = {name: values[:n] for name, values in self.history.items()}
         if said["same bits"] and _exactly(now) != _exactly(said["history"]):
             raise ValueError(
-                f"journal: network {self.index} does not come out as it is there: build, callbacks or what they use"
-                f" have changed; expected {_ends(said['history'])} after {n} epochs, got {_ends(now)}"
+                f"journal: expected {_ends(said['history'])} after {n} epochs of network {self.index}, got"
+                f" {_ends(now)}; build, callbacks or code that they use have changed"
             )
 
 
 def _flat(made):
-    """Callbacks one by one, of lists and a CallbackList too."""
+    """Iterate over callbacks, flattening lists and CallbackLists."""
     made = getattr(made, "callbacks", made)
     if made is None or isinstance(made, str) or not hasattr(made, "__iter__"):
         yield from () if made is None else (made,)

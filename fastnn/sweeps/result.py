@@ -1,4 +1,4 @@
-"""What a sweep found out."""
+"""The result of a sweep."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from .._base.text import right, width
 from .data import OF_DATA
 
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
-# entries of a row that mean the same in all sweeps
+# entries of a row that have the same meaning in all sweeps
 FIXED = ("network", "seed", "status", "epochs", "best_epoch", "seconds", "error")
 
 
 def place(network, monitor, rising):
-    """Sorts the best network first: those that were trained to the end, then those that were stopped, the last ones
-    first. The earlier of two equal ones."""
+    """Sort key, best network first: fully trained networks, then those that were stopped, later ones
+    first. Ties are sorted by index."""
     value = network.last(monitor)
     missing = value is None or value != value
     value = 0.0 if missing else -value if rising else value
@@ -28,21 +28,21 @@ class SweepResult(Sequence):
     """A row for each network of a `fastnn.sweep`, in the order of `params`.
 
     ``result[k]`` is a dict: the entries of ``params[k]``; "network" (k), "seed", "status", "epochs" (done), "seconds"
-    (of one core); the loss and metrics of the last epoch; "error" where there was one. After
-    ``EarlyStopping(restore_best_weights=True)`` the loss and metrics are those of the epoch whose weights the model
-    has, and "best_epoch" says which (counted from 1); networks are ranked by them. Status is "done", "stopped" (by
+    (of one core); the loss and metrics of the last epoch; "error" if there was one. After
+    ``EarlyStopping(restore_best_weights=True)``, the loss and metrics are those of the epoch whose weights were
+    restored, "best_epoch" (counted from 1), and networks are ranked by them. Status is "done", "stopped" (by
     halving), "diverged" or "error"; in the ``result`` of a KeyboardInterrupt also "interrupted" or "waiting". An entry
-    of ``params[k]`` that is called like one of the others (``loss``) is there as "param_loss". Arrays of the data
-    ("indices", "fold", "sample_weight") are not there.
+    of ``params[k]`` with the name of another entry (``loss``) is called "param_loss". Arrays of data
+    ("indices", "fold", "sample_weight") are not included.
 
     Attributes
     ----------
     monitor : str
-        What the networks are ranked by.
+        Name of the value that networks are ranked by.
     history : list of dict
-        For each network the values of each epoch, as `History.history` has them.
+        For each network, the values of each epoch, like `History.history`.
     models : dict
-        Number of a network to its model, for those that were kept.
+        Index of a network to its model, for models that were kept.
 
     Examples
     --------
@@ -72,7 +72,7 @@ class SweepResult(Sequence):
         return self._rows[k]
 
     def ranked(self):
-        """The rows, best first: those that were trained to the end, then those that were stopped.
+        """Return the rows, best first: fully trained networks, then those that were stopped.
 
         Returns
         -------
@@ -98,10 +98,11 @@ class SweepResult(Sequence):
         try:
             return self.models[k]
         except KeyError:
-            raise ValueError(f"network {k} was not kept; its status is {self._rows[k]['status']!r}") from None
+            status = self._rows[k]["status"]
+            raise ValueError(f"best_model: expected a kept model of network {k}, got none ({status=})") from None
 
     def predict(self, x, batch_size=None):
-        """What each of the models says to `x`: of an ensemble, whose mean and spread are those over axis 0.
+        """Compute the predictions of each model for `x`, as of an ensemble: its mean and spread are over axis 0.
 
         Parameters
         ----------
@@ -111,7 +112,7 @@ class SweepResult(Sequence):
         Returns
         -------
         ndarray (networks, n, *outputs)
-            In the order of `models`, that of the networks' numbers.
+            In the order of `models`, sorted by network index.
 
         Raises
         ------
@@ -120,29 +121,29 @@ class SweepResult(Sequence):
         """
         models = list(self.models.values())
         if not models:
-            raise ValueError('predict: expected models, got none; sweep(..., keep="all") keeps them')
+            raise ValueError('predict: expected kept models, got none; use sweep(..., keep="all")')
         shapes = dict.fromkeys(model.output_shape[1:] for model in models)
         if len(shapes) > 1:
-            raise ValueError(f"predict: expected models of one output shape, got {', '.join(map(str, shapes))}")
+            raise ValueError(f"predict: expected models with equal output shapes, got {', '.join(map(str, shapes))}")
         return np.stack([model.predict(x, batch_size, verbose=0) for model in models])
 
     def save(self, filepath, overwrite=True):
-        """Write rows, histories and the models that were kept into one file, for `load`.
+        """Save rows, histories and kept models to a file, for `load`.
 
-        It is in the format of `Model.save`, and replaces an older file at once or not at all.
+        The format is that of `Model.save`; an existing file is replaced atomically.
 
         Parameters
         ----------
         filepath : str or path-like
         overwrite : bool
-            False: FileExistsError if there is such a file.
+            False: raise a FileExistsError if the file exists.
 
         Raises
         ------
         TypeError
-            If something has no name to be found by again, such as a lambda among the parameters.
+            If an object cannot be saved by name, such as a lambda among the parameters.
         OSError
-            If it cannot be written; the error names it.
+            If the file cannot be written; the error contains its name.
         """
         from . import file
 
@@ -150,23 +151,23 @@ class SweepResult(Sequence):
 
     @classmethod
     def load(cls, filepath, custom_objects=None):
-        """The result that `save` wrote; loading runs no code from the file.
+        """Load a result saved by `save`; loading runs no code from the file.
 
         Parameters
         ----------
         filepath : str or path-like
         custom_objects : dict, optional
-            As for `fastnn.models.load_model`: of the models, and functions among the parameters.
+            As for `fastnn.models.load_model`, for the models and for functions among the parameters.
 
         Returns
         -------
         SweepResult
-            Objects of fastnn's among the parameters (optimizers, …) come back as the dict that describes them.
+            Objects of fastnn among the parameters (optimizers, …) are returned as dicts that describe them.
 
         Raises
         ------
         FormatError
-            If the file is none of ours, damaged, or needs `custom_objects`.
+            If the file was not written by fastnn, is corrupted, or needs `custom_objects`.
         """
         from . import file
 
@@ -175,18 +176,18 @@ class SweepResult(Sequence):
         return result
 
     def columns(self):
-        """The rows as ``{name: list}``, for ``pandas.DataFrame`` or ``polars.DataFrame``.
+        """Return the rows as ``{name: list}``, for ``pandas.DataFrame`` or ``polars.DataFrame``.
 
         Returns
         -------
         dict
-            None where a network has no such entry.
+            Values are None for networks without such an entry.
         """
         names = dict.fromkeys(name for row in self._rows for name in row)
         return {name: [row.get(name) for row in self._rows] for name in names}
 
     def summary(self):
-        """The best value, and how many networks ended otherwise than by reaching their last epoch."""
+        """Return the best value and the numbers of networks that did not reach their last epoch, by status."""
         found = {f"best {self.monitor}": self.best.get(self.monitor)}
         for status in ("stopped", "interrupted", "diverged", "error", "waiting"):
             n = sum(row["status"] == status for row in self._rows)
@@ -194,12 +195,12 @@ class SweepResult(Sequence):
         return {name: value for name, value in found.items() if value is not None}
 
     def plot(self, ax=None):
-        """Draw what the networks are ranked by, epoch by epoch: one curve each, the best one on top.
+        """Plot the monitored value by epoch: one curve per network, the best one on top.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Default: pyplot's current ones.
+            Default: pyplot's current axes.
 
         Returns
         -------
@@ -211,7 +212,7 @@ class SweepResult(Sequence):
         return sweep.draw(curves, [row["status"] for row in self._rows], self._order[0], self.monitor, ax)
 
     def _best(self):
-        """The ten best as texts: names, rows, how many more there are."""
+        """The ten best as strings: names, rows, number of further networks."""
         rows = self.ranked()[:10]
         names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
         return names, [[html.number(row.get(name, "")) for name in names] for row in rows], len(self) - len(rows)

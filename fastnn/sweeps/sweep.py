@@ -1,9 +1,9 @@
-"""Many networks over the same data, one on each core.
+"""Sweeps: many networks trained on the same data, one on each core.
 
-(a) A network is trained by one thread of Python that lets go of the interpreter while the core works: so data are
-    shared, nothing is copied to other processes, and any Python can build the networks.
-(b) A network is what it would be alone: its seed is its own, and its epochs are those of `Model.fit`.
-(c) Halving goes in rounds: all networks still alive reach the same epoch, then the worst are stopped. So it does
+(a) A network is trained by one Python thread that releases the GIL while the core runs: so data are
+    shared, nothing is copied to other processes, and any Python code can build the networks.
+(b) A network gives the same result as alone: it has its own seed, and its epochs are those of `Model.fit`.
+(c) Halving proceeds in rounds: all remaining networks reach the same epoch, then the worst are stopped. So it does
     not depend on which of them was fastest.
 """
 
@@ -30,7 +30,7 @@ from .journal import Journal, digest
 from .network import LIVE, Network, named_arguments, networks_of, rounds_of
 from .result import SweepResult, place
 
-LOOK = 0.05  # seconds between two looks of the main thread
+LOOK = 0.05  # polling interval of the main thread in seconds
 
 
 def sweep(
@@ -62,19 +62,19 @@ def sweep(
 ):
     r"""Train many networks, of any widths, depths, activations, optimizers and seeds, one on each core.
 
-    Network k has the same bits as ``set_random_seed(result[k]["seed"]); model = build(**params[k]);
-    model.fit(x, y, ...)`` has alone, for any number of workers.
+    Network k is bitwise identical to ``set_random_seed(result[k]["seed"]); model = build(**params[k]);
+    model.fit(x, y, ...)``, for any number of workers.
 
     Parameters
     ----------
     build : callable
         ``build(**params[k])`` returns a compiled model.
     params : iterable of dict, or int
-        One for each network: a list, scikit-learn's ``ParameterGrid`` or ``ParameterSampler``, what the trials of
-        an Optuna study suggest. These entries are of the training of that network, and given to `build` only if it
-        has such an argument: "batch_size", "epochs", "seed"; "indices", the rows of x and y that it is trained on (one
-        may come twice: bootstrap); "fold", a pair of such, to train on and to validate with, as the splitters of
-        scikit-learn yield them; "sample_weight" (n,), in the place of the sweep's. An int: so many networks
+        One dict for each network: a list, scikit-learn's ``ParameterGrid`` or ``ParameterSampler``, or the suggestions
+        of an Optuna study. These entries apply to the training of that network, and are passed to `build` only if it
+        has such an argument: "batch_size", "epochs", "seed"; "indices", the rows of x and y to train on (repetitions
+        are allowed: bootstrap); "fold", a pair (training rows, validation rows), as yielded by the splitters of
+        scikit-learn; "sample_weight" (n,), in place of that of the sweep. An int: that number of networks
         ``build()``, which differ in their seeds.
     x, y : array_like
         As for `Model.fit`; shared, not copied for each network.
@@ -83,56 +83,58 @@ def sweep(
     validation_data : (x, y) or (x, y, sample_weight), optional
     validation_split : float
     sample_weight, class_weight, shuffle
-        As for `Model.fit`. (Weights from `class_weight` are made for each network.)
+        As for `Model.fit`. (Weights from `class_weight` are computed for each network.)
     callbacks : callable, optional
-        Returns a list of callbacks, anew for each network. They are called in the thread that trains it.
+        Returns a new list of callbacks for each network. They are called in the thread that trains it.
     monitor : str, optional
-        What networks are ranked by, at their last epoch. Default: "val_loss", or "loss" without validation.
+        Name of the value that networks are ranked by, at their last epoch. Default: "val_loss", or "loss" without
+        validation.
     mode : {"auto", "min", "max"}
-        Whether less or more of it is better.
+        Whether to minimise or maximise the monitored value.
     halving : int, optional
         η, at least 2: successive halving. After `min_epochs`, η `min_epochs`, η² `min_epochs`, … epochs only the best
-        1/η of the networks go on.
+        1/η of the networks continue.
     min_epochs : int
-        Epochs before the first decision of `halving`.
+        Number of epochs before the first decision of `halving`.
     keep : int or "all"
-        How many of the best models are kept; the others leave memory as soon as they are done.
+        Number of best models to keep; the others are freed as soon as they are done.
     seed : int, optional
-        From which the seeds of the networks follow; default: the next seed of the process.
+        Seed from which the seeds of the networks are derived; default: the next seed of the process.
     workers : int, optional
-        Networks trained at a time; default: as many as there are cores (`get_num_threads`).
+        Number of networks trained concurrently; default: the number of cores (`get_num_threads`).
     on_error : {"raise", "keep"}
-        An error of `build` or of a training ends the sweep, or only that network; the error is then in its row. A
-        `monitor` that a network does not have, and what is no `Exception` (``sys.exit()``, Ctrl-C), always end it.
+        Whether an error in `build` or in training ends the sweep, or only that network; the error is then in its row.
+        A `monitor` that a network does not have, and exceptions other than `Exception` (``sys.exit()``, Ctrl-C),
+        always end the sweep.
     journal : str or path-like, optional
-        A file to which each network is written as soon as it has ended; models that are kept go into the folder
-        ``<journal>.models``. The same call again goes on where the first one was interrupted or killed, with the same
-        results bit for bit: what is in the journal is not trained again.
+        A file to which each network is written as soon as it has ended; kept models are saved in the directory
+        ``<journal>.models``. Repeating the call resumes an interrupted or killed sweep, with bitwise identical
+        results: networks in the journal are not trained again.
     verbose : {"auto", 0, 1, 2}
-        1: a live line on a terminal and in a notebook, and one line at the end. 0: nothing.
+        1: a live line on a terminal and in a notebook, and one line at the end. 0: silent.
     check_finite : bool
-        Look for NaN and infinity in x and y, once.
+        Check x and y for NaN and infinity, once.
 
     Returns
     -------
     SweepResult
-        A sequence with a dict for each network, in the order of `params`; see there.
+        A sequence with a dict for each network, in the order of `params`.
 
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C, after the steps at hand. It, and any other error that ends the sweep, has in its attribute ``result``
+        On Ctrl-C, after the current steps. This and any other error that ends the sweep has an attribute ``result``,
         a `SweepResult` of the networks that have ended.
     ValueError
-        If the journal is of another sweep; the message says what differs.
+        If the journal belongs to another sweep; the message says what differs.
     FormatError
-        If it is no journal, or damaged.
+        If the file is not a journal, or is corrupted.
 
     Notes
     -----
     A network whose loss is NaN or infinite after an epoch is stopped; its status is "diverged", and it ranks last. Its
-    row and history end with that epoch; the model may have gone through a few more, of 65,536 samples together at the
-    most, until it was seen.
+    row and history end with that epoch; the model may have been trained for a few more epochs, at most 65,536 samples
+    in total, until this was detected.
 
     References
     ----------
@@ -162,7 +164,7 @@ def sweep(
     mode = one_of("mode", mode, ("auto", "min", "max"))
     if callbacks is not None and not callable(callbacks):
         raise TypeError(
-            f"callbacks: expected a function that returns a list of callbacks, anew for each network, got {callbacks!r}"
+            f"callbacks: expected a function that returns a new list of callbacks for each network, got {callbacks!r}"
         )
     if keep != "all":
         keep = integer("keep", keep, 0)
@@ -216,7 +218,7 @@ def _run(job, eta, workers, progress):
         except BaseException as error:
             try:
                 error.result = job.result(interrupted=True)
-            except Exception:  # an error that takes no attributes, or before anything was known
+            except Exception:  # an error without attributes, or before there are results
                 pass
             raise
     result = job.result()
@@ -225,7 +227,7 @@ def _run(job, eta, workers, progress):
 
 
 class WrongMonitor(ValueError):
-    """An argument of the sweep, not of one network: it ends the sweep whatever `on_error` says."""
+    """A wrong argument of the sweep, not of one network: it ends the sweep regardless of `on_error`."""
 
 
 class _Sweep:
@@ -249,7 +251,7 @@ class _Sweep:
     def advance_to(self, until):
         def advance(network):
             if network.run is None:
-                if network.done >= until:  # it waits there, says the journal
+                if network.done >= until:  # according to the journal, it waits there
                     return
                 self.begin(network)
             network.advance(min(until, network.epochs), self.is_stopping)
@@ -257,7 +259,7 @@ class _Sweep:
         return advance
 
     def cut(self, until, eta):
-        """Those that do not go on after a round: as the journal says, or the worst of those that wait."""
+        """The networks to stop after a round: according to the journal, or the worst of those that wait."""
         if self.journal is not None and until in self.journal.rounds:
             return [n for n in self.alive() if n.index in self.journal.rounds[until]]
         ranked = sorted(self.alive(), key=self.rank)
@@ -275,7 +277,7 @@ class _Sweep:
     # --- the journal ---
 
     def definition(self, epochs, eta, first):
-        """What makes the sweep what it is, in short."""
+        """The definition of the sweep, with digests of large values."""
         common = self.common
         return {
             "params": [digest([n.given, n.seed]) for n in self.networks], "x": digest(common["x"]),
@@ -288,10 +290,12 @@ class _Sweep:
         }  # fmt: skip
 
     def restore(self):
-        """Networks as the journal has them."""
+        """Restore the networks from the journal."""
         for k, said in self.journal.networks.items():
             if not 0 <= k < len(self.networks):
-                raise ValueError(f"journal: {self.journal.path} has a network {k}; there are {len(self.networks)}")
+                raise ValueError(
+                    f"journal: expected networks 0 to {len(self.networks) - 1}, got network {k} in {self.journal.path}"
+                )
             self.networks[k].restore({**said, "same bits": self.journal.same_bits})
             self.rising = said["rising"]
         self.kept = sorted((n for n in self.networks if n.status not in LIVE), key=self.rank)
@@ -299,7 +303,7 @@ class _Sweep:
             del self.kept[self.keep :]
 
     def without_model(self):
-        """Those that are to be kept, whose models were of another process."""
+        """The networks to keep whose models were in another process."""
         kept = self.networks if self.keep == "all" else self.kept
         return [n for n in kept if n.model is None and n.status != "error"]
 
@@ -313,7 +317,7 @@ class _Sweep:
                 network.finish_as(said)
                 return
             self.begin(network)
-            # Where it waited, or would have: how many epochs are trained ahead may show in one that diverges.
+            # Up to the end of its round: in a diverging network, the number of epochs trained ahead may matter.
             network.advance(min([r for r in self.rounds if r >= said["epochs"]] + [network.epochs]), self.is_stopping)
             if network.status in LIVE and not self.stopping:
                 network.stop(said["status"])
@@ -328,7 +332,7 @@ class _Sweep:
     # --- threads ---
 
     def each(self, networks, action, workers, progress):
-        """`action` of every network, of `workers` of them at a time."""
+        """Run `action` for every network, in `workers` threads."""
         count, order, done = len(networks), iter(networks), []
 
         def work():
@@ -343,7 +347,7 @@ class _Sweep:
         def look():
             progress.update(len(self.networks) - count + len(done), {})
 
-        # Each with a copy of what is set where `sweep` was called: precision of products, NumPy's errstate.
+        # Each with a copy of the context of the caller: precision of products, NumPy's errstate.
         pool = [
             threading.Thread(target=copy_context().run, args=(work,), daemon=True) for _ in range(min(workers, count))
         ]
@@ -360,18 +364,18 @@ class _Sweep:
             raise self.failed
 
     def join(self, pool, networks, look):
-        """Wait for threads, and stop their networks when all is to stop."""
+        """Wait for the threads, and stop their networks if the sweep stops."""
         for thread in pool:
             while thread.is_alive():
                 thread.join(LOOK)
                 look()
-                for network in networks if self.stopping else ():  # again and again: one may only now have begun
+                for network in networks if self.stopping else ():  # repeatedly, as one may have just started
                     model = network.model
                     if model is not None:
                         model.stop_training = True
 
     def one(self, network, action):
-        """`action` of a network, in a thread of its own."""
+        """Run `action` for a network, in its thread."""
         before = network.status
         try:
             with core_threads.using(1), network.scope:
@@ -386,11 +390,11 @@ class _Sweep:
         try:
             if before in LIVE:
                 self.ended(network)
-        except BaseException as error:  # of the journal: what cannot be kept is not to go on
+        except BaseException as error:  # of the journal: stop if results cannot be saved
             self.fail(network, error)
 
     def begin(self, network, silent=False):
-        """Make the model; `silent`: without callbacks, as it will not be trained."""
+        """Build the model; `silent`: without callbacks, as it will not be trained."""
         model = network.build(self.build, self.takes)
         self.own(network, model, "model")
         self.own(network, model.optimizer, "optimizer")
@@ -399,7 +403,7 @@ class _Sweep:
         self.check_monitor(model)
 
     def ended(self, network):
-        """Keep the model if it is among the best so far, and say so in the journal."""
+        """Keep the model if it is among the best so far, and record it in the journal."""
         if network.status in LIVE:
             if self.journal is not None and network.waits:
                 with self.ending:
@@ -414,28 +418,28 @@ class _Sweep:
                         self.journal.drop(each)
 
     def fail(self, network, error):
-        """An error that ends the sweep: the first one."""
+        """Record the first error that ends the sweep."""
         with self.lock:
             self.stopping = True
             if self.failed is None:
                 self.failed = error
                 try:
                     error.add_note(f"network {network.index} of the sweep: {network.given}")
-                except Exception:  # a parameter that cannot be printed must not hide what happened
+                except Exception:  # a parameter that cannot be printed must not hide the error
                     error.add_note(f"network {network.index} of the sweep")
 
     def own(self, network, thing, what):
-        """TypeError if another network has this very object, too: two trainings of one would mix."""
+        """TypeError if another network uses the same object, which both would train."""
         with self.lock:
             owner = self.owners.setdefault(thing, network.index)
         if owner != network.index:
             raise TypeError(
-                f"build: expected {what}s of their own for all networks; network {network.index} has that of network"
-                f" {owner}. Make the {what} in build"
+                f"build: expected a new {what} for each network, got the {what} of network {owner} for network"
+                f" {network.index}; create the {what} in build"
             )
 
     def data_for(self, model, network):
-        """What `fitting.start` is to train it with: weights as this model wants them, made once for all such."""
+        """Arguments of `fitting.start`: sample weights in the dtype of the model, converted once for each dtype."""
         weight, dtype = self.common["sample_weight"], float_dtype(model.dtype)
         common = {**self.common, "rows": network.rows, "validation_rows": network.validation_rows}
         if network.given.get("sample_weight") is not None:
@@ -448,18 +452,18 @@ class _Sweep:
         return {**common, "sample_weight": self.weights[dtype]}
 
     def check_monitor(self, model):
-        """The first network says whether its metrics rise or fall."""
+        """Check the monitor; the first network determines the direction of its metrics."""
         names = ["loss", *model.metrics_names[1:]]
         names += [f"val_{name}" for name in names if self.validated]
         if self.monitor not in names:
-            hint = "" if self.validated else "; those with val_ need validation_data or validation_split"
+            hint = "" if self.validated else "; names with val_ need validation_data or validation_split"
             raise WrongMonitor(f"monitor: expected one of {', '.join(names)}, got {self.monitor!r}{hint}")
         with self.lock:
             if self.rising is None:
                 self.rising = rises(self.mode, self.monitor, model)
 
     def let_go(self, network):
-        """Let go of the models that are not among the best any more; returns their networks."""
+        """Free the models that are no longer among the best; returns their networks."""
         with self.lock:
             self.kept = sorted([*self.kept, network], key=self.rank)
             gone = self.kept[self.keep :]
@@ -470,18 +474,18 @@ class _Sweep:
 
 
 def _started(pool, workers):
-    """The threads that the system lets start: fewer of them train the same networks."""
+    """The threads that could be started; fewer threads train the same networks."""
     for i, thread in enumerate(pool):
         try:
             thread.start()
         except RuntimeError as error:
-            warn(f"sweep: expected {min(workers, len(pool))} threads, the system started {i} ({error})", RuntimeWarning)
+            warn(f"sweep: expected {min(workers, len(pool))} threads, could start only {i} ({error})", RuntimeWarning)
             return pool[:i]
     return pool
 
 
 def free(error):
-    """Let go of what the functions had at hand through which an error came: models and programs."""
+    """Free the local variables in the traceback of an error: models and programs."""
     seen = []
     while error is not None and error not in seen:
         seen.append(error)

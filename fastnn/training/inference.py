@@ -13,7 +13,7 @@ from ..callbacks.progress import Progress
 from .data import arrays, batches
 from .fit import INFERENCE_BATCH, Unchanged, inference_batch, no_more
 
-FLOPS_PER_CALL = 4e9  # well under the 0.2 s in which Ctrl-C is answered
+FLOPS_PER_CALL = 4e9  # well under the 0.2 s within which Ctrl-C is handled
 
 
 class Inference:
@@ -33,7 +33,7 @@ class Inference:
         threads=None,
         **kwargs,
     ):
-        """Loss and metrics of data, in inference mode.
+        """Compute loss and metrics of data in inference mode.
 
         Parameters
         ----------
@@ -41,10 +41,10 @@ class Inference:
             As for `fit`.
         batch_size : int, optional
         steps : int, optional
-            Use only the first so many batches.
+            Number of batches to use, from the first; default: all.
         verbose : {"auto", 0, 1, 2}
         callbacks : list of Callback, optional
-            ``model.stop_evaluating = True`` in one of their hooks ends it after the batch at hand.
+            ``model.stop_evaluating = True`` in one of their hooks stops after the current batch.
         return_dict : bool
         threads : int, optional
             As for `fit`.
@@ -52,8 +52,8 @@ class Inference:
         Returns
         -------
         float, list of float or dict
-            The loss; with metrics ``[loss, ...]`` in the order of `metrics_names`; with
-            `return_dict` by name.
+            The loss; with metrics, ``[loss, ...]`` in the order of `metrics_names`; with
+            `return_dict`, a dict by name.
         """
         refuse_keywords(self.evaluate.__func__, kwargs)
         return_dict = flag("return_dict", return_dict)
@@ -94,15 +94,15 @@ class Inference:
                 progress.update(done, {})
         if not done and isinstance(data, batches.Feed):
             raise ValueError(
-                f"{data.batches.name}: expected at least one batch, got none: its generator has ended. Give it fewer"
-                " steps each time, or batches that can be gone through again"
+                f"{data.batches.name}: expected at least one batch, got none, as the generator has ended. Use fewer"
+                " steps each time, or batches that can be iterated again"
             )
         logs = self.means(done, *sums) if still else so_far
         callbacks.call("on_test_end", logs=logs)
         return logs
 
     def _parts(self, data, batch_size, single):
-        """Pieces for one call of the core each: short enough for Ctrl-C, or single batches."""
+        """Slices for one call of the core each: short enough for Ctrl-C, or single batches."""
         work = 2 * max(1, sum(v.size for v in self.weights))
         batches = 1 if single else max(1, int(FLOPS_PER_CALL / work / batch_size))
         for start in range(0, data.n, batches * batch_size):
@@ -111,26 +111,26 @@ class Inference:
             yield part
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
-        """The model's results for data, in inference mode.
+        """Compute predictions for data in inference mode.
 
         Parameters
         ----------
         x : array_like (n, *input_shape), or batches
-            Of batches (x, y, …) the x.
+            For batches (x, y, …), x is used.
         batch_size : int, optional
         steps : int, optional
-            Use only the first so many batches.
+            Number of batches to use, from the first; default: all.
         verbose : {"auto", 0, 1, 2}
             A live line on a terminal and in a notebook unless 0 or 2; nothing elsewhere.
         callbacks : list of Callback, optional
-            ``model.stop_predicting = True`` in one of their hooks ends it after the batch at hand.
+            ``model.stop_predicting = True`` in one of their hooks stops after the current batch.
         threads : int, optional
             As for `fit`.
 
         Returns
         -------
         ndarray (n, *output_shape)
-            Of the batches so far, if a callback has ended it.
+            For the batches so far, if a callback has stopped it.
         """
         if batch_size is steps is callbacks is threads is None and not kwargs and verbose in ("auto", 0, 1, 2):
             y = self._predict_at_once(x)

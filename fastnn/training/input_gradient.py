@@ -1,4 +1,4 @@
-"""The gradient of a model's results, or of its loss, by its input, outside of training.
+"""The gradient of a model's outputs, or of its loss, with respect to its input, outside of training.
 
 (a) In inference mode the graph is one without noise, and with every layer frozen: then batch normalisation has its
     moving averages in the backward pass as well, and no gradient of a weight is computed.
@@ -22,21 +22,21 @@ class InputGradients:
     """Mixed into `Model`."""
 
     def input_gradient(self, x, y=None, *, dy=None, training=False):
-        """The derivative of the loss, or of ``sum(dy * model(x))``, by the input.
+        """Compute the gradient of the loss, or of ``sum(dy * model(x))``, with respect to the input.
 
-        Nothing of the model changes: not its weights, moving averages, random numbers, or the gradients of the last
+        The model is not changed: neither weights, moving averages, random state nor the gradients of the last
         `backward`.
 
         Parameters
         ----------
         x : array_like (B, *input_shape)
         y : array_like, optional
-            Targets, as for `fit`: the derivative is that of the loss that `evaluate` has for this batch, a mean over
-            its B samples, penalties on what layers put out included.
+            Targets, as for `fit`: the gradient is that of the loss that `evaluate` computes for this batch, a mean
+            over its B samples, including penalties on the outputs of layers.
         dy : array_like (B, *output_shape), optional
-            In place of `y`: a factor for each result. Ones give the derivative of the sum of the results.
+            In place of `y`: a factor for each output. Ones give the gradient of the sum of the outputs.
         training : bool
-            With the statistics of the batch, and the noise of the next training step.
+            Use the statistics of the batch and the noise of the next training step.
 
         Returns
         -------
@@ -45,7 +45,7 @@ class InputGradients:
         Raises
         ------
         ValueError
-            Unless exactly one of `y` and `dy` is given; for `y`, if the model has no loss.
+            Unless exactly one of `y` and `dy` is given; with `y`, if the model has no loss.
 
         References
         ----------
@@ -96,7 +96,7 @@ def _beside(model, engine, training, with_loss):
 
 
 def _keep_from_training(graph, training, with_loss):
-    """Change a graph in place to what gives gradients by the input alone."""
+    """Change a graph in place so that it gives gradients with respect to the input only."""
     if not with_loss:
         graph.nodes = [node for node in graph.nodes if node.kind != "activity"]
     for node in graph.nodes:
@@ -107,14 +107,14 @@ def _keep_from_training(graph, training, with_loss):
             slope = sum(node.attrs["params"]) / 2
             node.kind, node.attrs = "activation", {"row": "leaky_relu", "params": (slope,)}
         else:
-            node.kind = "reshape"  # the same numbers
+            node.kind = "reshape"  # identity
 
 
 class GradientEngine(Engine):
     """A engine that trains nothing."""
 
     def input_gradient(self, x, y, training):
-        """dx for checked x and y, or dy where there is no loss."""
+        """dx for checked x and y, or dy if there is no loss."""
         self.store.acquire()
         n = len(x)
         dx = np.empty((n, self.x.size), self.dtype)

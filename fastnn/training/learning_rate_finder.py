@@ -15,9 +15,9 @@ class RateFinding:
     def find_learning_rate(
         self, x, y, *, min_lr=1e-7, max_lr=10.0, steps=100, batch_size=32, sample_weight=None, **kwargs
     ):
-        """Train with a rate that rises from tiny to huge, and look where the loss falls fastest.
+        """Run a learning rate range test: train with an increasing rate and suggest a learning rate.
 
-        Afterwards weights, optimizer, shuffling and history are as before.
+        Afterwards, weights, optimizer, shuffling and history are restored.
 
         Parameters
         ----------
@@ -25,7 +25,7 @@ class RateFinding:
             As for `fit`.
         min_lr, max_lr : float
         steps : int
-            Batches, at most.
+            Maximum number of batches.
         **kwargs
             `smoothing` and `divergence` of `callbacks.LearningRateFinder`.
 

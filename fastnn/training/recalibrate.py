@@ -1,7 +1,7 @@
 """Exact statistics for batch normalisation, after training.
 
-The data go from one batch normalisation to the next in inference mode. Where a tensor alone carries everything (a
-stack of layers), it is the start of the next piece; inside a residual block the piece starts further up.
+The data are propagated from one batch normalisation to the next in inference mode. If everything depends on a single
+tensor (a stack of layers), the next segment starts there; inside a residual block it starts before the block.
 """
 
 import numpy as np
@@ -9,11 +9,11 @@ import numpy as np
 from ..engine.engine import Engine
 from ..engine.graph import simplify
 
-ROWS = 8192  # a call of the core: Ctrl-C is answered between two
+ROWS = 8192  # per call of the core: Ctrl-C is handled between two calls
 
 
 def run(graph, start, x, dtype, threads, batch_size):
-    """Recalibrate every trainable batch normalisation of `graph` by the checked data `x`; returns how many."""
+    """Recalibrate every trainable batch normalisation of `graph` with the checked data `x`; return their number."""
     nodes = [n for n in graph.nodes if n.kind == "batch_norm" and n.trainable]
     values, entry = x, start
     for node in nodes:
@@ -30,7 +30,7 @@ def run(graph, start, x, dtype, threads, batch_size):
 
 
 def cuts(graph, entry, target):
-    """Whether `target` follows from `entry` alone."""
+    """Whether `target` depends only on `entry`."""
     nodes, x, _, _ = simplify(graph, entry, target)
     return all(n.kind != "input" or n.out is x for n in nodes)
 

@@ -1,4 +1,4 @@
-"""How each kind of node becomes kernels: one file per family of nodes, the walk over a graph in `lowerer`."""
+"""Lowering of nodes to kernels: one file per family of nodes, the traversal of a graph in `lowerer`."""
 
 from ..._base.config import modules_of
 from .lowerer import LOWERINGS, Lowerer, Lowering, lower, lowering

@@ -1,10 +1,10 @@
-"""Layers with a number of their own for each feature, maxout, and the penalty on a result."""
+"""Layers with parameters for each feature, maxout, and the penalty on outputs."""
 
 import numpy as np
 
 from .lowerer import Lowering, lowering
 
-LEAST_DEVIATION = 1e-7  # Keras' epsilon: what `Normalization` divides by at least
+LEAST_DEVIATION = 1e-7  # Keras' epsilon: lower bound of the divisor of `Normalization`
 
 
 def broadcast_map(shape, sample):

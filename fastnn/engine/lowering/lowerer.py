@@ -29,7 +29,7 @@ def lower(planner):
 
 
 class Lowerer:
-    """The state of one lowering: which buffer holds which tensor, and how far its gradient is."""
+    """The state of one lowering: the buffers of tensors, and the progress of their gradients."""
 
     def __init__(self, planner):
         self.pl = planner
@@ -42,8 +42,8 @@ class Lowerer:
         self.split_of = {}  # tensor -> split of the operation that wrote it
         self.grads = {}  # tensor -> number of contributions so far
         self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
-        self.vectors = set()  # variables that no kernel updates on the spot, whatever `fused` says
-        self.parts = {}  # batch normalisation -> memory for what the dense layer behind it finds (`bn_of`)
+        self.vectors = set()  # variables that no kernel updates in place, whatever `fused` is
+        self.parts = {}  # batch normalisation -> memory for results of the dense layer after it (`bn_of`)
         self.penalties = [n for n in self.nodes if n.kind == "activity"]
         self.folds, self.absorbed = find_folds(self) if planner.what in ("predict", "evaluate") else ({}, {})
         self.needs = self._needs_gradient()
@@ -84,13 +84,13 @@ class Lowerer:
         return "features" if wide and self.pl.training and not self.pl.chunked else "both"
 
     def elementwise_split(self, key):
-        """That of the operation before, so that no thread has to wait."""
+        """The split of the operation before, so that no thread has to wait."""
         return self.split_of.get(key, "both")
 
     def bn_of(self, dense):
-        """The batch normalisation whose gradients the dense layer behind it makes by the way (gemm/dense.inl.h).
+        """The batch normalisation whose gradients the dense layer after it computes along the way (gemm/dense.inl.h).
 
-        Where nothing before the batch normalisation needs a gradient and nobody else reads its result; else None.
+        Where nothing before the batch normalisation needs a gradient and its result has no other reader; else None.
         Not in chunks: none of them has the whole gradient of the dense layer."""
         x = dense.inputs[0]
         node = x.node
@@ -321,7 +321,7 @@ class Lowerer:
 
 
     def emit_postponed(self):
-        """Gradients of parameters that have waited for the gradient of the next layer's input.
+        """Gradients of parameters that were postponed until after the gradient of the next layer's input.
 
         Both need dY of their own layer and nothing of each other: together they have one barrier, where each directly
         after dX of its own layer would have another one, for it changes the weights that dX reads."""
@@ -356,7 +356,7 @@ class Dense(Lowering):
         return splits
 
     def split(self, lo, tensor, n, backward=False):
-        """By samples where so little is to be done that waiting for the others costs more than their help saves."""
+        """By samples if there is so little work that a barrier would cost more than other threads save."""
         small = 2 * n[0] * n[1] * lo.pl.batch <= WORTH_WAITING and lo.pl.training and not lo.pl.chunked
         split = lo.split_for(tensor, backward)
         return "samples" if small and split == "both" else split
@@ -364,7 +364,7 @@ class Dense(Lowering):
     def kept(self, lo, node, splits):
         """Where the split of the kernel is kept from step to step; None: it is not.
 
-        Two are as many bytes as the numbers themselves: to make them again costs less than to read and write them."""
+        Two splits have as many bytes as the numbers: computing them again costs less than reading and writing."""
         pl = lo.pl
         if splits != 1 or node in lo.folds or pl.what == "derivative":  # which has other weights in each call
             return None
@@ -467,7 +467,7 @@ class BatchNorm(Lowering):
         return [lo.pl.at("theta", o) if o >= 0 else None for o in self.vectors(lo, node).values()]
 
     def normalised(self, lo, node):
-        """The buffer with (x - mean) / deviation for `Lowerer.bn_of`: that of x, if nobody else reads x."""
+        """The buffer with (x - mean) / deviation for `Lowerer.bn_of`: that of x, if x has no other reader."""
         x = node.inputs[0]
         return lo.tensors[x] if len(lo.consumers[x]) == 1 else lo.tensors[node.out] + ".normalised"
 
@@ -554,7 +554,7 @@ class BatchNorm(Lowering):
 
 @lowering("python")
 class Python(Lowering):
-    """Back into Python for one layer: the program is cut before and after."""
+    """A call of Python for one layer: the program is split before and after."""
 
     def forward(self, lo, node):
         layer, x, y = node.attrs["layer"], lo.tensors[node.inputs[0]], lo.tensors[node.out]

@@ -1,4 +1,4 @@
-"""What is random while training."""
+"""Layers that are random in training."""
 
 from .lowerer import Lowering, lowering
 
@@ -9,7 +9,7 @@ class Dropout(Lowering):
         x, y = node.inputs[0], node.out
         key = lo.tensors[x]
         if not lo.pl.training or node.attrs["rate"] == 0:
-            lo.tensors[y] = key  # nothing happens: the same buffer
+            lo.tensors[y] = key  # identity: the same buffer
             return
         mask = lo.tensors[y] + ".mask"
         split = lo.elementwise_split(key)
@@ -37,7 +37,7 @@ class Dropout(Lowering):
 
 @lowering("noise")
 class Noise(Lowering):
-    """The kernels of src_c/loops/noise.inl.h: each leaves dy/dx behind, unless that is 1 everywhere."""
+    """The kernels of src_c/loops/noise.inl.h: each stores dy/dx, unless it is 1 everywhere."""
 
     def mask(self, lo, node):
         if node.attrs["row"] == "gaussian_noise":
@@ -50,7 +50,7 @@ class Noise(Lowering):
         key = lo.tensors[x]
         training = lo.pl.training
         if not training and row != "rrelu":
-            lo.tensors[y] = key  # nothing happens: the same buffer
+            lo.tensors[y] = key  # identity: the same buffer
             return
         split = lo.elementwise_split(key)
         access = [(lo.tensors[y], "w", True), (key, "r", True)]

@@ -1,4 +1,4 @@
-"""From gradients to new weights: what is not done on the tile by the kernel that makes the gradient.
+"""From gradients to new weights: updates that are not fused into the kernel of the gradient.
 
 (a) A penalty L1 or L2 and decoupled decay are numbers of a variable (fnn_rule). Where the optimizer is fused into the
     kernel of the gradient, that kernel applies them; for all other variables the operation `rules` does.
@@ -20,7 +20,7 @@ PENALTY, DECAY = 1, 2  # FNN_RULE_*
 
 
 class Update:
-    """Emits the part of a program behind the gradients, and hands rules to the kernels that fuse it."""
+    """Emits the part of a program after the gradients, and passes rules to the kernels that fuse it."""
 
     def __init__(self, lowerer):
         self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
@@ -64,7 +64,7 @@ class Update:
         return self.pl.keep(array)
 
     def values(self, items):
-        """Where so many parts of a penalty are, which the executor will add to the loss."""
+        """Memory for partial penalties, which the executor adds to the loss."""
         where = self.pl.keep(np.zeros(items))
         if not self.pl.separate:  # there the engine computes penalties, once a step
             self.pl.penalties.append((*where, items))

@@ -1,14 +1,14 @@
-"""Data that comes batch by batch: generators, data sets of Keras' kind, loaders.
+"""Data in batches: generators, data sets as in Keras, data loaders.
 
-(a) Anything that yields ``(x, y)`` or ``(x, y, sample_weight)``, tensors of any library among them. Each batch is
-    checked like an array given to `fit`.
-(b) An object with ``__len__`` and ``__getitem__`` (Keras' PyDataset) is asked for its batches by number, in a new order
-    every epoch if `fit` shuffles; its `on_epoch_end` is called. One that can only be iterated is iterated anew
-    for each epoch. A generator is gone through once.
-(c) With a number of steps for an epoch, the next epoch of training goes on where the last one stopped, and begins
-    the data again when they end. Validation always begins at the beginning.
+(a) Anything that yields ``(x, y)`` or ``(x, y, sample_weight)``, including tensors of any library. Each batch is
+    checked like an array passed to `fit`.
+(b) Batches of an object with ``__len__`` and ``__getitem__`` (Keras' PyDataset) are read by index, in a new order
+    every epoch if `fit` shuffles; its `on_epoch_end` is called. An object that can only be iterated is iterated again
+    for each epoch. A generator is consumed once.
+(c) With a number of steps per epoch, the next epoch of training continues where the last one stopped, and starts
+    again when the data end. Validation always starts at the beginning.
 (d) A batch runs in the program of the largest batch so far, as a last short batch of an array does: so batches
-    give the same bits as the array they were cut from.
+    give the same bits as the array that they are slices of.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from itertools import chain
 from ..._base.checks import integer
 from ..._base.random import permutation
 
-END = object()  # in the place of a batch: None would be a wrong one
+END = object()  # end of iteration: None would be an invalid batch
 
 
 class Batches:
@@ -26,10 +26,10 @@ class Batches:
     Parameters
     ----------
     name : str
-        The argument, for errors.
+        Name of the argument, for errors.
     source : iterable or data set
     steps : int, optional
-        Batches of an epoch; None: all there are.
+        Batches per epoch; None: all.
     """
 
     def __init__(self, name, source, steps=None):
@@ -41,13 +41,13 @@ class Batches:
         self.exhausted = False
 
     def __len__(self):
-        """Batches of an epoch; 0 if that is not known."""
+        """Number of batches per epoch; 0 if unknown."""
         if self.steps is not None:
             return self.steps
         if hasattr(self.source, "__len__"):
             try:
                 return len(self.source)
-            except TypeError:  # a loader over a stream has the method and no length
+            except TypeError:  # a loader over a stream has the method but no length
                 return 0
         return 0
 
@@ -57,9 +57,9 @@ class Batches:
         Parameters
         ----------
         order : callable, optional
-            From a number of batches to their order.
+            Function from the number of batches to their order.
         anew : bool
-            Begin at the beginning, wherever the last epoch stopped (not of a generator).
+            Start at the beginning, wherever the last epoch stopped (except for a generator).
         """
         n = 0
         if anew and not self.once:
@@ -76,7 +76,7 @@ class Batches:
                 if self.steps is None:
                     break
                 if not n and not self._any:
-                    raise ValueError(f"{self.name}: expected batches, got none")
+                    raise ValueError(f"{self.name}: expected at least one batch, got none")
                 continue
             n += 1
             self._any = True
@@ -90,7 +90,7 @@ class Batches:
     _any = False
 
     def first(self):
-        """The first batch, which will come again."""
+        """The first batch, without consuming it."""
         if self.numbered:
             if not len(self.source):
                 raise ValueError(f"{self.name}: expected at least one batch, got none")
@@ -107,7 +107,7 @@ class Batches:
         self.exhausted = True
         if self.steps is not None:
             warnings.warn(
-                f"{self.name}: expected {self.steps} batches, the generator ended after {n}; nothing more is done",
+                f"{self.name}: expected {self.steps} batches, got {n} before the generator ended; stopping here",
                 stacklevel=2,
             )
 
@@ -119,9 +119,9 @@ class Batches:
 
 
 def parts(name, batch):
-    """``(x, y, sample_weight)`` of what a source yields, None for what is missing.
+    """``(x, y, sample_weight)`` of a batch, None for missing parts.
 
-    A list is either that, as loaders of PyTorch yield it, or rows of numbers.
+    A list is either such a tuple, as yielded by PyTorch's loaders, or rows of numbers.
     """
     if isinstance(batch, tuple) or (isinstance(batch, list) and all(hasattr(a, "__array__") for a in batch)):
         if not 1 <= len(batch) <= 3:
@@ -131,14 +131,14 @@ def parts(name, batch):
 
 
 def order_of(model, shuffle):
-    """How the batches of an epoch are ordered: by the model's seed and the epoch, as rows are."""
+    """The order of the batches of an epoch, from the model's seed and the epoch, as for rows."""
     if not shuffle:
         return None
     return lambda n: permutation(model.seed, model.epochs_done, n)
 
 
 class Feed:
-    """Checked batches for the engine, and the size of the largest so far.
+    """Checked batches for the engine, and the size of the largest batch so far.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class Feed:
     check_finite : bool or None
         As `finite` of `arrays.samples`.
     training : bool
-        Whether the names of columns are kept.
+        Whether to store column names.
     """
 
     def __init__(self, model, batches, class_weight=None, check_finite=None, training=False):
@@ -158,11 +158,11 @@ class Feed:
 
     @property
     def n(self):
-        """Samples of the epoch at hand, so far."""
+        """Number of samples in the current epoch so far."""
         return self.seen
 
     def prepare(self):
-        """Look at the first batch: it builds the model and tells what kind of targets there are."""
+        """Check the first batch: it builds the model and determines the kind of targets."""
         self._checked(self.batches.first(), 0)
 
     def epoch(self, order=None, anew=False):
@@ -178,7 +178,7 @@ class Feed:
         name = self.batches.name
         x, y, w = parts(name, batch)
         if y is None:
-            raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got x alone")
+            raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got only x")
         names = [f"{name}, batch {i}, {part}" for part in ("x", "y", "sample_weight")]
         data = self.model.data(x, y, w, self.class_weight, self.check_finite, names, self.training)
         if not data.n:
@@ -187,9 +187,9 @@ class Feed:
 
 
 def numbered(source, callbacks, stage, logs, stopped):
-    """The batches of a source, with the hooks for each ("test", "predict") if anybody wants them.
+    """The batches of a source, with the batch hooks of a stage ("test", "predict") if there are any.
 
-    logs: a dict that whoever takes a batch fills. stopped: whether that batch was to be the last."""
+    logs: a dict that the consumer fills. stopped: function that returns whether to stop after the batch."""
     single = callbacks.per_batch(stage)
     for i, batch in enumerate(source):
         if single:
@@ -202,7 +202,9 @@ def numbered(source, callbacks, stage, logs, stopped):
 
 
 def none_but_x(name, given):
-    """ValueError for arguments that make no sense beside batches."""
+    """ValueError for arguments that cannot be combined with batches."""
     for argument, value in given.items():
         if value is not None:
-            raise ValueError(f"{argument}: expected None, because {name} yields batches with all that belongs to them")
+            raise ValueError(
+                f"{argument}: expected None, as {name} yields complete batches, got {type(value).__name__}"
+            )

@@ -1,6 +1,6 @@
-"""Names of the columns of data frames: those of the first training hold for all later ones.
+"""Column names of data frames: later data frames must have the names of the first training.
 
-Arrays have none and stay free. So do frames whose columns were never named (0, 1, 2, …), but for another order.
+Arrays have no names and are not checked. Frames with default names (0, 1, 2, …) are only checked for their order.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ def refuse_others(name, expected, found):
         found, expected = found[at:], expected[at:]
         where = f" from column {at} on" if at else ""
         raise ValueError(
-            f"{name}: expected the columns in the order of the first training,{where} {_shown(expected)}, got"
+            f"{name}: expected columns in the order of the first training,{where} {_shown(expected)}, got"
             f" {_shown(found)}; use frame[model.feature_names]"
         )
     missing, unknown = ([n for n in a if n not in b] for a, b in ((expected, found), (found, expected)))
@@ -59,13 +59,13 @@ def _shown(names):
 
 
 def checked(value):
-    """Names that a user has set, or a file has."""
+    """Checked names set by a user or read from a file."""
     if value is None:
         return None
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        raise TypeError(f"feature_names: expected a list of names, or None, got {value!r}")
+        raise TypeError(f"feature_names: expected a list of names or None, got {value!r}")
     value = list(value)
     for i, name in enumerate(value):
         if not isinstance(name, (str, int, np.integer)) or isinstance(name, bool):
-            raise TypeError(f"feature_names: expected names, got {name!r} at {i}")
+            raise TypeError(f"feature_names[{i}]: expected a name, got {name!r}")
     return [_name(each) for each in value]
