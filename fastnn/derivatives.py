@@ -134,7 +134,7 @@ class Derivatives:
                 return None
             found = entry[0].loss_and_grad(theta, x, y)
             if found is not None:
-                self._engine.has_gradients = False  # they were in the same place
+                self._engine.has_gradients = False  # overwritten
             return found
 
     def _note_derivative(self, engine, x, y):
@@ -165,7 +165,7 @@ def places(engine):
 
 
 def evaluate(engine, theta, x, y, w=None):
-    """`Derivatives.loss_and_grad` of a engine; the arguments come checked."""
+    """`Derivatives.loss_and_grad` of an engine; arguments are checked before."""
     engine.store.acquire()
     engine.has_gradients = False  # will be overwritten
     store, n = engine.store, len(x)

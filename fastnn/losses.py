@@ -47,7 +47,7 @@ class Loss(CoreRow):
     row, logits_row : str or None
         Rows in the kernels, for predictions and for logits.
     target : {"labels", "values"}
-        Class numbers, or numbers, as many as the model has outputs.
+        Class labels, or one value for each output of the model.
     through : str or None
         Output activation that this loss is fused with: after it, training uses the logits
         directly.
@@ -549,7 +549,7 @@ def resolve(target, n_outputs, activation):
     Parameters
     ----------
     target : {"labels", "values"}
-        Class labels, or as many numbers as there are outputs.
+        Class labels, or one value for each output.
     n_outputs : int
     activation : str or None
         Kernel row of the last activation. After "sigmoid", several outputs are independent; without an activation,

@@ -17,7 +17,7 @@ FLOATX = "float32"
 class Configurable:
     """Base class of objects that can be recreated from ``get_config()``."""
 
-    without_effect = {}  # arguments that Keras has, and their only value here: see `_base.signatures`
+    without_effect = {}  # Keras' arguments that accept only one value here: see `_base.signatures`
 
     def __new__(cls, *args, **kwargs):
         check_keywords(cls, kwargs)

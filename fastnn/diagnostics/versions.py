@@ -35,7 +35,7 @@ def versions():
 
 
 def tiles():
-    """Whether float32 products may be made by the CPU's bfloat16 tiles (AMX)."""
+    """Whether float32 products can use the CPU's bfloat16 tiles (AMX)."""
     from .._core import kernels
 
     if kernels.wants_tiles():

@@ -73,7 +73,7 @@ class Engine:
     precision : {None, "highest", "high", "medium"}
         Precision of float32 products; None: the setting of the thread that requests a program.
     store : Store, optional
-        That of a engine of the same variables, which this one only reads.
+        Store of an engine of the same variables, which this engine only reads.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
@@ -105,8 +105,8 @@ class Engine:
         self.structure = plan_cache.structure(self)
         self._programs = {}
         self._manual = None
-        self.expired = None  # why the last `forward(training=True)` is not what `backward` may follow
-        self.besides = {}  # engines of other gradients, see `input_gradients`
+        self.expired = None  # why `backward` may not follow the last `forward(training=True)`
+        self.besides = {}  # engines of other gradients, see `training.input_gradient`
         self.has_gradients = False  # of the last `backward`, or given
 
     def _set_loss(self, loss):
@@ -152,7 +152,7 @@ class Engine:
 
     # -- penalties on weights ---------------------------------------------------------------------------------
     def _rule(self, variable):
-        """(l1, l2, decay): its gradient gets l1 sign(w) + l2 w, its value a decay before the step."""
+        """(l1, l2, decay): l1 sign(w) + l2 w is added to the gradient, decay is applied before the step."""
         penalty, decay_of = self.regularizers[variable], self.update_options.get("decay_of")
         l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, 2 * penalty.l2)
         if self.weight_decay and (variable.layout == "kernel" or variable.name.split("/")[-1] == "kernel"):
@@ -615,13 +615,13 @@ class Engine:
         return {"step": self.step, "slots": self.store.get_state()}
 
     def take_over(self, other):
-        """Step and optimizer vectors of the engine that a model had before something was changed in it."""
+        """Take over step and optimizer state of the engine that a model had before a change."""
         self.step = other.step
         if other._manual is not None:
             self.expired = "the model was changed after it"
         self.store.take_over(other.store)
 
     def set_state(self, state):
-        """As `get_state` gave them, of a engine with the same vectors."""
+        """Set the state returned by `get_state` of an engine with the same state vectors."""
         self.step = state["step"]
         self.store.set_state(state["slots"])

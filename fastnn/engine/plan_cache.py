@@ -20,7 +20,7 @@ _lock = Lock()
 
 
 def structure(engine):
-    """A hashable description of all that a engine's plans depend on; None if there is Python in it.
+    """A hashable description of all that an engine's plans depend on; None if there is Python in it.
 
     It has no reference to the model: variables, nodes and tensors are numbers in it."""
     if engine.python_loss or engine.python_metrics or any(n.kind == "python" for n in engine.nodes):

@@ -281,7 +281,7 @@ class Plan:
 
 
 class Program:
-    """A plan with memory, bound to the store of a engine: `core` runs it; `parts` are the pieces Python may run one by
+    """A plan with memory, bound to the store of an engine: `core` runs it; `parts` are what Python may run one by
     one. There is memory for `threads` threads at once, for more when they are first to run."""
 
     def __init__(self, plan, engine, threads=1):
@@ -302,7 +302,7 @@ class Program:
         )
         self.core.prepare(threads)
         self.arena, self.folds = self.core.arenas[0], []
-        self.current = None  # version of the weights that `refresh` met
+        self.current = None  # version of the weights at the last `refresh`
         theta = address(engine.store.flat["theta"])
         self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
         self.splits = [kept[to : to + size] for to, size in plan.split_bytes]
@@ -347,7 +347,7 @@ class Program:
 
 
 def plan(engine, *request):
-    """The plan for a engine and the further arguments of `Planner`."""
+    """The plan for an engine and the further arguments of `Planner`."""
     found = plan_cache.find(engine.structure, request)
     if found is None:
         planner = Planner(engine, *request)

@@ -34,9 +34,9 @@ class Layer(Weighted):
     As in Keras, the shapes that `build` and `compute_output_shape` take, and the one that the latter returns, begin
     with the batch axis, which is None unless known; `input_shape=` of the constructor is the shape of a sample.
 
-    A layer of the library overrides `emit`, which says what to compute through the methods of
-    `fastnn.engine.graph.Graph`. A layer of your own may stay in NumPy, at a NumPy pace: override
-    ``call(x, training)`` and ``backward(dy)``, and keep on the layer what the second needs.
+    A built-in layer overrides `emit`, which declares the computation through the methods of
+    `fastnn.engine.graph.Graph`. A custom layer can be written in NumPy, at the speed of NumPy: override
+    ``call(x, training)`` and ``backward(dy)``, and store on the layer what `backward` needs.
 
     Parameters
     ----------

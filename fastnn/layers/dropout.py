@@ -6,8 +6,8 @@ from .._core import kernels
 from .base import Layer
 from .checked import Checked
 
-RUNS = kernels.MAX_NUMBERS - 4  # as many as an operation has numbers for beside the four of `op_words`
-OWN_SEED = 2**31  # streams below it belong to positions in a model, those above to seeds
+RUNS = kernels.MAX_NUMBERS - 4  # limited by the numbers of an operation, four of which `op_words` uses
+OWN_SEED = 2**31  # streams below it belong to positions in a model, streams above it to seeds
 
 
 def random_stream(layer):

@@ -884,7 +884,7 @@ def resolve(identifier, target, n_outputs, kind=None):
     ----------
     identifier : as for `get`
     target : {"labels", "values"}
-        Class numbers, or as many numbers as there are outputs.
+        Class labels, or one value for each output.
     n_outputs : int
     kind : str, optional
         Kind of the outputs, see `outputs.kind_of`.

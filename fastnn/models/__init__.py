@@ -1,4 +1,4 @@
-"""Models: layers put together."""
+"""Models: the Sequential model and functions on models."""
 
 from .._base.checks import module_attributes
 from .cloning import clone_model

@@ -9,20 +9,20 @@ from .model import Model
 
 
 def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
-    """A model of the same layers with weights of its own, newly initialised; not compiled.
+    """Create a model with the same layers and newly initialised weights; it is not compiled.
 
-    Copy the weights, if they are wanted, by ``clone.set_weights(model.get_weights())``.
+    To copy the weights too, call ``clone.set_weights(model.get_weights())``.
 
     Parameters
     ----------
     model : Sequential
     clone_function : callable, optional
-        ``clone_function(layer)`` returns the layer that takes the place of each, such as one with another rate of
-        dropout, or the layer itself, which is shared then.
+        ``clone_function(layer)`` returns the layer that replaces each layer, such as one with another dropout
+        rate, or the layer itself, which is then shared.
     recursive : bool
-        Give `clone_function` the layers of models among the layers, and not those models.
+        Call `clone_function` with the layers of nested models instead of those models.
     input_tensors, call_function : None
-        Keras'; only their default has a meaning here.
+        For compatibility with Keras; only the defaults are accepted.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
     Raises
     ------
     TypeError
-        If `clone_function` returns no layer.
+        If `clone_function` returns something other than a layer.
 
     Examples
     --------
@@ -57,21 +57,21 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
             return _clone(layer, one)
         made = clone_function(layer)
         if not isinstance(made, Layer):
-            raise TypeError(f"clone_function: expected it to return a layer for {layer.name}, got {made!r}")
+            raise TypeError(f"clone_function: expected a function that returns a layer, got {made!r} for {layer.name}")
         return made
 
     return _clone(model, one)
 
 
 def _clone(layer, one=None):
-    """Layers within it are cloned as the objects they are: classes of one's own need no name then."""
+    """Nested layers are cloned as objects, so that custom classes need not be registered."""
     one = _clone if one is None else one
     config, parts = layer.get_config(), {}
     if isinstance(layer, Model):
         parts = {"layers": layer._layers}
     elif isinstance(layer, Residual):
         parts = {"layers": layer.layers, "shortcut": layer.shortcut}
-    for name in parts.keys() & config.keys():  # a class of one's own may make its layers itself
+    for name in parts.keys() & config.keys():  # a custom class may create its layers itself
         part = parts[name]
         config[name] = [one(p) for p in part] if isinstance(part, list) else part and one(part)
     return type(layer).from_config(config)

@@ -1,9 +1,9 @@
-"""Base class of models: compiling, checking and planning. `fitting` has the loop of `fit`, `inference` evaluate and
-predict, `single_batches` training and prediction on single batches.
+"""Base class of models: compiling, checking and planning. The loops of `fit`, `evaluate`,
+`predict` and single batches are in `training`.
 
-(a) A model speaks to the core through one `Engine`, made when it is first needed and again when
-    the layers, what of them is trained, or the kind of targets has changed. The optimizer's state
-    moves along, variable by variable.
+(a) A model calls the core through one `Engine`, created when it is first needed and again when
+    the layers, their trainability or the kind of targets have changed. The optimizer state
+    is carried over, variable by variable.
 (b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
     several threads. This does not hold for models that share layers, which have separate locks, while one of them
     trains.
@@ -54,7 +54,7 @@ KERAS_ALONE = {
     "jit_compile": "auto", "auto_scale_loss": True,
 }  # fmt: skip
 
-OF_THE_PROCESS = ("_lock", "_engine", "_planned", "_seen", "_calls", "_by_name")  # attributes that no copy takes along
+OF_THE_PROCESS = ("_lock", "_engine", "_planned", "_seen", "_calls", "_by_name")  # attributes that are not copied
 
 
 class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Derivatives, Layer):
@@ -247,7 +247,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         with self._lock:
             if chosen is not self.optimizer:
                 self._engine = None  # a new optimizer starts without state
-                chosen.at_batch(0)  # and one that was in use before begins anew
+                chosen.at_batch(0)  # a used optimizer starts again
             self._calls = {}
             self.optimizer, self.loss, self._loss_asked = chosen, loss, loss
             self._metrics_asked, self._weighted_asked = asked, weighted
@@ -329,7 +329,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
     # --- the engine ---
 
     def engine(self):
-        """The `Engine` for the model as it is now."""
+        """The `Engine` for the current state of the model."""
         seen = changes()
         if self._planned is None or self._seen != seen:
             layers = list(self.leaves())
@@ -340,7 +340,7 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             if now != self._planned:
                 self._plan(layers)
                 self._planned = now
-            self._seen = seen  # only now: after an error on the way, the next call is to look again
+            self._seen = seen  # only now, so that the next call checks again after an error
         return self._engine
 
     def _plan(self, layers):

@@ -1,11 +1,11 @@
 """Saving and loading of whole models and of weights.
 
-(a) What is saved is taken under the model's lock, so at the boundary of a step; it is written
-    after the lock has been given back.
-(b) Reading, weights are made without initializers, zeros of a total size that the file bounds; then
-    the file's are put in by name. No seed of the process is used up.
-(c) The optimizer's state is whatever `Engine.get_state` says: numbers, and arrays by variable. So
-    a new optimizer is saved without a line here.
+(a) A snapshot is taken under the model's lock, so at the boundary of a step; it is written
+    after the lock has been released.
+(b) When loading, weights are created without initializers, as zeros whose total size is bounded by the file; then
+    the weights of the file are assigned by name. No seed of the process is used.
+(c) The optimizer state is the result of `Engine.get_state`: numbers, and arrays by variable. So
+    a new optimizer needs no code here.
 """
 
 import os
@@ -145,7 +145,7 @@ def _metric(metric, where):
 
 
 def _take_state(model, tensors):
-    """``{key: number or {weight: how many arrays}}``; the arrays go to `tensors`."""
+    """``{key: number or {weight: number of arrays}}``; the arrays are added to `tensors`."""
     if model._engine is None or not model.built:
         return None
     state, config = model.engine().get_state(), {}

@@ -80,7 +80,7 @@ def _feed_code(sha, code):
 
 
 def environment():
-    """What the bits of a network depend on beside the sweep."""
+    """The environment that the bits of a network depend on."""
     from .._core import kernels
 
     python = ".".join(map(str, sys.version_info[:2]))

@@ -4,7 +4,7 @@ from copy import copy
 
 from ..metrics import catalogue as metrics
 
-NEEDS = {"labels": "class numbers", "values": "{} numbers a sample"}
+NEEDS = {"labels": "class labels", "values": "{} values per sample"}
 
 
 def checked(name, asked):

@@ -1,9 +1,9 @@
 """The gradient of a model's outputs, or of its loss, with respect to its input, outside of training.
 
-(a) In inference mode the graph is one without noise, and with every layer frozen: then batch normalisation has its
-    moving averages in the backward pass as well, and no gradient of a weight is computed.
-(b) The weights are read where the model's own engine has them. With batch statistics those of batch normalisation
-    would be written to, so that mode has a copy of all.
+(a) In inference mode the graph has no noise and every layer is frozen: then batch normalisation uses its
+    moving averages in the backward pass too, and no weight gradients are computed.
+(b) The weights are read from the store of the model's engine. With batch statistics, the moving averages would be
+    written to, so that mode uses a copy of all weights.
 """
 
 import time
@@ -79,7 +79,7 @@ class InputGradients:
 
 
 def _beside(model, engine, training, with_loss):
-    """The engine of such gradients, which is made when it is first asked for."""
+    """The engine for such gradients, created when it is first needed."""
     key = training, with_loss
     if key not in engine.besides:
         graph = Graph()
@@ -111,7 +111,7 @@ def _keep_from_training(graph, training, with_loss):
 
 
 class GradientEngine(Engine):
-    """A engine that trains nothing."""
+    """A engine that computes input gradients only."""
 
     def input_gradient(self, x, y, training):
         """dx for checked x and y, or dy if there is no loss."""

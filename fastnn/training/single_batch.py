@@ -72,7 +72,7 @@ class SingleBatches:
         return entry
 
     def _fetched(self, call):
-        """`call`, with the weights that were assigned since it was made, if any, of this model or another."""
+        """`call`, after loading weights that were assigned since it was created, in this model or another."""
         store = self._engine.store
         if store.assigned != assigned[0]:
             store.acquire()
@@ -80,7 +80,7 @@ class SingleBatches:
         return call
 
     def _train_at_once(self, x, y, check_finite):
-        with self._lock:  # before the look: `compile` lets go of engine and calls
+        with self._lock:  # before the lookup, as `compile` clears engine and calls
             entry = self._noted("train", x)
             optimizer, engine = self.optimizer, self._engine
             if entry is None or type(optimizer._rate) is not float:
@@ -120,7 +120,7 @@ class SingleBatches:
             return call.backward(dy, engine, check_finite)
 
     def _apply_at_once(self, check_finite):
-        """With the lock held."""
+        """Called with the lock held."""
         optimizer, engine = self.optimizer, self._engine
         if engine is None or engine._manual is None or not engine.has_gradients or type(optimizer._rate) is not float:
             return False
@@ -132,8 +132,8 @@ class SingleBatches:
     def _note_call(self, what, x, y=None):
         """Let such batches take the fast path from now on, if possible."""
         if what == "train" and type(self.optimizer._rate) is not float:
-            return  # `_train_at_once` would never ask for it
-        if self._engine is None:  # compiled anew, by a hook or another thread
+            return  # `_train_at_once` would never use it
+        if self._engine is None:  # compiled again, by a hook or another thread
             return
         if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
             engine, counters = self._engine, self._counters()
@@ -141,7 +141,7 @@ class SingleBatches:
             self._keep_call((what, x.shape, get_float32_matmul_precision()), entry)
 
     def _counters(self):
-        """As this engine has seen them: more may have been assigned or changed since it ran (`_fetched`)."""
+        """Version counters as of the last run of the engine; they may have changed since (`_fetched`)."""
         return [[assigned, self._engine.store.assigned], [layer_changes, self._seen]]
 
     def _keep_call(self, key, entry):

@@ -106,7 +106,7 @@ class Lowerer:
         return next((n for n in readers if n.kind == "dense" and self.bn_of(n) is bn), None)
 
     def _needs_gradient(self):
-        """Tensors whose gradient somebody below needs: a trained parameter, or the caller."""
+        """Tensors whose gradient is needed further back: by a trained parameter, or the caller."""
         trained = set(self.engine.trainable)
         needs = set()
         for node in self.nodes:
@@ -188,7 +188,7 @@ class Lowerer:
         return what in ("train", "evaluate", "derivative") or what == "gradient" and self.engine.loss is not None
 
     def loss_factor(self):
-        """What makes a mean over the batch one over valid samples or by weights: known before the chunks start."""
+        """The factor from a batch mean to a mean over valid samples or weights: known before the chunks start."""
         pl, engine = self.pl, self.engine
         self.factor = None
         if engine.loss_row is None or engine.reduction in ("sum", "none"):

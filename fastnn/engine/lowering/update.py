@@ -23,7 +23,7 @@ class Update:
     """Emits the part of a program after the gradients, and passes rules to the kernels that fuse it."""
 
     def __init__(self, lowerer):
-        self.lo = weakref.proxy(lowerer)  # which has this: both ways it would be a cycle, with a model in it
+        self.lo = weakref.proxy(lowerer)  # weak: a reference cycle would keep the model alive
         self.pl, self.engine = lowerer.pl, lowerer.engine
         self.variables = self.engine.trainable
         self.rules = self.engine.rules if self.pl.differentiates else {}
