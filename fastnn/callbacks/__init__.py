@@ -3,8 +3,11 @@
 # ruff: noqa: F401 - every callback that is imported here is public
 
 from .._base.checks import module_attributes
-from .base import Callback, CallbackList, History, LambdaCallback
+from .callback import Callback
+from .callback_list import CallbackList
 from .files import CSVLogger, ModelCheckpoint
+from .history import History
+from .lambda_callback import LambdaCallback
 from .progress_bar import ProgbarLogger
 from .rates import LearningRateFinder, LearningRateScheduler, ReduceLROnPlateau
 from .stopping import EarlyStopping, TerminateOnNaN

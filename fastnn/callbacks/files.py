@@ -5,7 +5,8 @@ import os
 
 from .._base.checks import flag, integer, number, one_of
 from .._base.files import naming
-from .base import Callback, improves, monitored, rises
+from .callback import Callback
+from .monitor import improves, monitored, rises
 
 
 class ModelCheckpoint(Callback):

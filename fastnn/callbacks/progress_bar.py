@@ -1,6 +1,6 @@
 """The progress bar of `fit` as a callback."""
 
-from .base import Callback
+from .callback import Callback
 from .progress import Progress
 
 

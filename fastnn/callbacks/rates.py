@@ -5,7 +5,8 @@ from math import inf
 import numpy as np
 
 from .._base.checks import integer, number, one_of, takes
-from .base import Callback, improves, monitored, rises
+from .callback import Callback
+from .monitor import improves, monitored, rises
 
 
 def need_a_number(optimizer, who):

@@ -3,7 +3,8 @@
 from math import isfinite
 
 from .._base.checks import flag, integer, number, one_of
-from .base import Callback, improves, monitored, rises
+from .callback import Callback
+from .monitor import improves, monitored, rises
 
 
 class EarlyStopping(Callback):

@@ -19,7 +19,7 @@ from .._base.config import float_dtype
 from .._base.files import warn
 from .._base.random import check_seed, next_seed
 from .._core import threads as core_threads
-from ..callbacks.base import rises
+from ..callbacks.monitor import rises
 from ..callbacks.progress import Progress
 from ..engine.precision import get_float32_matmul_precision
 from ..saving import state

@@ -1,0 +1,87 @@
+"""Callbacks with Keras' hooks, called between epochs and batches.
+
+Batch hooks cost a return to Python after each batch, so they are called only if a callback
+overrides them; otherwise many steps run in one call of the core.
+"""
+
+from .._base.checks import check_keywords
+
+
+class Callback:
+    """Base class of the callbacks; override the hooks you need.
+
+    Attributes
+    ----------
+    model : the model being trained
+    params : dict
+        "epochs", "steps", "verbose", "metrics" (the names of the values in the logs).
+
+    Examples
+    --------
+    >>> class Stop(fastnn.callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.stop_training = logs["loss"] < 0.1
+    """
+
+    def __new__(cls, *args, **kwargs):
+        check_keywords(cls, kwargs)
+        return super().__new__(cls)
+
+    def __init__(self):
+        self.model, self.params = None, {}
+
+    def set_model(self, model):
+        self.model = model
+
+    def set_params(self, params):
+        self.params = params
+
+    def on_train_begin(self, logs=None):
+        """Called before the first epoch."""
+
+    def on_train_end(self, logs=None):
+        """Called after the last epoch; not after an error."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Called before epoch 0, 1, …"""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called after an epoch; `logs` has the loss and metrics, including those with prefix ``val_``."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Called before a batch of `fit`."""
+        self.on_batch_begin(batch, logs=logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Called after a batch of `fit`; `logs` has the means over the epoch so far."""
+        self.on_batch_end(batch, logs=logs)
+
+    def on_batch_begin(self, batch, logs=None):
+        """Alias of `on_train_batch_begin`, as in Keras; called by it unless it is overridden."""
+
+    def on_batch_end(self, batch, logs=None):
+        """Alias of `on_train_batch_end`, as in Keras; called by it unless it is overridden."""
+
+    def on_test_begin(self, logs=None):
+        """Called before `evaluate`, and before validation in `fit`."""
+
+    def on_test_end(self, logs=None):
+        """Called after `evaluate`, and after validation in `fit`; `logs` has the loss and metrics."""
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Called before a batch of `evaluate`."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Called after a batch of `evaluate`; `logs` has the means so far."""
+
+    def on_predict_begin(self, logs=None):
+        """Called before `predict`."""
+
+    def on_predict_end(self, logs=None):
+        """Called after `predict`."""
+
+    def on_predict_batch_begin(self, batch, logs=None):
+        """Called before a batch of `predict`."""
+
+    def on_predict_batch_end(self, batch, logs=None):
+        """Called after a batch of `predict`; `logs` has its results as "outputs"."""

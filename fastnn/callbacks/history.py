@@ -1,0 +1,84 @@
+"""What `fit` returns: the logs of every epoch."""
+
+import weakref
+
+from .._base import html
+from .callback import Callback
+
+
+class History(Callback):
+    """Loss and metrics of every epoch; returned by `fit`.
+
+    Attributes
+    ----------
+    history : dict of list
+        "loss", the metrics, and the same with prefix ``val_`` for validation data.
+    epoch : list of int
+    model : the trained model, as long as it exists
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.epoch, self.history = [], {}
+        self._some = {}  # name: the epochs of its values, if not every epoch has one
+
+    @property
+    def model(self):
+        return self._model and self._model()
+
+    @model.setter
+    def model(self, model):  # weak, as the model refers to its history: otherwise a reference cycle
+        self._model = None if model is None else weakref.ref(model)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_model": None}
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            values = self.history.setdefault(name, [])
+            if len(values) < len(self.epoch) - 1:
+                self._some.setdefault(name, self.epoch[: len(values)]).append(epoch)
+            values.append(value)
+
+    def epochs_of(self, name):
+        """Return the epochs of the values of a name; with `validation_freq`, not every epoch has one.
+
+        Returns
+        -------
+        list of int
+        """
+        epochs = self._some.get(name, self.epoch)
+        n = len(self.history[name])
+        return list(epochs) if len(epochs) == n else list(range(n))
+
+    def plot(self, names=None, ax=None):
+        """Plot loss and metrics by epoch, with their validation values.
+
+        Parameters
+        ----------
+        names : str or list of str, optional
+            Names to plot, such as "loss" or "accuracy"; default: all.
+        ax : matplotlib Axes, or a sequence of one Axes per name, optional
+            Default: pyplot's current axes for one name, panels of its current figure for several.
+
+        Returns
+        -------
+        matplotlib Axes, or a list of Axes for several names
+
+        Examples
+        --------
+        >>> history = model.fit(x, y, epochs=20, validation_split=0.2)  # doctest: +SKIP
+        >>> history.plot()  # doctest: +SKIP
+        >>> history.plot("loss").set_yscale("log")  # doctest: +SKIP
+        """
+        from ..plot import history
+
+        drawn = history.draw(self, names, ax)
+        return drawn if len(drawn) > 1 else drawn[0]
+
+    def __repr__(self):
+        return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+
+    def _repr_html_(self):
+        return html.history(self)
