@@ -14,7 +14,7 @@ INSTEAD = {  # what no page says: what it says instead (the table in CONTRIBUTIN
     r"\b(short|long) ways?\b": "fast path, slow path",
     r"\bsteps? by hand\b": "manual step",
     r"\bclass numbers?\b": "class label",
-    r"\b(of|on) (your|one's) own\b": "custom",
+    r"\b(layer|loss|metric|loop|step)(s|es)? of (your|one's) own\b": "custom",
     r"\banew\b": "again",
     r"\bnumber of threads\b": "thread count",
     r"\b(an?|layer|dense|normali[sz]ation) behind\b": "after",
@@ -41,6 +41,8 @@ def test_links_lead_somewhere(name):
     lost = []
     for path, anchor in links:
         target = (ROOT / name).parent / path if path else ROOT / name
+        if path.startswith("reference/"):  # written by docs/conf.py
+            continue
         if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
             lost.append(f"{path}#{anchor}")
     assert not lost
