@@ -5,6 +5,7 @@
 The picture needs matplotlib (the extra `plot`).
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -108,4 +109,7 @@ def draw(curves, ax=None):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("text", help="file for the tables, docs/scaling.md")
+    parser.add_argument("picture", nargs="?", help="file for the picture, docs/scaling.png")
+    main(**vars(parser.parse_args()))
