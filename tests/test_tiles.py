@@ -143,7 +143,7 @@ def test_tiles_that_the_system_does_not_grant(modes):
     assert out.startswith(f"{int(asked)} float32")
     assert ("'high'" in out.splitlines()[0]) == asked
     assert "AMX, the operating system does not grant them" in out and "sigaltstack" in out
-    assert "float32 ('highest' is asked for)" in out
+    assert "float32 ('highest' requested)" in out
 
 
 def emulated():

@@ -24,7 +24,7 @@ def versions():
         "instruction set": f"{kernels.isa()}{' (forced)' if forced else ''} of {', '.join(kernels.targets())}",
         "threads": f"{threads.get_num_threads()}{'' if threads.openmp() else ' (built without OpenMP)'}",
         "bfloat16 tiles": tiles(),
-        "float32 products": f"{precision.used()} ({precision.get_float32_matmul_precision()!r} is asked for)",
+        "float32 products": f"{precision.used()} ({precision.get_float32_matmul_precision()!r} requested)",
         "Python": sys.version.split()[0],
         "NumPy": numpy.__version__,
         "SciPy": scipy.__version__,
