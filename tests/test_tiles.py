@@ -44,7 +44,8 @@ SMALL_STACK = """
 import sys, threading
 import numpy as np
 import fastnn
-from fastnn import layers, precision
+from fastnn import layers
+from fastnn.engine import precision
 for least in precision.LEAST.values():
     least.update(dict.fromkeys(least, ((1, 1, 1),)))
 x = np.ones((600, 70), np.float32)
@@ -75,7 +76,8 @@ def test_the_instruction_set_avx512_turns_tiles_off(mode):
 import warnings
 import numpy as np
 import fastnn
-from fastnn import layers, precision
+from fastnn import layers
+from fastnn.engine import precision
 warnings.simplefilter("error")
 x = np.random.default_rng(0).normal(size=(256, 300)).astype(np.float32)
 def bits(mode):
@@ -119,7 +121,8 @@ WANTED = """
 import sys, warnings
 import numpy as np
 import fastnn
-from fastnn import layers, precision
+from fastnn import layers
+from fastnn.engine import precision
 x = np.random.default_rng(0).normal(size=(256, 300)).astype(np.float32)
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
