@@ -44,7 +44,7 @@ SMALL_STACK = """
 import sys, threading
 import numpy as np
 import fastnn
-from fastnn import layers
+from fastnn import layers, models, optimizers, losses  # importing takes more of a stack
 from fastnn.engine import precision
 for least in precision.LEAST.values():
     least.update(dict.fromkeys(least, ((1, 1, 1),)))
