@@ -1,5 +1,6 @@
 """Files of earlier versions load, and what they resume is what it would have been; see tests/golden/20c21dc/make.py."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,7 @@ from fastnn._core import kernels
 
 FOLDER = Path(__file__).parent / "golden" / "20c21dc"
 EXPECTED = np.load(FOLDER / "expected.npz")
-
-
-def data():
-    i = np.arange(48 * 5).reshape(48, 5)
-    return ((i * 37 % 101) / 50 - 1).astype(np.float32), (np.arange(48) % 3).astype(np.int32)
+data = runpy.run_path(str(FOLDER / "make.py"))["data"]
 
 
 def expected(dtype, what):

@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 import test_determinism
 import test_plans
-from engine_tools import digest, engine_of, whole_engine_of
+from engine_tools import whole_engine_of
 
-import fastnn
 from fastnn._core import kernels
 from fastnn.engine import plan_cache
 
@@ -70,15 +69,9 @@ def weight_digests(isa):
             for schedule in ("layers", "samples"):
                 trained = test_determinism.trained(kind, dtype, 1, schedule=schedule, isa=isa)
                 found[f"{kind} {dtype} {schedule}"] = trained[0]
-        for optimizer in (fastnn.SGD(0.01, momentum=0.9, clipvalue=0.1), fastnn.Adam(0.01)):
-            model = test_determinism.model_of(kind, "float32")
-            model.compile(optimizer, "sparse_categorical_crossentropy", seed=3)
-            engine = engine_of(model, threads=1, isa=isa)
-            rng = np.random.default_rng(0)
-            x = rng.normal(size=(test_determinism.N, test_determinism.INPUTS))
-            y = rng.integers(0, test_determinism.CLASSES, test_determinism.N).astype(np.int32)
-            engine.fit_block(x, y, None, None, 0, test_determinism.N, 50, np.full(14, 0.01))
-            found[f"{kind} float32 fused {type(optimizer).__name__}"] = digest(engine)
+        for optimizer in test_determinism.FUSED:
+            name = f"{kind} float32 fused {type(optimizer).__name__}"
+            found[name] = test_determinism.trained_fused(kind, optimizer, 1, isa)
     return found
 
 

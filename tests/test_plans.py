@@ -10,6 +10,7 @@ import pytest
 
 import fastnn
 from fastnn import constraints, layers, losses, optimizers, regularizers
+from fastnn._core import executor
 from fastnn.engine import plan_cache, program
 from fastnn.engine.engine import Engine
 
@@ -289,3 +290,19 @@ def test_numbers_that_are_changed_later_reach_no_plan_of_others(dense, optimizer
     for found, expected in ((first, both[0]), (second, both[1]), (new, alone)):
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("part, most", [("p", 12), ("n", 10), ("s", 8), ("fn", 3)])
+def test_more_operands_than_an_operation_has_room_for_are_refused(part, most):
+    """They would be written past its end; as many as fit are taken."""
+    split = program.Split.of_items("one", 1, (1, 1, 0, 1))
+
+    def plan(count):
+        given = {"p": [], "n": [], "s": [], "fn": []} | {part: [None if part in ("p", "fn") else 0] * count}
+        executor.Operations(
+            None, np.float32, [("add", *given.values(), split, False)], [], ("arena",), (), None, None, 8, 8, 1
+        )
+
+    plan(most)
+    with pytest.raises(ValueError, match=f"operation 0, add: expected at most {most} of {part}, got {most + 1}"):
+        plan(most + 1)

@@ -189,3 +189,13 @@ def test_no_memory_for_scratch():
         np.testing.assert_array_equal(a, b)
     model.train_on_batch(X, Y)
     network("adam").train_on_batch(X, Y)
+
+
+def test_threads_share_no_page_of_activations():
+    """What a processor reads ahead of one thread, to the end of a page, are no lines that another writes to."""
+    model = network(threads=3)
+    model.fit(np.tile(X, (16, 1)), np.tile(Y, (16, 1)), batch_size=512, verbose=0)
+    (program,) = model.engine()._programs.values()
+    program.core.prepare(3)
+    pages = [set(range(a.ctypes.data // 4096, (a.ctypes.data + a.nbytes - 1) // 4096 + 1)) for a in program.core.arenas]
+    assert len(pages) == 3 and len(set().union(*pages)) == sum(map(len, pages))

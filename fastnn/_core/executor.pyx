@@ -283,8 +283,8 @@ cdef class Operations:
     isa : str
     dtype : numpy dtype, float32 or float64
     ops : list of (kernel, p, n, s, fn, split, barrier)
-        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update" | "beside", row name) or None each; split: a
-        `Split` of program.py.
+        p: (base, byte offset) or None each; fn: ("act_fwd" | "act_bwd" | "update" | "beside", row name) or None
+        each; split: a `Split` of program.py.
     segments : list of (chunked, lo, hi)
     bases : tuple of names of bases that an executor brings
     live : tuple of names of bases that come with each call

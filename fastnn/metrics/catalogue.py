@@ -16,7 +16,6 @@ from .._base.checks import (
     Registry,
     flag,
     integer,
-    module_attributes,
     number,
     one_of,
     refuse_keywords,
@@ -966,4 +965,3 @@ for _name in losses.__all__:  # every loss is a metric, also as a function
     if hasattr(getattr(losses, _name), "loss_class"):
         globals()[_name] = getattr(losses, _name)
         __all__.append(_name)
-__getattr__, __dir__ = module_attributes(__name__, __all__)

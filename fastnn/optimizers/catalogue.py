@@ -12,7 +12,6 @@ from .._base.checks import (
     Registry,
     flag,
     integer,
-    module_attributes,
     number,
     refuse_keywords,
     takes,
@@ -642,4 +641,3 @@ def deserialize(config, custom_objects=None):
 _registry.add_classes(globals(), Optimizer)
 __all__ = ["Optimizer", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
-__getattr__, __dir__ = module_attributes(__name__, __all__)

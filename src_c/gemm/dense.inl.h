@@ -9,7 +9,7 @@
  *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes instead,
  *     see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
  * (d) dW ends in the optimizer while the gradient is in L1, where nothing comes between tile by tile: then the divider
- *     works on one tile while the next is multiplied, see beside.inl.h.  In fused mode the gradient never reaches memory.
+ *     works on one tile while the next is multiplied, see beside.inl.h.  In fused mode the gradient stays in L1.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
  * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
@@ -98,8 +98,8 @@ typedef struct FN(dw_item) {
 } FN(dw_item);
 
 /* `tile_behind_bn` for `count` inputs, at most VW */
-FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, ptrdiff_t room, T *g, const T *w, const V db[2], const T *gamma, const T *beta,
-                                   T *dgamma, T *dbeta)
+FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, ptrdiff_t room, T *g, const T *w, const V db[2],
+                                   const T *gamma, const T *beta, T *dgamma, T *dbeta)
 {
     const V d0 = db[0], d1 = db[1];
     V sg[VW], sb[VW];
@@ -128,15 +128,15 @@ FNN_INLINE void FN(rows_behind_bn)(const ptrdiff_t count, ptrdiff_t room, T *g, 
 /* The layer reads h = gamma xh + beta, and g holds G = sum over samples of xh dy, for `rows` inputs.  With db = sum dy:
  *   dgamma = sum over units of w G,   dbeta = sum over units of w db,   dw = gamma G + beta db, which g becomes.
  * Right where gamma is 0, too, and without the difference of large numbers that raw x in place of xh would need.
- * w: as it was in the forward pass.  dgamma, dbeta: the part of this unit panel, with room for
- * so many numbers, of which those past the rows are made again.  gamma, beta: NULL: 1, 0 */
+ * w: as it was in the forward pass.  dgamma, dbeta: the part of this unit panel, with room for so many numbers; those
+ * past the rows may be overwritten, the rows they belong to come later.  gamma, beta: NULL: 1, 0 */
 static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, ptrdiff_t room, const V db[2], const T *gamma,
                                const T *beta, T *dgamma, T *dbeta)
 {
     ptrdiff_t i = 0;
-#define ROWS(count)                                                                                       \
-    FN(rows_behind_bn)(count, room - i, g + i * PW, w + i * PW, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, \
-                       dgamma + i, dbeta + i)
+#define ROWS(count)                                                                                   \
+    FN(rows_behind_bn)(count, room - i, g + i * PW, w + i * PW, db, gamma ? gamma + i : NULL,         \
+                       beta ? beta + i : NULL, dgamma + i, dbeta + i)
     for (; i + VW <= rows; i += VW) ROWS(VW);
     if (rows - i == FNN_GEMM_ROWS % VW) ROWS(FNN_GEMM_ROWS % VW); /* one after a whole tile */
     else if (i < rows) ROWS(rows - i);
@@ -167,28 +167,25 @@ FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_
 }
 
 #if FNN_BESIDE
-/* The whole tiles among `count` rows of `dw_rows` from row i0 on, each with the update of the one before; returns the rows
- * done.  A row of the optimizers keeps all its states or none, as SGD without momentum, which has nothing to hide. */
+/* The whole tiles of `dw_rows`, each with the update of the one before; returns the rows done.  A row of the optimizers
+ * keeps all its states or none, as SGD without momentum, which has nothing to hide. */
 static ptrdiff_t FN(dw_beside)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x,
                                const T *dyt, ptrdiff_t n, int resume, const V *db)
 {
     enum { ROWS = FNN_GEMM_ROWS };
     const ptrdiff_t I = op->n[0], at = (item->u * op->n[2] + item->i0) * PW, count = fnn_min(item->i1, I) - item->i0;
     const FN(beside) tile = (FN(beside))op->fn[1];
-    FN(update_at) u = {(T *)op->p[2] + at, {op->p[3], op->p[4], op->p[5]}, NULL};
+    const T *before = NULL;
     V h[FNN_MAX_H];
     ptrdiff_t i = 0;
-    if (!tile || !u.s[0] || item->lanes < PW || count < 2 * ROWS) return 0;
+    if (!tile || !op->p[3] || item->lanes < PW || count < 2 * ROWS) return 0;
     for (int j = 0; j < FNN_MAX_H; j++) h[j] = v_set1((T)run->hyper[j]);
-    for (int j = 0; j < 3 && u.s[j]; j++) u.s[j] += at;
-    for (; i + ROWS <= count; i += ROWS, g += ROWS * PW) {
-        tile(n, x + (item->i0 + i) * PW, I * PW, dyt, g, resume, &u, h);
+    for (; i + ROWS <= count; i += ROWS, before = g, g += ROWS * PW) {
+        const ptrdiff_t last = at + fnn_max(0, i - ROWS) * PW;
+        tile(n, x + (item->i0 + i) * PW, I * PW, dyt, g, resume, op, last, before, h);
         if (op->p[8]) FN(dw_behind_bn)(op, item, g, item->i0 + i, ROWS, db);
-        for (int j = 0; u.g && j < 3 && u.s[j]; j++) u.s[j] += ROWS * PW;
-        if (u.g) u.w += ROWS * PW;
-        u.g = g;
     }
-    FN(dw_update)(op, run, item, u.g, item->i0 + i - ROWS, ROWS);
+    FN(dw_update)(op, run, item, before, item->i0 + i - ROWS, ROWS);
     return i;
 }
 #endif
@@ -449,12 +446,14 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, (unit panel) * parts + part of the inputs
  * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
- *    has at most FNN_DW_SAMPLES samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit panel][2][inputs,
- *    in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see `tile_behind_bn`), 9 gamma,
- *    10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it does not)
- * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0: fma;
- *    0 where p[8] is given), 5 parts of the inputs, of at most FNN_DW_INPUTS
- * fn: 0 optimizer update (NULL: leave the gradient in g), 1 the same beside products (NULL: never)   s: 0 clipvalue (0: off) */
+ *    has at most FNN_DW_SAMPLES samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit
+ *    panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see
+ *    `tile_behind_bn`), 9 gamma, 10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it
+ *    does not)
+ * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0:
+ *    fma; 0 where p[8] is given), 5 parts of the inputs, of at most FNN_DW_INPUTS
+ * fn: 0 optimizer update (NULL: leave the gradient in g), 1 the same beside products (NULL: never)
+ * s: 0 clipvalue (0: off) */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_BY_TILES(dense_dw_tiles, op->n[4])

@@ -113,15 +113,15 @@ static const FN(forward_tile) FN(forward_tiles)[] = {FNN_ROWS(forward_)};
 static const FN(backward_tile) FN(backward_tiles)[] = {FNN_ROWS(backward_)};
 static const FN(backward_tile) FN(half_tiles)[] = {FNN_ROWS(half_)};
 
-/* Rows of the next tile when `left` remain: as few tiles as possible, of nearly equal height.  By table: a quotient is as
- * long as a tile of a small layer. */
+/* Rows of the next tile when `left` remain: as few tiles as possible, of nearly equal height.  By table: a quotient
+ * takes as long as a tile of a small layer. */
 #ifndef FNN_TILE_HEIGHT
 #define FNN_TILE_COUNT(n) (((n) + FNN_GEMM_ROWS - 1) / FNN_GEMM_ROWS)
 #define FNN_TILE_HEIGHT(n) (((n) + FNN_TILE_COUNT(n) - 1) / FNN_TILE_COUNT(n))
 #define FNN_TILE_HEIGHTS(n) FNN_TILE_HEIGHT(n), FNN_TILE_HEIGHT(n + 1), FNN_TILE_HEIGHT(n + 2), FNN_TILE_HEIGHT(n + 3)
 static const unsigned char FNN_CAT(tile_heights_, FNN_ISA)[] = {
-    0, 1, 2, 3, FNN_TILE_HEIGHTS(4), FNN_TILE_HEIGHTS(8), FNN_TILE_HEIGHTS(12), FNN_TILE_HEIGHTS(16), FNN_TILE_HEIGHTS(20),
-    FNN_TILE_HEIGHTS(24), FNN_TILE_HEIGHTS(28), FNN_TILE_HEIGHT(32)}; /* a panel of float32, at most */
+    0, 1, 2, 3, FNN_TILE_HEIGHTS(4), FNN_TILE_HEIGHTS(8), FNN_TILE_HEIGHTS(12), FNN_TILE_HEIGHTS(16),
+    FNN_TILE_HEIGHTS(20), FNN_TILE_HEIGHTS(24), FNN_TILE_HEIGHTS(28), FNN_TILE_HEIGHT(32)}; /* a panel, at most */
 #endif
 FNN_INLINE int FN(tile_height)(ptrdiff_t left)
 {

@@ -24,18 +24,20 @@
 #define FNN_MAX_SPLITS 3
 #define FNN_TILE_DEPTH(splits) ((splits) == 1 ? 10 : 5) /* blocks of k whose packed factors stay in L1, about */
 #define FNN_TILE_PANEL (16 * FNN_TILE_WORDS)            /* words of one panel so deep */
-#define FNN_TILE_X_WORDS (288 * 256)                    /* of x in dW: FNN_DW_INPUTS rows of FNN_DW_SAMPLES samples, three splits */
+#define FNN_TILE_X_WORDS (288 * 256)                    /* of x in an item of dW, three splits */
 #define FNN_TILE_DY_WORDS (1024 * 256)                  /* of dy there: as many unit panels as fit */
-#define FNN_TILE_PARTS (FNN_DW_INPUTS / 32)                    /* panels of inputs in an item of dW */
+#define FNN_TILE_PARTS (FNN_DW_INPUTS / 32)             /* panels of inputs in an item of dW */
 #define FNN_TILE_PANELS 4096                            /* panels of weights whose least numbers are known at a time */
 #define FNN_TILE_X_PANELS (FNN_TILE_X_WORDS / (3 * FNN_TILE_WORDS))   /* of three splits, at most */
 #define FNN_TILE_DY_PANELS (FNN_TILE_DY_WORDS / (3 * FNN_TILE_WORDS))
 _Static_assert(FNN_TILE_DEPTH(1) <= 16 && FNN_TILE_DEPTH(3) * 3 <= 16, "a packed panel");
-_Static_assert(FNN_TILE_PARTS * (FNN_DW_SAMPLES / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS, "x of an item");
+_Static_assert(FNN_TILE_PARTS * (FNN_DW_SAMPLES / 32) * FNN_MAX_SPLITS * FNN_TILE_WORDS <= FNN_TILE_X_WORDS,
+               "x of an item");
 _Static_assert(4 * ((FNN_PC + 1) * (FNN_TILE_PANEL + FNN_TILE_SUMS) + FNN_PC + FNN_TILE_PANELS) <=
                    FNN_TILE_SCRATCH_BYTES, "scratch");
-_Static_assert(4 * (FNN_DW_SAMPLES * 32 + (FNN_DW_INPUTS + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS + FNN_TILE_X_WORDS +
-                    FNN_TILE_DY_WORDS + FNN_TILE_X_PANELS + FNN_TILE_DY_PANELS) <= FNN_TILE_SCRATCH_BYTES, "of dW");
+_Static_assert(4 * (FNN_DW_SAMPLES * 32 + (FNN_DW_INPUTS + 1) * 32 + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS +
+                    FNN_TILE_X_WORDS + FNN_TILE_DY_WORDS + FNN_TILE_X_PANELS + FNN_TILE_DY_PANELS) <=
+                   FNN_TILE_SCRATCH_BYTES, "of dW");
 /* f(1, ...), f(2, ...) or f(3, ...): bodies for a constant number of splits */
 #define FNN_FOR_SPLITS(splits, f, ...) \
     ((splits) == 1 ? f(1, __VA_ARGS__) : (splits) == 2 ? f(2, __VA_ARGS__) : f(3, __VA_ARGS__))

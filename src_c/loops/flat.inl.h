@@ -21,6 +21,16 @@ FNN_INLINE void FN(step)(int id, V *w, V *s0, V *s1, V *s2, V g, const V *h)
     }
 }
 
+/* one vector of an update, at element i of all */
+FNN_INLINE void FN(update_vector)(int id, int states, T *w, T *const *s, const T *g, ptrdiff_t i, const V *h)
+{
+    V x = v_loadu(w + i), q[3] = {{0}, {0}, {0}};
+    for (int k = 0; k < states; k++) q[k] = v_loadu(s[k] + i);
+    FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadu(g + i), h);
+    for (int k = 0; k < states; k++) v_storeu(s[k] + i, q[k]);
+    v_storeu(w + i, x);
+}
+
 FNN_INLINE void FN(update_loop)(int id, int states, T *w, T *const *s, const T *g, ptrdiff_t n, ptrdiff_t rows,
                                 ptrdiff_t stride, const double *hyper)
 {
@@ -28,13 +38,7 @@ FNN_INLINE void FN(update_loop)(int id, int states, T *w, T *const *s, const T *
     for (int i = 0; i < FNN_MAX_H; i++) h[i] = v_set1((T)hyper[i]);
     for (ptrdiff_t first = 0; rows > 0; rows--, first += stride) {
         ptrdiff_t i = first;
-        for (; i + VW <= first + n; i += VW) {
-            V x = v_loadu(w + i), q[3] = {{0}, {0}, {0}};
-            for (int k = 0; k < states; k++) q[k] = v_loadu(s[k] + i);
-            FN(step)(id, &x, &q[0], &q[1], &q[2], v_loadu(g + i), h);
-            for (int k = 0; k < states; k++) v_storeu(s[k] + i, q[k]);
-            v_storeu(w + i, x);
-        }
+        for (; i + VW <= first + n; i += VW) FN(update_vector)(id, states, w, s, g, i, h);
         if (i < first + n) {
             const ptrdiff_t left = first + n - i;
             V x = v_loadn(w + i, left), q[3] = {{0}, {0}, {0}};

@@ -24,23 +24,23 @@
 #define FNN_ROW_KERNELS(X) X(softmax_fwd) X(softmax_bwd) X(log_softmax_fwd) X(log_softmax_bwd) X(loss_factor)
 #define FNN_ROW_LOSSES(X)                                                        \
     X(sparse_softmax_crossentropy, "ignore_class=inf", FNN_TARGET_LABELS)        \
-    X(softmax_crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)             \
+    X(softmax_crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)            \
     X(sparse_crossentropy, "ignore_class=inf", FNN_TARGET_LABELS)                \
-    X(crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)                     \
+    X(crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)                    \
     X(nll, "ignore_class=inf", FNN_TARGET_LABELS)                                \
-    X(categorical_hinge, "", FNN_TARGET_VALUES)                                   \
+    X(categorical_hinge, "", FNN_TARGET_VALUES)                                  \
     X(cosine_similarity, "", FNN_TARGET_VALUES)
 #define FNN_METRICS(X)                                                           \
     X(sparse_accuracy, "", FNN_TARGET_LABELS)                                    \
-    X(categorical_accuracy, "", FNN_TARGET_VALUES)                                \
-    X(binary_accuracy, "threshold=0.5", FNN_TARGET_VALUES)                        \
-    X(equal_accuracy, "", FNN_TARGET_VALUES)                                      \
+    X(categorical_accuracy, "", FNN_TARGET_VALUES)                               \
+    X(binary_accuracy, "threshold=0.5", FNN_TARGET_VALUES)                       \
+    X(equal_accuracy, "", FNN_TARGET_VALUES)                                     \
     X(sparse_top_k_accuracy, "k=5", FNN_TARGET_LABELS)                           \
     X(top_k_accuracy, "k=5", FNN_TARGET_VALUES)
 /* X(name, params, target, pairs of sums: of each output, or FNN_PAIRS_PARAM) */
 #define FNN_WIDE_METRICS(X)                                                      \
-    X(confusion, "threshold=0.5", FNN_TARGET_VALUES, 2)                           \
-    X(squares, "", FNN_TARGET_VALUES, 2)                                          \
+    X(confusion, "threshold=0.5", FNN_TARGET_VALUES, 2)                          \
+    X(squares, "", FNN_TARGET_VALUES, 2)                                         \
     X(histogram, "num_thresholds=200,from_logits=0", FNN_TARGET_VALUES, FNN_PAIRS_PARAM)
 enum {
 #define X(name, params) FNN_POINT_##name,
