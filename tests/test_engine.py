@@ -17,6 +17,7 @@ from engine_tools import digest, engine_of
 
 import fastnn
 from fastnn import layers
+from fastnn._core import kernels
 from fastnn._core import threads as core_threads
 from fastnn.engine.thread_tuner import Team
 
@@ -374,6 +375,31 @@ def test_the_first_steps_of_a_call_are_not_timed():
     program.team = Watch()
     assert engine.fit_block(*arguments)[0] == 640
     assert sum(timed) == 18 + (not core_threads.openmp())  # in one slice, where nothing disturbs it
+
+
+@pytest.mark.skipif(not core_threads.openmp(), reason="one thread waits for nobody")
+def test_threads_that_wait_for_one_that_does_not_run_say_so():
+    """More threads than cores, many barriers: most of the time each waits for others. Alone, a thread never does."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if 4 * cores > 64:
+        pytest.skip("a team has at most 64 threads")
+    model = fastnn.Sequential([fastnn.Input((64,)), *(layers.Dense(64, "relu") for _ in range(8)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.zeros((12800, 64), np.float32), np.zeros((12800, 1), np.float32)
+    found = {}
+    for n in (1, 4 * cores):
+
+        class Fixed:
+            def next(self, n=n):
+                return n, 10.0
+
+            def report(self, n, seconds, steps, disturbed):
+                found[n] = found.get(n, False) or disturbed
+
+        engine = engine_of(model, schedule="layers", threads=n)
+        engine.program("train", 64, (256, kernels.DATA_CODES["<f4"]), (4, kernels.DATA_CODES["<f4"])).team = Fixed()
+        engine.fit_block(x, y, None, None, 0, 12800, 64, np.full(200, 1e-3))
+    assert found == {1: False, 4 * cores: True}
 
 
 class TestTeam:
