@@ -1,11 +1,14 @@
 """A `Engine` for a model, with schedule, instruction set and threads of the test's choice."""
 
 import hashlib
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 
 import pytest
+from fastnn._core.virtual_team import VirtualTeam
 
+from fastnn.engine import program
 from fastnn.engine.engine import Engine
 from fastnn.engine.graph import Graph
 from fastnn.models import model as model_module
@@ -43,3 +46,17 @@ def digest(engine):
         for i in range(engine.store.n_state):
             sha.update(engine.store.get(f"state{i}", variable).tobytes())
     return sha.hexdigest()
+
+
+@contextmanager
+def virtual_teams(*order):
+    """Programs that are made inside run on a virtual team whose threads come in this order (_core/virtual_team.pyx)."""
+
+    def make(*arguments):
+        core = VirtualTeam(*arguments)
+        core.play(*order)
+        return core
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program.executor, "Executor", make)
+        yield

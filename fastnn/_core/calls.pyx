@@ -16,7 +16,8 @@ from numpy cimport (NPY_DOUBLE, NPY_FLOAT, NPY_INT32, NPY_INT64, PyArray_CheckEx
                     PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM,
                     PyArray_SIZE, PyArray_TYPE, import_array, ndarray, npy_intp)
 
-from .executor cimport Executor, fnn_now
+from .executor cimport Executor
+from .team cimport fnn_now
 from .beyond cimport first_beyond
 
 import_array()

@@ -27,6 +27,10 @@ from numpy cimport PyArray_DATA, PyArray_NBYTES, ndarray
 
 from . cimport kernels as k
 from . cimport scratch
+from .team cimport (
+    BY_BOTH, BY_FEATURES, BY_ONE, BY_SAMPLES, MAX_THREADS, Member, begin_step, ceil_div, chunked, finish_step,
+    fnn_barrier_forget, fnn_barrier_new, fnn_barrier_wait, fnn_float_enter, fnn_float_leave, fnn_now, fnn_watch_begin,
+    fnn_watch_end, join, layered, operations_of, share)
 from .threads cimport affordable, fnn_team_size
 
 from .kernels import optimizer_rows
@@ -40,202 +44,30 @@ SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one"
 
 cdef enum:
     MAX_BASES = 16
-    MAX_THREADS = 64
-
-
-cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline ptrdiff_t share(const Plan *plan, ptrdiff_t panels, int tid, int team) noexcept nogil:
-    """Where the items of thread `tid` begin, each taken `panels` times; nearest to its part of the whole cost."""
-    cdef ptrdiff_t items = plan.items * panels, few = plan.few * panels, front = items - few, part
-    part = (front * plan.cost + few * plan.last) * tid // team
-    if tid == team:
-        return items
-    if part < front * plan.cost:
-        return (part + plan.cost // 2) // plan.cost
-    return front + (part - front * plan.cost + plan.last // 2) // plan.last
-
-
-cdef inline bint goes_on(Job *job) noexcept nogil:
-    """Whether the step is not given up; a thread asks before each piece of its work."""
-    if job.pieces and fnn_interrupted:
-        job.given_up = 1
-    return not job.given_up
-
-
-cdef void in_pieces(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run,
-                    const k.fnn_rect *whole) noexcept nogil:
-    """A rectangle of a long step: what is computed does not depend on how it is cut."""
-    cdef k.fnn_rect r = whole[0]
-    cdef ptrdiff_t length, unit = plan.grain * plan.group
-    if plan.split == BY_FEATURES:
-        length = ceil_div(ceil_div(whole.f1 - whole.f0, job.pieces), unit) * unit
-        while r.f0 < whole.f1 and goes_on(job):
-            r.f1 = min(whole.f1, r.f0 + length)
-            op.run(op, run, &r)
-            r.f0 = r.f1
-    else:
-        length = ceil_div(whole.p1 - whole.p0, job.pieces)
-        while r.p0 < whole.p1 and goes_on(job):
-            r.p1 = min(whole.p1, r.p0 + length)
-            op.run(op, run, &r)
-            r.p0 = r.p1
-
-
-cdef inline void rectangle(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run,
-                           const k.fnn_rect *r) noexcept nogil:
-    if job.pieces:
-        in_pieces(job, op, plan, run, r)
-    else:
-        op.run(op, run, r)
-
-
-cdef inline void layered(Job *job, const k.fnn_op *op, const Plan *plan, const k.fnn_run *run, ptrdiff_t panels,
-                         int tid, int team) noexcept nogil:
-    """The part of thread `tid` of one operation."""
-    cdef k.fnn_rect r
-    cdef ptrdiff_t lo, hi, f, p
-    r.f0, r.f1, r.p0, r.p1 = 0, plan.extent, 0, panels
-    if plan.split == BY_ONE:
-        if tid == 0 and goes_on(job):
-            op.run(op, run, &r)
-        return
-    if plan.split == BY_SAMPLES:
-        lo, hi = panels * tid // team, panels * (tid + 1) // team
-    else:
-        p = panels if plan.split == BY_BOTH else 1
-        lo, hi = share(plan, p, tid, team), share(plan, p, tid + 1, team)
-    if lo >= hi:
-        return
-    if plan.split == BY_FEATURES:
-        r.f0, r.f1 = lo * plan.grain, min(hi * plan.grain, plan.extent)
-        rectangle(job, op, plan, run, &r)
-    elif plan.split == BY_SAMPLES:
-        r.p0, r.p1 = lo, hi
-        rectangle(job, op, plan, run, &r)
-    else:
-        while lo < hi:
-            f = lo // panels
-            p = lo - f * panels
-            r.f0, r.p0 = f * plan.grain, p
-            if p == 0 and hi - lo >= panels:
-                r.f1 = f + (hi - lo) // panels
-                r.p1 = panels
-                lo += (r.f1 - f) * panels
-                r.f1 = min(r.f1 * plan.grain, plan.extent)
-            else:
-                r.f1 = min((f + 1) * plan.grain, plan.extent)
-                r.p1 = min(panels, p + hi - lo)
-                lo += r.p1 - p
-            rectangle(job, op, plan, run, &r)
-
-
-cdef inline void chunked(Job *job, const k.fnn_op *ops, const Segment *seg, k.fnn_run *run,
-                         int tid, int team) noexcept nogil:
-    """Every chunk of the gradient slots of thread `tid`, through all operations of the segment."""
-    cdef ptrdiff_t n = run.n, chunks = ceil_div(n, job.chunk), slots = min(job.slots, chunks)
-    cdef ptrdiff_t slot, c, c0
-    cdef k.fnn_rect r
-    cdef int i
-    team = min(team, <int>slots)  # so that the first threads work: only they have activations of their own
-    if tid >= team:
-        return
-    for slot in range(slots * tid // team, slots * (tid + 1) // team):
-        c0 = chunks * slot // slots
-        for c in range(c0, chunks * (slot + 1) // slots):
-            if not goes_on(job):
-                break
-            run.slot = slot
-            run.accumulate = c > c0
-            r.f0 = 0
-            if seg.chunked == SHARED:
-                r.p0 = c * job.chunk // job.panel
-                r.p1 = ceil_div(min(n, (c + 1) * job.chunk), job.panel)
-            else:
-                run.s0 = c * job.chunk
-                run.n = min(job.chunk, n - run.s0)
-                r.p0, r.p1 = 0, ceil_div(run.n, job.panel)
-            for i in range(seg.lo, seg.hi):
-                r.f1 = job.plan[i].extent
-                ops[i].run(&ops[i], run, &r)
-    run.s0, run.n, run.slot, run.accumulate = 0, n, 0, 0
-
-
-cdef void finish_step(Job *job, ptrdiff_t step, ptrdiff_t epoch, ptrdiff_t panels, ptrdiff_t n,
-                      int team) noexcept nogil:
-    """First thread: add up the partial sums in the order of the samples; decide whether to go on.
-
-    The others are in the next step already, which saves a barrier; so that step will be done in any case."""
-    cdef int i
-    cdef ptrdiff_t p
-    cdef double a, b, penalty = 0
-    cdef const double *row
-    cdef double *totals = job.totals + 2 * epoch * job.n_partials
-    for i in range(job.n_penalties):
-        for p in range(job.penalties[i].count):
-            penalty += job.penalties[i].first[p]
-    for i in range(job.n_partials):
-        a = b = 0
-        row = job.partials + i * job.partial_stride
-        for p in range(panels):
-            a += row[2 * p]
-            b += row[2 * p + 1]
-        if i == 0:
-            a += penalty * <double>n
-        totals[2 * i] += a
-        totals[2 * i + 1] += b
-    job.steps_done = step + 1 - job.start
-    if team > 1 and fnn_barrier_disturbed(job.barrier, team, job.begun):
-        job.disturbed = 1
-    # of a disturbed run the rest may be done better with fewer threads
-    if job.deadline > 0 and job.stop_after < 0 and (job.disturbed or fnn_now() > job.deadline):
-        job.stop_after = step + (team > 1)
 
 
 cdef void work(Job *job, int tid, int team) noexcept nogil:
-    cdef k.fnn_run run
-    cdef double hyper[8]
-    cdef double params[8]
+    cdef Member me
     cdef const Segment *seg
-    cdef k.fnn_op *ops = job.ops + <ptrdiff_t>(tid % job.n_copies) * job.n_ops
-    cdef ptrdiff_t step, panels, at, within, per_epoch = ceil_div(job.epoch, job.batch)
+    cdef const k.fnn_op *ops = operations_of(job, tid)
+    cdef ptrdiff_t step, panels
     cdef int i, j, last
     cdef unsigned csr = fnn_float_enter()
-    run.s0 = run.slot = run.accumulate = 0
-    run.seed = job.seed
-    run.index = NULL
-    run.hyper = hyper
-    run.rate = 0
-    run.scratch = job.scratch[tid]
-    if job.prep != NULL:
-        memcpy(params, job.prep_s, sizeof(params))
+    join(job, &me, tid)
     for step in range(job.start, job.steps):
-        within = step % per_epoch * job.batch
-        at = step // per_epoch * job.epoch + within
-        run.n = run.batch = min(job.batch, min(job.epoch - within, job.count - at))
-        run.step = job.step0 + <uint64_t>step
-        run.row0 = job.row0 + within
-        if job.index != NULL:
-            run.index = job.index + at
-        if job.prep != NULL:
-            if job.hypers == 2:
-                params[job.momentum_at] = job.lrs[2 * step + 1]
-            run.rate = job.lrs[job.hypers * step]
-            job.prep(hyper, run.rate, run.step // <uint64_t>job.accumulate + 1, params)
-        panels = ceil_div(run.n, job.panel)
+        begin_step(job, &me, step)
+        panels = ceil_div(me.run.n, job.panel)
         for j in range(job.first_segment, job.last_segment):
             seg = &job.segments[j]
             if seg.chunked:
                 fnn_barrier_wait(job.barrier, team)
-                chunked(job, ops, seg, &run, tid, team)
+                chunked(job, ops, seg, &me.run, tid, team)
                 fnn_barrier_wait(job.barrier, team)
             else:
                 for i in range(seg.lo, seg.hi):
                     if job.plan[i].barrier:
                         fnn_barrier_wait(job.barrier, team)
-                    layered(job, &ops[i], &job.plan[i], &run, panels, tid, team)
+                    layered(job, &ops[i], &job.plan[i], &me.run, panels, tid, team)
         # Written by the first thread after the step before, and so, for a barrier lies between (`Planner.finish`), seen
         # alike by all; it will be written again only when all have passed the next line.
         last = job.stop_after == step
@@ -243,7 +75,7 @@ cdef void work(Job *job, int tid, int team) noexcept nogil:
         if job.given_up:  # the only step of the run, so nobody writes to it any more
             break
         if tid == 0:
-            finish_step(job, step, step // per_epoch, panels, run.n, team)
+            finish_step(job, step, me.run.n, team)
             last = last or job.stop_after == step
         if last:
             break
@@ -364,6 +196,16 @@ cdef class Operations:
         free(self.segments)
         free(self.own)
         free(self.patches)
+
+    @property
+    def barriers(self):
+        """Numbers of the operations before which threads wait. A door for tests, which may set others."""
+        return tuple(i for i in range(self.n_ops) if self.plan[i].barrier)
+
+    @barriers.setter
+    def barriers(self, chosen):
+        for i in range(self.n_ops):
+            self.plan[i].barrier = i in chosen
 
     def shares(self, ptrdiff_t op, ptrdiff_t panels, int team):
         """Where the items of each thread begin in an operation split by features, and where the last one's end."""
