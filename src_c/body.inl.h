@@ -18,8 +18,5 @@
 #include "loops/maxout.inl.h"
 #include "loops/activity.inl.h"
 #include "gemm/micro.inl.h"
-#if FNN_BESIDE
-#include "gemm/beside.inl.h"
-#endif
 #include "gemm/dense.inl.h"
 #include "gemm/rows.inl.h"

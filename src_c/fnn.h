@@ -12,7 +12,7 @@
  *     panel, or of PW where a kernel says so, and a range may end past the last feature.  A result never depends on how
  *     its rectangle was cut.
  * (c) A kernel reads what is fixed from fnn_op (resolved once) and what changes per step from fnn_run.
- *     What p, n, s and fn mean is written above each kernel. */
+ *     What p, n, s and fn mean is declared above each kernel, by name (operands.h). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -92,6 +92,8 @@ typedef void (*fnn_map_bwd)(void *dx, const void *dy, const void *t, ptrdiff_t n
  * each of the vectors; h: what fnn_prep made for this step */
 typedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, ptrdiff_t rows,
                            ptrdiff_t stride, const double *h);
+/* the same beside products: of a type of its unit, FN(beside) of gemm/beside.inl.h */
+typedef fnn_any fnn_beside;
 /* the scalars of step t (1, 2, ...), computed once a step in double: h[FNN_MAX_H] <- learning rate, t, s */
 typedef void (*fnn_prep)(double *h, double lr, uint64_t t, const double *s);
 #define FNN_MAX_H 8
@@ -110,16 +112,17 @@ typedef struct fnn_optimizer {
     const char *state;        /* names of the state vectors a parameter has, "momentum,velocity" (0 to 3) */
     fnn_prep prep;
     fnn_update update[2];
-    fnn_any beside[2];        /* a tile of dW with an update (gemm/beside.inl.h); NULL where the unit has none */
+    fnn_beside beside[2];     /* a tile of dW with an update (gemm/beside.inl.h); NULL where the unit has none */
 } fnn_optimizer;
 
-/* A loss or a metric: a row kernel (see loops/rows.inl.h for its p, n, s). */
+/* A loss or a metric: a row kernel (loops/rows.inl.h). */
 typedef struct fnn_loss {
     const char *name, *params;
     int target;               /* FNN_TARGET_LABELS: int32 class of each sample; FNN_TARGET_VALUES: panels as y */
     fnn_kernel run[2];
     int pairs;                /* of a metric made of more than one pair of sums: how many of each output,
-                                 or FNN_PAIRS_PARAM: as many as s[0] says; 0: one pair */
+                                 or FNN_PAIRS_PARAM: as many as its first parameter says; 0: one pair */
+    const char *signature;
 } fnn_loss;
 enum { FNN_TARGET_LABELS = 0, FNN_TARGET_VALUES = 1 };
 enum { FNN_PAIRS_PARAM = -1 };
@@ -127,6 +130,7 @@ enum { FNN_PAIRS_PARAM = -1 };
 typedef struct fnn_named {
     const char *name;
     fnn_any fn[2];
+    const char *signature;    /* of a kernel: its operands, see operands.h */
 } fnn_named;
 
 typedef struct fnn_table {

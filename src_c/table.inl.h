@@ -21,34 +21,36 @@ static const fnn_optimizer FNN_CAT(optimizers_, FNN_ISA)[] = {
     {0}};
 
 static const fnn_loss FNN_CAT(losses_, FNN_ISA)[] = {
-#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(loss_##name), 0},
+#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(loss_##name), 0, FNN_SIGNATURE(loss)},
     FNN_POINT_LOSSES(X)
 #undef X
-#define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name), 0},
+#define X(name, params, target) {#name, params, target, FNN_BOTH(loss_##name), 0, FNN_SIGNATURE(loss)},
     FNN_ROW_LOSSES(X)
 #undef X
     {0}};
 
 static const fnn_loss FNN_CAT(metrics_, FNN_ISA)[] = {
-#define X(name, params, target, pairs) {#name, params, target, FNN_BOTH(metric_##name), pairs},
+#define X(name, params, target, pairs) {#name, params, target, FNN_BOTH(metric_##name), pairs, FNN_SIGNATURE(metric)},
     FNN_WIDE_METRICS(X)
 #undef X
-#define X(name, params, target) {#name, params, target, FNN_BOTH(metric_##name), 0},
+#define X(name, params, target) {#name, params, target, FNN_BOTH(metric_##name), 0, FNN_SIGNATURE(metric)},
     FNN_METRICS(X)
     FNN_ROW_LOSSES(X)
 #undef X
-#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(metric_##name), 0},
+#define X(name, params) {#name, params, FNN_TARGET_VALUES, FNN_BOTH(metric_##name), 0, FNN_SIGNATURE(metric)},
     FNN_POINT_LOSSES(X)
 #undef X
     {0}};
 
-#define X(name) {#name, FNN_ANY(name)},
+#define X(name) {#name, FNN_ANY(name), FNN_SIGNATURE(name)},
 static const fnn_named FNN_CAT(kernels_, FNN_ISA)[] = {
     FNN_DATA_KERNELS(X) FNN_RANDOM_KERNELS(X) FNN_ROW_KERNELS(X) FNN_COL_KERNELS(X)
     FNN_MAP_KERNELS(X) FNN_FLAT_KERNELS(X) FNN_DENSE_KERNELS(X)
     FNN_NOISE_KERNELS(X) FNN_LAYER_NORM_KERNELS(X) FNN_FEATURE_KERNELS(X) FNN_MAXOUT_KERNELS(X)
     FNN_ACTIVITY_KERNELS(X) FNN_RULE_KERNELS(X) FNN_ORTHOGONAL_KERNELS(X) {0}};
+#undef X
 
+#define X(name) {#name, FNN_ANY(name), NULL},
 static const fnn_named FNN_CAT(functions_, FNN_ISA)[] = {
     FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X)
     FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X) {0}};

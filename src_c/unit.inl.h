@@ -2,7 +2,7 @@
  * A unit_<target>.c sets FNN_ISA and its vocabulary, switches the compiler to the target, includes this. */
 #include <math.h>
 #include <string.h>
-#include "fnn.h"
+#include "operands.h"
 
 #ifdef FNN_UPDATE_EVERY
 #define FNN_BESIDE 1 /* updates of weights beside products, see gemm/beside.inl.h */

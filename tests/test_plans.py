@@ -13,6 +13,7 @@ from fastnn import constraints, layers, losses, optimizers, regularizers
 from fastnn._core import executor
 from fastnn.engine import plan_cache, program
 from fastnn.engine.engine import Engine
+from fastnn.engine.schedule import Split
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 6)).astype(np.float32)
@@ -295,7 +296,7 @@ def test_numbers_that_are_changed_later_reach_no_plan_of_others(dense, optimizer
 @pytest.mark.parametrize("part, most", [("p", 12), ("n", 10), ("s", 8), ("fn", 3)])
 def test_more_operands_than_an_operation_has_room_for_are_refused(part, most):
     """They would be written past its end; as many as fit are taken."""
-    split = program.Split.of_items("one", 1, (1, 1, 0, 1))
+    split = Split.of_items("one", 1, (1, 1, 0, 1))
 
     def plan(count):
         given = {"p": [], "n": [], "s": [], "fn": []} | {part: [None if part in ("p", "fn") else 0] * count}

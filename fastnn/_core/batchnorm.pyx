@@ -145,7 +145,7 @@ cdef int batch_norm_forward(int f64, void *y, const void *x, const void *gamma, 
     rows.start(&job, "bn_infer", f64, B)
     job.op.p[2], job.op.p[3] = memory, memory + vector
     job.op.p[4], job.op.p[5] = memory + 2 * vector, memory + 3 * vector
-    job.op.n[0], job.op.s[5] = F, epsilon
+    job.op.n[0], job.op.s[4] = F, epsilon
     job.features, job.sides = F, 1
     job.side[0] = rows.Side(<const char *>x, <char *>y, F, stride_x, stride_y, 1, 0)
     status = rows.run_rows(&job, B, threads)

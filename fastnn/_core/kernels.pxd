@@ -84,10 +84,12 @@ cdef extern from "fnn.h" nogil:
         int target
         fnn_kernel run[2]
         int pairs
+        const char *signature
 
     ctypedef struct fnn_named:
         const char *name
         fnn_any fn[2]
+        const char *signature
 
     ctypedef struct fnn_table:
         const char *isa

@@ -99,6 +99,24 @@ cdef fnn_kernel find_kernel(const fnn_table *t, name, int f64) except NULL:
     return k
 
 
+def signature(str name):
+    """The operands of a kernel as src_c/operands.h writes them; of a row as "loss:name", "metric:name"."""
+    cdef const fnn_named *kernel = ACTIVE.kernels
+    cdef const fnn_loss *row
+    kind, _, row_name = name.partition(":")
+    if row_name:
+        row = ACTIVE.metrics if kind == "metric" else ACTIVE.losses
+        while row.name != NULL:
+            if row.name.decode() == row_name:
+                return row.signature.decode()
+            row += 1
+    while kernel.name != NULL:
+        if kernel.name.decode() == name:
+            return kernel.signature.decode()
+        kernel += 1
+    raise KeyError(f"no kernel {name!r}")
+
+
 cdef dict read_params(const char *text):
     """``{parameter: default}`` from what a row says of them, in its order."""
     pairs = (item.split("=") for item in (<bytes>text).decode().split(",") if item)

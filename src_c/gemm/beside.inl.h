@@ -15,19 +15,20 @@ FNN_INLINE void FN(tile_beside)(int id, const int states, ptrdiff_t k, const T *
                                 int resume, const fnn_op *op, ptrdiff_t at, const T *before, const V *h)
 {
     enum { ROWS = FNN_GEMM_ROWS };
+    FNN_OPEN(dense_dw)
     const ptrdiff_t end = before ? ROWS * PW : 0;
-    T *const w = (T *)op->p[2] + at, *s[3];
+    T *const of_tile = w + at, *const first[3] = {state0, state1, state2}, *s[3];
     ptrdiff_t i = 0;
     V acc[ROWS][2];
-    for (int j = 0; j < states; j++) s[j] = (T *)op->p[3 + j] + at;
+    for (int j = 0; j < states; j++) s[j] = first[j] + at;
     if (resume) FN(acc_load)(ROWS, acc, c); else FN(acc_bias)(ROWS, acc, NULL);
     for (; k >= PW && i < end; k -= PW, a += a_panel)
         for (int l = 0; l < PW; l += FNN_UPDATE_EVERY, b += FNN_UPDATE_EVERY * PW) {
             for (int j = 0; j < FNN_UPDATE_EVERY; j++) FN(mul_add_rows)(ROWS, acc, a + l + j, PW, b + j * PW);
-            if (i < end) FN(update_vector)(id, states, w, s, before, i, h), i += VW;
+            if (i < end) FN(update_vector)(id, states, of_tile, s, before, i, h), i += VW;
         }
     FN(tile_lanes)(ROWS, acc, k, a, a_panel, b);
-    for (; i < end; i += VW) FN(update_vector)(id, states, w, s, before, i, h);
+    for (; i < end; i += VW) FN(update_vector)(id, states, of_tile, s, before, i, h);
     FN(acc_store)(ROWS, acc, c);
 }
 

@@ -18,6 +18,24 @@
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw) X(dense_split)
+#define FNN_OPERANDS_dense_fwd(_)                                                                         \
+    _(SPLIT, rect, O) _(P, T, y, out, local) _(P, T, x, in, samples) _(P, T, w, in, all)                  \
+    _(P, T, z, out_opt, local) _(P, TI, kept, in_opt, all)                                                \
+    _(N, I) _(N, O) _(N, rows) _(N, splits) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
+#define FNN_OPERANDS_dense_dx(_)                                                                          \
+    _(SPLIT, rect, I) _(P, T, dx, out, local) _(P, T, dy, in, samples) _(P, T, w, in, all)                \
+    _(P, T, t, in_opt, local) _(P, TI, kept, in_opt, all)                                                 \
+    _(N, I) _(N, O) _(N, rows) _(N, splits) _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
+#define FNN_OPERANDS_dense_dw(_)                                                                          \
+    _(SPLIT, slots, none) _(P, T, x, in, all) _(P, T, dy, in, all) _(P, T, w, updated, all)               \
+    _(P, T, state0, updated_opt, all) _(P, T, state1, updated_opt, all) _(P, T, state2, updated_opt, all) \
+    _(P, T, grad, io_opt, all) _(P, fnn_rule, rules, in_opt, all) _(P, T, of_bn, out_opt, all)            \
+    _(P, T, gamma, in_opt, all) _(P, T, beta, in_opt, all) _(P, TI, kept, out_opt, all)                   \
+    _(N, I) _(N, O) _(N, rows) _(N, stride) _(N, splits) _(N, parts) _(S, clipvalue)                      \
+    _(F, fnn_update, update) _(F, fnn_beside, beside)
+#define FNN_OPERANDS_dense_split(_) \
+    _(SPLIT, items, none) _(P, TI, kept, out, all) _(P, T, w, in, all) _(N, I) _(N, O) _(N, rows)
+FNN_DENSE_KERNELS(FNN_LAYOUT)
 #define FNN_KC (FNN_VBYTES == 64 ? 160 : 256) /* half of that many KiB (AVX-512: of twice that many) are two blocks */
 #define FNN_PC 16
 #define FNN_DENSE_FUNCTIONS(X) X(tiles_agree)
@@ -147,43 +165,45 @@ static void FN(tile_behind_bn)(T *g, const T *w, ptrdiff_t rows, ptrdiff_t room,
 FNN_INLINE void FN(dw_behind_bn)(const fnn_op *op, const FN(dw_item) *item, T *g, ptrdiff_t i, ptrdiff_t count,
                                  const V db[2])
 {
-    const T *gamma = op->p[9], *beta = op->p[10], *w = (T *)op->p[2] + (item->u * op->n[2] + i) * PW;
-    const ptrdiff_t wide = (op->n[0] + PW - 1) / PW * PW;
-    T *dgamma = (T *)op->p[8] + 2 * item->u * wide + i;
-    const ptrdiff_t room = fnn_min(item->i1, op->n[0]) - i;
-    FN(tile_behind_bn)(g, w, count, room, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, dgamma, dgamma + wide);
+    FNN_OPEN(dense_dw)
+    const T *of_item = w + (item->u * rows + i) * PW;
+    const ptrdiff_t wide = (I + PW - 1) / PW * PW, room = fnn_min(item->i1, I) - i;
+    T *dgamma = of_bn + 2 * item->u * wide + i;
+    FN(tile_behind_bn)(g, of_item, count, room, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, dgamma, dgamma + wide);
 }
 
 /* The optimizer on `count` rows of an item from row i on, whose gradient is at g */
 FNN_INLINE void FN(dw_update)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, const T *g, ptrdiff_t i,
                               ptrdiff_t count)
 {
-    const ptrdiff_t at = (item->u * op->n[2] + i) * PW;
-    T *s[3];
-    for (int k = 0; k < 3; k++) s[k] = op->p[3 + k] ? (T *)op->p[3 + k] + at : NULL;
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t at = (item->u * rows + i) * PW;
     const int whole = item->lanes == PW; /* then the rows are one run */
-    ((fnn_update)op->fn[0])((T *)op->p[2] + at, s[0], s[1], s[2], g, whole ? count * PW : VW, whole ? 1 : count, PW,
-                            run->hyper);
+    update(w + at, state0 ? state0 + at : NULL, state1 ? state1 + at : NULL, state2 ? state2 + at : NULL, g,
+           whole ? count * PW : VW, whole ? 1 : count, PW, run->hyper);
 }
 
 #if FNN_BESIDE
+#include "beside.inl.h"
+
 /* The whole tiles of `dw_rows`, each with the update of the one before; returns the rows done.  A row of the optimizers
  * keeps all its states or none, as SGD without momentum, which has nothing to hide. */
-static ptrdiff_t FN(dw_beside)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x,
-                               const T *dyt, ptrdiff_t n, int resume, const V *db)
+static ptrdiff_t FN(dw_beside)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g,
+                               const T *x_block, const T *dyt, ptrdiff_t n, int resume, const V *db)
 {
     enum { ROWS = FNN_GEMM_ROWS };
-    const ptrdiff_t I = op->n[0], at = (item->u * op->n[2] + item->i0) * PW, count = fnn_min(item->i1, I) - item->i0;
-    const FN(beside) tile = (FN(beside))op->fn[1];
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t at = (item->u * rows + item->i0) * PW, count = fnn_min(item->i1, I) - item->i0;
+    const FN(beside) tile = (FN(beside))beside;
     const T *before = NULL;
     V h[FNN_MAX_H];
     ptrdiff_t i = 0;
-    if (!tile || !op->p[3] || item->lanes < PW || count < 2 * ROWS) return 0;
+    if (!tile || !state0 || item->lanes < PW || count < 2 * ROWS) return 0;
     for (int j = 0; j < FNN_MAX_H; j++) h[j] = v_set1((T)run->hyper[j]);
     for (; i + ROWS <= count; i += ROWS, before = g, g += ROWS * PW) {
         const ptrdiff_t last = at + fnn_max(0, i - ROWS) * PW;
-        tile(n, x + (item->i0 + i) * PW, I * PW, dyt, g, resume, op, last, before, h);
-        if (op->p[8]) FN(dw_behind_bn)(op, item, g, item->i0 + i, ROWS, db);
+        tile(n, x_block + (item->i0 + i) * PW, I * PW, dyt, g, resume, op, last, before, h);
+        if (of_bn) FN(dw_behind_bn)(op, item, g, item->i0 + i, ROWS, db);
     }
     FN(dw_update)(op, run, item, before, item->i0 + i - ROWS, ROWS);
     return i;
@@ -191,24 +211,25 @@ static ptrdiff_t FN(dw_beside)(const fnn_op *op, const fnn_run *run, const FN(dw
 #endif
 
 /* g[i - i0][PW] (+)= sum over n samples from b0 on of x[i] * dyt, in the lanes of the item; x of the bias is 1.
- * update: then the optimizer follows tile by tile, so that the divider works on one while the next is multiplied.
+ * updates: then the optimizer follows tile by tile, so that the divider works on one while the next is multiplied.
  * db: sums of dy, for `tile_behind_bn` */
-static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dyt,
-                        ptrdiff_t b0, ptrdiff_t n, int resume, int update, const V *db)
+static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x_rect,
+                        const T *dyt, ptrdiff_t b0, ptrdiff_t n, int resume, int updates, const V *db)
 {
-    const ptrdiff_t I = op->n[0], last = fnn_min(item->i1, I);
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t last = fnn_min(item->i1, I);
+    const T *x_block = x_rect + b0 / PW * I * PW;
     const FN(backward_tile) *tiles = item->lanes == PW ? FN(backward_tiles) : FN(half_tiles);
     ptrdiff_t i = item->i0;
-    x += b0 / PW * I * PW;
 #if FNN_BESIDE
-    if (update) i += FN(dw_beside)(op, run, item, g, x, dyt, n, resume, db);
+    if (updates) i += FN(dw_beside)(op, run, item, g, x_block, dyt, n, resume, db);
     g += (i - item->i0) * PW;
 #endif
     while (i < last) {
         const int mr = FN(tile_height)(last - i);
-        tiles[mr](n, x + i * PW, I * PW, dyt, g, resume);
-        if (update && op->p[8]) FN(dw_behind_bn)(op, item, g, i, mr, db);
-        if (update) FN(dw_update)(op, run, item, g, i, mr);
+        tiles[mr](n, x_block + i * PW, I * PW, dyt, g, resume);
+        if (updates && of_bn) FN(dw_behind_bn)(op, item, g, i, mr, db);
+        if (updates) FN(dw_update)(op, run, item, g, i, mr);
         i += mr, g += mr * PW;
     }
     if (item->i1 <= I) return;
@@ -216,7 +237,7 @@ static void FN(dw_rows)(const fnn_op *op, const fnn_run *run, const FN(dw_item) 
     for (int h = 0; resume && h < item->lanes; h += VW) s[h / VW] = v_load(g + h);
     FN(add_dy)(s, dyt, n, item->lanes);
     for (int h = 0; h < item->lanes; h += VW) v_store(g + h, s[h / VW]);
-    if (update) FN(dw_update)(op, run, item, g, I, 1);
+    if (updates) FN(dw_update)(op, run, item, g, I, 1);
 }
 
 /* One panel of samples for a tile of `dw_narrow`, ni inputs by VW / ni units: each vector loaded takes part in several
@@ -282,25 +303,25 @@ FNN_INLINE void FN(narrow_bias)(T *g, const T *dy, ptrdiff_t d_panel, ptrdiff_t 
 
 /* As `dw_rows`, for few units or few inputs: samples stay along the lanes, so that lanes of units that are not there
  * cost nothing and dy is not transposed. */
-static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x, const T *dy,
-                          ptrdiff_t b0, ptrdiff_t n, int resume, int update)
+static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item) *item, T *g, const T *x_rect,
+                          const T *dy_rect, ptrdiff_t b0, ptrdiff_t n, int resume, int updates)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], first = item->u * PW, units = fnn_min(item->lanes, O - first);
-    const ptrdiff_t whole = n / PW, left = n - whole * PW, rows = item->i1 - item->i0, inputs = fnn_min(item->i1, I) - item->i0;
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t first = item->u * PW, units = fnn_min(item->lanes, O - first), whole = n / PW, left = n - whole * PW;
+    const ptrdiff_t count = item->i1 - item->i0, inputs = fnn_min(item->i1, I) - item->i0;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
-    x += (b0 / PW * I + item->i0) * PW;
-    dy += (b0 / PW * O + first) * PW;
-    for (ptrdiff_t i = 0; !resume && i < rows * PW; i += PW) {
+    const T *x_block = x_rect + (b0 / PW * I + item->i0) * PW, *dy_block = dy_rect + (b0 / PW * O + first) * PW;
+    for (ptrdiff_t i = 0; !resume && i < count * PW; i += PW) {
         v_store(g + i, (V){0});
         if (item->lanes == PW) v_store(g + i + VW, (V){0});
     }
-#define TILES(ni) FN(narrow_tiles)(ni, g, x, I * PW, inputs, dy, O * PW, units, whole, left, mask)
+#define TILES(ni) FN(narrow_tiles)(ni, g, x_block, I * PW, inputs, dy_block, O * PW, units, whole, left, mask)
     if (units == 1) TILES(VW);
     else if (units == 2 || VW < 8) TILES(VW / 2);
     else TILES(4);
 #undef TILES
-    if (item->i1 > I) FN(narrow_bias)(g + inputs * PW, dy, O * PW, units, whole, left, mask);
-    if (update) FN(dw_update)(op, run, item, g, item->i0, rows);
+    if (item->i1 > I) FN(narrow_bias)(g + inputs * PW, dy_block, O * PW, units, whole, left, mask);
+    if (updates) FN(dw_update)(op, run, item, g, item->i0, count);
 }
 
 /* The rules of kernel and bias on a tile whose first `kernel` of `len` elements are the kernel's. */
@@ -317,10 +338,11 @@ static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdi
  * left something */
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
-    const ptrdiff_t I = op->n[0], parts = op->n[5], whole = op->n[4] || op->p[11] ? PW : 1;
-    if (parts == 1) return (FN(dw_item)){.u = u, .i0 = 0, .i1 = op->n[2], .lanes = PW}; /* quotients take longer */
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t whole = splits || kept ? PW : 1;
+    if (parts == 1) return (FN(dw_item)){.u = u, .i0 = 0, .i1 = rows, .lanes = PW}; /* quotients take longer */
     const ptrdiff_t i0 = fnn_cut(I, parts, part, whole);
-    const ptrdiff_t i1 = part == parts - 1 ? op->n[2] : fnn_cut(I, parts, part + 1, whole);
+    const ptrdiff_t i1 = part == parts - 1 ? rows : fnn_cut(I, parts, part + 1, whole);
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lanes = PW};
 }
 
@@ -328,43 +350,41 @@ FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part
  * of dy, used only then), and rules, clipping and update, if they are fused. */
 static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part, const V *db)
 {
+    FNN_OPEN(dense_dw)
     const FN(dw_item) item = FN(dw_part)(op, u, part);
-    const ptrdiff_t I = op->n[0], at = (u * op->n[2] + item.i0) * PW, len = (item.i1 - item.i0) * PW;
-    const fnn_rule *rules = op->p[7];
-    T *w = op->p[2];
-    if (op->p[8]) FN(dw_behind_bn)(op, &item, g, item.i0, fnn_min(item.i1, I) - item.i0, db);
-    if (!op->fn[0]) return;
+    const ptrdiff_t at = (u * rows + item.i0) * PW, len = (item.i1 - item.i0) * PW;
+    if (of_bn) FN(dw_behind_bn)(op, &item, g, item.i0, fnn_min(item.i1, I) - item.i0, db);
+    if (!update) return;
     if (rules)
-        FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * op->n[5] + part, run->rate);
-    if (op->s[0] > 0) FN(clip_value)(g, g, len, op->s[0]);
+        FN(tile_rules)(rules, g, w + at, (fnn_min(item.i1, I) - item.i0) * PW, len, u * parts + part, run->rate);
+    if (clipvalue > 0) FN(clip_value)(g, g, len, clipvalue);
     FN(dw_update)(op, run, &item, g, item.i0, item.i1 - item.i0);
-    if (op->p[11]) FN(keep_split)(op->p[11], w + at, I, u, item.i0, fnn_min(item.i1, I));
+    if (kept) FN(keep_split)(kept, w + at, I, u, item.i0, fnn_min(item.i1, I));
 }
 
 #include "tiles.inl.h"
 
-/* `dense_fwd` of the sample in one lane, for units [o0, o1) of `count` unit panels.  x: that lane in the first row; w: the
- * first of the panels; y, z: that lane of unit 0 of it. */
-FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z, const T *x, const T *w, ptrdiff_t o0,
-                                   ptrdiff_t o1)
+/* `dense_fwd` of the sample in one lane, for units [o0, o1) of `count` unit panels.  x_lane: that lane in the first row;
+ * panels: of w; y_lane, z_lane: that lane of unit 0 of the first of them. */
+FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y_lane, T *z_lane, const T *x_lane,
+                                   const T *panels, ptrdiff_t o0, ptrdiff_t o1)
 {
-    const ptrdiff_t I = op->n[0], rows = op->n[2];
-    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    FNN_OPEN(dense_fwd)
     V sum[FNN_WIDE][2];
     for (int c = 0; c < count; c++)
-        for (int h = 0; h < 2; h++) sum[c][h] = rows > I ? v_load(w + (c * rows + I) * PW + h * VW) : (V){0};
+        for (int h = 0; h < 2; h++) sum[c][h] = rows > I ? v_load(panels + (c * rows + I) * PW + h * VW) : (V){0};
     for (ptrdiff_t k = 0; k < I; k++) {
-        const V xk = v_set1(x[k * PW]);
+        const V xk = v_set1(x_lane[k * PW]);
         for (int c = 0; c < count; c++)
-            for (int h = 0; h < 2; h++) sum[c][h] = v_fma(xk, v_load(w + (c * rows + k) * PW + h * VW), sum[c][h]);
+            for (int h = 0; h < 2; h++) sum[c][h] = v_fma(xk, v_load(panels + (c * rows + k) * PW + h * VW), sum[c][h]);
     }
-    for (int c = 0; c < count; c++, y += PW * PW, z += PW * PW, o0 -= PW, o1 -= PW) {
+    for (int c = 0; c < count; c++, y_lane += PW * PW, z_lane += PW * PW, o0 -= PW, o1 -= PW) {
         T before[PW] __attribute__((aligned(FNN_VBYTES))), after[PW] __attribute__((aligned(FNN_VBYTES)));
         v_store(before, sum[c][0]), v_store(before + VW, sum[c][1]);
-        if (act) act(after, before, PW, op->s);
+        if (act) act(after, before, PW, s);
         for (ptrdiff_t o = fnn_max(o0, 0); o < fnn_min(PW, o1); o++) {
-            z[o * PW] = before[o];
-            if (act) y[o * PW] = after[o];
+            z_lane[o * PW] = before[o];
+            if (act) y_lane[o * PW] = after[o];
         }
     }
 }
@@ -372,31 +392,30 @@ FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y, T *z
 /* `dense_fwd` of the first n samples of one panel */
 static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], end = fnn_min(r->f1, O);
-    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
-    const T *x = (T *)op->p[1] + r->p0 * I * PW, *w = op->p[2];
+    FNN_OPEN(dense_fwd)
+    const ptrdiff_t end = fnn_min(r->f1, O);
+    T *const linear = z ? z : y;
     for (ptrdiff_t u = r->f0 / PW; u * PW < end;) {
         const ptrdiff_t count = end - u * PW > (FNN_WIDE - 1) * PW ? FNN_WIDE : 1, at = (r->p0 * O + u * PW) * PW;
         const ptrdiff_t o0 = r->f0 - u * PW, o1 = end - u * PW;
         for (ptrdiff_t i = 0; i < n; i++)
-            if (count == 1) FN(forward_sample)(1, op, y + at + i, z + at + i, x + i, w + u * rows * PW, o0, o1);
-            else FN(forward_sample)(FNN_WIDE, op, y + at + i, z + at + i, x + i, w + u * rows * PW, o0, o1);
+#define SAMPLE(panels)                                                                                        \
+    FN(forward_sample)(panels, op, y + at + i, linear + at + i, x + r->p0 * I * PW + i, w + u * rows * PW, o0, o1)
+            if (count == 1) SAMPLE(1);
+            else SAMPLE(FNN_WIDE);
+#undef SAMPLE
         u += count;
     }
 }
 
 /* y = act(x w + b).  f: units.
- * p: 0 y, 1 x, 2 w (unit panels), 3 z (NULL, or where the input of the activation is kept), 4 the split of w, for one
- *    split (NULL: to be made; see `dense_split`)
- * n: 0 inputs, 1 units, 2 rows of a unit panel (inputs + 1 with bias), 3 splits of a number (0: fma)
- * fn: 0 activation (NULL: none)   s: its parameters */
+ * w: unit panels of `rows` rows, I + 1 with a bias; z: NULL, or where the input of the activation is kept; kept: the split of
+ * w, for one split (NULL: to be made; see `dense_split`); splits: of a number (0: fma) */
 static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    FNN_BY_TILES(dense_fwd_tiles, op->n[3])
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
-    const T *x = op->p[1], *w = op->p[2];
-    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    FNN_OPEN(dense_fwd)
+    FNN_BY_TILES(dense_fwd_tiles, splits)
+    T *const linear = z ? z : y;
     const ptrdiff_t blocks = fnn_parts(I, FNN_KC), end = fnn_min(r->f1, O);
     if (run->n - r->p0 * PW <= FNN_FEW) {
         FN(forward_few)(op, r, run->n - r->p0 * PW);
@@ -410,23 +429,19 @@ static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
                 const T *wu = w + f / PW * rows * PW + f % PW, *bias = rows > I ? wu + I * PW : NULL;
                 for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
                     const T *xp = x + (p * I + k0) * PW;
-                    T *zp = z + (p * O + f) * PW;
+                    T *zp = linear + (p * O + f) * PW;
                     FN(forward_panel)(zp, xp, wu + k0 * PW, bias, k1 - k0, next - f, kb > 0);
-                    if (act && kb == blocks - 1) act(y + (p * O + f) * PW, zp, (next - f) * PW, op->s);
+                    if (act && kb == blocks - 1) act(y + (p * O + f) * PW, zp, (next - f) * PW, s);
                 }
             }
         }
 }
 
-/* dx = (dy w^T) * act'(t), act the activation that made x.  f: inputs.
- * p: 0 dx, 1 dy, 2 w, 3 t (NULL: no activation), 4 as there   n: as dense_fwd   fn: 0 activation derivative   s: its parameters */
+/* dx = (dy w^T) * act'(t), act the activation that made x (t: NULL: none).  f: inputs. */
 static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    FNN_BY_TILES(dense_dx_tiles, op->n[3])
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2];
-    T *dx = op->p[0];
-    const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
-    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    FNN_OPEN(dense_dx)
+    FNN_BY_TILES(dense_dx_tiles, splits)
     const ptrdiff_t blocks = fnn_parts(O, FNN_KC), end = fnn_min(r->f1, I);
     for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
@@ -437,7 +452,7 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                     T *dxp = dx + (p * I + f) * PW;
                     FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + f) * PW, rows * PW, k1 - k0,
                                        next - f, kb > 0);
-                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + f) * PW, (next - f) * PW, op->s);
+                    if (act && kb == blocks - 1) act(dxp, dxp, t + (p * I + f) * PW, (next - f) * PW, s);
                 }
             }
         }
@@ -445,45 +460,41 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, (unit panel) * parts + part of the inputs
- * p: 0 x, 1 dy, 2 w, 3..5 optimizer state of w, 6 g: gradient in unit panels (may be NULL if fused and the batch
- *    has at most FNN_DW_SAMPLES samples), 7 fnn_rule[2] of kernel and bias, if fused (NULL: none), 8 parts[unit
- *    panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x is what the layer reads; else x is xh, see
- *    `tile_behind_bn`), 9 gamma, 10 beta, 11 the split of the new weights, which a fused update leaves there (NULL: it
- *    does not)
- * n: 0 inputs, 1 units, 2 rows of a unit panel, 3 elements from a gradient slot to the next, 4 splits of a number (0:
- *    fma; 0 where p[8] is given), 5 parts of the inputs, of at most FNN_DW_INPUTS
- * fn: 0 optimizer update (NULL: leave the gradient in g), 1 the same beside products (NULL: never)
- * s: 0 clipvalue (0: off) */
+ * grad: in unit panels; may be NULL if update is given and the batch has at most FNN_DW_SAMPLES samples.  rules: of kernel
+ * and bias, with update.  of_bn: [unit panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x is what the layer
+ * reads; else x is xh, see `tile_behind_bn`, and splits is 0).  kept: the split of the new weights, which update leaves there
+ * (NULL: it does not).  stride: elements from a gradient slot to the next.  parts: of the inputs, of at most FNN_DW_INPUTS.
+ * update: NULL: leave the gradient in grad; beside: the same beside products (NULL: never).  A clipvalue of 0 is off. */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    FNN_BY_TILES(dense_dw_tiles, op->n[4])
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
-    const T *x = (T *)op->p[0] + r->p0 * PW * I, *dy = (T *)op->p[1] + r->p0 * PW * O;
-    T *g = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
-    const ptrdiff_t parts = op->n[5], blocks = fnn_parts(n, FNN_DW_SAMPLES);
+    FNN_OPEN(dense_dw)
+    FNN_BY_TILES(dense_dw_tiles, splits)
+    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_DW_SAMPLES);
+    const T *x_rect = x + r->p0 * PW * I, *dy_rect = dy + r->p0 * PW * O;
+    T *g = grad ? grad + run->slot * stride : NULL;
     /* nothing stands between the gradient of a tile and its update, or what a tile is enough for */
-    const int plain = op->fn[0] && !op->p[7] && !op->p[11] && !(op->s[0] > 0) && (!op->p[8] || FNN_BESIDE);
+    const int plain = update && !rules && !kept && !(clipvalue > 0) && (!of_bn || FNN_BESIDE);
     T *dyt = run->scratch, *tmp = dyt + FNN_DW_SAMPLES * PW;
 
     for (ptrdiff_t u = r->f0 / parts; u * parts < r->f1; u++) {
         const ptrdiff_t first = fnn_max(r->f0 - u * parts, 0), last = fnn_min(r->f1 - u * parts, parts), units = O - u * PW;
-        const int narrow = (units <= FNN_NARROW || I <= FNN_NARROW) && !op->p[8];
+        const int narrow = (units <= FNN_NARROW || I <= FNN_NARROW) && !of_bn;
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
             const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), k = fnn_cut(n, blocks, nb + 1, PW) - b0;
             const int resume = nb > 0 || run->accumulate, end = nb == blocks - 1;
-            if (!narrow) FN(transpose_dy)(dyt, dy, O, u, b0, b0 + k);
-            if (op->p[8]) FN(add_dy)(db, dyt, k, PW);
+            if (!narrow) FN(transpose_dy)(dyt, dy_rect, O, u, b0, b0 + k);
+            if (of_bn) FN(add_dy)(db, dyt, k, PW);
             for (ptrdiff_t part = first; part < last; part++) {
                 FN(dw_item) item = FN(dw_part)(op, u, part);
                 T *to = g ? g + (u * rows + item.i0) * PW : tmp;
                 if (units <= VW && (plain || !narrow)) {
                     item.lanes = VW; /* half the work, but `dw_finish` and `dw_behind_bn` look at all lanes */
-                    for (ptrdiff_t i = 0; (!plain || op->p[8]) && i < item.i1 - item.i0; i++)
+                    for (ptrdiff_t i = 0; (!plain || of_bn) && i < item.i1 - item.i0; i++)
                         v_store(to + i * PW + VW, (V){0});
                 }
-                if (narrow) FN(dw_narrow)(op, run, &item, to, x, dy, b0, k, resume, end && plain);
-                else FN(dw_rows)(op, run, &item, to, x, dyt, b0, k, resume, end && plain, db);
+                if (narrow) FN(dw_narrow)(op, run, &item, to, x_rect, dy_rect, b0, k, resume, end && plain);
+                else FN(dw_rows)(op, run, &item, to, x_rect, dyt, b0, k, resume, end && plain, db);
                 if (end && !plain) FN(dw_finish)(op, run, to, u, part, db);
             }
         }
@@ -491,10 +502,10 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 }
 
 /* The one split of w that products of one split read, for as long as w stays the same.  f: unit panels.
- * p: 0 kept [unit panel][block of PW inputs] in the form of a right factor, 1 w   n: 0 inputs, 1 units, 2 rows */
+ * kept: [unit panel][block of PW inputs] in the form of a right factor */
 static void FN(dense_split)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(dense_split)
     (void)run;
-    for (ptrdiff_t u = r->f0; u < r->f1; u++)
-        FN(keep_split)(op->p[0], (T *)op->p[1] + u * op->n[2] * PW, op->n[0], u, 0, op->n[0]);
+    for (ptrdiff_t u = r->f0; u < r->f1; u++) FN(keep_split)(kept, w + u * rows * PW, I, u, 0, I);
 }

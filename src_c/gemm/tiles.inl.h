@@ -211,16 +211,13 @@ FNN_INLINE FN(tiles_memory) FN(tiles_memory_of)(const fnn_run *run)
     return m;
 }
 
-/* dense_fwd with op->n[3] splits: unit panels [f0, f1), sample panels [p0, p1); at most FNN_TILE_PANELS and FNN_PC */
+/* dense_fwd by tiles: unit panels [f0, f1), sample panels [p0, p1); at most FNN_TILE_PANELS and FNN_PC */
 static void FN(forward_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, ptrdiff_t f1, ptrdiff_t p0,
                                  ptrdiff_t p1)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (I + PW - 1) / PW;
-    const int splits = (int)op->n[3];
-    T *y = op->p[0], *z = op->p[3] ? op->p[3] : y;
-    const T *x = op->p[1], *w = op->p[2];
-    const TI *kept = op->p[4];
-    const fnn_map_fwd act = (fnn_map_fwd)op->fn[0];
+    FNN_OPEN(dense_fwd)
+    const ptrdiff_t all = (I + PW - 1) / PW;
+    T *const linear = z ? z : y;
     const ptrdiff_t depth = FNN_TILE_DEPTH(splits), parts = fnn_parts(all, depth);
     const ptrdiff_t packed = depth * splits * FNN_TILE_WORDS;
     const FN(tiles_memory) m = FN(tiles_memory_of)(run);
@@ -240,7 +237,7 @@ static void FN(forward_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t
             for (ptrdiff_t p = p0; p < p1; p++) {
                 const TI *a = m.samples + (p - p0) * packed;
                 /* z itself holds z^T from one block of k to the next; the last one leaves it beside its place */
-                T *zp = z + (p * O + u * PW) * PW, *c = units == PW ? zp : m.edge + (p - p0) * FNN_TILE_SUMS;
+                T *zp = linear + (p * O + u * PW) * PW, *c = units == PW ? zp : m.edge + (p - p0) * FNN_TILE_SUMS;
                 const int last = kb == parts - 1;
                 FN(tiles_multiply)(splits, last ? m.sums : c, kb ? c : NULL, PW, units, a, b, blocks, m.sums);
                 if (!last) continue;
@@ -248,14 +245,15 @@ static void FN(forward_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t
                     FN(tiles_lost)(FN(tiles_doubt)(splits, m.least[p - p0], m.least_w[u - f0]), zp, units,
                                    run->n - p * PW, I))
                     FN(forward_panel)(zp, x + p * I * PW, wu, bias, I, units, 0);
-                if (act) act(y + (p * O + u * PW) * PW, zp, units * PW, op->s);
+                if (act) act(y + (p * O + u * PW) * PW, zp, units * PW, s);
             }
         }
     }
 }
 static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t end = (fnn_min(r->f1, op->n[1]) + PW - 1) / PW;
+    FNN_OPEN(dense_fwd)
+    const ptrdiff_t end = (fnn_min(r->f1, O) + PW - 1) / PW;
     FN(tiles_begin)();
     for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
         for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
@@ -263,16 +261,12 @@ static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_
     FN(tiles_end)();
 }
 
-/* dense_dx with op->n[3] splits: panels of inputs [f0, f1), sample panels [p0, p1), as above */
+/* dense_dx by tiles: panels of inputs [f0, f1), sample panels [p0, p1), as above */
 static void FN(dx_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, ptrdiff_t f1, ptrdiff_t p0,
                             ptrdiff_t p1)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], all = (O + PW - 1) / PW, of_w = (I + PW - 1) / PW;
-    const int splits = (int)op->n[3];
-    T *dx = op->p[0];
-    const T *dy = op->p[1], *w = op->p[2], *t = op->p[3];
-    const TI *kept = op->p[4];
-    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
+    FNN_OPEN(dense_dx)
+    const ptrdiff_t all = (O + PW - 1) / PW, of_w = (I + PW - 1) / PW;
     const ptrdiff_t depth = FNN_TILE_DEPTH(splits), parts = fnn_parts(all, depth);
     const ptrdiff_t packed = depth * splits * FNN_TILE_WORDS;
     const FN(tiles_memory) m = FN(tiles_memory_of)(run);
@@ -301,14 +295,15 @@ static void FN(dx_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, 
                     FN(tiles_lost)(FN(tiles_doubt)(splits, m.least_w[f - f0], m.least[p - p0]), dxp, inputs,
                                    run->n - p * PW, O))
                     FN(backward_panel)(dxp, dy + p * O * PW, w + i0 * PW, rows * PW, O, inputs, 0);
-                if (act) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, op->s);
+                if (act) act(dxp, dxp, t + (p * I + i0) * PW, inputs * PW, s);
             }
         }
     }
 }
 static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t end = (fnn_min(r->f1, op->n[0]) + PW - 1) / PW;
+    FNN_OPEN(dense_dx)
+    const ptrdiff_t end = (fnn_min(r->f1, I) + PW - 1) / PW;
     FN(tiles_begin)();
     for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
         for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
@@ -332,12 +327,12 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
                          ptrdiff_t xs, ptrdiff_t dys)
 {
     const TI *a = s->a + xs * s->packed, *b = s->b + dys * s->packed;
-    const ptrdiff_t O = op->n[1], units = fnn_min(PW, O - u * PW), all = (s->n + PW - 1) / PW;
-    const int splits = (int)op->n[4];
-    const ptrdiff_t parts = fnn_parts(all, FNN_TILE_DEPTH(splits));
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t units = fnn_min(PW, O - u * PW), all = (s->n + PW - 1) / PW;
+    const ptrdiff_t deep = fnn_parts(all, FNN_TILE_DEPTH(splits));
     int transposed = 0;
-    for (ptrdiff_t kb = 0; kb < parts; kb++) {
-        const ptrdiff_t first = all * kb / parts, blocks = all * (kb + 1) / parts - first;
+    for (ptrdiff_t kb = 0; kb < deep; kb++) {
+        const ptrdiff_t first = all * kb / deep, blocks = all * (kb + 1) / deep - first;
         const ptrdiff_t start = first * splits * FNN_TILE_WORDS;
         for (ptrdiff_t i = i0, at = 0; i < i1; i += PW, at++) {
             const ptrdiff_t tall = fnn_min(PW, i1 - i);
@@ -346,7 +341,7 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
             if (units <= VW && !kb) memset(c, 0, FNN_TILE_SUMS * sizeof(T));
             FN(tiles_multiply)(splits, c, kb ? c : NULL, tall, units, a + at * s->packed + start, b + start, blocks,
                                s->apart);
-            if (kb < parts - 1) continue;
+            if (kb < deep - 1) continue;
             const int doubt = splits == 3 ? FN(tiles_doubt)(splits, s->least_x[xs + at], s->least_dy[dys]) : 0;
             const int finite = FN(finish_rows)(s->resume ? c : to, c, tall);
             const int fine = finite && !FN(tiles_lost)(doubt, c, tall, units, s->n);
@@ -365,7 +360,8 @@ static void FN(dw_tiles)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_
 static void FN(dw_tiles_item)(const fnn_op *op, const FN(dw_block) *s, T *g, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1,
                               ptrdiff_t xs, ptrdiff_t dys)
 {
-    const ptrdiff_t I = op->n[0], O = op->n[1], rows = op->n[2], left = s->n % PW;
+    FNN_OPEN(dense_dw)
+    const ptrdiff_t left = s->n % PW;
     FN(dw_tiles)(op, s, g, u, i0, i1, xs, dys);
     if (i1 < I || rows == I) return;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
@@ -377,21 +373,19 @@ static void FN(dw_tiles_item)(const fnn_op *op, const FN(dw_block) *s, T *g, ptr
 /* x of inputs [i0, i1), packed from panel xs on */
 static void FN(dw_pack_x)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t xs, ptrdiff_t i0, ptrdiff_t i1)
 {
-    const ptrdiff_t I = op->n[0];
-    const int splits = (int)op->n[4];
+    FNN_OPEN(dense_dw)
     for (ptrdiff_t i = i0; i < i1; i += PW, xs++) {
-        const T *x = s->x + (s->b0 / PW * I + i) * PW;
-        const T least = FN(pack_a)(splits, s->a + xs * s->packed, x, I * PW, s->n, fnn_min(PW, i1 - i));
+        const T *from = s->x + (s->b0 / PW * I + i) * PW;
+        const T least = FN(pack_a)(splits, s->a + xs * s->packed, from, I * PW, s->n, fnn_min(PW, i1 - i));
         if (splits == 3) s->least_x[xs] = least;
     }
 }
 /* dy of a unit panel, packed as panel dys */
 static void FN(dw_pack_dy)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t dys, ptrdiff_t u)
 {
-    const ptrdiff_t O = op->n[1];
-    const int splits = (int)op->n[4];
-    const T *dy = s->dy + (s->b0 / PW * O + u * PW) * PW;
-    const T least = FN(pack_b_transposed)(splits, s->b + dys * s->packed, dy, O * PW, s->n, fnn_min(PW, O - u * PW));
+    FNN_OPEN(dense_dw)
+    const T *from = s->dy + (s->b0 / PW * O + u * PW) * PW;
+    const T least = FN(pack_b_transposed)(splits, s->b + dys * s->packed, from, O * PW, s->n, fnn_min(PW, O - u * PW));
     if (splits == 3) s->least_dy[dys] = least;
 }
 
@@ -400,8 +394,8 @@ static void FN(dw_pack_dy)(const fnn_op *op, const FN(dw_block) *s, ptrdiff_t dy
 static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block) *s, ptrdiff_t f0, ptrdiff_t f1,
                          T *own, int last)
 {
-    const ptrdiff_t I = op->n[0], rows = op->n[2], parts = op->n[5];
-    T *kept = op->p[6] ? (T *)op->p[6] + run->slot * op->n[3] : NULL;
+    FNN_OPEN(dense_dw)
+    T *const slot = grad ? grad + run->slot * stride : NULL;
     const ptrdiff_t some_u = FNN_TILE_DY_WORDS / s->packed, some_q = FNN_TILE_X_WORDS / (FNN_TILE_PARTS * s->packed);
     for (ptrdiff_t u0 = f0 / parts; u0 * parts < f1; u0 += some_u) {
         const ptrdiff_t u1 = fnn_min(u0 + some_u, (f1 + parts - 1) / parts);
@@ -417,7 +411,7 @@ static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block
                 for (ptrdiff_t q = q0; q < q1; q++) {
                     if (u * parts + q < f0 || u * parts + q >= f1) continue;
                     const ptrdiff_t i0 = fnn_cut(I, parts, q, PW), i1 = fnn_cut(I, parts, q + 1, PW);
-                    T *g = kept ? kept + (u * rows + i0) * PW : own;
+                    T *g = slot ? slot + (u * rows + i0) * PW : own;
                     FN(dw_tiles_item)(op, s, g, u, i0, i1, (q - q0) * FNN_TILE_PARTS, u - u0);
                     if (last) FN(dw_finish)(op, run, g, u, q, NULL);
                 }
@@ -425,20 +419,21 @@ static void FN(dw_items)(const fnn_op *op, const fnn_run *run, const FN(dw_block
     }
 }
 
-/* dense_dw with op->n[4] splits */
+/* dense_dw by tiles */
 static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(dense_dw)
     const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_DW_SAMPLES);
     T *dyt = run->scratch, *own = dyt + FNN_DW_SAMPLES * PW, *sums = own + (FNN_DW_INPUTS + 1) * PW;
     TI *a = (TI *)(sums + (FNN_TILE_PARTS + 1) * FNN_TILE_SUMS);
     T *least = (T *)(a + FNN_TILE_X_WORDS + FNN_TILE_DY_WORDS);
-    FN(dw_block) s = {.x = (T *)op->p[0] + r->p0 * PW * op->n[0], .dy = (T *)op->p[1] + r->p0 * PW * op->n[1],
+    FN(dw_block) s = {.x = x + r->p0 * PW * I, .dy = dy + r->p0 * PW * O,
                       .a = a, .b = a + FNN_TILE_X_WORDS, .least_x = least, .least_dy = least + FNN_TILE_X_PANELS,
                       .sums = sums, .apart = sums + FNN_TILE_PARTS * FNN_TILE_SUMS, .dyt = dyt};
     FN(tiles_begin)();
     for (ptrdiff_t nb = 0; nb < blocks; nb++) {
         s.b0 = fnn_cut(n, blocks, nb, PW), s.n = fnn_cut(n, blocks, nb + 1, PW) - s.b0;
-        s.packed = (s.n + PW - 1) / PW * op->n[4] * FNN_TILE_WORDS;
+        s.packed = (s.n + PW - 1) / PW * splits * FNN_TILE_WORDS;
         s.resume = nb > 0 || run->accumulate;
         FN(dw_items)(op, run, &s, r->f0, r->f1, own, nb == blocks - 1);
     }

@@ -9,6 +9,10 @@
  *     the Python edge sees to that. */
 #ifndef FNN_DATA_KERNELS
 #define FNN_DATA_KERNELS(X) X(gather) X(scatter)
+#define FNN_OPERANDS_gather(_) \
+    _(SPLIT, rect, F) _(P, T, y, out, local) _(P, char, x, in, all) _(N, F) _(N, stride) _(N, dtype)
+#define FNN_OPERANDS_scatter(_) _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(N, stride)
+FNN_DATA_KERNELS(FNN_LAYOUT)
 #define FNN_DATA_FUNCTIONS(X) X(pack_kernel) X(unpack_kernel) X(pack_bias) X(unpack_bias) X(bad_label) X(all_finite)
 #define FNN_TILE_COLS 64
 
@@ -160,36 +164,36 @@ FNN_INLINE ptrdiff_t FN(data_row)(const fnn_run *run, ptrdiff_t b)
 }
 
 /* Rows of the data into sample panels; the lanes past the last sample become 0.
- * p: 0 y panels, 1 data   n: 0 F, 1 row stride in bytes, 2 FNN_<dtype> of the data   run: rows by index or row0 */
+ * stride: of a row, in bytes; dtype: FNN_<dtype> of the data */
 static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     static const unsigned char size[] = {1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8};
-    const ptrdiff_t F = op->n[0], stride = op->n[1], dtype = op->n[2], item = size[dtype];
-    const ptrdiff_t end = r->f1 < F ? r->f1 : F;
+    FNN_OPEN(gather)
+    const ptrdiff_t item = size[dtype], end = r->f1 < F ? r->f1 : F;
     T tile[PW][FNN_TILE_COLS] __attribute__((aligned(64)));
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        T *y = (T *)op->p[0] + p * F * PW;
+        T *to = y + p * F * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         const char *row[PW];
         const T *from[PW];
-        for (ptrdiff_t i = 0; i < lanes; i++) row[i] = (const char *)op->p[1] + FN(data_row)(run, p * PW + i) * stride;
+        for (ptrdiff_t i = 0; i < lanes; i++) row[i] = x + FN(data_row)(run, p * PW + i) * stride;
         for (ptrdiff_t f = r->f0; f < end; f += FNN_TILE_COLS) {
             const ptrdiff_t n = end - f < FNN_TILE_COLS ? end - f : FNN_TILE_COLS;
             ptrdiff_t done = 0;
             if (dtype == (IS_F32 ? FNN_F32 : FNN_F64) && lanes == PW) {
                 done = n / VW * VW;
                 for (int i = 0; i < PW; i++) from[i] = (const T *)row[i] + f;
-                FN(panel_from_rows)(y + f * PW, from, done);
+                FN(panel_from_rows)(to + f * PW, from, done);
             }
             if (done == n) continue;
             if (dtype == (IS_F32 ? FNN_F32 : FNN_F64) && n - done < VW) { /* few columns: not worth a transposition */
                 for (; lanes == PW && done + 4 <= n; done += 4) {
                     for (int i = 0; i < PW; i++) from[i] = (const T *)row[i] + f + done;
-                    FN(panel_from_four)(y + (f + done) * PW, from);
+                    FN(panel_from_four)(to + (f + done) * PW, from);
                 }
                 for (ptrdiff_t c = f + done; c < f + n; c++) {
-                    for (ptrdiff_t i = 0; i < lanes; i++) y[c * PW + i] = ((const T *)row[i])[c];
-                    for (ptrdiff_t i = lanes; i < PW; i++) y[c * PW + i] = 0;
+                    for (ptrdiff_t i = 0; i < lanes; i++) to[c * PW + i] = ((const T *)row[i])[c];
+                    for (ptrdiff_t i = lanes; i < PW; i++) to[c * PW + i] = 0;
                 }
                 continue;
             }
@@ -203,37 +207,38 @@ static void FN(gather)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                 }
             }
             const ptrdiff_t full = (n - done) / VW * VW;
-            FN(panel_from_rows)(y + (f + done) * PW, from, full);
+            FN(panel_from_rows)(to + (f + done) * PW, from, full);
             if (full < n - done) {
                 T last[VW * PW] __attribute__((aligned(64)));
                 for (int i = 0; i < PW; i++) from[i] += full;
                 FN(panel_from_rows)(last, from, VW);
-                memcpy(y + (f + done + full) * PW, last, (size_t)((n - done - full) * PW) * sizeof(T));
+                memcpy(to + (f + done + full) * PW, last, (size_t)((n - done - full) * PW) * sizeof(T));
             }
         }
     }
 }
 
 /* Panels into rows of a row-major array of T: row row0 + s0 + b for sample b.
- * p: 0 y rows, 1 x panels   n: 0 F, 1 row stride in elements */
+ * stride: of a row, in elements */
 static void FN(scatter)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t F = op->n[0], stride = op->n[1], end = r->f1 < F ? r->f1 : F;
-    T *y = (T *)op->p[0] + (run->row0 + run->s0) * stride;
+    FNN_OPEN(scatter)
+    const ptrdiff_t end = r->f1 < F ? r->f1 : F;
+    T *to = y + (run->row0 + run->s0) * stride;
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        const T *x = (const T *)op->p[1] + p * F * PW;
+        const T *from = x + p * F * PW;
         for (ptrdiff_t h = 0; h < PW && p * PW + h < run->n; h += VW) {
             const ptrdiff_t b = p * PW + h, left = run->n - b, lanes = left < VW ? left : VW;
             ptrdiff_t f = r->f0;
             for (; f + VW <= end; f += VW) {
                 V t[VW];
-                for (int i = 0; i < VW; i++) t[i] = v_load(x + (f + i) * PW + h);
+                for (int i = 0; i < VW; i++) t[i] = v_load(from + (f + i) * PW + h);
                 FN(transpose)(t);
                 for (int i = 0; i < VW; i++)
-                    if (i < lanes) v_storeu(y + (b + i) * stride + f, t[i]);
+                    if (i < lanes) v_storeu(to + (b + i) * stride + f, t[i]);
             }
             for (; f < end; f++)
-                for (ptrdiff_t i = 0; i < lanes; i++) y[(b + i) * stride + f] = x[f * PW + h + i];
+                for (ptrdiff_t i = 0; i < lanes; i++) to[(b + i) * stride + f] = from[f * PW + h + i];
         }
     }
 }

@@ -5,6 +5,21 @@
 #ifndef FNN_FLAT_KERNELS
 #define FNN_FLAT_KERNELS(X) X(reduce_slots) X(norm_partials) X(clip_finish) X(update)
 #define FNN_FLAT_FUNCTIONS(X) X(sumsq) X(clip_value) X(scale)
+#define FNN_OPERANDS_reduce_slots(_)                                                                      \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, grad, out, blocks) _(P, T, slot, in, all) \
+    _(N, slots) _(N, stride) _(N, chunk)
+#define FNN_OPERANDS_norm_partials(_)                                                                     \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, grad, in, blocks)                      \
+    _(P, double, partial, out, blocks)
+#define FNN_OPERANDS_clip_finish(_)                                                                       \
+    _(SPLIT, one, none) _(P, fnn_block, blocks, in, all) _(P, double, partial, in, all)                   \
+    _(P, double, scale, out, all) _(N, count) _(N, variables) _(S, clipnorm) _(S, global_clipnorm)
+#define FNN_OPERANDS_update(_)                                                                            \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, theta, io, blocks)                     \
+    _(P, T, state0, io_opt, blocks) _(P, T, state1, io_opt, blocks) _(P, T, state2, io_opt, blocks)       \
+    _(P, T, grad, in, blocks) _(P, double, scale, in_opt, all) _(N, every) _(S, clipvalue)                \
+    _(F, fnn_update, update)
+FNN_FLAT_KERNELS(FNN_LAYOUT)
 enum {
 #define X(name, params, state) FNN_UPDATE_##name,
     FNN_OPTIMIZERS(X)
@@ -110,78 +125,72 @@ static double FN(sumsq)(const T *x, ptrdiff_t n)
 }
 
 /* G[block] = slot 0 + slot 1 + ... in this order; a short batch has fewer chunks and leaves the last slots alone.
- * p: 0 blocks, 1 G, 2 slots (slot k is the vector parallel to G at k * stride)
- * n: 0 slots, 1 stride, 2 samples of a chunk */
+ * slot: the first; slot k is the vector parallel to G at k * stride; chunk: samples of one */
 static void FN(reduce_slots)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t slots = fnn_min(op->n[0], fnn_parts(run->n, op->n[2])), stride = op->n[1];
+    FNN_OPEN(reduce_slots)
+    const ptrdiff_t filled = fnn_min(slots, fnn_parts(run->n, chunk));
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        T *g = (T *)op->p[1] + b.off;
-        const T *x = (const T *)op->p[2] + b.off;
+        const fnn_block b = blocks[f];
+        T *g = grad + b.off;
+        const T *x = slot + b.off;
         ptrdiff_t i = 0;
         for (; i + PW <= b.len; i += PW) {
             V a0 = v_loadu(x + i), a1 = v_loadu(x + i + VW);
-            for (ptrdiff_t k = 1; k < slots; k++)
+            for (ptrdiff_t k = 1; k < filled; k++)
                 a0 += v_loadu(x + k * stride + i), a1 += v_loadu(x + k * stride + i + VW);
             v_storeu(g + i, a0);
             v_storeu(g + i + VW, a1);
         }
         for (; i < b.len; i++) {
             T a = x[i];
-            for (ptrdiff_t k = 1; k < slots; k++) a += x[k * stride + i];
+            for (ptrdiff_t k = 1; k < filled; k++) a += x[k * stride + i];
             g[i] = a;
         }
     }
 }
 
-/* partial[block] = sum of the squares of G[block].   p: 0 blocks, 1 G, 2 double partial[] */
+/* partial[block] = sum of the squares of G[block] */
 static void FN(norm_partials)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(norm_partials)
     (void)run;
-    for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        ((double *)op->p[2])[f] = FN(sumsq_block)((const T *)op->p[1] + b.off, b.len);
-    }
+    for (ptrdiff_t f = r->f0; f < r->f1; f++) partial[f] = FN(sumsq_block)(grad + blocks[f].off, blocks[f].len);
 }
 
 /* What each variable's gradient is to be multiplied with, as Keras 3 has it.
  *   clipnorm c:         c / max(||g_v||, c)       an infinite norm gives 0 (so NaN where g itself is infinite)
  *   global_clipnorm c:  min(1, c / ||g||)         an infinite norm gives NaN: the step is visibly spoilt
- * A NaN norm gives NaN in both.  One item, run by one thread.
- * p: 0 blocks, 1 double partial[], 2 double scale[variable]   n: 0 blocks, 1 variables
- * s: 0 clipnorm, 1 global_clipnorm (0: off) */
+ * A NaN norm gives NaN in both. 
+ * count: of blocks and of partial; scale: one a variable; a limit of 0 is off */
 static void FN(clip_finish)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(clip_finish)
     (void)run, (void)r;
-    const fnn_block *b = op->p[0];
-    const double *part = op->p[1], each = op->s[0], global = op->s[1];
-    double *scale = op->p[2], total = 0, all = 1;
-    for (ptrdiff_t v = 0; v < op->n[1]; v++) scale[v] = 0;
-    for (ptrdiff_t f = 0; f < op->n[0]; f++) scale[b[f].var] += part[f];
-    for (ptrdiff_t v = 0; v < op->n[1]; v++) total += scale[v];
-    if (global > 0) {
+    double total = 0, all = 1;
+    for (ptrdiff_t v = 0; v < variables; v++) scale[v] = 0;
+    for (ptrdiff_t f = 0; f < count; f++) scale[blocks[f].var] += partial[f];
+    for (ptrdiff_t v = 0; v < variables; v++) total += scale[v];
+    if (global_clipnorm > 0) {
         const double norm = sqrt(total);
-        all = (norm > global ? global / norm : 1) + (norm - norm); /* the last term: 0, or NaN */
+        all = (norm > global_clipnorm ? global_clipnorm / norm : 1) + (norm - norm); /* the last term: 0, or NaN */
     }
-    for (ptrdiff_t v = 0; v < op->n[1]; v++) {
+    for (ptrdiff_t v = 0; v < variables; v++) {
         const double norm = sqrt(scale[v]);
-        scale[v] = all * (each > 0 && !(norm <= each) ? each / norm : 1);
+        scale[v] = all * (clipnorm > 0 && !(norm <= clipnorm) ? clipnorm / norm : 1);
     }
 }
 
 /* theta, states <- one step with clip(G * scale[variable]).  G itself is left as it is.
- * p: 0 blocks, 1 theta, 2 3 4 states (NULL: none), 5 G, 6 double scale[variable] or NULL   fn: 0 fnn_update
- * n: 0 steps that make one update (0, 1: each)   s: 0 clipvalue (0: off)   run: hyper */
+ * scale: one a variable, or NULL; every: steps that make one update (0, 1: each); a clipvalue of 0 is off */
 static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    T *const w = op->p[1], *const s0 = op->p[2], *const s1 = op->p[3], *const s2 = op->p[4];
-    const double *scale = op->p[6];
-    const T clip = (T)op->s[0];
-    if (!fnn_due(run->step, op->n[0])) return;
+    FNN_OPEN(update)
+    const T clip = (T)clipvalue;
+    if (!fnn_due(run->step, every)) return;
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        const T *g = (const T *)op->p[5] + b.off;
+        const fnn_block b = blocks[f];
+        const T *g = grad + b.off;
         const T a = scale ? (T)scale[b.var] : 1;
         for (ptrdiff_t i = 0; i < b.len; i += FNN_BLOCK_LEN) {
             const ptrdiff_t n = b.len - i < FNN_BLOCK_LEN ? b.len - i : FNN_BLOCK_LEN, at = b.off + i;
@@ -191,8 +200,8 @@ static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                 else FN(scale_clip)(run->scratch, gi, n, 1, a, 0, 0);
                 gi = run->scratch;
             }
-            ((fnn_update)op->fn[0])(w + at, s0 ? s0 + at : 0, s1 ? s1 + at : 0, s2 ? s2 + at : 0, gi, n, 1, 0,
-                                       run->hyper);
+            update(theta + at, state0 ? state0 + at : 0, state1 ? state1 + at : 0, state2 ? state2 + at : 0, gi, n, 1, 0,
+                   run->hyper);
         }
     }
 }

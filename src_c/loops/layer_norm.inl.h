@@ -6,75 +6,79 @@
  *     to the slot of the chunk. */
 #ifndef FNN_LAYER_NORM_KERNELS
 #define FNN_LAYER_NORM_KERNELS(X) X(ln_fwd) X(ln_bwd) X(ln_params)
+#define FNN_OPERANDS_ln_fwd(_)                                                                            \
+    _(SPLIT, samples, none) _(P, T, y, out, samples) _(P, T, x, in, samples) _(P, T, gamma, in_opt, all)  \
+    _(P, T, beta, in_opt, all) _(P, T, stats, out, samples) _(N, K) _(N, groups) _(S, epsilon)
+#define FNN_OPERANDS_ln_bwd(_)                                                                            \
+    _(SPLIT, samples, none) _(P, T, dx, out, samples) _(P, T, dy, in, samples) _(P, T, x, in, samples)    \
+    _(P, T, gamma, in_opt, all) _(P, T, stats, in, samples) _(P, T, t, in_opt, samples)                   \
+    _(N, K) _(N, groups) _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
+#define FNN_OPERANDS_ln_params(_)                                                                         \
+    _(SPLIT, slots, K) _(P, T, grad, io, features) _(P, T, dy, in, all) _(P, T, x, in, all)               \
+    _(P, T, stats, in, all) _(N, K) _(N, groups) _(N, stride) _(N, gamma) _(N, beta)
+FNN_LAYER_NORM_KERNELS(FNN_LAYOUT)
 #endif
 
 /* y = gamma (x - mean) / sqrt(var + eps) + beta.  Two passes as in `moments` of cols.inl.h.
- * p: 0 y, 1 x (may be y), 2 gamma, 3 beta (NULL: none), 4 panels of (mean, 1 / sqrt(var + eps)) of each group
- * n: 0 K, 1 groups   s: 0 eps */
+ * x may be y; stats: panels of (mean, 1 / sqrt(var + eps)) of each group */
 static void FN(ln_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(ln_fwd)
     (void)run;
-    const ptrdiff_t K = op->n[0], groups = op->n[1];
-    const T *gamma = op->p[2], *beta = op->p[3];
     for (ptrdiff_t g = r->p0 * groups; g < r->p1 * groups; g++)
         for (int h = 0; h < PW; h += VW) {
-            const T *x = (const T *)op->p[1] + g * K * PW + h;
-            T *y = (T *)op->p[0] + g * K * PW + h, *stats = (T *)op->p[4] + 2 * g * PW + h;
+            const T *from = x + g * K * PW + h;
+            T *to = y + g * K * PW + h, *of_group = stats + 2 * g * PW + h;
             V sum = {0}, sq = {0}, se = {0};
             for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
                 V part = {0};
-                for (ptrdiff_t k = k0; k < fnn_min(K, k0 + 16); k++) part += v_load(x + k * PW);
+                for (ptrdiff_t k = k0; k < fnn_min(K, k0 + 16); k++) part += v_load(from + k * PW);
                 sum += part;
             }
             const V m = sum / (T)K;
             for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
                 V part = {0};
                 for (ptrdiff_t k = k0; k < fnn_min(K, k0 + 16); k++) {
-                    const V d = v_load(x + k * PW) - m;
+                    const V d = v_load(from + k * PW) - m;
                     se += d, part = v_fma(d, d, part);
                 }
                 sq += part;
             }
-            const V e = se / (T)K, rs = 1 / v_sqrt(v_max((V){0}, sq / (T)K - e * e) + (T)op->s[0]), mean = m + e;
-            v_store(stats, mean), v_store(stats + PW, rs);
+            const V e = se / (T)K, rs = 1 / v_sqrt(v_max((V){0}, sq / (T)K - e * e) + (T)epsilon), mean = m + e;
+            v_store(of_group, mean), v_store(of_group + PW, rs);
             for (ptrdiff_t k = 0; k < K; k++) {
                 const V scale = gamma ? rs * gamma[k] : rs;
-                v_store(y + k * PW, v_fma(v_load(x + k * PW) - mean, scale, v_set1(beta ? beta[k] : 0)));
+                v_store(to + k * PW, v_fma(v_load(from + k * PW) - mean, scale, v_set1(beta ? beta[k] : 0)));
             }
         }
 }
 
-/* With xh = (x - mean) rstd, g = dy gamma:  dx = rstd (g - mean(g) - xh mean(g xh)), times act'(t) of what made x.
- * p: 0 dx, 1 dy, 2 x, 3 gamma, 4 stats of ln_fwd, 5 t   n: as ln_fwd   fn: 0 activation derivative   s: of it */
+/* With xh = (x - mean) rstd, g = dy gamma:  dx = rstd (g - mean(g) - xh mean(g xh)), times act'(t) of what made x. */
 static void FN(ln_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(ln_bwd)
     (void)run;
-    const ptrdiff_t K = op->n[0], groups = op->n[1];
-    const T *gamma = op->p[3], *t = op->p[5];
-    const fnn_map_bwd act = (fnn_map_bwd)op->fn[0];
     for (ptrdiff_t g = r->p0 * groups; g < r->p1 * groups; g++) {
         const ptrdiff_t at = g * K * PW;
         for (int h = 0; h < PW; h += VW) {
-            const T *dy = (const T *)op->p[1] + at + h, *x = (const T *)op->p[2] + at + h;
-            const T *stats = (const T *)op->p[4] + 2 * g * PW + h;
-            T *dx = (T *)op->p[0] + at + h;
-            const V m = v_load(stats), rs = v_load(stats + PW);
+            const T *dyg = dy + at + h, *xg = x + at + h, *of_group = stats + 2 * g * PW + h;
+            const V m = v_load(of_group), rs = v_load(of_group + PW);
             V sum = {0}, by_xh = {0};
             for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
                 V a = {0}, b = {0};
                 for (ptrdiff_t k = k0; k < fnn_min(K, k0 + 16); k++) {
-                    const V d = v_load(dy + k * PW) * (gamma ? gamma[k] : 1);
-                    a += d, b = v_fma(d, (v_load(x + k * PW) - m) * rs, b);
+                    const V d = v_load(dyg + k * PW) * (gamma ? gamma[k] : 1);
+                    a += d, b = v_fma(d, (v_load(xg + k * PW) - m) * rs, b);
                 }
                 sum += a, by_xh += b;
             }
             sum /= (T)K, by_xh = by_xh * rs / (T)K;
             for (ptrdiff_t k = 0; k < K; k++) {
-                const V d = v_load(dy + k * PW) * (gamma ? gamma[k] : 1);
-                v_store(dx + k * PW, rs * (d - sum - (v_load(x + k * PW) - m) * by_xh));
+                const V d = v_load(dyg + k * PW) * (gamma ? gamma[k] : 1);
+                v_store(dx + at + h + k * PW, rs * (d - sum - (v_load(xg + k * PW) - m) * by_xh));
             }
         }
-        if (act) act((T *)op->p[0] + at, (T *)op->p[0] + at, t + at, K * PW, op->s);
+        if (act) act(dx + at, dx + at, t + at, K * PW, s);
     }
 }
 
@@ -86,12 +90,11 @@ FNN_INLINE void FN(give)(T *grad, const fnn_run *run, ptrdiff_t stride, ptrdiff_
 }
 
 /* dgamma = sum dy xh, dbeta = sum dy over the samples of the rect.  f: features of K.
- * p: 0 gradients, 1 dy, 2 x, 3 stats   n: 0 K, 1 groups, 2 elements from slot to slot, 3 offset of gamma (-1: none),
- * 4 of beta */
+ * grad: of all parameters, gamma's and beta's at these offsets (-1: none); stride: elements from slot to slot */
 static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0], groups = op->n[1], end = fnn_min(r->p1 * PW, run->n);
-    const T *dy = op->p[1], *x = op->p[2], *stats = op->p[3];
+    FNN_OPEN(ln_params)
+    const ptrdiff_t end = fnn_min(r->p1 * PW, run->n);
     for (ptrdiff_t f = r->f0; f < fnn_min(r->f1, K); f += VW) {
         V sb[VW], sg[VW];
         for (int i = 0; i < VW; i++) {
@@ -107,7 +110,7 @@ static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *
             sb[i] = b, sg[i] = g;
         }
         const V dbeta = FN(sum_lanes)(sb), dgamma = FN(sum_lanes)(sg);
-        if (op->n[3] >= 0) FN(give)(op->p[0], run, op->n[2], op->n[3] + f, dgamma);
-        if (op->n[4] >= 0) FN(give)(op->p[0], run, op->n[2], op->n[4] + f, dbeta);
+        if (gamma >= 0) FN(give)(grad, run, stride, gamma + f, dgamma);
+        if (beta >= 0) FN(give)(grad, run, stride, beta + f, dbeta);
     }
 }

@@ -1,4 +1,17 @@
 /* Elementwise loops: the formulas over contiguous elements, and kernels that apply them to a rectangle. */
+#ifndef FNN_MAP_KERNELS
+#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(affine)
+#define FNN_OPERANDS_act_fwd(_) \
+    _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
+#define FNN_OPERANDS_act_bwd(_)                                                                                  \
+    _(SPLIT, rect, F) _(P, T, dx, out, local) _(P, T, dy, in, local) _(P, T, t, in, local) _(N, F)               \
+    _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
+#define FNN_OPERANDS_mul(_) _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, a, in, local) _(P, T, b, in, local) _(N, F)
+#define FNN_OPERANDS_add FNN_OPERANDS_mul
+#define FNN_OPERANDS_affine(_) \
+    _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(S, scale) _(S, offset)
+FNN_MAP_KERNELS(FNN_LAYOUT)
+#endif
 
 /* s -> vectors.  Always all FNN_MAX_S of fnn_op: what a formula does not use is dropped after inlining. */
 #define FNN_BROADCAST(v, s) \
@@ -47,53 +60,43 @@ FNN_ACTIVATIONS(X)
         }                                                                                                  \
     } while (0)
 
-/* y = f(x).   p: 0 y, 1 x.   n: 0 F.   fn: 0 fnn_map_fwd.   s: parameters */
+/* y = f(x) */
 static void FN(act_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    fnn_map_fwd map = (fnn_map_fwd)op->fn[0];
-    T *y = op->p[0];
-    const T *x = op->p[1];
+    FNN_OPEN(act_fwd)
     (void)run;
-    FNN_EACH_PIECE(op->n[0], r, at, count, map(y + at, x + at, count, op->s));
+    FNN_EACH_PIECE(F, r, at, count, act(y + at, x + at, count, s));
 }
 
-/* dx = dy f'.   p: 0 dx, 1 dy, 2 t (y, or x if from_input).   n: 0 F.   fn: 0 fnn_map_bwd.   s: parameters */
+/* dx = dy f'(t), t being y, or x if the row says so (from_input) */
 static void FN(act_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    fnn_map_bwd map = (fnn_map_bwd)op->fn[0];
-    T *dx = op->p[0];
-    const T *dy = op->p[1], *t = op->p[2];
+    FNN_OPEN(act_bwd)
     (void)run;
-    FNN_EACH_PIECE(op->n[0], r, at, count, map(dx + at, dy + at, t + at, count, op->s));
+    FNN_EACH_PIECE(F, r, at, count, act(dx + at, dy + at, t + at, count, s));
 }
 
-/* mul: out = a b, add: out = a + b.   p: 0 out, 1 a, 2 b.   n: 0 F */
+/* mul: y = a b, add: y = a + b */
 #define FNN_BINARY(name, operator)                                                                         \
     static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                          \
     {                                                                                                      \
-        T *out = op->p[0];                                                                                 \
-        const T *a = op->p[1], *b = op->p[2];                                                              \
+        FNN_OPEN(name)                                                                                     \
         (void)run;                                                                                         \
-        FNN_EACH_PIECE(op->n[0], r, at, count,                                                             \
+        FNN_EACH_PIECE(F, r, at, count,                                                                    \
                        for (ptrdiff_t i = at; i < at + count; i += VW)                                     \
-                           v_store(out + i, v_load(a + i) operator v_load(b + i)));                        \
+                           v_store(y + i, v_load(a + i) operator v_load(b + i)));                          \
     }
 FNN_BINARY(mul, *)
 FNN_BINARY(add, +)
 #undef FNN_BINARY
 
-/* y = x scale + offset.   p: 0 y, 1 x.   n: 0 F.   s: 0 scale, 1 offset */
+/* y = x scale + offset */
 static void FN(affine)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    T *y = op->p[0];
-    const T *x = op->p[1];
-    const V scale = v_set1((T)op->s[0]), offset = v_set1((T)op->s[1]);
+    FNN_OPEN(affine)
+    const V factor = v_set1((T)scale), term = v_set1((T)offset);
     (void)run;
-    FNN_EACH_PIECE(op->n[0], r, at, count,
+    FNN_EACH_PIECE(F, r, at, count,
                    for (ptrdiff_t i = at; i < at + count; i += VW)
-                       v_store(y + i, v_fma(v_load(x + i), scale, offset)));
+                       v_store(y + i, v_fma(v_load(x + i), factor, term)));
 }
-
-#ifndef FNN_MAP_KERNELS
-#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(affine)
-#endif

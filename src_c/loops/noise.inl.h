@@ -6,6 +6,14 @@
  * (b) The words are those of dropout (panel_words), so everything there about threads, cuts and resuming holds. */
 #ifndef FNN_NOISE_KERNELS
 #define FNN_NOISE_KERNELS(X) X(gaussian_noise) X(gaussian_dropout) X(alpha_dropout) X(rrelu)
+#define FNN_OPERANDS_noise(_)                                                                             \
+    _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(P, T, mask, out_opt, local)          \
+    _(N, F) FNN_OPERANDS_words(_) _(SV, p, 2)
+#define FNN_OPERANDS_gaussian_noise FNN_OPERANDS_noise
+#define FNN_OPERANDS_gaussian_dropout FNN_OPERANDS_noise
+#define FNN_OPERANDS_alpha_dropout FNN_OPERANDS_noise
+#define FNN_OPERANDS_rrelu FNN_OPERANDS_noise
+FNN_NOISE_KERNELS(FNN_LAYOUT)
 enum { FNN_DRAW_NORMAL, FNN_DRAW_UNIFORM };
 #define FNN_ALPHA_DROPPED (-1.7580993408473766) /* -alpha scale of SELU: its limit far to the left */
 #endif
@@ -75,25 +83,25 @@ FNN_INLINE V FN(noise_rrelu)(V x, V r, const V *s, V *mask)
 }
 
 #define FNN_NOISE(name, what, ...)                                                                          \
-    /* p: 0 y, 1 x (may be y), 2 mask or NULL   n: 0 F, 1... as of op_words   s: the row's parameters */     \
+    /* x may be y; p: the row's parameters */                                                                \
     static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                            \
     {                                                                                                        \
-        const ptrdiff_t F = op->n[0], end = fnn_min(r->f1, F);                                          \
-        const double *p = op->s, made[4] = {__VA_ARGS__};                                                    \
+        FNN_OPEN(name)                                                                                       \
+        const ptrdiff_t end = fnn_min(r->f1, F);                                                             \
+        const double made[4] = {__VA_ARGS__};                                                                \
         uint32_t words[FNN_WORDS] __attribute__((aligned(64)));                                              \
         V s[4], keep;                                                                                        \
         V64 keys[20];                                                                                        \
-        (void)p;                                                                                             \
         for (int i = 0; i < 4; i++) s[i] = v_set1((T)made[i]);                                               \
         FNN_CAT(philox_keys_, FNN_ISA)(keys, (uint32_t)run->seed, (uint32_t)(run->seed >> 32));              \
         for (ptrdiff_t q = r->p0; q < r->p1; q++)                                                            \
             for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {                                    \
                 const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (q * F + f) * PW;                  \
-                FN(op_words)(words, op, run, q, f, n, keys);                                                 \
+                FN(shared_words)(words, id, axes, across, sizes, run, q, f, n, keys);                        \
                 for (ptrdiff_t i = 0; i < n * PW; i += VW) {                                                 \
-                    const V x = v_load((const T *)op->p[1] + at + i);                                        \
-                    v_store((T *)op->p[0] + at + i, FN(noise_##name)(x, FN(draw)(what, words + i), s, &keep)); \
-                    if (op->p[2]) v_store((T *)op->p[2] + at + i, keep);                                     \
+                    const V drawn = FN(draw)(what, words + i);                                               \
+                    v_store(y + at + i, FN(noise_##name)(v_load(x + at + i), drawn, s, &keep));              \
+                    if (mask) v_store(mask + at + i, keep);                                                  \
                 }                                                                                            \
             }                                                                                                \
     }

@@ -7,29 +7,36 @@
  *     own (`orthogonal_load`), then each is compared with all others (`orthogonal_add`).  Items are rows. */
 #ifndef FNN_ORTHOGONAL_KERNELS
 #define FNN_ORTHOGONAL_KERNELS(X) X(orthogonal_load) X(orthogonal_add)
+#define FNN_OPERANDS_orthogonal_load(_)                                                                   \
+    _(SPLIT, items, none) _(P, T, w, in, all) _(P, T, unit, out, all) _(P, T, inverse, out, all)          \
+    _(N, m) _(N, stride) _(N, rows) _(N, by_column) _(S, epsilon)
+#define FNN_OPERANDS_orthogonal_add(_)                                                                    \
+    _(SPLIT, items, none) _(P, T, grad, io, all) _(P, T, unit, in, all) _(P, T, inverse, in, all)         \
+    _(P, T, sums, out, all) _(P, double, values, out, all)                                                \
+    _(N, m) _(N, stride) _(N, rows) _(N, by_column) _(N, count) _(S, epsilon) _(S, factor)
+FNN_ORTHOGONAL_KERNELS(FNN_LAYOUT)
 #endif
 
 /* Element k of row (or, by_column, column) i of a matrix in unit panels of `rows` rows */
 #define FNN_ELEMENT(i, k) (by_column ? ((i) / PW * rows + (k)) * PW + (i) % PW : ((k) / PW * rows + (i)) * PW + (k) % PW)
 
-/* p: 0 w, 1 T r[item][stride], 2 T inverse norm[item]
- * n: 0 m, 1 stride (m, padded with zeros to whole panels), 2 rows of a unit panel, 3 by column   s: 0 epsilon */
+/* unit[item][stride] <- r, inverse[item] <- its factor.  m: length of a row; stride: that, padded with zeros to whole
+ * panels; rows: of a unit panel */
 static void FN(orthogonal_load)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(orthogonal_load)
     (void)run;
-    const ptrdiff_t rows = op->n[2], by_column = op->n[3];
-    const T *w = op->p[0];
     for (ptrdiff_t i = r->f0; i < r->f1; i++) {
-        T *x = (T *)op->p[1] + i * op->n[1];
+        T *x = unit + i * stride;
         double sum = 0;
-        for (ptrdiff_t k = 0; k < op->n[0]; k++) {
+        for (ptrdiff_t k = 0; k < m; k++) {
             x[k] = w[FNN_ELEMENT(i, k)];
             sum += (double)x[k] * (double)x[k];
         }
-        const double inverse = 1 / __builtin_sqrt(sum), most = 1 / op->s[0];
-        const T factor = (T)(inverse < most ? inverse : most);
-        for (ptrdiff_t k = 0; k < op->n[0]; k++) x[k] *= factor;
-        ((T *)op->p[2])[i] = factor;
+        const double exact = 1 / __builtin_sqrt(sum), most = 1 / epsilon;
+        const T factor = (T)(exact < most ? exact : most);
+        for (ptrdiff_t k = 0; k < m; k++) x[k] *= factor;
+        inverse[i] = factor;
     }
 }
 
@@ -42,29 +49,27 @@ FNN_INLINE T FN(dot_panels)(const T *a, const T *b, ptrdiff_t n)
 }
 
 /* G += gradient; values[item] = the row's half of the penalties it takes part in.
- * p: 0 G of the matrix, 1 r, 2 inverse norm, 3 T d[item][stride], 4 double values[item]
- * n: as orthogonal_load, 4 number of rows   s: 0 epsilon, 1 factor / pairs */
+ * grad: of the matrix; sums: room for d[item][stride]; count: of rows; factor: that of the penalty / pairs */
 static void FN(orthogonal_add)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(orthogonal_add)
     (void)run;
-    const ptrdiff_t stride = op->n[1], rows = op->n[2], by_column = op->n[3];
-    const T *all = op->p[1], *inverse = op->p[2];
     for (ptrdiff_t i = r->f0; i < r->f1; i++) {
-        const T *x = all + i * stride;
-        T *g = op->p[0], *d = (T *)op->p[3] + i * stride;
+        const T *x = unit + i * stride;
+        T *d = sums + i * stride;
         double total = 0;
         memset(d, 0, (size_t)stride * sizeof(T));
-        for (ptrdiff_t j = 0; j < op->n[4]; j++) {
-            const T *other = all + j * stride, dot = j == i ? 0 : FN(dot_panels)(x, other, stride);
+        for (ptrdiff_t j = 0; j < count; j++) {
+            const T *other = unit + j * stride, dot = j == i ? 0 : FN(dot_panels)(x, other, stride);
             const V sign = v_set1(dot > 0 ? 1 : dot < 0 ? -1 : dot); /* NaN stays NaN */
             if (dot == 0) continue;
             total += __builtin_fabs((double)dot);
             for (ptrdiff_t k = 0; k < stride; k += VW) v_store(d + k, v_fma(sign, v_load(other + k), v_load(d + k)));
         }
-        const int cut = (double)inverse[i] * op->s[0] >= 1 - 1e-6;
-        const T along = cut ? 0 : FN(dot_panels)(x, d, stride), factor = (T)op->s[1] * inverse[i];
-        for (ptrdiff_t k = 0; k < op->n[0]; k++) g[FNN_ELEMENT(i, k)] += factor * (d[k] - along * x[k]);
-        ((double *)op->p[4])[i] = op->s[1] / 2 * total;
+        const int cut = (double)inverse[i] * epsilon >= 1 - 1e-6;
+        const T along = cut ? 0 : FN(dot_panels)(x, d, stride), scale = (T)factor * inverse[i];
+        for (ptrdiff_t k = 0; k < m; k++) grad[FNN_ELEMENT(i, k)] += scale * (d[k] - along * x[k]);
+        values[i] = factor / 2 * total;
     }
 }
 #undef FNN_ELEMENT

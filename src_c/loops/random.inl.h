@@ -7,6 +7,12 @@
  * (b) Counters are dealt to lanes (even lanes first) so that pairing the words needs no shuffle across 16 bytes. */
 #ifndef FNN_RANDOM_KERNELS
 #define FNN_RANDOM_KERNELS(X) X(dropout)
+/* of shared_words: id of the layer; axes: number of sizes, 0: nothing is shared; across: whether samples share, too */
+#define FNN_OPERANDS_words(_) _(N, id) _(N, axes) _(N, across) _(NV, sizes, 6)
+#define FNN_OPERANDS_dropout(_)                                                                           \
+    _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(P, T, mask, out, local)              \
+    _(N, F) FNN_OPERANDS_words(_) _(S, rate)
+FNN_RANDOM_KERNELS(FNN_LAYOUT)
 #define FNN_RANDOM_FUNCTIONS(X) X(philox_fill) X(philox_order)
 #define FNN_LANES64 (FNN_VBYTES / 8)
 #define FNN_PHILOX_M0 0xD2511F53u
@@ -179,35 +185,33 @@ FNN_INLINE ptrdiff_t fnn_word_feature(const ptrdiff_t *runs, ptrdiff_t n, ptrdif
 }
 #endif
 
-/* The words of an operation: panel_words, or words that elements share, one feature after the other.
- * n: 1 layer id, 2 number of runs, 0: nothing is shared, 3 whether samples share, too, 4... the runs */
-FNN_INLINE void FN(op_words)(uint32_t *words, const fnn_op *op, const fnn_run *run, ptrdiff_t p, ptrdiff_t f,
-                             ptrdiff_t n, const V64 *keys)
+/* The words of an operation: panel_words, or words that elements share, one feature after the other. */
+FNN_INLINE void FN(shared_words)(uint32_t *words, ptrdiff_t id, ptrdiff_t axes, ptrdiff_t across, const ptrdiff_t *sizes,
+                                 const fnn_run *run, ptrdiff_t p, ptrdiff_t f, ptrdiff_t n, const V64 *keys)
 {
-    if (!op->n[2]) {
-        FN(panel_words)(words, run, op->n[1], p, f, n, keys);
+    if (!axes) {
+        FN(panel_words)(words, run, id, p, f, n, keys);
         return;
     }
     uint32_t one[2 * 4 * FNN_LANES64 + PW] __attribute__((aligned(64)));
     fnn_run first = *run;
-    if (op->n[3]) first.s0 = 0, p = 0;
+    if (across) first.s0 = 0, p = 0;
     ptrdiff_t before = -1;
     for (ptrdiff_t k = 0; k < n; k++) {
-        const ptrdiff_t from = fnn_word_feature(op->n + 4, op->n[2], f + k);
-        if (from != before) FN(panel_words)(one, &first, op->n[1], p, from, 1, keys);
+        const ptrdiff_t from = fnn_word_feature(sizes, axes, f + k);
+        if (from != before) FN(panel_words)(one, &first, id, p, from, 1, keys);
         before = from;
-        for (int lane = 0; lane < PW; lane++) words[k * PW + lane] = one[op->n[3] ? 0 : lane];
+        for (int lane = 0; lane < PW; lane++) words[k * PW + lane] = one[across ? 0 : lane];
     }
 }
 
 /* Inverted dropout: mask = 0 or 1 / (1 - rate), y = x * mask, and 0 where dropped whatever x is (so a dropped Inf
  * leaves no NaN).  Backward is `mul` by the mask.  An element is kept if its word (panel_words, key: the seed) is at
- * least rate * 2^32.
- * p: 0 y, 1 x (may be y), 2 mask, all panels   n: 0 F, 1... as of op_words   s: 0 rate   run: seed, step */
+ * least rate * 2^32.  x may be y */
 static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t F = op->n[0], end = r->f1 < F ? r->f1 : F;
-    const double rate = op->s[0];
+    FNN_OPEN(dropout)
+    const ptrdiff_t end = r->f1 < F ? r->f1 : F;
     const uint64_t least = (uint64_t)ceil(rate * 4294967296.0); /* word >= rate * 2^32 for an integer word */
     /* in 32 bits the comparison is word > least - 1, which at rate 0 has to be made up for */
     const uint32_t last = (uint32_t)(least - 1);
@@ -218,13 +222,13 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
         for (ptrdiff_t f = r->f0; f < end; f += FNN_WORD_COLS) {
             const ptrdiff_t n = fnn_min(FNN_WORD_COLS, end - f), at = (p * F + f) * PW;
-            FN(op_words)(words, op, run, p, f, n, keys);
-            const T *x = (const T *)op->p[1] + at;
-            T *y = (T *)op->p[0] + at, *mask = (T *)op->p[2] + at;
+            FN(shared_words)(words, id, axes, across, sizes, run, p, f, n, keys);
+            const T *from = x + at;
+            T *to = y + at, *kept = mask + at;
             for (ptrdiff_t i = 0; i < n * PW; i++) {
                 const T m = words[i] > last ? keep : drop;
-                mask[i] = m;
-                y[i] = m != 0 ? x[i] * m : 0;
+                kept[i] = m;
+                to[i] = m != 0 ? from[i] * m : 0;
             }
         }
 }

@@ -6,22 +6,37 @@
  *     K/16 ulp at worst instead of K); losses are added up in double.
  * (c) A rect names sample panels; all features are done.  run->s0 is a multiple of PW.
  *
- * Losses    p: 0 dy panels (NULL: the value only; may be y_pred), 1 y_pred panels (logits for softmax_*),
- *              2 target: panels like y_pred, or the int32 labels of the data (rows by run->index or row0),
- *              3 sample weights, T of the data, or NULL = 1, 4 double partial[][2] at s0/PW + p: sum of
- *              weight * loss and number of samples, 5 where softmax_* leave the probabilities, or NULL (may be y_pred),
- *              6 T of each sample at s0 + b: its weight * loss, or NULL
- *              7 double factor of every weight (loss_factor), or NULL = 1
- *              n: 0 K features, 1 nonzero: the gradient is that of the sum over the batch, not of the mean
- *           s: parameters of the row
- *           dy = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample
- * Metrics   p: 0 double partial[][2] {sum of weight * value, sum of weights}, 1 y_pred panels, 2 target,
- *              3 sample weights, T of the data, or NULL = 1   n: 0 K   s: parameters
- * Wide metrics: pair j of their sums is at partial + j * n[1] doubles.
+ * (d) grad: NULL: the value only; may be y_pred.  y_pred: logits for softmax_*.  target: panels like y_pred, or the int32
+ *     labels of the data (rows by run->index or row0).  weight: of the data, NULL: 1 each.  sums: [s0/PW + p][2]: of
+ *     weight * loss, and the number of samples; of a metric: of weight * value, and of the weights; pair j of a wide
+ *     metric `stride` doubles further on each.  probabilities: where softmax_* leave them, or NULL; may be y_pred.
+ *     terms: of each sample at s0 + b: its weight * loss, or NULL.  factor: of every weight (loss_factor), NULL: 1.
+ *     by_sum: nonzero: the gradient is that of the sum over the batch, not of the mean.  params: of the row.
+ *     grad = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample.
  * A sample whose label is ignore_class adds nothing to a loss.  Any other label that is no
  * class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */
 #ifndef FNN_ROW_LOSSES
 #define FNN_ROW_KERNELS(X) X(softmax_fwd) X(softmax_bwd) X(log_softmax_fwd) X(log_softmax_bwd) X(loss_factor)
+#define FNN_OPERANDS_softmax_fwd(_) \
+    _(SPLIT, samples, none) _(P, T, y, out, samples) _(P, T, x, in, samples) _(N, K) _(N, groups)
+#define FNN_OPERANDS_softmax_bwd(_)                                                                       \
+    _(SPLIT, samples, none) _(P, T, dx, out, samples) _(P, T, dy, in, samples) _(P, T, y, in, samples)    \
+    _(N, K) _(N, groups)
+#define FNN_OPERANDS_log_softmax_fwd FNN_OPERANDS_softmax_fwd
+#define FNN_OPERANDS_log_softmax_bwd FNN_OPERANDS_softmax_bwd
+#define FNN_OPERANDS_loss_factor(_)                                                                       \
+    _(SPLIT, one, none) _(P, double, factor, out, all) _(P, int32_t, labels, in_opt, all)                 \
+    _(P, T, weight, in_opt, all) _(S, ignore_class)
+#define FNN_OPERANDS_loss(_)                                                                              \
+    _(SPLIT, samples, none) _(P, T, grad, out_opt, samples) _(P, T, y_pred, in, samples)                  \
+    _(P, void, target, in, samples) _(P, T, weight, in_opt, samples) _(P, double, sums, out, samples)     \
+    _(P, T, probabilities, out_opt, samples) _(P, T, terms, out_opt, samples)                             \
+    _(P, double, factor, in_opt, all) _(N, K) _(N, by_sum) _(SV, params, FNN_MAX_S)
+#define FNN_OPERANDS_metric(_)                                                                            \
+    _(SPLIT, samples, none) _(P, double, sums, out, samples) _(P, T, y_pred, in, samples)                 \
+    _(P, void, target, in, samples) _(P, T, weight, in_opt, samples) _(N, K) _(N, stride)                 \
+    _(SV, params, FNN_MAX_S)
+FNN_ROW_KERNELS(FNN_LAYOUT) FNN_LAYOUT(loss) FNN_LAYOUT(metric)
 #define FNN_ROW_LOSSES(X)                                                        \
     X(sparse_softmax_crossentropy, "ignore_class=inf", FNN_TARGET_LABELS)        \
     X(softmax_crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)            \
@@ -71,59 +86,61 @@ FNN_INLINE void FN(softmax_sums)(const T *x, ptrdiff_t K, V m[2], V sum[2], int 
     }
 }
 
-/* y_k = exp(x_k) / sum_j exp(x_j).   p: 0 y, 1 x (may be y)   n: 0 K, 1 runs of K, each by itself (0: one) */
+/* y_k = exp(x_k) / sum_j exp(x_j).  x may be y; groups: runs of K, each by itself (0: one) */
 static void FN(softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(softmax_fwd)
     (void)run;
-    const ptrdiff_t K = op->n[0], groups = op->n[1] > 0 ? op->n[1] : 1;
-    for (ptrdiff_t p = r->p0 * groups; p < r->p1 * groups; p++) {
-        T *y = (T *)op->p[0] + p * K * PW;
+    const ptrdiff_t runs = fnn_max(groups, 1);
+    for (ptrdiff_t p = r->p0 * runs; p < r->p1 * runs; p++) {
+        T *to = y + p * K * PW;
         V m[2], s[2];
-        FN(softmax_sums)((const T *)op->p[1] + p * K * PW, K, m, s, 1, y);
+        FN(softmax_sums)(x + p * K * PW, K, m, s, 1, to);
         s[0] = 1 / s[0], s[1] = 1 / s[1];
         for (ptrdiff_t k = 0; k < K; k++)
-            for (int h = 0; h < 2; h++) v_store(y + k * PW + h * VW, v_load(y + k * PW + h * VW) * s[h]);
+            for (int h = 0; h < 2; h++) v_store(to + k * PW + h * VW, v_load(to + k * PW + h * VW) * s[h]);
     }
 }
 
-/* y_k = (x_k - m) - log sum_j exp(x_j - m).   p, n: as softmax_fwd */
+/* y_k = (x_k - m) - log sum_j exp(x_j - m) */
 static void FN(log_softmax_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(log_softmax_fwd)
     (void)run;
-    const ptrdiff_t K = op->n[0], groups = op->n[1] > 0 ? op->n[1] : 1;
-    for (ptrdiff_t p = r->p0 * groups; p < r->p1 * groups; p++) {
-        T *y = (T *)op->p[0] + p * K * PW;
-        const T *x = (const T *)op->p[1] + p * K * PW;
+    const ptrdiff_t runs = fnn_max(groups, 1);
+    for (ptrdiff_t p = r->p0 * runs; p < r->p1 * runs; p++) {
+        T *to = y + p * K * PW;
+        const T *from = x + p * K * PW;
         V m[2], s[2];
-        FN(softmax_sums)(x, K, m, s, 0, NULL);
+        FN(softmax_sums)(from, K, m, s, 0, NULL);
         s[0] = FN(vlog)(s[0]), s[1] = FN(vlog)(s[1]);
         for (ptrdiff_t k = 0; k < K; k++)
-            for (int h = 0; h < 2; h++) v_store(y + k * PW + h * VW, v_load(x + k * PW + h * VW) - m[h] - s[h]);
+            for (int h = 0; h < 2; h++) v_store(to + k * PW + h * VW, v_load(from + k * PW + h * VW) - m[h] - s[h]);
     }
 }
 
 /* dx_k = y_k (dy_k - sum_j y_j dy_j), or of log_softmax: dy_k - exp(y_k) sum_j dy_j */
 FNN_INLINE void FN(softmax_bwd_panels)(const fnn_op *op, const fnn_rect *r, int log)
 {
-    const ptrdiff_t K = op->n[0], panel = K * (op->n[1] > 0 ? op->n[1] : 1) * PW;
+    FNN_OPEN(softmax_bwd)
+    const ptrdiff_t panel = K * fnn_max(groups, 1) * PW;
     for (ptrdiff_t q = r->p0 * panel; q < r->p1 * panel; q += K * PW)
         for (int h = 0; h < PW; h += VW) {
-            T *dx = (T *)op->p[0] + q + h;
-            const T *dy = (const T *)op->p[1] + q + h, *y = (const T *)op->p[2] + q + h;
+            const T *dyq = dy + q + h, *yq = y + q + h;
             V s = {0};
             for (ptrdiff_t k0 = 0; k0 < K; k0 += 16) {
                 V part = {0};
                 for (ptrdiff_t k = k0; k < K && k < k0 + 16; k++)
-                    part = log ? part + v_load(dy + k * PW) : v_fma(v_load(dy + k * PW), v_load(y + k * PW), part);
+                    part = log ? part + v_load(dyq + k * PW) : v_fma(v_load(dyq + k * PW), v_load(yq + k * PW), part);
                 s += part;
             }
             for (ptrdiff_t k = 0; k < K; k++) {
-                const V g = v_load(dy + k * PW), v = v_load(y + k * PW);
-                v_store(dx + k * PW, log ? v_fma(-FN(vexp)(v), s, g) : v * (g - s));
+                const V g = v_load(dyq + k * PW), v = v_load(yq + k * PW);
+                v_store(dx + q + h + k * PW, log ? v_fma(-FN(vexp)(v), s, g) : v * (g - s));
             }
         }
 }
-/* p: 0 dx, 1 dy (may be dx), 2 y   n: as softmax_fwd */
+/* dy may be dx */
 static void FN(softmax_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     (void)run;
@@ -148,15 +165,15 @@ typedef struct FN(panel) {
 
 FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrdiff_t p, int labels, double divisor)
 {
+    FNN_OPEN(loss)
     FN(panel_t) s;
     const ptrdiff_t left = run->n - p * PW;
-    const T *weight = op->p[3];
-    const double factor = (op->p[7] ? *(const double *)op->p[7] : 1) * (op->n[1] ? (double)run->batch : 1);
+    const double times = (factor ? *factor : 1) * (by_sum ? (double)run->batch : 1);
     const double inv = 1 / ((double)run->batch * divisor);
     s.lanes = left < PW ? left : PW;
-    s.partial = (double *)op->p[4] + 2 * (run->s0 / PW + p);
-    s.each = op->p[6] ? (T *)op->p[6] + run->s0 + p * PW : NULL;
-    if (!weight && !labels && !op->p[7] && !op->n[1]) { /* every sample counts the same */
+    s.partial = sums + 2 * (run->s0 / PW + p);
+    s.each = terms ? terms + run->s0 + p * PW : NULL;
+    if (!weight && !labels && !factor && !by_sum) { /* every sample counts the same */
         for (ptrdiff_t i = 0; i < PW; i++) s.weight[i] = i < s.lanes, s.scale[i] = i < s.lanes ? (T)inv : 0;
         return s;
     }
@@ -164,10 +181,10 @@ FNN_INLINE FN(panel_t) FN(panel_open)(const fnn_op *op, const fnn_run *run, ptrd
     for (ptrdiff_t i = 0; i < s.lanes; i++) {
         const ptrdiff_t row = FN(data_row)(run, p * PW + i);
         s.weight[i] = weight ? weight[row] : 1;
-        if (op->p[7] || op->n[1]) s.weight[i] = (T)((double)s.weight[i] * factor);
-        if (labels) s.label[i] = ((const int32_t *)op->p[2])[row];
-        if (labels && (double)s.label[i] == op->s[0]) s.label[i] = 0, s.weight[i] = 0;
-        if (labels && (s.label[i] < 0 || s.label[i] >= op->n[0])) s.label[i] = -1, s.weight[i] = (T)NAN;
+        if (factor || by_sum) s.weight[i] = (T)((double)s.weight[i] * times);
+        if (labels) s.label[i] = ((const int32_t *)target)[row];
+        if (labels && (double)s.label[i] == params[0]) s.label[i] = 0, s.weight[i] = 0;
+        if (labels && (s.label[i] < 0 || s.label[i] >= K)) s.label[i] = -1, s.weight[i] = (T)NAN;
         s.scale[i] = (T)((double)s.weight[i] * inv);
     }
     return s;
@@ -194,18 +211,17 @@ FNN_INLINE void FN(add_lanes)(double *acc, V v)
 }
 
 /* What turns the mean over a batch into one over its valid samples, or by their weights: batch / sum of those.
- * p: 0 double result, 1 labels or NULL, 2 sample weights or NULL (1 each)   s: 0 ignore_class   One item. */
+ * labels: NULL: all are valid; weight: NULL: 1 each */
 static void FN(loss_factor)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const int32_t *label = op->p[1];
-    const T *weight = op->p[2];
+    FNN_OPEN(loss_factor)
     double sum = 0;
     (void)r;
     for (ptrdiff_t i = 0; i < run->n; i++) {
         const ptrdiff_t row = FN(data_row)(run, i);
-        if (!label || (double)label[row] != op->s[0]) sum += weight ? (double)weight[row] : 1;
+        if (!labels || (double)labels[row] != ignore_class) sum += weight ? (double)weight[row] : 1;
     }
-    *(double *)op->p[0] = sum == 0 ? 0 : (double)run->n / sum;
+    *factor = sum == 0 ? 0 : (double)run->n / sum;
 }
 
 /* ---- pointwise losses: mean over the features --------------------------------------------------------- */
@@ -241,16 +257,16 @@ FNN_INLINE double FN(point_divisor)(int id, double K)
 
 FNN_INLINE void FN(point_loss)(int id, const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     V par[FNN_MAX_S];
-    for (int i = 0; i < FNN_MAX_S; i++) par[i] = v_set1((T)op->s[i]);
+    for (int i = 0; i < FNN_MAX_S; i++) par[i] = v_set1((T)params[i]);
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const double divisor = FN(point_divisor)(id, (double)K);
         const FN(panel_t) s = FN(panel_open)(op, run, p, 0, divisor);
-        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        const T *y = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
-            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
             const V scale = v_loadu(s.scale + h);
             const VI in = v_firstn(s.lanes - h);
             double acc[VW] = {0};
@@ -277,11 +293,11 @@ FNN_POINT_LOSSES(X)
 /* loss = log sum_j exp(x_j - m) - (x_label - m);  dx = softmax(x) - onehot(label) */
 static void FN(loss_sparse_softmax_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
-        const T *x = (const T *)op->p[1] + p * K * PW;
-        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL, *prob = op->p[5] ? (T *)op->p[5] + p * K * PW : NULL;
+        const T *x = y_pred + p * K * PW;
+        T *dy = grad ? grad + p * K * PW : NULL, *prob = probabilities ? probabilities + p * K * PW : NULL;
         T *e = prob ? prob : dy, picked[PW], max[PW], logsum[PW];
         double loss[PW];
         V m[2], sum[2];
@@ -313,12 +329,12 @@ static void FN(loss_sparse_softmax_crossentropy)(const fnn_op *op, const fnn_run
  * The targets need not sum to 1.  A class of target 0 adds nothing, not even where its logit is -Inf. */
 static void FN(loss_softmax_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
-    const V keep = v_set1((T)(1 - op->s[0])), add = v_set1((T)(op->s[0] / (double)K));
+    FNN_OPEN(loss)
+    const V keep = v_set1((T)(1 - params[0])), add = v_set1((T)(params[0] / (double)K));
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
-        const T *x = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
-        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL, *prob = op->p[5] ? (T *)op->p[5] + p * K * PW : NULL;
+        const T *x = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
+        T *dy = grad ? grad + p * K * PW : NULL, *prob = probabilities ? probabilities + p * K * PW : NULL;
         T *e = prob ? prob : dy;
         double loss[PW], total[PW] = {0}, dot[PW] = {0};
         T logsum[VW];
@@ -376,13 +392,13 @@ FNN_INLINE VI FN(is_clipped)(V o) { return (o < (T)FNN_LOSS_EPS) | (o > (T)(1 - 
 
 static void FN(loss_sparse_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
-        const T *y = (const T *)op->p[1] + p * K * PW;
+        const T *y = y_pred + p * K * PW;
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
-            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
             T picked[VW], logs[VW], at_label[VW];
             for (int i = 0; i < VW; i++) picked[i] = s.label[h + i] < 0 ? (T)NAN : y[s.label[h + i] * PW + h + i];
             const V sum = FN(sum_features)(y + h, K), o = v_loadu(picked) / sum;
@@ -400,14 +416,14 @@ static void FN(loss_sparse_crossentropy)(const fnn_op *op, const fnn_run *run, c
 
 static void FN(loss_crossentropy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
-    const V keep = v_set1((T)(1 - op->s[0])), add = v_set1((T)(op->s[0] / (double)K)), zero = {0};
+    FNN_OPEN(loss)
+    const V keep = v_set1((T)(1 - params[0])), add = v_set1((T)(params[0] / (double)K)), zero = {0};
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
-            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
-            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            const T *y = y_pred + p * K * PW + h, *t = (const T *)target + p * K * PW + h;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
             const V sum = FN(sum_features)(y, K), scale = v_loadu(s.scale + h) / sum;
             double acc[VW] = {0};
             V free_sum = zero;
@@ -432,11 +448,11 @@ static void FN(loss_crossentropy)(const fnn_op *op, const fnn_run *run, const fn
 /* -y_label: of log-probabilities the cross-entropy */
 static void FN(loss_nll)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 1, 1);
-        const T *y = (const T *)op->p[1] + p * K * PW;
-        T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW : NULL;
+        const T *y = y_pred + p * K * PW;
+        T *dy = grad ? grad + p * K * PW : NULL;
         double loss[PW];
         for (ptrdiff_t i = 0; i < s.lanes; i++) loss[i] = s.label[i] < 0 ? NAN : -(double)y[s.label[i] * PW + i];
         FN(panel_close)(&s, loss);
@@ -452,13 +468,13 @@ static void FN(loss_nll)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 /* max(max_k (1 - t_k) y_k - sum_k t_k y_k + 1, 0); of several largest the first has the derivative */
 static void FN(loss_categorical_hinge)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
-            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
-            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            const T *y = y_pred + p * K * PW + h, *t = (const T *)target + p * K * PW + h;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
             double pos[VW] = {0};
             V most = (1 - v_load(t)) * v_load(y), live;
             VI at = {0};
@@ -489,13 +505,13 @@ static void FN(loss_categorical_hinge)(const fnn_op *op, const fnn_run *run, con
  * dy_k = -(u_k - v_k sum_j u_j v_j) / |y| */
 static void FN(loss_cosine_similarity)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(loss)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
         const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
         double loss[PW];
         for (int h = 0; h < PW; h += VW) {
-            const T *y = (const T *)op->p[1] + p * K * PW + h, *t = (const T *)op->p[2] + p * K * PW + h;
-            T *dy = op->p[0] ? (T *)op->p[0] + p * K * PW + h : NULL;
+            const T *y = y_pred + p * K * PW + h, *t = (const T *)target + p * K * PW + h;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
             double yy[VW] = {0}, tt[VW] = {0}, yt[VW] = {0};
             V by_t, by_y;
             for (ptrdiff_t k = 0; k < K; k++) {
@@ -528,7 +544,7 @@ static void FN(loss_cosine_similarity)(const fnn_op *op, const fnn_run *run, con
 /* w[lane] <- weight of the sample: 1 where there are none, 0 past the last sample; returns their sum. */
 FNN_INLINE double FN(metric_weights)(const fnn_op *op, const fnn_run *run, ptrdiff_t p, ptrdiff_t lanes, double *w)
 {
-    const T *weight = op->p[3];
+    FNN_OPEN(metric)
     double sum = 0;
     for (ptrdiff_t i = 0; i < PW; i++) w[i] = 0;
     for (ptrdiff_t i = 0; i < lanes; i++) {
@@ -554,17 +570,17 @@ FNN_INLINE VI FN(argmax)(const T *y, ptrdiff_t K)
 
 FNN_INLINE void FN(accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r, int labels)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(metric)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        double *partial = sums + 2 * (run->s0 / PW + p);
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW], hits = 0;
         partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (int h = 0; h < PW; h += VW) {
-            const VI got = FN(argmax)((const T *)op->p[1] + p * K * PW + h, K);
-            const VI want = labels ? got : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
+            const VI got = FN(argmax)(y_pred + p * K * PW + h, K);
+            const VI want = labels ? got : FN(argmax)((const T *)target + p * K * PW + h, K);
             for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
-                const int32_t *label = op->p[2];
+                const int32_t *label = target;
                 if (got[i] == (labels ? (TI)label[FN(data_row)(run, p * PW + h + i)] : want[i])) hits += w[h + i];
             }
         }
@@ -583,11 +599,11 @@ static void FN(metric_categorical_accuracy)(const fnn_op *op, const fnn_run *run
 /* share of the features with y_true == (y_pred > threshold), where y_true = -1 counts as 0 (as hinge losses have it) */
 static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
-    const V threshold = v_set1((T)op->s[0]), one = v_set1(1), zero = {0};
+    FNN_OPEN(metric)
+    const V threshold = v_set1((T)params[0]), one = v_set1(1), zero = {0};
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
-        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        double *partial = sums + 2 * (run->s0 / PW + p);
+        const T *y = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW], hits = 0;
         partial[1] = FN(metric_weights)(op, run, p, lanes, w);
@@ -606,10 +622,10 @@ static void FN(metric_binary_accuracy)(const fnn_op *op, const fnn_run *run, con
 /* share of the outputs that equal their targets */
 static void FN(metric_equal_accuracy)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(metric)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
-        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        double *partial = sums + 2 * (run->s0 / PW + p);
+        const T *y = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW], hits = 0;
         partial[1] = FN(metric_weights)(op, run, p, lanes, w);
@@ -623,22 +639,22 @@ static void FN(metric_equal_accuracy)(const fnn_op *op, const fnn_run *run, cons
 /* whether fewer than k outputs are larger than that of the class, which must be a number */
 FNN_INLINE void FN(top_k)(const fnn_op *op, const fnn_run *run, const fnn_rect *r, int labels)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(metric)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
-        const T *y = (const T *)op->p[1] + p * K * PW;
+        double *partial = sums + 2 * (run->s0 / PW + p);
+        const T *y = y_pred + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW], hits = 0;
         partial[1] = FN(metric_weights)(op, run, p, lanes, w);
         for (int h = 0; h < PW; h += VW) {
-            const VI want = labels ? (VI){0} : FN(argmax)((const T *)op->p[2] + p * K * PW + h, K);
+            const VI want = labels ? (VI){0} : FN(argmax)((const T *)target + p * K * PW + h, K);
             for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
-                const int32_t *label = op->p[2];
+                const int32_t *label = target;
                 const ptrdiff_t c = labels ? (ptrdiff_t)label[FN(data_row)(run, p * PW + h + i)] : (ptrdiff_t)want[i];
                 ptrdiff_t above = 0;
                 if (c < 0 || c >= K) continue;
                 for (ptrdiff_t k = 0; k < K; k++) above += !(y[k * PW + h + i] <= y[c * PW + h + i]);
-                if ((double)above < op->s[0]) hits += w[h + i];
+                if ((double)above < params[0]) hits += w[h + i];
             }
         }
         partial[0] = hits;
@@ -657,16 +673,16 @@ static void FN(metric_sparse_top_k_accuracy)(const fnn_op *op, const fnn_run *ru
  * pair 2 k: {sum of w t yes, of w (1 - t) yes}, pair 2 k + 1: {of w t no, of w (1 - t) no}, w the sample's weight */
 static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
-    const int by_largest = op->s[0] > 1e300;
+    FNN_OPEN(metric)
+    const int by_largest = params[0] > 1e300;
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
-        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        double *partial = sums + 2 * (run->s0 / PW + p);
+        const T *y = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         T limit[PW];
         double w[PW];
         FN(metric_weights)(op, run, p, lanes, w);
-        for (ptrdiff_t i = 0; i < lanes; i++) limit[i] = by_largest ? y[i] : (T)op->s[0];
+        for (ptrdiff_t i = 0; i < lanes; i++) limit[i] = by_largest ? y[i] : (T)params[0];
         for (ptrdiff_t k = 1; by_largest && k < K; k++)
             for (ptrdiff_t i = 0; i < lanes; i++)
                 if (y[k * PW + i] > limit[i]) limit[i] = y[k * PW + i];
@@ -678,7 +694,7 @@ static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn
                 sum[!yes][0] += w[i] * (double)t[k * PW + i];
                 sum[!yes][1] += w[i] * (1 - (double)t[k * PW + i]);
             }
-            for (int j = 0; j < 2; j++) memcpy(partial + (2 * k + j) * op->n[1], sum[j], sizeof(sum[j]));
+            for (int j = 0; j < 2; j++) memcpy(partial + (2 * k + j) * stride, sum[j], sizeof(sum[j]));
         }
     }
 }
@@ -686,15 +702,15 @@ static void FN(metric_confusion)(const fnn_op *op, const fnn_run *run, const fnn
 /* Of output k, pair 2 k: {sum of w t, of w t^2}, pair 2 k + 1: {of w (t - y_pred)^2, of w}, w the sample's weight */
 static void FN(metric_squares)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0];
+    FNN_OPEN(metric)
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
-        const T *y = (const T *)op->p[1] + p * K * PW, *t = (const T *)op->p[2] + p * K * PW;
+        double *partial = sums + 2 * (run->s0 / PW + p);
+        const T *y = y_pred + p * K * PW, *t = (const T *)target + p * K * PW;
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW];
         const double weights = FN(metric_weights)(op, run, p, lanes, w);
         for (ptrdiff_t k = 0; k < K; k++) {
-            double *out = partial + 2 * k * op->n[1], *more = out + op->n[1], sum[3] = {0};
+            double *out = partial + 2 * k * stride, *more = out + stride, sum[3] = {0};
             for (ptrdiff_t i = 0; i < lanes; i++) {
                 const double b = (double)t[k * PW + i], e = b - (double)y[k * PW + i];
                 sum[0] += w[i] * b, sum[1] += w[i] * (b * b), sum[2] += w[i] * (e * e);
@@ -708,23 +724,24 @@ static void FN(metric_squares)(const fnn_op *op, const fnn_run *run, const fnn_r
  * pair j: weights of {t != 0, t = 0}.  A NaN makes the first bucket NaN.   s: 0 n, 1 from_logits */
 static void FN(metric_histogram)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const ptrdiff_t K = op->n[0], buckets = (ptrdiff_t)op->s[0];
+    FNN_OPEN(metric)
+    const ptrdiff_t buckets = (ptrdiff_t)params[0];
     for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        double *partial = (double *)op->p[0] + 2 * (run->s0 / PW + p);
+        double *partial = sums + 2 * (run->s0 / PW + p);
         const ptrdiff_t left = run->n - p * PW, lanes = left < PW ? left : PW;
         double w[PW];
         FN(metric_weights)(op, run, p, lanes, w);
-        for (ptrdiff_t j = 0; j < buckets; j++) partial[j * op->n[1]] = partial[j * op->n[1] + 1] = 0;
+        for (ptrdiff_t j = 0; j < buckets; j++) partial[j * stride] = partial[j * stride + 1] = 0;
         for (ptrdiff_t k = 0; k < K; k++)
             for (int h = 0; h < PW; h += VW) {
                 const ptrdiff_t q = (p * K + k) * PW + h;
-                V y = v_load((const T *)op->p[1] + q);
-                if (op->s[1] != 0) y = FN(vsigmoid)(y);
+                V y = v_load(y_pred + q);
+                if (params[1] != 0) y = FN(vsigmoid)(y);
                 y = v_min(v_set1(1), v_max(v_set1(0), y)) * (T)(buckets - 1);
                 for (ptrdiff_t i = 0; i < VW && h + i < lanes; i++) {
                     const double up = ceil((double)y[i]) - 1;
                     const ptrdiff_t j = up > 0 ? (ptrdiff_t)up : 0;
-                    partial[j * op->n[1] + (((const T *)op->p[2])[q + i] == 0)] += up == up ? w[h + i] : NAN;
+                    partial[j * stride + (((const T *)target)[q + i] == 0)] += up == up ? w[h + i] : NAN;
                 }
             }
     }
@@ -733,18 +750,21 @@ static void FN(metric_histogram)(const fnn_op *op, const fnn_run *run, const fnn
 /* Every loss as a metric: no gradient, and the sum of the weights in the place of the number of samples. */
 FNN_INLINE void FN(count_weights)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(metric)
     double w[PW];
-    for (ptrdiff_t p = r->p0; op->p[3] && p < r->p1; p++) {
+    for (ptrdiff_t p = r->p0; weight && p < r->p1; p++) {
         const ptrdiff_t left = run->n - p * PW;
-        ((double *)op->p[0])[2 * (run->s0 / PW + p) + 1] = FN(metric_weights)(op, run, p, left < PW ? left : PW, w);
+        sums[2 * (run->s0 / PW + p) + 1] = FN(metric_weights)(op, run, p, left < PW ? left : PW, w);
     }
 }
 #define FNN_AS_METRIC(name)                                                                      \
     static void FN(metric_##name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)       \
     {                                                                                            \
+        const fnn_p_metric *const from = (const void *)op->p;                                    \
         fnn_op loss = *op;                                                                       \
-        loss.p[0] = loss.p[5] = loss.p[6] = loss.p[7] = NULL, loss.p[4] = op->p[0];  \
-        loss.n[1] = 0;                                                                           \
+        *(fnn_p_loss *)(void *)loss.p = (fnn_p_loss){.sums = from->sums, .y_pred = from->y_pred, \
+                                                     .target = from->target, .weight = from->weight}; \
+        ((fnn_n_loss *)(void *)loss.n)->by_sum = 0;                                              \
         FN(loss_##name)(&loss, run, r);                                                          \
         FN(count_weights)(op, run, r);                                                           \
     }

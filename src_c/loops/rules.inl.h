@@ -7,6 +7,20 @@
  * (c) Padding is zero and stays zero: sign(0) is 0, and a constraint only multiplies. */
 #ifndef FNN_RULE_KERNELS
 #define FNN_RULE_KERNELS(X) X(rules) X(accumulate) X(average) X(constrain_units) X(constrain_groups)
+#define FNN_OPERANDS_rules(_)                                                                             \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, theta, io, blocks) _(P, T, grad, io, blocks) \
+    _(P, fnn_rule, rules, in, all) _(P, double, values, out_opt, blocks) _(N, what) _(N, every)
+#define FNN_OPERANDS_accumulate(_)                                                                        \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, grad, io, blocks)                      \
+    _(P, T, accumulated, io, blocks) _(N, every)
+#define FNN_OPERANDS_average(_)                                                                           \
+    _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, theta, io, blocks)                     \
+    _(P, T, average, io, blocks) _(N, overwrite) _(N, every) _(S, momentum)
+#define FNN_OPERANDS_constrain_units(_)                                                                   \
+    _(SPLIT, items, none) _(P, T, w, io, all) _(N, rows) _(N, count) _(SV, limits, 4) _(S, nonnegative)
+#define FNN_OPERANDS_constrain_groups(_)                                                                  \
+    _(SPLIT, items, none) _(P, T, theta, io, all) _(P, int64_t, members, in, all) _(N, size) _(SV, limits, 4)
+FNN_RULE_KERNELS(FNN_LAYOUT)
 enum { FNN_RULE_PENALTY = 1, FNN_RULE_DECAY = 2, FNN_RULE_ALL = 3 };
 #endif
 
@@ -34,28 +48,29 @@ static void FN(apply_rule)(const fnn_rule *rule, T *g, T *w, ptrdiff_t n, double
         }
 }
 
-/* p: 0 blocks, 1 theta, 2 G, 3 fnn_rule[variable], 4 double value[block] of the penalties (NULL: not wanted)
- * n: 0 FNN_RULE_*, 1 steps that make one update (0, 1: each): there is no decay in the others */
+/* rules: one a variable; values: of the penalties, one a block (NULL: not wanted); what: FNN_RULE_*; every: steps that make
+ * one update (0, 1: each): there is no decay in the others */
 static void FN(rules)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const int what = (int)op->n[0] & (fnn_due(run->step, op->n[1]) ? FNN_RULE_ALL : FNN_RULE_PENALTY);
+    FNN_OPEN(rules)
+    const int now = (int)what & (fnn_due(run->step, every) ? FNN_RULE_ALL : FNN_RULE_PENALTY);
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        fnn_rule rule = ((const fnn_rule *)op->p[3])[b.var];
-        rule.values = op->p[4];
-        FN(apply_rule)(&rule, (T *)op->p[2] + b.off, (T *)op->p[1] + b.off, b.len, run->rate, what, f);
+        const fnn_block b = blocks[f];
+        fnn_rule rule = rules[b.var];
+        rule.values = values;
+        FN(apply_rule)(&rule, grad + b.off, theta + b.off, b.len, run->rate, now, f);
     }
 }
 
-/* Gradients of several steps make one update: A <- A + G, and in the last of them G <- (G + A) / steps, A <- 0.
- * p: 0 blocks, 1 G, 2 A   n: 0 steps */
+/* Gradients of several steps make one update: A <- A + G, and in the last of them G <- (G + A) / steps, A <- 0 */
 static void FN(accumulate)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const int due = fnn_due(run->step, op->n[0]);
-    const V steps = v_set1((T)op->n[0]);
+    FNN_OPEN(accumulate)
+    const int due = fnn_due(run->step, every);
+    const V steps = v_set1((T)every);
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        T *g = (T *)op->p[1] + b.off, *a = (T *)op->p[2] + b.off;
+        const fnn_block b = blocks[f];
+        T *g = grad + b.off, *a = accumulated + b.off;
         for (ptrdiff_t i = 0; i < b.len; i += VW) {
             const V sum = v_load(g + i) + v_load(a + i);
             v_store(a + i, due ? (V){0} : sum);
@@ -65,16 +80,16 @@ static void FN(accumulate)(const fnn_op *op, const fnn_run *run, const fnn_rect 
 }
 
 /* average <- momentum average + (1 - momentum) w, w itself in the first update; every so many updates w <- average.
- * p: 0 blocks, 1 theta, 2 average   n: 0 updates from one overwriting to the next (0: never), 1 steps of an update
- * s: 0 momentum */
+ * overwrite: updates from one overwriting to the next (0: never); every: steps of an update */
 static void FN(average)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
-    const uint64_t update = run->step / (uint64_t)(op->n[1] > 1 ? op->n[1] : 1);
-    const int over = op->n[0] > 0 && fnn_due(update, op->n[0]);
-    const V m = v_set1((T)op->s[0]), rest = 1 - m;
+    FNN_OPEN(average)
+    const uint64_t update = run->step / (uint64_t)(every > 1 ? every : 1);
+    const int over = overwrite > 0 && fnn_due(update, overwrite);
+    const V m = v_set1((T)momentum), rest = 1 - m;
     for (ptrdiff_t f = r->f0; f < r->f1; f++) {
-        const fnn_block b = ((const fnn_block *)op->p[0])[f];
-        T *w = (T *)op->p[1] + b.off, *a = (T *)op->p[2] + b.off;
+        const fnn_block b = blocks[f];
+        T *w = theta + b.off, *a = average + b.off;
         for (ptrdiff_t i = 0; i < b.len; i += VW) {
             const V x = v_load(w + i), mean = update ? v_fma(m, v_load(a + i), rest * x) : x;
             v_store(a + i, mean);
@@ -84,49 +99,51 @@ static void FN(average)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 }
 
 /* What weights of a norm are multiplied with: (rate clip(norm, low, high) + (1 - rate) norm) / (epsilon + norm).
- * s: 0 low, 1 high, 2 rate, 3 epsilon */
-FNN_INLINE V FN(constraint_factor)(V norm, const double *s)
+ * limits: low, high, rate, epsilon */
+FNN_INLINE V FN(constraint_factor)(V norm, const double *limits)
 {
-    const V inside = v_min(v_set1((T)s[1]), v_max(v_set1((T)s[0]), norm));
-    const V wanted = inside * (T)s[2] + norm * (T)(1 - s[2]);
-    return wanted / (norm + (T)s[3]);
+    const double low = limits[0], high = limits[1], rate = limits[2], epsilon = limits[3];
+    const V inside = v_min(v_set1((T)high), v_max(v_set1((T)low), norm));
+    const V wanted = inside * (T)rate + norm * (T)(1 - rate);
+    return wanted / (norm + (T)epsilon);
 }
 
-/* A norm for each unit, over its inputs.  Items are unit panels.
- * p: 0 w   n: 0 rows of a unit panel, 1 rows that count   s: as above, 4 nonzero: negative weights become 0 instead */
+/* A norm for each unit, over its inputs.  Items are unit panels of `rows` rows, of
+ * which the first `count` take part.  nonnegative: if not 0, negative weights become 0 instead */
 static void FN(constrain_units)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(constrain_units)
     (void)run;
-    const ptrdiff_t end = op->n[1] * PW;
+    const ptrdiff_t end = count * PW;
     for (ptrdiff_t u = r->f0; u < r->f1; u++)
         for (int h = 0; h < PW; h += VW) {
-            T *w = (T *)op->p[0] + u * op->n[0] * PW + h;
-            if (op->s[4] != 0) {
-                for (ptrdiff_t i = 0; i < end; i += PW) v_store(w + i, v_max((V){0}, v_load(w + i)));
+            T *unit = w + u * rows * PW + h;
+            if (nonnegative != 0) {
+                for (ptrdiff_t i = 0; i < end; i += PW) v_store(unit + i, v_max((V){0}, v_load(unit + i)));
                 continue;
             }
             V sum = {0};
             for (ptrdiff_t i0 = 0; i0 < end; i0 += 16 * PW) {
                 V part = {0};
-                for (ptrdiff_t i = i0; i < fnn_min(end, i0 + 16 * PW); i += PW) part = v_fma(v_load(w + i), v_load(w + i), part);
+                for (ptrdiff_t i = i0; i < fnn_min(end, i0 + 16 * PW); i += PW)
+                    part = v_fma(v_load(unit + i), v_load(unit + i), part);
                 sum += part;
             }
-            const V factor = FN(constraint_factor)(v_sqrt(sum), op->s);
-            for (ptrdiff_t i = 0; i < end; i += PW) v_store(w + i, v_load(w + i) * factor);
+            const V factor = FN(constraint_factor)(v_sqrt(sum), limits);
+            for (ptrdiff_t i = 0; i < end; i += PW) v_store(unit + i, v_load(unit + i) * factor);
         }
 }
 
-/* A norm for each group of elements wherever they lie.  Items are groups.
- * p: 0 theta, 1 int64 members[group][size]: offsets in theta   n: 0 size   s: as constrain_units, without 4 */
+/* A norm for each group of elements wherever they lie.  Items are groups; members: [group][size] offsets in theta */
 static void FN(constrain_groups)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
+    FNN_OPEN(constrain_groups)
     (void)run;
-    T *theta = op->p[0];
     for (ptrdiff_t g = r->f0; g < r->f1; g++) {
-        const int64_t *at = (const int64_t *)op->p[1] + g * op->n[0];
+        const int64_t *at = members + g * size;
         double sum = 0;
-        for (ptrdiff_t i = 0; i < op->n[0]; i++) sum += (double)theta[at[i]] * (double)theta[at[i]];
-        const T factor = FN(constraint_factor)(v_set1((T)__builtin_sqrt(sum)), op->s)[0];
-        for (ptrdiff_t i = 0; i < op->n[0]; i++) theta[at[i]] *= factor;
+        for (ptrdiff_t i = 0; i < size; i++) sum += (double)theta[at[i]] * (double)theta[at[i]];
+        const T factor = FN(constraint_factor)(v_set1((T)__builtin_sqrt(sum)), limits)[0];
+        for (ptrdiff_t i = 0; i < size; i++) theta[at[i]] *= factor;
     }
 }

@@ -5,29 +5,19 @@ from .lowerer import Lowering, lowering
 
 @lowering("activation")
 class Activation(Lowering):
-    def operands(self, lo, node):
-        from_input = lo.rows[node.attrs["row"]]
-        operand = node.inputs[0] if from_input else node.out
-        return lo.tensors[operand], lo.value(operand)
-
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
-        split = lo.elementwise_split(lo.tensors[x])
-        lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], node.attrs["params"],
-                   [("act_fwd", node.attrs["row"])], split=split, features=y.size,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
+        lo.emit("act_fwd", y=lo.value(y), x=lo.value(x), F=y.size, act=node.attrs["row"], s=node.attrs["params"])
 
     def backward(self, lo, node):
         x = node.inputs[0]
         if x not in lo.needs:
             return
-        key, operand = self.operands(lo, node)
+        t = lo.value(x if lo.rows[node.attrs["row"]] else node.out)
         dy = lo.finished_gradient(node)
-        dx, dkey, done = lo.contribute(x)
-        lo.pl.emit("act_bwd", [dx, dy, operand], [x.size], node.attrs["params"], [("act_bwd", node.attrs["row"])],
-                   split=lo.split_for(x, True), features=x.size,
-                   access=[(dkey, "w", True), (lo.gkey(node.out), "r", True), (key, "r", True)])  # fmt: skip
+        dx, done = lo.contribute(x)
+        lo.emit("act_bwd", way=lo.way(x, True), dx=dx, dy=dy, t=t, F=x.size, act=node.attrs["row"],
+                s=node.attrs["params"])  # fmt: skip
         done()
 
 
@@ -36,23 +26,18 @@ class Softmax(Lowering):
     """Over the last axis of a sample."""
 
     def sizes(self, node):
-        return [node.attrs["length"], node.out.size // node.attrs["length"]]
+        return {"K": node.attrs["length"], "groups": node.out.size // node.attrs["length"]}
 
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
-        lo.pl.emit(node.attrs["row"] + "_fwd", [lo.value(y), lo.value(x)], self.sizes(node), split="samples",
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = "samples"
+        lo.emit(node.attrs["row"] + "_fwd", y=lo.value(y), x=lo.value(x), **self.sizes(node))
 
     def backward(self, lo, node):
         x = node.inputs[0]
         if x not in lo.needs:
             return
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit(node.attrs["row"] + "_bwd", [dx, lo.gradient(node.out), lo.value(node.out)], self.sizes(node),
-                   split="samples",
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", True),
-                           (lo.tensors[node.out], "r", True)])  # fmt: skip
+        dx, done = lo.contribute(x)
+        lo.emit(node.attrs["row"] + "_bwd", dx=dx, dy=lo.gradient(node.out), y=lo.value(node.out), **self.sizes(node))
         done()
 
 
@@ -60,37 +45,22 @@ class Softmax(Lowering):
 class Affine(Lowering):
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
-        split = lo.split_for(y)
-        lo.pl.emit("affine", [lo.value(y), lo.value(x)], [y.size], [node.attrs["scale"], node.attrs["offset"]],
-                   split=split, features=y.size,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
+        lo.emit("affine", y=lo.value(y), x=lo.value(x), F=y.size, **node.attrs)
 
     def backward(self, lo, node):
         x = node.inputs[0]
         if x not in lo.needs:
             return
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [node.attrs["scale"], 0.0],
-                   split=lo.split_for(x, True), features=x.size,
-                   access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
-        done()
+        lo.pass_on(node, x, node.attrs["scale"])
 
 
 @lowering("add")
 class Add(Lowering):
     def forward(self, lo, node):
         a, b = node.inputs
-        lo.pl.emit("add", [lo.value(node.out), lo.value(a), lo.value(b)], [a.size], split="both",
-                   features=a.size,
-                   access=[(lo.tensors[node.out], "w", True), (lo.tensors[a], "r", True),
-                           (lo.tensors[b], "r", True)])  # fmt: skip
+        lo.emit("add", y=lo.value(node.out), a=lo.value(a), b=lo.value(b), F=a.size)
 
     def backward(self, lo, node):
         for x in node.inputs:
-            if x not in lo.needs:
-                continue
-            dx, key, done = lo.contribute(x)
-            lo.pl.emit("affine", [dx, lo.gradient(node.out)], [x.size], [1.0, 0.0], split="both",
-                       features=x.size, access=[(key, "w", True), (lo.gkey(node.out), "r", True)])  # fmt: skip
-            done()
+            if x in lo.needs:
+                lo.pass_on(node, x)

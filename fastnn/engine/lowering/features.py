@@ -21,40 +21,31 @@ class PerFeature(Lowering):
         return None if found is None else lo.pl.keep(found)
 
     def at(self, lo, node, role):
-        return lo.pl.at("theta", lo.pl.store.places[node.variables[role]].off)
+        return lo.variables("theta", node, lo.pl.store.places[node.variables[role]].off, (role,))
 
-    def emit_forward(self, lo, node, kernel, vectors, s=()):
+    def emit_forward(self, lo, node, kernel, **operands):
         x, y = node.inputs[0], node.out
-        split = lo.elementwise_split(lo.tensors[x])
-        at = [self.at(lo, node, v) for v in vectors]
-        lo.pl.emit(kernel, [lo.value(y), lo.value(x), *at, self.map(lo, node)], [y.size], s, split=split,
-                   features=y.size,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[x], "r", True),
-                           (("w", node), "r", False)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
+        lo.emit(kernel, y=lo.value(y), x=lo.value(x), map=self.map(lo, node), F=y.size, **operands)
 
-    def emit_backward(self, lo, node, kernel, operands, s=(), access=()):
-        """operands: what follows dx and dy."""
-        x, y = node.inputs[0], node.out
+    def emit_backward(self, lo, node, kernel, **operands):
+        x = node.inputs[0]
         if x not in lo.needs:
             return
         dy = lo.finished_gradient(node)
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit(kernel, [dx, dy, *operands, self.map(lo, node)], [x.size], s, split=lo.split_for(x, True),
-                   features=x.size,
-                   access=[(key, "w", True), (lo.gkey(y), "r", True), (("w", node), "r", False), *access])  # fmt: skip
+        dx, done = lo.contribute(x)
+        lo.emit(kernel, way=lo.way(x, True), dx=dx, dy=dy, map=self.map(lo, node), F=x.size, **operands)
         done()
 
 
 @lowering("prelu")
 class PReLU(PerFeature):
     def forward(self, lo, node):
-        self.emit_forward(lo, node, "prelu_fwd", ["alpha"])
+        self.emit_forward(lo, node, "prelu_fwd", alpha=self.at(lo, node, "alpha"))
 
     def backward(self, lo, node):
         pl, x, y = lo.pl, node.inputs[0], node.out
         if node.trainable:
-            alpha = node.variables["alpha"]
+            alpha, offset = node.variables["alpha"], pl.store.places[node.variables["alpha"]].off
             lo.vectors.add(alpha)
             start = members = None
             found = broadcast_map(node.attrs["shape"], y.shape)
@@ -62,45 +53,39 @@ class PReLU(PerFeature):
                 ends = np.cumsum(np.bincount(found, minlength=alpha.size))
                 start = pl.keep(np.concatenate([[0], ends]).astype(np.int32))
                 members = pl.keep(np.argsort(found, kind="stable").astype(np.int32))
-            pl.emit("prelu_params", [lo.slots(), lo.finished_gradient(node), lo.value(x), start, members],
-                    [x.size, alpha.size, pl.store.size, pl.store.places[alpha].off], split="features",
-                    features=alpha.size,
-                    access=[(lo.gkey(y), "r", False), (lo.tensors[x], "r", False), ("grad", "w", False)])  # fmt: skip
-        self.emit_backward(lo, node, "prelu_bwd", [lo.value(x), self.at(lo, node, "alpha")],
-                           access=[(lo.tensors[x], "r", True)])  # fmt: skip
+            lo.emit("prelu_params", grad=lo.slots(node), dy=lo.finished_gradient(node), x=lo.value(x), start=start,
+                    members=members, F=x.size, count=alpha.size, stride=pl.store.size, offset=offset)  # fmt: skip
+        self.emit_backward(lo, node, "prelu_bwd", x=lo.value(x), alpha=self.at(lo, node, "alpha"))
 
 
 @lowering("normalize")
 class Normalize(PerFeature):
     def numbers(self, node):
-        return [LEAST_DEVIATION, float(node.attrs["invert"])]
+        return {"least": LEAST_DEVIATION, "inverse": float(node.attrs["invert"])}
 
     def forward(self, lo, node):
-        self.emit_forward(lo, node, "normalize_fwd", ["mean", "variance"], self.numbers(node))
+        at = {role: self.at(lo, node, role) for role in ("mean", "variance")}
+        self.emit_forward(lo, node, "normalize_fwd", **at, **self.numbers(node))
 
     def backward(self, lo, node):
-        self.emit_backward(lo, node, "normalize_bwd", [None, self.at(lo, node, "variance")], self.numbers(node))
+        at = self.at(lo, node, "variance")
+        self.emit_backward(lo, node, "normalize_bwd", variance=at, **self.numbers(node))
 
 
 @lowering("maxout")
 class Maxout(Lowering):
     def forward(self, lo, node):
         z, y = node.inputs[0], node.out
-        lo.pl.emit("maxout_fwd", [lo.value(y), lo.value(z)], [y.size, node.attrs["k"]], split="both",
-                   features=y.size,
-                   access=[(lo.tensors[y], "w", True), (lo.tensors[z], "r", False)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = "both"
+        lo.emit("maxout_fwd", y=lo.value(y), z=lo.value(z), units=y.size, k=node.attrs["k"])
 
     def backward(self, lo, node):
         z, y = node.inputs[0], node.out
         if z not in lo.needs:
             return
         dy = lo.finished_gradient(node)
-        dz, key, done = lo.contribute(z)
-        lo.pl.emit("maxout_bwd", [dz, dy, lo.value(z), lo.value(y)], [y.size, node.attrs["k"]], split="both",
-                   features=y.size,
-                   access=[(key, "w", False), (lo.gkey(y), "r", True), (lo.tensors[z], "r", False),
-                           (lo.tensors[y], "r", True)])  # fmt: skip
+        dz, done = lo.contribute(z)
+        lo.emit("maxout_bwd", way="both", dz=dz, dy=dy, z=lo.value(z), y=lo.value(y), units=y.size,
+                k=node.attrs["k"])  # fmt: skip
         done()
 
 
@@ -115,8 +100,7 @@ class Activity(Lowering):
         x = node.inputs[0]
         if x not in lo.needs:
             return
-        dx, key, done = lo.contribute(x)
-        lo.pl.emit("activity_bwd", [dx, lo.value(x)], [x.size], node.attrs["params"], split="both",
-                   features=x.size,
-                   access=[(key, "w", True), (lo.tensors[x], "r", False)])  # fmt: skip
+        dx, done = lo.contribute(x)
+        l1, l2 = node.attrs["params"]
+        lo.emit("activity_bwd", way="both", dx=dx, x=lo.value(x), F=x.size, l1=l1, l2=l2)
         done()

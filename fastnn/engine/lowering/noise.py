@@ -3,35 +3,35 @@
 from .lowerer import Lowering, lowering
 
 
+def words(node):
+    """Which elements have one random number: see `layers.dropout.shared_runs`."""
+    axes, across, *sizes = node.attrs["shared"] or (0, 0)
+    return {"id": node.attrs["id"], "axes": axes, "across": across, "sizes": sizes}
+
+
 @lowering("dropout")
 class Dropout(Lowering):
+    def mask(self, lo, node):
+        return lo.pl.buffer(lo.tensors[node.out] + ".mask", node.out.size)
+
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
         key = lo.tensors[x]
         if not lo.pl.training or node.attrs["rate"] == 0:
             lo.tensors[y] = key  # identity: the same buffer
             return
-        mask = lo.tensors[y] + ".mask"
-        split = lo.elementwise_split(key)
-        numbers = [y.size, node.attrs["id"], *node.attrs["shared"]]
-        lo.pl.emit("dropout", [lo.value(y), lo.value(x), lo.pl.buffer(mask, y.size)], numbers,
-                   [node.attrs["rate"]], split=split, features=y.size,
-                   access=[(lo.tensors[y], "w", True), (key, "r", True), (mask, "w", True)])  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
+        lo.emit("dropout", y=lo.value(y), x=lo.value(x), mask=self.mask(lo, node), F=y.size, **words(node),
+                rate=node.attrs["rate"])  # fmt: skip
 
     def backward(self, lo, node):
         x, y = node.inputs[0], node.out
         if x not in lo.needs:
             return
-        dx, key, done = lo.contribute(x)
         if node.attrs["rate"] == 0 or not lo.pl.training:
-            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], split="both", features=x.size,
-                       access=[(key, "w", True), (lo.gkey(y), "r", True)])  # fmt: skip
-        else:
-            mask = lo.tensors[y] + ".mask"
-            lo.pl.emit("mul", [dx, lo.gradient(y), lo.pl.buffer(mask, y.size)], [x.size],
-                       split=lo.split_for(x, True), features=x.size,
-                       access=[(key, "w", True), (lo.gkey(y), "r", True), (mask, "r", True)])  # fmt: skip
+            lo.pass_on(node, x)
+            return
+        dx, done = lo.contribute(x)
+        lo.emit("mul", way=lo.way(x, True), y=dx, a=lo.gradient(y), b=self.mask(lo, node), F=x.size)
         done()
 
 
@@ -41,9 +41,8 @@ class Noise(Lowering):
 
     def mask(self, lo, node):
         if node.attrs["row"] == "gaussian_noise":
-            return None, None
-        key = lo.tensors[node.out] + ".mask"
-        return key, lo.pl.buffer(key, node.out.size)
+            return None
+        return lo.pl.buffer(lo.tensors[node.out] + ".mask", node.out.size)
 
     def forward(self, lo, node):
         x, y, row, params = node.inputs[0], node.out, node.attrs["row"], node.attrs["params"]
@@ -52,35 +51,27 @@ class Noise(Lowering):
         if not training and row != "rrelu":
             lo.tensors[y] = key  # identity: the same buffer
             return
-        split = lo.elementwise_split(key)
-        access = [(lo.tensors[y], "w", True), (key, "r", True)]
         if training:
-            mask_key, mask = self.mask(lo, node)
-            access += [] if mask is None else [(mask_key, "w", True)]
-            numbers = [y.size, node.attrs["id"], *node.attrs["shared"]]
-            lo.pl.emit(row, [lo.value(y), lo.value(x), mask], numbers, params, split=split, features=y.size,
-                       access=access)  # fmt: skip
+            mask = self.mask(lo, node)
+            lo.emit(row, y=lo.value(y), x=lo.value(x), mask=mask, F=y.size, **words(node), p=params)
         else:
-            lo.pl.emit("act_fwd", [lo.value(y), lo.value(x)], [y.size], [sum(params) / 2], [("act_fwd", "leaky_relu")],
-                       split=split, features=y.size, access=access)  # fmt: skip
-        lo.split_of[lo.tensors[y]] = split
+            lo.emit("act_fwd", y=lo.value(y), x=lo.value(x), F=y.size, act="leaky_relu", s=[sum(params) / 2])
 
     def backward(self, lo, node):
         x, y = node.inputs[0], node.out
         if x not in lo.needs:
             return
-        dx, key, done = lo.contribute(x)
-        mask_key, mask = self.mask(lo, node) if lo.pl.training else (None, None)
-        access = [(key, "w", True), (lo.gkey(y), "r", True)]
-        where = {"split": lo.split_for(x, True), "features": x.size}
-        if not lo.pl.training and node.attrs["row"] == "rrelu":
-            operand = x if lo.rows["leaky_relu"] else y
-            access.append((lo.tensors[operand], "r", True))
-            lo.pl.emit("act_bwd", [dx, lo.gradient(y), lo.value(operand)], [x.size], [sum(node.attrs["params"]) / 2],
-                       [("act_bwd", "leaky_relu")], access=access, **where)  # fmt: skip
-        elif mask is None:
-            lo.pl.emit("affine", [dx, lo.gradient(y)], [x.size], [1.0, 0.0], access=access, **where)
+        inference = not lo.pl.training
+        mask = None if inference else self.mask(lo, node)
+        if mask is None and not (inference and node.attrs["row"] == "rrelu"):
+            lo.pass_on(node, x)
+            return
+        dx, done = lo.contribute(x)
+        given = {"way": lo.way(x, True), "F": x.size}
+        if inference:
+            t = lo.value(x if lo.rows["leaky_relu"] else y)
+            lo.emit("act_bwd", dx=dx, dy=lo.gradient(y), t=t, act="leaky_relu", s=[sum(node.attrs["params"]) / 2],
+                    **given)  # fmt: skip
         else:
-            access.append((mask_key, "r", True))
-            lo.pl.emit("mul", [dx, lo.gradient(y), mask], [x.size], access=access, **where)
+            lo.emit("mul", y=dx, a=lo.gradient(y), b=mask, **given)
         done()

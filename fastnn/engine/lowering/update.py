@@ -46,10 +46,9 @@ class Update:
         """Renew the kept splits of weights that no kernel of a gradient renews."""
         pl = self.pl
         trained = {pl.store.places[v].off for v in self.variables}
-        for off, (where, panels, n) in pl.kept_splits.items():
+        for off, (where, panels, sizes, weights) in pl.kept_splits.items():
             if off in trained and off not in pl.renewed:
-                pl.emit("dense_split", [where, pl.at("theta", off)], n, split="flat", items=panels, reduces=True,
-                        access=self.weights("w"))  # fmt: skip
+                pl.emit("dense_split", items=panels, kept=where, w=weights, **sizes)
 
     def rules_of(self, variables, items):
         """For a kernel that fuses the optimizer: its fnn_rule array (None: not needed)."""
@@ -67,7 +66,7 @@ class Update:
         """Memory for partial penalties, which the executor adds to the loss."""
         where = self.pl.keep(np.zeros(items))
         if not self.pl.separate:  # there the engine computes penalties, once a step
-            self.pl.penalties.append((*where, items))
+            self.pl.penalties.append((where.base, where.offset, items))
         return where
 
     def blocks(self, variables):
@@ -76,8 +75,9 @@ class Update:
         found = self.pl.store.blocks(variables, numbers)
         return self.pl.keep(found), len(found)
 
-    def weights(self, mode):
-        return [(("w", n), mode, False) for n in self.lo.nodes if n.variables]
+    def flat(self, variables, *names):
+        """The operands that are the whole flat blocks of these names, of which `variables` are touched."""
+        return {name: self.pl.at(name, variables) for name in names}
 
     # -- operations -------------------------------------------------------------------------------------------
     def emit(self):
@@ -96,10 +96,9 @@ class Update:
         if "average" in pl.store.flat:
             where, items = self.blocks(self.variables)
             options = pl.update_options
-            pl.emit("average", [where, pl.at("theta"), pl.at("average")],
-                    [options.get("ema_overwrite_frequency") or 0, pl.accumulate], [options["ema_momentum"]],
-                    split="flat", items=items, reduces=True,
-                    access=[("average", "w", True), *self.weights("w")])  # fmt: skip
+            pl.emit("average", items=items, blocks=where, **self.flat(self.variables, "theta", "average"),
+                    overwrite=options.get("ema_overwrite_frequency") or 0, every=pl.accumulate,
+                    momentum=options["ema_momentum"])  # fmt: skip
         for variable in self.variables:
             if engine.constraints[variable] is not None:
                 self.constrain(variable, engine.constraints[variable])
@@ -108,10 +107,10 @@ class Update:
     def reduce_slots(self, variables):
         pl = self.pl
         whole = {v for n in self.lo.nodes if n.kind == "batch_norm" for v in n.variables.values()}
-        self.lo.slots()
-        where, items = self.blocks([v for v in variables if v not in whole])
-        pl.emit("reduce_slots", [where, pl.at("grad"), pl.keep(pl.slot_memory)], [pl.slots, pl.store.size, pl.chunk],
-                split="flat", items=items, reduces=True, access=[("grad", "w", not whole)])  # fmt: skip
+        left = [v for v in variables if v not in whole]
+        where, items = self.blocks(left)
+        pl.emit("reduce_slots", items=items, blocks=where, **self.flat(left, "grad"), slot=self.lo.slots(None),
+                slots=pl.slots, stride=pl.store.size, chunk=pl.chunk)  # fmt: skip
 
     def emit_rules(self, variables, what):
         """Penalty or decay, or both, for variables whose gradients are in memory."""
@@ -126,32 +125,29 @@ class Update:
         array = np.array([(*row, 0) for row in rows], RULE)
         where, items = self.blocks(variables)
         values = self.values(items) if what & PENALTY else None
-        pl.emit("rules", [where, pl.at("theta"), pl.at("grad"), pl.keep(array), values], [what, pl.accumulate],
-                split="flat", items=items, reduces=True,
-                access=[("grad", "w", True), *self.weights("w" if what & DECAY else "r")])  # fmt: skip
+        pl.emit("rules", items=items, blocks=where, **self.flat(variables, "theta", "grad"), rules=pl.keep(array),
+                values=values, what=what, every=pl.accumulate)  # fmt: skip
 
     def step(self, variables, manual):
         """Accumulation, clipping and the optimizer."""
         pl = self.pl
         where, items = self.blocks(variables)
-        flat = dict(split="flat", items=items, reduces=True)
+        flat = {"items": items, "blocks": where, **self.flat(variables, "grad")}
         if manual:
             self.emit_rules(variables, DECAY)
         if pl.accumulate > 1:
-            pl.emit("accumulate", [where, pl.at("grad"), pl.at("accumulated")], [pl.accumulate],
-                    access=[("grad", "w", True)], **flat)  # fmt: skip
+            pl.emit("accumulate", **flat, **self.flat(variables, "accumulated"), every=pl.accumulate)
         scale = None
         norms = [float(pl.update_options.get(name) or 0) for name in ("clipnorm", "global_clipnorm")]
         if any(norms):
             partial, factors = np.zeros(items), np.zeros(len(variables))
             at, scale = pl.keep(partial), pl.keep(factors)
-            pl.emit("norm_partials", [where, pl.at("grad"), at],
-                    access=[("grad", "r", True), ("norms", "w", True)], **flat)  # fmt: skip
-            pl.emit("clip_finish", [where, at, scale], [items, len(variables)], norms, split="one",
-                    access=[("norms", "r", False), ("scale", "w", False)], reduces=True)  # fmt: skip
-        pl.emit("update", [where, pl.at("theta"), *map(pl.at, STATES), pl.at("grad"), scale], [pl.accumulate],
-                [float(pl.update_options.get("clipvalue") or 0)], [("update", self.engine.optimizer_row[0])],
-                access=[("grad", "r", True), ("scale", "r", False), *self.weights("w")], **flat)  # fmt: skip
+            pl.emit("norm_partials", **flat, partial=at)
+            pl.emit("clip_finish", blocks=where, partial=at, scale=scale, count=items, variables=len(variables),
+                    clipnorm=norms[0], global_clipnorm=norms[1])  # fmt: skip
+        pl.emit("update", **flat, **self.flat(variables, "theta", *STATES), scale=scale, every=pl.accumulate,
+                clipvalue=float(pl.update_options.get("clipvalue") or 0),
+                update=self.engine.optimizer_row[0])  # fmt: skip
 
     def penalise_angles(self, variable):
         """The orthogonal penalty: its rows or columns side by side in memory of their own, then each with each."""
@@ -161,27 +157,24 @@ class Update:
         stride = -(-length // pl.panel) * pl.panel
         memory = [aligned(size * pl.itemsize, i) for i, size in enumerate((count * stride, count, count * stride))]
         unit, inverse, sums = (pl.keep(m) for m in memory)
-        sizes, key = [length, stride, place.rows, int(by_column), count], ("angles", variable)
-        pl.emit("orthogonal_load", [pl.at("theta", place.off), unit, inverse], sizes, [EPSILON], split="flat",
-                items=count, reduces=True, access=[(key, "w", True), *self.weights("r")])  # fmt: skip
-        pl.emit("orthogonal_add",
-                [pl.at("grad", place.off), unit, inverse, sums, self.values(count)], sizes,
-                [EPSILON, rule.factor * 2 / (count * (count - 1))], split="flat", items=count, reduces=True,
-                access=[(key, "r", False), ("grad", "w", False)])  # fmt: skip
+        given = {"items": count, "unit": unit, "inverse": inverse, "m": length, "stride": stride}
+        given |= {"rows": place.rows, "by_column": int(by_column), "epsilon": EPSILON}
+        pl.emit("orthogonal_load", w=pl.at("theta", [variable], place.off), **given)
+        pl.emit("orthogonal_add", grad=pl.at("grad", [variable], place.off), sums=sums, values=self.values(count),
+                count=count, factor=rule.factor * 2 / (count * (count - 1)), **given)  # fmt: skip
 
     def constrain(self, variable, rule):
         pl, place = self.pl, self.pl.store.places[variable]
-        flat = dict(split="flat", reduces=True, access=self.weights("w"))
-        numbers = [*(rule.numbers or (0.0, 0.0, 0.0)), EPSILON, float(rule.numbers is None)]
+        limits = [*(rule.numbers or (0.0, 0.0, 0.0)), EPSILON]
         axes = None if rule.numbers is None else rule.axes(len(variable.shape))
         if axes is None or place.role == "kernel" and axes == (0,):
             first = place.off + (place.inputs * pl.panel if place.role == "bias" else 0)
             rows = place.inputs if place.role == "kernel" else 1
-            pl.emit("constrain_units", [pl.at("theta", first)], [place.rows, rows], numbers, items=place.panels,
-                    **flat)  # fmt: skip
+            pl.emit("constrain_units", items=place.panels, w=pl.at("theta", [variable], first), rows=place.rows,
+                    count=rows, limits=limits, nonnegative=float(rule.numbers is None))  # fmt: skip
             return
         members = np.moveaxis(pl.store.offsets(variable), axes, range(-len(axes), 0))
         size = int(np.prod([variable.shape[a] for a in axes]))
         members = np.ascontiguousarray(members.reshape(-1, size), np.int64)
-        pl.emit("constrain_groups", [pl.at("theta"), pl.keep(members)], [size], numbers, items=len(members),
-                **flat)  # fmt: skip
+        pl.emit("constrain_groups", items=len(members), theta=pl.at("theta", [variable]), members=pl.keep(members),
+                size=size, limits=limits)  # fmt: skip
