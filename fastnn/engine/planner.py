@@ -76,13 +76,13 @@ class Planner:
     # -- memory -----------------------------------------------------------------------------------------------
     def buffer(self, key, size):
         """Activations or gradients of `size` features for the capacity, at one place of the arena."""
-        nbytes = size * self.capacity * self.panel * self.itemsize
         if key not in self.arena:
             self.arena[key] = self.bytes_needed
+            nbytes = size * self.capacity * self.panel * self.itemsize
             # an odd number of lines between buffers: they must not compete for the same cache sets
             self.bytes_needed += (-(-nbytes // 64) | 1) * 64
         start = self.arena[key]
-        return Place("arena", start, ((start, start + nbytes),), key)
+        return Place("arena", start, (start,), key)
 
     def keep(self, array):
         """A place in the program's own memory that starts as a copy of `array`; of a view, within that of the whole."""
@@ -95,8 +95,8 @@ class Planner:
                 self.kept_bytes = start + 64 + owner.nbytes
                 start += 64 - -address(owner) % 64
             self.owners[id(owner)] = start, owner
-        start = self.owners[id(owner)][0] + address(array) - address(owner)
-        return Place("kept", start, ((start, start + array.nbytes),))
+        start = self.owners[id(owner)][0]
+        return Place("kept", start + address(array) - address(owner), (start,))
 
     def point(self, pointer, where):
         """Have the entry of a kept array, given as a view of it, point to a place that `keep` returned."""
@@ -104,7 +104,7 @@ class Planner:
 
     def live(self, base):
         """An array of the caller."""
-        return Place(base, 0, ((0, 1),))
+        return Place(base, 0, (0,))
 
     def at(self, flat, variables, offset=0):
         """Element `offset` of one of the store's flat blocks, through which what it has of `variables` is touched.
@@ -112,9 +112,8 @@ class Planner:
         None if there is no such block: the optimizer has no such state."""
         if flat not in self.store.flat:
             return None
-        places = {(p.off, p.panels * p.rows * p.width) for p in map(self.store.places.get, variables)}
-        extents = [(off * self.itemsize, (off + size) * self.itemsize) for off, size in sorted(places)]
-        return Place(flat, offset * self.itemsize, tuple(extents))
+        regions = {self.store.places[variable].off * self.itemsize for variable in variables}
+        return Place(flat, offset * self.itemsize, tuple(sorted(regions)))
 
     # -- operations -------------------------------------------------------------------------------------------
     def emit(self, kernel, *, way=None, items=None, costs=None, whole=False, **given):
@@ -159,16 +158,17 @@ class Planner:
             where = given.get(operand.name)
             if where is not None:
                 writes = operand.mode in ("out", "io") or operand.mode == "updated" and bool(given.get("update"))
-                accesses.append((where, writes, operand.part(split, where.extents)))
+                part = operand.part(split, where.regions)
+                accesses += [((where.base, region), writes, part) for region in where.regions]
         barrier = any(
-            (writes or wrote) and (part is None or part != other) and where.overlaps(before)
-            for where, writes, part in accesses
-            for before, wrote, other in self.since_barrier.get(where.base, ())
+            (writes or wrote) and (part is None or part != other)
+            for region, writes, part in accesses
+            for wrote, other in self.since_barrier.get(region, ())
         )
         if barrier:
             self.since_barrier = {}
-        for where, writes, part in accesses:
-            self.since_barrier.setdefault(where.base, []).append((where, writes, part))
+        for region, writes, part in accesses:
+            self.since_barrier.setdefault(region, set()).add((writes, part))
         return barrier
 
     def _segment(self, chunked):

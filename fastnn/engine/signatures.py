@@ -22,21 +22,17 @@ LOOPS = {
 class Place(NamedTuple):
     """Where an operand lies: a base and an offset in bytes, and what is touched through it.
 
-    extents : tuple of (start, end)
-        In bytes of the base.
+    regions : tuple of int
+        Where in the base the buffers, arrays and parameters begin that are touched: two are the same or have nothing in
+        common.
     key : str or None
         Of a buffer of the batch: its name.
     """
 
     base: str
     offset: int
-    extents: tuple = ()
+    regions: tuple = ()
     key: str | None = None
-
-    def overlaps(self, other):
-        return self.base == other.base and any(
-            a < d and c < b for a, b in self.extents for c, d in other.extents
-        )
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Operand:
     optional: bool
     where: str
 
-    def part(self, split, extents):
+    def part(self, split, regions):
         """What says that a thread touches nothing that is another thread's: equal parts; None: it may."""
         if self.where == "local":
             found = "samples" if split.way == "samples" else split
@@ -59,7 +55,7 @@ class Operand:
             found = "samples"
         else:
             return None
-        return found, extents
+        return found, regions
 
 
 @dataclass(frozen=True)
