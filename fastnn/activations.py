@@ -9,9 +9,10 @@ from math import inf
 
 from fastnn._core.kernels import activation_rows
 
-from ._base.checks import Registry, module_attributes, number, unknown_keyword
+from ._base.checks import module_attributes, number, unknown_keyword
 from ._base.config import Configurable, is_description
-from ._base.signatures import FLAGS, by_name, deserialized, row_value, signature_of_row
+from ._base.registry import Registry, deserialized
+from ._base.signatures import FLAGS, by_name, row_value, signature_of_row
 
 ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row

@@ -6,8 +6,9 @@ optimizer and after averaging; weights of frozen layers are not changed.
 
 import numpy as np
 
-from ._base.checks import Registry, integer, module_attributes, number
-from ._base.config import Configurable, floats, is_description
+from ._base.checks import integer, module_attributes, number
+from ._base.config import Configurable, floats
+from ._base.registry import Registry
 
 _registry = Registry("constraint")
 EPSILON = 1e-7  # keras.config.epsilon(), added to a norm before division
@@ -167,14 +168,10 @@ def get(identifier):
     >>> fastnn.constraints.get("max_norm").max_value
     2.0
     """
-    if identifier is None or type(identifier) in KNOWN:
-        return identifier
-    if isinstance(identifier, str):
-        return _registry.find(identifier)()
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if identifier in KNOWN:
-        return identifier()
+    is_known = isinstance(identifier, type) and identifier in KNOWN
+    found = identifier() if is_known else _registry.made(identifier)
+    if found is None or type(found) in KNOWN:
+        return found
     raise TypeError(
         f"constraint: expected a name, MaxNorm, NonNeg, UnitNorm or MinMaxNorm, got {identifier!r}"
     )

@@ -10,10 +10,11 @@ from math import prod, sqrt
 
 import numpy as np
 
-from ._base.checks import Registry, integer, module_attributes, number, one_of
-from ._base.config import Configurable, float_dtype, is_description, snake_case
+from ._base.checks import integer, module_attributes, number, one_of
+from ._base.config import Configurable, float_dtype, snake_case
 from ._base.numbers import cast
 from ._base.random import check_seed, generator
+from ._base.registry import Registry
 
 # Standard deviation of a standard normal truncated at two, by which truncated draws are divided.
 TRUNCATED_STDDEV = 0.87962566103423978
@@ -363,19 +364,10 @@ def get(identifier):
     >>> fastnn.initializers.get("he_normal")
     HeNormal()
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, str):
-        return _registry.find(identifier)()
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type):
-        identifier = identifier()
-    if not callable(identifier):
-        raise TypeError(
-            f"initializer: expected a name, an Initializer or a function, got {identifier!r}"
-        )
-    return identifier
+    found = identifier() if isinstance(identifier, type) else _registry.made(identifier)
+    if found is not None and not callable(found):
+        raise TypeError(f"initializer: expected a name, an Initializer or a function, got {found!r}")
+    return found
 
 
 def names():

@@ -10,7 +10,6 @@ from math import inf
 import numpy as np
 
 from ._base.checks import (
-    Registry,
     flag,
     integer,
     module_attributes,
@@ -19,9 +18,10 @@ from ._base.checks import (
     refuse_keywords,
     takes,
 )
-from ._base.config import CoreRow, float_dtype, is_description, snake_case
+from ._base.config import CoreRow, float_dtype, snake_case
 from ._base.numbers import as_array, cast
-from ._base.signatures import deserialized, function_of
+from ._base.registry import Registry, deserialized
+from ._base.signatures import function_of
 from ._core.kernels import loss_rows
 
 _registry = Registry("loss")
@@ -516,26 +516,19 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     """
-    if identifier is None or isinstance(identifier, (Loss, PythonLoss)):
-        return identifier
-    if isinstance(identifier, str):
-        if by_targets(identifier):
-            raise ValueError(
-                f"loss: expected 'BinaryCrossentropy', 'SparseCategoricalCrossentropy' or 'CategoricalCrossentropy',"
-                f" got {identifier!r}, which depends on the model and its targets; pass this name to compile"
-            )
-        return _registry.find(identifier)()
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type):
-        return get(identifier())
-    if hasattr(identifier, "loss_class"):
-        return identifier.loss_class()
-    if not callable(identifier):
-        raise TypeError(
-            f"loss: expected a name, a Loss or a function (y_true, y_pred), got {identifier!r}"
+    if by_targets(identifier):
+        raise ValueError(
+            f"loss: expected 'BinaryCrossentropy', 'SparseCategoricalCrossentropy' or 'CategoricalCrossentropy',"
+            f" got {identifier!r}, which depends on the model and its targets; pass this name to compile"
         )
-    return PythonLoss(identifier)
+    found = identifier() if isinstance(identifier, type) else _registry.made(identifier)
+    if found is None or isinstance(found, (Loss, PythonLoss)):
+        return found
+    if hasattr(found, "loss_class"):
+        return found.loss_class()
+    if not callable(found):
+        raise TypeError(f"loss: expected a name, a Loss or a function (y_true, y_pred), got {found!r}")
+    return PythonLoss(found)
 
 
 def by_targets(identifier):

@@ -8,8 +8,9 @@ frozen layer has neither, as in Keras. ``Model.compile(weight_decay=...)`` uses 
 
 import numpy as np
 
-from ._base.checks import Registry, module_attributes, number, one_of
-from ._base.config import Configurable, floats, is_description
+from ._base.checks import module_attributes, number, one_of
+from ._base.config import Configurable, floats
+from ._base.registry import Registry
 
 _registry = Registry("regularizer")
 EPSILON = 1e-7  # keras.config.epsilon(): lower bound of the norm that a row is divided by
@@ -170,15 +171,10 @@ def get(identifier):
     >>> fastnn.regularizers.get("l2").l2
     0.01
     """
-    if identifier is None or type(identifier) in KNOWN:
-        return identifier
-    if isinstance(identifier, str):
-        found = _registry.find(identifier)
-        return found(**getattr(found, "by_name", {}))
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if identifier in KNOWN:
-        return identifier()
+    is_known = isinstance(identifier, type) and identifier in KNOWN
+    found = identifier() if is_known else _registry.made(identifier)
+    if found is None or type(found) in KNOWN:
+        return found
     raise TypeError(
         f"regularizer: expected a name, L1, L2, L1L2 or OrthogonalRegularizer, got {identifier!r}"
     )

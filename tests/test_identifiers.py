@@ -34,6 +34,15 @@ def test_none_where_something_is_needed():
         model.compile("sgd", "mse", metrics=["mae", None])
 
 
+@pytest.mark.parametrize(
+    "module", [activations, constraints, initializers, losses, metrics, optimizers, regularizers]
+)
+def test_an_array_is_no_identifier(module):
+    kind = module.__name__.rpartition(".")[2].rstrip("s").removesuffix("e")
+    with pytest.raises(TypeError, match=rf"^{kind}\w*: expected a name.*, got array\("):
+        module.get(np.ones(3))
+
+
 # --- learning rates ---
 
 

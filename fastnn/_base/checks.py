@@ -4,8 +4,6 @@ import operator
 import sys
 from functools import lru_cache
 
-CAN_PASS_OBJECT = "For a custom object, pass the object itself, not its name."
-
 
 def suggest(name, candidates):
     """`` Did you mean 'x'?`` for the public candidate nearest to `name`, or an empty string.
@@ -102,48 +100,6 @@ def check_keywords(cls, kwargs):
     if kwargs and code is not None and not code.co_flags & 0x08:
         known = own_keywords(cls)
         refuse_keywords(cls, [name for name in kwargs if name not in known])
-
-
-class Registry:
-    """Registry of names of one kind; lookups ignore case and underscores.
-
-    Parameters
-    ----------
-    kind : str
-        Its name in errors: "initializer", "loss".
-    hint : str
-        End of the error for an unknown name.
-    """
-
-    def __init__(self, kind, hint=CAN_PASS_OBJECT):
-        self.kind, self.hint = kind, hint
-        self._found, self._names = {}, []
-
-    def add(self, thing, name, *aliases):
-        self._names.append(name)
-        for each in (name, *aliases):
-            self._found[plain_name(each)] = thing
-
-    def add_classes(self, namespace, base):
-        """Register the public subclasses of `base` in a module, under their names and `aliases`."""
-        for name, thing in list(namespace.items()):
-            if not isinstance(thing, type) or not issubclass(thing, base) or thing is base:
-                continue
-            if name[0] != "_" and getattr(thing, "row", True):
-                self.add(thing, name, *thing.__dict__.get("aliases", ()))
-
-    def names(self):
-        return sorted(self._names)
-
-    def find(self, name):
-        """The object called `name`; ValueError with the list of names if there is none."""
-        try:
-            return self._found[plain_name(name)]
-        except KeyError:
-            raise ValueError(
-                f"unknown {self.kind} {name!r}.{suggest(name, self._names)}"
-                f" Known: {', '.join(self.names())}. {self.hint}".rstrip()
-            ) from None
 
 
 def integer(name, value, minimum=None):

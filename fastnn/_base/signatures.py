@@ -112,15 +112,6 @@ def function_of(cls, name, first, left_out, run, doc):
     return function
 
 
-def deserialized(get, config, custom_objects):
-    """The object for a description or a name; `custom_objects` maps names to custom classes and functions."""
-    if custom_objects:
-        config = with_custom(config, custom_objects)
-        if isinstance(config, str) and config in custom_objects:
-            config = custom_objects[config]
-    return get(config)
-
-
 def with_custom(value, custom_objects):
     """A configuration with the descriptions of custom classes replaced by objects."""
     if isinstance(value, (list, tuple)):

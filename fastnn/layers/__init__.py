@@ -1,7 +1,8 @@
 """Layers, under Keras' names; one layer per file."""
 
-from .._base.checks import Registry, module_attributes, plain_name
+from .._base.checks import module_attributes
 from .._base.config import modules_of
+from .._base.registry import Registry
 from .base import Layer
 from .input import Input
 
@@ -29,7 +30,7 @@ def register(cls, name):
 
 def known(name):
     """Whether `name` is a built-in layer."""
-    return plain_name(name) in _registry._found
+    return name in _registry
 
 
 def from_description(description):

@@ -12,8 +12,6 @@ import numpy as np
 
 from .. import losses
 from .._base.checks import (
-    CAN_PASS_OBJECT,
-    Registry,
     flag,
     integer,
     number,
@@ -22,9 +20,10 @@ from .._base.checks import (
     suggest,
     takes,
 )
-from .._base.config import CoreRow, float_dtype, is_description, snake_case
+from .._base.config import CoreRow, float_dtype, snake_case
 from .._base.numbers import as_array, cast
-from .._base.signatures import check_without_effect, deserialized, function_of
+from .._base.registry import CAN_PASS_OBJECT, Registry, deserialized
+from .._base.signatures import check_without_effect, function_of
 from .._core.kernels import metric_rows
 from . import curves, outputs
 
@@ -834,25 +833,20 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     """
-    if identifier is None or isinstance(identifier, Metric):
-        return identifier
-    if isinstance(identifier, losses.Loss):
-        return _LossMetric(identifier)
-    if hasattr(identifier, "loss_class"):
-        return _LossMetric(identifier.loss_class(), identifier.__name__)
-    if hasattr(identifier, "metric_class"):
-        return identifier.metric_class()
     if isinstance(identifier, str):
         return _by_name(identifier)
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type):
-        return get(identifier())
-    if not callable(identifier):
-        raise TypeError(
-            f"metric: expected a name, a Metric or a function (y_true, y_pred), got {identifier!r}"
-        )
-    return PythonMetric(identifier)
+    found = identifier() if isinstance(identifier, type) else _registry.made(identifier)
+    if found is None or isinstance(found, Metric):
+        return found
+    if isinstance(found, losses.Loss):
+        return _LossMetric(found)
+    if hasattr(found, "loss_class"):
+        return _LossMetric(found.loss_class(), found.__name__)
+    if hasattr(found, "metric_class"):
+        return found.metric_class()
+    if not callable(found):
+        raise TypeError(f"metric: expected a name, a Metric or a function (y_true, y_pred), got {found!r}")
+    return PythonMetric(found)
 
 
 def _by_name(name):

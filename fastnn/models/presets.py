@@ -1,6 +1,6 @@
 """The models of the study notes, by name; `python -m fastnn --model` builds them."""
 
-from .._base.checks import Registry
+from .._base.registry import Registry
 from ..layers import Activation, BatchNormalization, Dense, Flatten, PReLU
 from . import Sequential
 

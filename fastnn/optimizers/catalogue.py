@@ -9,7 +9,6 @@ from inspect import signature
 import numpy as np
 
 from .._base.checks import (
-    Registry,
     flag,
     integer,
     number,
@@ -17,7 +16,8 @@ from .._base.checks import (
     takes,
 )
 from .._base.config import Configurable, CoreRow, is_description
-from .._base.signatures import deserialized, taking
+from .._base.registry import Registry, deserialized
+from .._base.signatures import taking
 from .._core.kernels import optimizer_rows
 from . import schedules
 
@@ -612,15 +612,10 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     """
-    if identifier is None or isinstance(identifier, Optimizer):
-        return identifier
-    if isinstance(identifier, str):
-        return _registry.find(identifier)()
-    if is_description(identifier):
-        return _registry.find(identifier["class_name"]).from_config(identifier["config"])
-    if isinstance(identifier, type):
-        return get(identifier())
-    raise TypeError(f"optimizer: expected a name or an Optimizer, got {identifier!r}")
+    found = identifier() if isinstance(identifier, type) else _registry.made(identifier)
+    if found is None or isinstance(found, Optimizer):
+        return found
+    raise TypeError(f"optimizer: expected a name or an Optimizer, got {found!r}")
 
 
 def names():
