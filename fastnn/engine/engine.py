@@ -14,8 +14,7 @@ import numpy as np
 from .._base.numbers import as_array, check_finite
 from .._core import calls, kernels, threads
 from .._core.beyond import find_beyond
-from ..metrics.catalogue import BY_RANKS
-from ..metrics.curves import Scores
+from ..metrics.curves import BY_RANKS, Scores
 from . import graph as graphs
 from . import plan_cache
 from .long_steps import LONG, is_long, watch
@@ -57,7 +56,7 @@ class Engine:
         Options: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
         "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
     metrics : list of (row, parameters, "labels" | "values") or callable (y_true, y_pred) -> value of each sample
-        The row may be `metrics.BY_RANKS`.
+        The row may be `metrics.curves.BY_RANKS`.
     weighted_metrics : list of the same
         Metrics with sample weights. They come after `metrics`.
     seed : int

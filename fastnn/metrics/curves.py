@@ -7,7 +7,11 @@
     a histogram with a fixed grid.
 """
 
+from math import nan
+
 import numpy as np
+
+BY_RANKS = "by ranks"  # instead of a kernel row: the engine keeps the outputs, see `Scores`
 
 
 class Scores:
@@ -59,6 +63,12 @@ def ratio(a, b):
     """a / b; NaN for 0 / 0."""
     with np.errstate(all="ignore"):
         return np.divide(a, b, dtype=np.float64)
+
+
+def mean_of_defined(values):
+    """Mean of the values that are not NaN; NaN if all are."""
+    defined = np.asarray(values)[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else nan
 
 
 def area(tp, fp, curve, method):

@@ -1,0 +1,192 @@
+"""Metrics of true and false positives and negatives at one threshold: precision, recall, F-scores."""
+
+from math import inf
+
+import numpy as np
+
+from .._base.checks import integer, number, one_of
+from .._base.signatures import check_without_effect
+from . import curves
+from .metric import Metric
+
+
+class _Confusion(Metric):
+    """Base class of metrics of true and false positives and negatives.
+
+    Parameters
+    ----------
+    thresholds : float, optional
+        Outputs above it are positive; default 0.5.
+    top_k : None
+        For compatibility with Keras; only the default is accepted.
+    class_id : int, optional
+        Evaluate this output only.
+    """
+
+    row, threshold_argument = "confusion", "thresholds"
+
+    without_effect = {"top_k": None}
+
+    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        check_without_effect(self, locals())
+        if isinstance(thresholds, (list, tuple)):
+            if len(thresholds) != 1:
+                raise ValueError(
+                    f"thresholds: expected a single number, got {thresholds}; a metric is a single number"
+                )
+            thresholds = thresholds[0]
+        self.thresholds = None if thresholds is None else number("thresholds", thresholds, 0, 1)
+        self.class_id = None if class_id is None else integer("class_id", class_id, 0)
+
+    @property
+    def params(self):
+        return (0.5 if self.thresholds is None else self.thresholds,)
+
+    def check(self, n_outputs):
+        if self.class_id is not None and self.class_id >= n_outputs:
+            raise ValueError(
+                f"class_id: expected 0 to {n_outputs - 1}, as the model has {n_outputs} outputs, got {self.class_id}"
+            )
+
+    def result(self, sums, n):
+        by_class = np.reshape(sums, (-1, 4))
+        counts = by_class.sum(axis=0) if self.class_id is None else by_class[self.class_id]
+        return float(self.value(*counts))
+
+
+class Precision(_Confusion):
+    """Precision, tp / (tp + fp): the fraction of positive predictions that are correct; NaN without any.
+
+    Parameters
+    ----------
+    thresholds : float, optional
+        Outputs above it are positive; default 0.5.
+    top_k : None
+        For compatibility with Keras; only the default is accepted.
+    class_id : int, optional
+        Evaluate this output only.
+    name, dtype
+        As for `Metric`.
+    """
+
+    def value(self, tp, fp, fn, tn):
+        return curves.ratio(tp, tp + fp)
+
+
+class Recall(_Confusion):
+    """Recall, tp / (tp + fn): the fraction of positives found; NaN without any. Parameters as for `Precision`."""
+
+    def value(self, tp, fp, fn, tn):
+        return curves.ratio(tp, tp + fn)
+
+
+class _Count(_Confusion):
+    def __init__(self, thresholds=None, name=None, dtype=None, **kwargs):
+        super().__init__(thresholds, None, None, name, dtype, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["class_id"]
+        return config
+
+
+class TruePositives(_Count):
+    """Number of outputs above the threshold whose target is 1."""
+
+    def value(self, tp, fp, fn, tn):
+        return tp
+
+
+class FalsePositives(_Count):
+    """Number of outputs above the threshold whose target is 0."""
+
+    better = "down"
+
+    def value(self, tp, fp, fn, tn):
+        return fp
+
+
+class TrueNegatives(_Count):
+    """Number of outputs not above the threshold whose target is 0."""
+
+    def value(self, tp, fp, fn, tn):
+        return tn
+
+
+class FalseNegatives(_Count):
+    """Number of outputs not above the threshold whose target is 1."""
+
+    better = "down"
+
+    def value(self, tp, fp, fn, tn):
+        return fn
+
+
+class FBetaScore(Metric):
+    """F-beta score, (1 + β²) precision · recall / (β² precision + recall), per class or averaged.
+
+    Parameters
+    ----------
+    average : {None, "micro", "macro", "weighted"}
+        "micro": from the counts of all classes together; "macro": mean over classes; "weighted": mean
+        weighted by class size. None is for models with one output. A class that occurs neither in
+        the targets nor in the predictions is left out of the mean, as in scikit-learn; NaN if no
+        class remains.
+    beta : float
+    threshold : float, optional
+        Outputs above it are positive; default: the largest output of a sample is. Required for
+        models with one output.
+    name : str, optional
+    """
+
+    row, threshold_argument = "confusion", "threshold"
+
+    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None, **kwargs):
+        super().__init__(dtype, name, **kwargs)
+        self.average = one_of("average", average, (None, "micro", "macro", "weighted"))
+        self.beta = number("beta", beta, 0, open_low=True)
+        self.threshold = None if threshold is None else number("threshold", threshold, 0, 1)
+
+    @property
+    def params(self):
+        return (inf if self.threshold is None else self.threshold,)
+
+    def follow(self, kind, n_outputs):
+        if n_outputs == 1:
+            self.threshold = 0.5
+            super().follow(kind, n_outputs)
+
+    def check(self, n_outputs):
+        if self.threshold is None and n_outputs == 1:
+            raise ValueError(
+                f"threshold: expected a number for a model with one output (else every sample is positive), got None;"
+                f" pass {type(self).__name__}(threshold=0.5), or 0 for logits"
+            )
+        if self.average is None and n_outputs > 1:
+            raise ValueError(
+                "average: expected 'micro', 'macro' or 'weighted' for a model with several outputs, got None, which"
+                " gives one number per class"
+            )
+
+    def result(self, sums, n):
+        tp, fp, fn, _ = np.reshape(sums, (-1, 4)).T
+        if self.average == "micro":
+            tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
+        square, sizes = self.beta**2, tp + fn
+        score = curves.ratio((1 + square) * tp, (1 + square) * tp + square * fn + fp)
+        if self.average == "weighted":
+            return float(curves.ratio(np.sum(score * sizes, where=sizes != 0), sizes.sum()))
+        return curves.mean_of_defined(score)
+
+
+class F1Score(FBetaScore):
+    """F1 score, 2 precision · recall / (precision + recall); parameters as for `FBetaScore`."""
+
+    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None, **kwargs):
+        super().__init__(average, 1.0, threshold, name, dtype, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["beta"]
+        return config
