@@ -3,130 +3,19 @@
 A schedule is a function of the step (0, 1, …). The built-in ones also take an array of steps, so
 that `fit` passes the rates of many steps to the core at once. A custom schedule is a subclass with
 ``__call__(step)``, or any function; it is called step by step unless it has ``vectorized = True``.
-
-Cosines, powers and logarithms come from libm, one number at a time. NumPy's own functions round differently on
-different CPUs, and for arrays and scalars: a rate would then depend on how many steps are computed at once.
 """
 
 import math
-from math import inf, pi
+from math import pi
 
 import numpy as np
 
-from .._base.checks import (
-    flag,
-    integer,
-    module_attributes,
-    number,
-    one_of,
-    refuse_keywords,
-    suggest,
-)
-from .._base.config import Configurable, is_description
+from .._base.checks import flag, integer, module_attributes, number, one_of, refuse_keywords
+from .._base.config import is_description
+from .._base.registry import Registry
+from .schedule import LearningRateSchedule, _Vectorized, cos, log1p, power, rates
 
-
-def _by_number(function, count=1):
-    """A function of `count` numbers as a function of arrays, float64."""
-    ufunc = np.frompyfunc(function, count, 1)
-
-    def of_arrays(*arguments):
-        with np.errstate(all="ignore"):
-            return np.asarray(ufunc(*arguments), np.float64)
-
-    return of_arrays
-
-
-def _pow(base, exponent):
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        return inf
-
-
-_cos, _log1p, _power = _by_number(math.cos), _by_number(math.log1p), _by_number(_pow, 2)
-
-
-class LearningRateSchedule(Configurable):
-    """Base class of the schedules; subclasses implement ``__call__(step)``.
-
-    Examples
-    --------
-    >>> class Halving(fastnn.optimizers.schedules.LearningRateSchedule):
-    ...     def __call__(self, step):
-    ...         return 0.1 * 0.5 ** (step // 100)
-    >>> Halving()(250)
-    0.025
-    """
-
-    vectorized = False
-
-    def __call__(self, step):
-        raise NotImplementedError(f"{type(self).__name__} must implement __call__(step)")
-
-    def plot(self, steps, ax=None):
-        """Plot the learning rates of the first `steps` steps.
-
-        Parameters
-        ----------
-        steps : int
-        ax : matplotlib Axes, optional
-            Default: pyplot's current axes.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from ..plot import schedule
-
-        return schedule.draw(rates(self, 0, integer("steps", steps, 1)), ax)
-
-
-class _Vectorized(LearningRateSchedule):
-    """Subclasses implement ``rate(steps)`` for a float64 array."""
-
-    vectorized = True
-
-    def __call__(self, step):
-        """Return the rate at a step (int → float) or at each step of an array."""
-        steps = np.asarray(step, np.float64)
-        rates = np.broadcast_to(np.asarray(self.rate(steps), np.float64), steps.shape)
-        return rates.copy() if steps.ndim else float(rates)
-
-
-def rates(schedule, first, n):
-    """Return the rates of steps first … first + n − 1.
-
-    Parameters
-    ----------
-    schedule : float or callable
-    first, n : int
-
-    Returns
-    -------
-    ndarray (n,), float64
-
-    Raises
-    ------
-    ValueError
-        If a rate is non-finite or negative.
-    """
-    if not callable(schedule):
-        return np.full(n, schedule, np.float64)
-    if getattr(schedule, "vectorized", False):
-        values = np.asarray(schedule(np.arange(first, first + n)), np.float64)
-        if values.shape != (n,):
-            raise ValueError(f"schedule: expected rates of shape ({n},), got {values.shape}")
-    else:
-        values = np.array([schedule(step) for step in range(first, first + n)], np.float64).reshape(
-            n
-        )
-    good = np.isfinite(values) & (values >= 0)
-    if not good.all():
-        step = int(np.argmin(good))
-        raise ValueError(
-            f"schedule: expected finite non-negative rates, got {values[step]} at step {first + step}"
-        )
-    return values
+_registry = Registry("schedule")
 
 
 def momenta(schedule, first, n):
@@ -142,17 +31,7 @@ def momenta(schedule, first, n):
 
 def from_description(description):
     """Return the schedule for ``{"class_name": ..., "config": ...}``; ValueError for an unknown name."""
-    known = {
-        n: v
-        for n, v in globals().items()
-        if isinstance(v, type) and issubclass(v, LearningRateSchedule) and n[0] != "_"
-    }
-    name = description["class_name"]
-    if name not in known:
-        raise ValueError(
-            f"unknown schedule {name!r}.{suggest(name, known)} Known: {', '.join(sorted(known))}"
-        )
-    return known[name].from_config(description["config"])
+    return _registry.find(description["class_name"]).from_config(description["config"])
 
 
 class Constant(_Vectorized):
@@ -206,7 +85,7 @@ class ExponentialDecay(_Vectorized):
 
     def rate(self, step):
         p = step / self.decay_steps
-        return self.initial_learning_rate * _power(self.decay_rate, np.floor(p) if self.staircase else p)
+        return self.initial_learning_rate * power(self.decay_rate, np.floor(p) if self.staircase else p)
 
 
 class PiecewiseConstantDecay(_Vectorized):
@@ -283,7 +162,7 @@ class CosineDecay(_Vectorized):
         start, warm = self.initial_learning_rate, self.warmup_steps
         top = start if self.warmup_target is None else self.warmup_target
         done = np.clip((step - warm) / self.decay_steps, 0, 1)
-        decayed = top * ((1 - self.alpha) * 0.5 * (1 + _cos(pi * done)) + self.alpha)
+        decayed = top * ((1 - self.alpha) * 0.5 * (1 + cos(pi * done)) + self.alpha)
         return np.where(step < warm, start + (top - start) * step / max(warm, 1), decayed)
 
 
@@ -354,7 +233,7 @@ class PolynomialDecay(_Vectorized):
             steps = steps * np.maximum(np.ceil(step / steps), 1)
         part = np.minimum(step / steps, 1)
         first, last = self.initial_learning_rate, self.end_learning_rate
-        return (first - last) * _power(1 - part, self.power) + last
+        return (first - last) * power(1 - part, self.power) + last
 
 
 class CosineDecayRestarts(_Vectorized):
@@ -406,13 +285,13 @@ class CosineDecayRestarts(_Vectorized):
         else:
             # A sum of powers: 1 + r + ... + r^(k-1).  The logarithm may be off by one ulp exactly at a restart.
             def begin(k):
-                return (_power(ratio, k) - 1) / (ratio - 1)
+                return (power(ratio, k) - 1) / (ratio - 1)
 
-            period = np.floor(_log1p(part * (ratio - 1)) / math.log(ratio))
+            period = np.floor(log1p(part * (ratio - 1)) / math.log(ratio))
             period = np.where(part >= begin(period + 1), period + 1, period)
             period = np.where(part < begin(period), period - 1, period)
-            within = (part - begin(period)) / _power(ratio, period)
-        cosine = 0.5 * _power(self.m_mul, period) * (1 + _cos(pi * within))
+            within = (part - begin(period)) / power(ratio, period)
+        cosine = 0.5 * power(self.m_mul, period) * (1 + cos(pi * within))
         return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
 
 
@@ -444,7 +323,7 @@ class StepDecay(_Vectorized):
         self.steps_per_epoch = integer("steps_per_epoch", steps_per_epoch, 1)
 
     def rate(self, step):
-        return self.initial_learning_rate * _power(self.factor, step // (self.every * self.steps_per_epoch))
+        return self.initial_learning_rate * power(self.factor, step // (self.every * self.steps_per_epoch))
 
 
 class WarmUp(LearningRateSchedule):
@@ -574,11 +453,12 @@ class OneCycle(_Vectorized):
         for a, b, start, stop in zip(knots, knots[1:], values, values[1:], strict=False):
             part = np.clip((step - a) / (b - a), 0, 1) if b > a else np.ones(np.shape(step))
             if self.anneal_strategy == "cos":
-                part = 0.5 * (1 - _cos(pi * part))
+                part = 0.5 * (1 - cos(pi * part))
             result = np.where(step >= a, start + (stop - start) * part, result)
         return result
 
 
-_classes = [thing for thing in globals().values() if isinstance(thing, type)]
-__all__ = [c.__name__ for c in _classes if issubclass(c, LearningRateSchedule) and c.__name__[0] != "_"]
+_registry.add_classes(globals(), LearningRateSchedule)
+__all__ = ["LearningRateSchedule"]
+__all__.extend(_registry.names())
 __getattr__, __dir__ = module_attributes(__name__, __all__)
