@@ -133,11 +133,29 @@ cdef void dw_task(const Block *q, ptrdiff_t first, ptrdiff_t last, int thread) n
                 q.dw.run(&q.dw, &run, &r)
 
 
+cdef void backward_block(Block *g, Product *q, ptrdiff_t items, int threads) noexcept nogil:
+    """Panels of x and dy of a block of samples; from them dx, where q.y is not NULL, and its part of dw, if wanted."""
+    cdef ptrdiff_t p, panels = rows.ceil_div(g.n, rows.panel_width(g.f64))
+    if threads == 1:
+        for p in range(panels):
+            gather_block(g, p, 0)
+    else:
+        for p in prange(panels, num_threads=threads, schedule="static"):
+            gather_block(g, p, threadid())
+    if q.y != NULL:
+        run_product(q, threads)
+    if g.dw.run != NULL and threads == 1:
+        dw_task(g, 0, items, 0)
+    elif g.dw.run != NULL:
+        for p in prange(threads, num_threads=threads, schedule="static"):
+            dw_task(g, items * p // threads, items * (p + 1) // threads, threadid())
+
+
 cdef int dense_backward(int f64, void *dx, void *dw, void *db, const void *dy, const void *x, const void *w,
                         const void *t, ptrdiff_t B, ptrdiff_t I, ptrdiff_t O, ptrdiff_t stride_dx,
                         ptrdiff_t stride_dw, ptrdiff_t stride_dy, ptrdiff_t stride_x, ptrdiff_t stride_w,
                         ptrdiff_t stride_t, const void *act, const double *s, int n_s, int threads) noexcept nogil:
-    cdef ptrdiff_t item = 8 if f64 else 4, width = rows.panel_width(f64), line = width * item, p, items
+    cdef ptrdiff_t item = 8 if f64 else 4, width = rows.panel_width(f64), line = width * item, items
     cdef ptrdiff_t block = min(B, BLOCK), panels = rows.ceil_div(block, width), units = rows.ceil_div(O, width)
     cdef size_t g_bytes = rows.whole_lines(<size_t>(units * (I + 1) * line)) if dw != NULL else 0
     cdef size_t x_bytes = rows.whole_lines(<size_t>(panels * I * line)) if dw != NULL else 0
@@ -181,22 +199,9 @@ cdef int dense_backward(int f64, void *dx, void *dw, void *db, const void *dy, c
         g.dw.n[0], g.dw.n[1], g.dw.n[2], g.dw.n[5] = I, O, I + 1, max(1, rows.ceil_div(I, PARTS))
     while g.first < B:
         g.n = q.B = min(BLOCK, B - g.first)
-        q.y = <char *>dx + g.first * stride_dx
+        q.y = NULL if dx == NULL else <char *>dx + g.first * stride_dx
         q.chunks = rows.ceil_div(g.n, q.chunk)
-        panels = rows.ceil_div(g.n, width)
-        if threads == 1:
-            for p in range(panels):
-                gather_block(&g, p, 0)
-        else:
-            for p in prange(panels, num_threads=threads, schedule="static"):
-                gather_block(&g, p, threadid())
-        if dx != NULL:
-            run_product(&q, threads)
-        if dw != NULL and threads == 1:
-            dw_task(&g, 0, items, 0)
-        elif dw != NULL:
-            for p in prange(threads, num_threads=threads, schedule="static"):
-                dw_task(&g, items * p // threads, items * (p + 1) // threads, threadid())
+        backward_block(&g, &q, items, threads)
         g.first += g.n
     if dw != NULL:
         c.panels, c.w, c.b, c.stride = memory, <char *>dw, <char *>db, stride_dw
