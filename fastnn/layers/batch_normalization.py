@@ -3,6 +3,7 @@
 from .. import constraints, initializers, regularizers
 from .._base.checks import flag, number, one_of
 from .._base.signatures import check_without_effect
+from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 
@@ -93,39 +94,17 @@ class BatchNormalization(Layer):
         check_without_effect(self, locals())
         self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
         self.center, self.scale = center, scale
-        self.beta_initializer = beta_initializer
-        self.gamma_initializer = gamma_initializer
-        self.beta_regularizer = beta_regularizer
-        self.gamma_regularizer = gamma_regularizer
-        self.beta_constraint = beta_constraint
-        self.gamma_constraint = gamma_constraint
+        weight_arguments.keep(self, locals(), "beta", "gamma")
         self.moving_mean_initializer = moving_mean_initializer
         self.moving_variance_initializer = moving_variance_initializer
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
-        if len(input_shape) != 2:
-            raise ValueError(
-                f"{self.name}: expected a flat input (features,), got shape {tuple(input_shape[1:])};"
-                " put a Flatten layer before it"
-            )
-        shape = tuple(input_shape[1:])
+        shape = (weight_arguments.features_of(self, input_shape),)
         if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                name="gamma",
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self.gamma = weight_arguments.add(self, "gamma", shape)
         if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                name="beta",
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self.beta = weight_arguments.add(self, "beta", shape)
         for name in ("moving_mean", "moving_variance"):
             init = getattr(self, f"{name}_initializer")
             setattr(self, name, self.add_weight(shape, init, trainable=False, name=name))

@@ -3,6 +3,7 @@
 from .. import activations, constraints, initializers, regularizers
 from .._base.checks import flag, integer
 from .._base.signatures import check_without_effect
+from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 
@@ -81,38 +82,14 @@ class Dense(Layer):
         self.units = units
         self.activation = activation
         self.use_bias = use_bias
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.kernel_constraint = kernel_constraint
-        self.bias_constraint = bias_constraint
+        weight_arguments.keep(self, locals(), "kernel", "bias")
         self.kernel = self.bias = None
 
     def build(self, input_shape):
-        if len(input_shape) != 2:
-            raise ValueError(
-                f"{self.name}: expected a flat input (features,), got shape {tuple(input_shape[1:])};"
-                " put a Flatten layer before it"
-            )
-        shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight(
-            shape,
-            self.kernel_initializer,
-            name="kernel",
-            layout="kernel",
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        features = weight_arguments.features_of(self, input_shape)
+        self.kernel = weight_arguments.add(self, "kernel", (features, self.units), "kernel")
         if self.use_bias:
-            self.bias = self.add_weight(
-                (self.units,),
-                self.bias_initializer,
-                name="bias",
-                layout="bias",
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = weight_arguments.add(self, "bias", (self.units,), "bias")
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -4,6 +4,7 @@ from math import prod
 
 from .. import constraints, initializers, regularizers
 from .._base.checks import flag, integer, number
+from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 
@@ -84,12 +85,7 @@ class LayerNormalization(Layer):
     ):
         super().__init__(**kwargs)
         self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
-        self.beta_initializer = beta_initializer
-        self.gamma_initializer = gamma_initializer
-        self.beta_regularizer = beta_regularizer
-        self.gamma_regularizer = gamma_regularizer
-        self.beta_constraint = beta_constraint
-        self.gamma_constraint = gamma_constraint
+        weight_arguments.keep(self, locals(), "beta", "gamma")
         self.gamma = self.beta = None
 
     def build(self, input_shape):
@@ -103,21 +99,9 @@ class LayerNormalization(Layer):
         shape = tuple(input_shape[axes[0] :])
         self.length = prod(shape)
         if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                name="gamma",
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self.gamma = weight_arguments.add(self, "gamma", shape)
         if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                name="beta",
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self.beta = weight_arguments.add(self, "beta", shape)
 
     def emit(self, graph, x):
         return graph.layer_norm(x, self.gamma, self.beta, self.length, self.epsilon, self.trainable)

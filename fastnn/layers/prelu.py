@@ -1,6 +1,7 @@
 """PReLU: a leaky ReLU with learned slopes."""
 
 from .. import constraints, initializers, regularizers
+from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 from .layer_normalization import positive_axes
@@ -59,9 +60,7 @@ class PReLU(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.alpha_initializer = alpha_initializer
-        self.alpha_regularizer = alpha_regularizer
-        self.alpha_constraint = alpha_constraint
+        weight_arguments.keep(self, locals(), "alpha")
         self.shared_axes = shared_axes
         self.alpha = None
 
@@ -70,13 +69,7 @@ class PReLU(Layer):
         if self.shared_axes:
             for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
                 shape[axis - 1] = 1
-        self.alpha = self.add_weight(
-            shape,
-            self.alpha_initializer,
-            name="alpha",
-            regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-        )
+        self.alpha = weight_arguments.add(self, "alpha", shape)
 
     def emit(self, graph, x):
         return graph.prelu(x, self.alpha, self.alpha.shape, self.trainable)
