@@ -140,7 +140,7 @@ class Derivatives:
     def _note_derivative(self, engine, x, y):
         """Let such batches take the fast path from now on, if possible."""
         if len(self.in_shape) == len(self.out_shape) == 1:
-            entry = engine.call("derivative", x, y, self._counters(), call_of)
+            entry = engine.call("derivative", x, y, self._layers_at, call_of)
             self._keep_call(("derivative", x.shape, get_float32_matmul_precision()), entry)
 
     def _need_weights(self, what):

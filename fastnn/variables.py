@@ -8,35 +8,13 @@ import numpy as np
 from ._base.checks import flag
 from ._base.locks import Lock
 from ._base.numbers import as_array, check_finite
+from ._core.clocks import LAYERS, VALUES
 
 # While a file is loaded, replaces initializers: ``(shape, dtype)`` to an array.
 blank = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
 KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # copied, in addition to the values
-assigned = [0]  # incremented whenever the newest values of any variable move to another place
-_moving = Lock()  # held while they move
-_changes = [0]
-_renamed = [0]
-
-
-def note_change():
-    """Note that something was frozen, added or removed: every model checks for changes before its next step."""
-    _changes[0] += 1
-
-
-def changes():
-    """Number of calls of `note_change` in this process."""
-    return _changes[0]
-
-
-def note_renamed():
-    """Note that a layer was renamed: lookups by name are repeated."""
-    _renamed[0] += 1
-
-
-def renamed():
-    """Number of calls of `note_renamed` in this process."""
-    return _renamed[0]
+_moving = Lock()  # held while the newest values of any variable move to another place
 
 
 class Freezable:
@@ -52,7 +30,7 @@ class Freezable:
     @trainable.setter
     def trainable(self, value):
         self._trainable = flag("trainable", value)
-        note_change()
+        LAYERS.tick()
 
 
 class Variable(Freezable):
@@ -112,7 +90,7 @@ class Variable(Freezable):
             with _moving:
                 if self._held is held:  # otherwise another thread has assigned new values
                     self._held = theta, place  # not the store, which refers to the variable: a reference cycle
-                    assigned[0] += 1  # they may have been in another store
+                    VALUES.tick()  # they may have been in another store
                     return
 
     def _fetched(self, held):
@@ -133,13 +111,13 @@ class Variable(Freezable):
         value = np.array(value, self.dtype, order="C")
         with _moving:
             self._hold(value)
-            assigned[0] += 1
+            VALUES.tick()
 
     def cast(self, dtype):
         """Convert the values to another dtype."""
         with _moving:
             self._hold(self.numpy().astype(dtype))
-            assigned[0] += 1
+            VALUES.tick()
 
     def __getstate__(self):
         return self.numpy(), {n: getattr(self, n) for n in ("made_trainable", *KEPT)}

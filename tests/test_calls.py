@@ -260,7 +260,7 @@ def test_ctrl_c_right_after_a_step_leaves_no_old_folds():
     call, program = made._calls[key]
 
     class Interrupted:
-        core, counters = call.core, call.counters
+        core, is_outdated = call.core, call.is_outdated
 
         def train(self, *args):
             assert call.train(*args)

@@ -2,8 +2,8 @@
 
 (a) A `Call` is bound to one program and one kind of arrays; for anything else it returns None, and the caller goes the
     long way, which also has all the checks and messages.
-(b) It notices by counters that weights were assigned or layers changed since it was made. Calls of one model are
-    made under its lock.
+(b) It notices by the clocks VALUES and LAYERS that weights were assigned or layers changed since it was made. Calls of
+    one model are made under its lock.
 (c) It runs on the calling thread alone where the work is too small for a second one, else a `Team` is asked.
 (d) `ManualCall` is the same for the three parts of a manual step. What was done last is known to the engine alone, as
     on the long way; so the two may take turns.
@@ -16,9 +16,12 @@ from numpy cimport (NPY_DOUBLE, NPY_FLOAT, NPY_INT32, NPY_INT64, PyArray_CheckEx
                     PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_ISALIGNED, PyArray_ISNOTSWAPPED, PyArray_NDIM,
                     PyArray_SIZE, PyArray_TYPE, import_array, ndarray, npy_intp)
 
+from .clocks cimport Clock
 from .executor cimport Executor
 from .team cimport fnn_now
 from .beyond cimport first_beyond
+
+from . import clocks
 
 import_array()
 
@@ -32,6 +35,8 @@ ctypedef fused U:
 
 cdef double LARGEST_SINGLE = float(np.nextafter(2.0**128 - 2.0**103, 0))  # rounds to a finite float32
 cdef double LARGEST_DOUBLE = np.finfo(np.float64).max
+cdef Clock VALUES = clocks.VALUES
+cdef Clock LAYERS = clocks.LAYERS
 APPLIED = "apply_gradients changed the weights after it"  # why `backward` is refused
 
 
@@ -48,13 +53,14 @@ cdef class Call:
         The same for dense targets; y_dtype is None for class numbers 0 ... outputs - 1.
     dtype
         Of the results.
-    counters : list of (list, value)
-        The call is valid as long as the first entry of each list is that value.
+    values_at, layers_at : int
+        Readings of the clocks VALUES and LAYERS with which the call is valid.
     team : Team or None
         Says how many threads each call gets; None: one.
     """
     cdef readonly Executor core
-    cdef public list counters
+    cdef public long long values_at
+    cdef readonly long long layers_at
     cdef ndarray labels
     cdef ptrdiff_t n, inputs, outputs
     cdef int x_type, y_type, out_type
@@ -62,13 +68,14 @@ cdef class Call:
     cdef object team
 
     def __init__(self, Executor core, ptrdiff_t n, x_dtype, ptrdiff_t inputs, y_dtype, ptrdiff_t outputs, dtype,
-                 uint64_t seed, list counters, team):
+                 uint64_t seed, long long values_at, long long layers_at, team):
         self.core, self.n, self.inputs, self.outputs = core, n, inputs, outputs
         self.x_type = np.dtype(x_dtype).num
         self.y_type = -1 if y_dtype is None else np.dtype(y_dtype).num
         self.out_type = np.dtype(dtype).num
         self.labels = np.zeros(n, np.int32)
-        self.seed, self.counters, self.team = seed, counters, team
+        self.seed, self.team = seed, team
+        self.values_at, self.layers_at = values_at, layers_at
 
     cdef bint fits(self, object array, int kind, ptrdiff_t columns):
         """Whether `array` is what the program reads, where it lies."""
@@ -88,11 +95,11 @@ cdef class Call:
         return first_beyond(wide, PyArray_DATA(array), PyArray_SIZE(array), largest, finite) < 0
 
     cdef bint valid(self):
-        cdef list counter
-        for counter, value in self.counters:
-            if counter[0] != value:
-                return False
-        return True
+        return VALUES.reading == self.values_at and LAYERS.reading == self.layers_at
+
+    def is_outdated(self):
+        """Whether weights may have been assigned since, in this model or another."""
+        return VALUES.reading != self.values_at
 
     cdef void run(self, void **live, double rate, engine, optimizer, team, int first, int last) except *:
         """Segments [first, last) of the program; a step, which `engine` and `optimizer` count, if there is one."""
@@ -177,20 +184,24 @@ cdef class ManualCall(Call):
     parts : tuple of (first, last)
         Segments of the three.
     teams : tuple of Team or None
+    weights_clock, load_clock : Clock
+        Of the store.
     """
     cdef object program
     cdef tuple teams
+    cdef Clock weights_clock, load_clock
     cdef int firsts[3]
     cdef int lasts[3]
 
-    def __init__(self, program, parts, tuple teams, *call):
+    def __init__(self, program, parts, tuple teams, Clock weights_clock, Clock load_clock, *call):
         Call.__init__(self, *call)
         self.program, self.teams = program, teams
+        self.weights_clock, self.load_clock = weights_clock, load_clock
         for i, (first, last) in enumerate(parts):
             self.firsts[i], self.lasts[i] = first, last
 
     cdef void stage(self, int i, void **live, double rate, engine, optimizer) except *:
-        engine.store.version += 1  # first: Ctrl-C may come right after the step
+        self.weights_clock.tick()  # first: Ctrl-C may come right after the step
         self.run(live, rate, engine, optimizer, self.teams[i], self.firsts[i], self.lasts[i])
 
     def forward(self, x, engine):
@@ -206,7 +217,7 @@ cdef class ManualCall(Call):
         live[3] = PyArray_DATA(<ndarray>out)
         self.stage(0, live, 0.0, engine, None)
         engine._manual, engine._called = (self.program, self.n, x), ()
-        engine.expired, engine.store.changed = None, False
+        engine.expired, engine.store.forward_at = None, self.load_clock.reading
         return out
 
     def backward(self, dy, engine, bint finite):

@@ -86,5 +86,5 @@ def float64_copy(model):
     for layer in [twin, *twin.leaves()]:
         layer.dtype = "float64"
     twin.optimizer = optimizers.SGD(1.0)  # no clipping, no decay, no averages: only the gradient
-    twin._engine = twin._planned = None
+    twin._engine = None
     return twin, step

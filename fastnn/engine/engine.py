@@ -7,7 +7,7 @@ rows of a dtype in `kernels.DATA_CODES`, labels int32 and contiguous, weights in
 import time
 from copy import copy
 from functools import partial
-from itertools import accumulate, count
+from itertools import accumulate
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from .thread_tuner import Team
 
 TRAINED = "the model was trained after it"  # why `backward` raises an error
 STAGES = ("forward", "backward", "update")  # of a manual step
-_serials = count(1)  # of calls of NumPy layers, which store what `backward` needs on themselves
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
 
 
@@ -269,7 +268,7 @@ class Engine:
         program = self.program("train", batch_size, _code(x), self._targets(y), w is not None)
         live = (_address(x), _address(y), _address(w), 0, 0, 0)
         n = len(x) if index is None else len(index) // epochs
-        self.store.version += 1
+        self.store.weights_clock.tick()
         program.refresh(self.store, training=True)
         at = self._steps(
             program, live, epochs * n, batch_size, len(lrs), deadline, step,
@@ -312,7 +311,8 @@ class Engine:
         # the outputs are written at their places in the order of the epoch; of those that are not, no memory is touched
         out = np.empty((first + count, self.y.size), self.dtype) if self.score_places else None
         live = (_address(x), _address(y), _address(w), _address(out), 0, 0)
-        self.store.version += training
+        if training:
+            self.store.weights_clock.tick()
         program.refresh(self.store, training)
         lrs = np.zeros(-(-count // batch)) if lrs is None else np.require(lrs, np.float64, ["C", "A"])
         if program.plan.separate:
@@ -394,7 +394,7 @@ class Engine:
         given = program.get(in_key, in_tensor, n)
         if what == "call":
             program.put(out_key, out_tensor, layer.call(given, training=training), n, layer)
-            layer._serial = next(_serials)
+            layer._call_clock.tick()
         elif what == "backward":
             result = layer.backward(given)
             for variable, gradient in layer.gradients():
@@ -425,9 +425,10 @@ class Engine:
                 scale = np.reshape(weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
                 program.put(out_key, out_tensor, gradient * scale, n, "loss")
 
-    def call(self, what, x, y, counters, make=None):
+    def call(self, what, x, y, layers_at, make=None):
         """A `calls.Call` for batches like (x, y), and its program; None if the slow path is as good or required.
 
+        layers_at: reading of the clock LAYERS for which this engine was made.
         make: what to make in its place, from this engine and the same arguments."""
         usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in self.store.flat
         usual &= y is None or y.flags.c_contiguous  # the program contains y's stride
@@ -441,12 +442,12 @@ class Engine:
             return None
         y_dtype = None if y is None or y.ndim == 1 else y.dtype
         call = (calls.Call if make is None else partial(make, self))(
-            program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed, counters,
-            None if program.team.is_alone() else program.team,
+            program.core, len(x), x.dtype, self.x.size, y_dtype, self.y.size, self.dtype, self.seed,
+            self.store.values_at, layers_at, None if program.team.is_alone() else program.team,
         )
         return call, program
 
-    def manual_call(self, x, counters):
+    def manual_call(self, x, layers_at):
         """A `calls.ManualCall` for batches like x, and its program; None if the slow path is required."""
         if x.ndim != 2 or not x.flags.c_contiguous:
             return None
@@ -459,7 +460,9 @@ class Engine:
         teams = [program.teams.setdefault(stage, Team(self.threads, program.plan.seconds)) for stage in STAGES]
         program.by_hand = calls.ManualCall(
             program, [parts[stage] for stage in STAGES], tuple(None if t.is_alone() else t for t in teams),
-            program.core, len(x), x.dtype, self.x.size, None, self.y.size, self.dtype, self.seed, counters, None,
+            self.store.weights_clock, self.store.load_clock,
+            program.core, len(x), x.dtype, self.x.size, None, self.y.size, self.dtype, self.seed,
+            self.store.values_at, layers_at, None,
         )  # fmt: skip
         return program.by_hand, program
 
@@ -493,7 +496,7 @@ class Engine:
         program = self.program("manual", n, _code(x), _code(out))
         self._manual, self.has_gradients = None, False  # until it is done, as its Python may raise
         self._run_manual((program, n, x), "forward", (_address(x), 0, 0, _address(out), 0, 0))
-        self._manual, self.expired, self.store.changed = (program, n, x), None, False
+        self._manual, self.expired, self.store.forward_at = (program, n, x), None, self.store.load_clock.now
         self._called = self._calls_of_layers()
         return out.reshape(n, *self.y.shape)
 
@@ -509,16 +512,17 @@ class Engine:
         return dx.reshape(n, *self.x.shape)
 
     def _calls_of_layers(self):
-        return [(n.attrs["layer"], n.attrs["layer"]._serial) for n in self.nodes if n.kind == "python"]
+        layers = [n.attrs["layer"] for n in self.nodes if n.kind == "python"]
+        return [(layer, layer._call_clock.now) for layer in layers]
 
     def _refuse_expired(self):
         """RuntimeError if the state has changed since the last `forward(training=True)`."""
         if self._manual is not None and self.expired is None:
             self.store.acquire()
-            if self.store.changed:
+            if self.store.load_clock.now != self.store.forward_at:
                 self.expired = "its weights were assigned, or trained by another model, after it"
-            for layer, serial in self._called:
-                if layer._serial != serial:
+            for layer, reading in self._called:
+                if layer._call_clock.now != reading:
                     self.expired = f"the NumPy layer {layer.name!r} was called again after it"
         if self.expired is not None:
             raise RuntimeError(f"backward: expected forward(x, training=True) right before it, but {self.expired}")
@@ -563,7 +567,7 @@ class Engine:
         program, n, _ = manual
         self.store.acquire()  # another model that shares a layer, or `assign`, may have had the weights since `forward`
         self._start_averages()
-        self.store.version += 1
+        self.store.weights_clock.tick()
         program.refresh(self.store, training=True)
         while not self._run_stage(program, n, stage, live, lr):
             pass

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from .._core import kernels
-from ..variables import assigned
+from .._core.clocks import VALUES, Clock
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
 PAGE = 4096
@@ -83,9 +83,9 @@ class Store:
         self.flat = {n: aligned(end * self.dtype.itemsize, i).view(self.dtype) for i, n in enumerate(names)}
         self.n_state = n_state
         self.averaged = set()  # variables that the average includes
-        self.version = 0  # incremented whenever theta changes
-        self.assigned = -1  # the counter of `variables` when all were here
-        self.changed = False  # whether weights have changed since this was last set to False
+        self.weights_clock, self.load_clock = Clock(), Clock()
+        self.values_at = -1  # reading of VALUES when all of them were here
+        self.forward_at = None  # reading of `load_clock` at the last forward of a manual step
 
     def _lay_out(self, node, end):
         pw = self.panel
@@ -116,10 +116,12 @@ class Store:
     def put(self, flat, variable, value):
         place = self.places[variable]
         panels = place.panels_of(self.flat[flat])
-        self.version += 1
-        if flat == "theta" and not self.changed:  # they may only have been elsewhere, and come back as they were
+        self.weights_clock.tick()
+        # Compared only for a manual step, and until one differs: they may have been elsewhere and come back unchanged.
+        if flat == "theta" and self.load_clock.now == self.forward_at:
             now = np.asarray(value, self.dtype).reshape(variable.shape)
-            self.changed = self.get(flat, variable).tobytes() != now.tobytes()
+            if self.get(flat, variable).tobytes() != now.tobytes():
+                self.load_clock.tick()
         # full panels, and what is left for the last one; the padding after it stays zero
         full, rest = divmod(place.units, self.panel)
         at = full * self.panel
@@ -137,13 +139,13 @@ class Store:
     def acquire(self):
         """Load every variable whose newest values are in another place."""
         theta = self.flat["theta"]
-        while self.assigned != assigned[0]:
-            seen = assigned[0]
+        while self.values_at != VALUES.now:
+            seen = VALUES.now
             for variable, place in self.places.items():
                 if not variable.is_in(theta):
                     variable.move(theta, place, partial(self.put, "theta", variable))
                     seen += 1
-            self.assigned = seen  # may be outdated if another thread has assigned or moved some: repeat
+            self.values_at = seen  # may be outdated if another thread has assigned or moved some: repeat
 
     def blocks(self, variables, numbers):
         """The runs of theta that hold `variables` (see fnn_block), each at most `kernels.BLOCK_LEN` long.

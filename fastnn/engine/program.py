@@ -100,7 +100,7 @@ class Program:
         )
         self.core.prepare(threads)
         self.arena, self.folds = self.core.arenas[0], []
-        self.current = None  # version of the weights at the last `refresh`
+        self.current = None  # reading of the clock of the weights at the last `refresh`
         theta = address(engine.store.flat["theta"])
         self.kept_splits = [(address(kept) + to, theta + off, *how) for to, off, *how in plan.kept_splits]
         self.splits = [kept[to : to + size] for to, size in plan.split_bytes]
@@ -117,12 +117,12 @@ class Program:
         weights; folds are of programs that do not train."""
         if not self.derives:
             return
-        if self.current != store.version - training:
+        if self.current != store.weights_clock.now - training:
             for fold in self.folds:
                 fold.refresh(store)
             for split in self.kept_splits:
                 executor.split_weights(self.plan.isa, *split)
-        self.current = store.version
+        self.current = store.weights_clock.now
 
     def _panels(self, key, size):
         plan = self.plan

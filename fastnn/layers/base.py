@@ -7,7 +7,8 @@ from .._base.checks import batch_shape, flag, integer, refuse_keywords, shape_of
 from .._base.config import float_dtype, unique_name
 from .._base.numbers import cast
 from .._base.signatures import check_without_effect, only_default
-from ..variables import Variable, blank, note_renamed
+from .._core.clocks import NAMES, Clock
+from ..variables import Variable, blank
 from .checked import Checked
 from .weighted import Weighted
 
@@ -67,7 +68,6 @@ class Layer(Weighted):
     """
 
     without_effect = {"autocast": True}
-    revision = 0  # incremented when an attribute changes that plans depend on
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
     _rows = None  # batch size, if one was given; any other works too
@@ -80,6 +80,7 @@ class Layer(Weighted):
     def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None,
                  input_shape=None, **kwargs):  # fmt: skip
         self.built, self._weights, self._trainable = False, [], flag("trainable", trainable)
+        self._attribute_clock, self._call_clock = Clock(), Clock()
         self._building = False
         check_without_effect(self, {"autocast": autocast})
         if "batch_input_shape" in kwargs:
@@ -103,7 +104,7 @@ class Layer(Weighted):
     @name.setter
     def name(self, name):
         if "_name" in self.__dict__:
-            note_renamed()
+            NAMES.tick()
         self._name = name
 
     @_built_once

@@ -1,6 +1,6 @@
 """Attributes of layers that are checked whenever they are set, by the constructor or later."""
 
-from ..variables import note_change
+from .._core.clocks import LAYERS
 
 
 class Checked:
@@ -33,8 +33,8 @@ class Checked:
                     f" {value!r}; create a new layer"
                 )
             own[self.name] = value
-            layer.revision += 1
-            note_change()
+            layer._attribute_clock.tick()
+            LAYERS.tick()
         else:
             own[self.name] = value
 

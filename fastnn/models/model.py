@@ -21,6 +21,7 @@ from .._base.checks import flag, number, one_of, refuse_keywords
 from .._base.random import check_seed, next_seed
 from .._base.signatures import only_default
 from .._core import threads as core_threads
+from .._core.clocks import LAYERS, Clock
 from ..derivatives import Derivatives
 from ..diagnostics import consistency
 from ..engine import precision
@@ -35,7 +36,6 @@ from ..training.inference import Inference
 from ..training.input_gradient import InputGradients
 from ..training.learning_rate_finder import RateFinding
 from ..training.single_batch import SingleBatches
-from ..variables import changes, note_change
 
 _models = WeakSet()  # of this process
 
@@ -54,7 +54,10 @@ KERAS_ALONE = {
     "jit_compile": "auto", "auto_scale_loss": True,
 }  # fmt: skip
 
-OF_THE_PROCESS = ("_lock", "_engine", "_planned", "_seen", "_calls", "_by_name")  # attributes that are not copied
+OF_THE_PROCESS = (  # attributes that are not copied
+    "_lock", "_engine", "_engine_of", "_calls", "_by_name", "_layers_at", "_structure_clock", "_compile_clock",
+    "_target_clock",
+)  # fmt: skip
 
 
 class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Derivatives, Layer):
@@ -71,7 +74,6 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self.weight_decay = self._own_weight_decay = _weight_decay(weight_decay)
         self.optimizer = self.loss = self.history = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = self.compiled = False
-        self._edition = self._compilations = 0  # go up when layers, and when what `compile` sets, are other ones
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
         self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
@@ -97,8 +99,9 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self.engine().set_state(engine)
 
     def _new_to_the_process(self):
-        self._engine = self._planned = None
-        self._seen, self._calls = -1, {}
+        self._engine = self._engine_of = None  # what the engine was planned for
+        self._calls, self._layers_at = {}, -1  # reading of LAYERS with which `_engine_of` was last compared
+        self._structure_clock, self._compile_clock, self._target_clock = Clock(), Clock(), Clock()
         self._lock = threading.RLock()
         _models.add(self)
 
@@ -251,11 +254,11 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
             self._calls = {}
             self.optimizer, self.loss, self._loss_asked = chosen, loss, loss
             self._metrics_asked, self._weighted_asked = asked, weighted
-            self._metrics = self._kind = self._planned = None
+            self._metrics = self._kind = None
             self._warned_of = set()
             self.weight_decay = decay
             self.seed, self.threads, self.epochs_done, self.compiled = seed, threads, 0, True
-            self._compilations += 1
+            self._compile_clock.tick()
         if self.built:
             consistency.warn(self)
 
@@ -295,7 +298,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         activation = last_activation(self.leaves())
         if isinstance(self.loss, str):
             self.loss = losses.resolve(by_shape, n, activation)
-            kind, self._planned = self.loss.target, None
+            kind = self.loss.target
+            self._target_clock.tick()
         asked, outputs = (self._metrics_asked, self._weighted_asked), kind_of(activation, self.loss)
         if kind is None:
             found = compiled_metrics.resolve(*asked, by_shape, n, outputs)
@@ -303,7 +307,8 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         if self._metrics is None or kind != self._kind:
             found = compiled_metrics.resolve(*asked, kind, n, outputs)
             self._refuse_several_axes(found)
-            self._metrics, self._kind, self._planned = found, kind, None
+            self._metrics, self._kind = found, kind
+            self._target_clock.tick()
 
     def _refuse_several_axes(self, found):
         """The core supports a single output axis only."""
@@ -323,24 +328,24 @@ class Model(Saved, RateFinding, Inference, SingleBatches, InputGradients, Deriva
         self._metrics = self._kind = None
         if isinstance(self._loss_asked, str):
             self.loss = self._loss_asked
-        self._edition += 1
-        note_change()
+        self._structure_clock.tick()
+        LAYERS.tick()
 
     # --- the engine ---
 
     def engine(self):
         """The `Engine` for the current state of the model."""
-        seen = changes()
-        if self._planned is None or self._seen != seen:
+        at, made_at = LAYERS.now, (self._compile_clock.now, self._target_clock.now)
+        if self._engine is None or self._layers_at != at or self._engine_of[0] != made_at:
             layers = list(self.leaves())
-            now = [
-                (layer, layer.revision, layer.trainable, tuple(v.trainable for v in layer.weights))
+            now = made_at, [
+                (layer, layer._attribute_clock.now, layer.trainable, tuple(v.trainable for v in layer.weights))
                 for layer in layers
             ]
-            if now != self._planned:
+            if self._engine is None or now != self._engine_of:
                 self._plan(layers)
-                self._planned = now
-            self._seen = seen  # only now, so that the next call checks again after an error
+                self._engine_of = now
+            self._layers_at = at  # only now, so that the next call checks again after an error
         return self._engine
 
     def _plan(self, layers):

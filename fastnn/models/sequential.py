@@ -5,9 +5,9 @@ from .._base import html
 from .._base.checks import batch_shape, flag, refuse_keywords, suggest
 from .._base.config import float_dtype, is_description
 from .._base.signatures import only_default, with_custom
+from .._core.clocks import NAMES
 from ..layers.base import Layer
 from ..layers.input import InputLayer
-from ..variables import renamed
 from .model import Model
 from .summary import HEAD, cells, table, totals
 
@@ -113,9 +113,10 @@ class Sequential(Model):
     def _names(self):
         """Layers by name: a dict, as a linear search for each added layer would be quadratic."""
         when, found = self.__dict__.get("_by_name", (-1, {}))
-        if when != renamed() or len(found) != len(self._layers):
+        if when != NAMES.now or len(found) != len(self._layers):
+            when = NAMES.now  # before the names are read
             found = {layer.name: layer for layer in self._layers}
-            self._by_name = renamed(), found
+            self._by_name = when, found
         return found
 
     def pop(self, rebuild=True):

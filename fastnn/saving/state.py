@@ -1,6 +1,6 @@
 """The training state of a model that is built in code: weights, optimizer state, counters; no configuration."""
 
-from ..variables import note_change
+from .._core.clocks import LAYERS
 from . import model as models
 from .configuration import encode
 from .container import FormatError
@@ -35,7 +35,7 @@ def put(path, model):
         models.put_weights(config, tensors, own)
         model._trainable = bool(config["trainable"])
         model.feature_names = config.get("feature_names")
-        note_change()
+        LAYERS.tick()
         model.seed = models._count("seed", config["seed"], 2**64 - 1)
         model.epochs_done = models._count("epochs_done", config["epochs_done"])
         if config["learning_rate"] is not None:

@@ -279,7 +279,7 @@ class Unchanged:
         self.edition = self._now()
 
     def _now(self):
-        return self.model._edition, self.what == "predict" or self.model._compilations
+        return self.model._structure_clock.now, self.what == "predict" or self.model._compile_clock.now
 
     def __bool__(self):
         return self._now() == self.edition

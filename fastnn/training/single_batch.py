@@ -10,8 +10,6 @@ from .._base.signatures import only_default
 from .._core.beyond import find_beyond
 from ..engine.engine import TRAINED
 from ..engine.precision import get_float32_matmul_precision
-from ..variables import _changes as layer_changes
-from ..variables import assigned
 from .data import arrays
 from .fit import Steps
 from .inference import result
@@ -65,19 +63,17 @@ class SingleBatches:
     # --- the fast path for small batches of a kind that was used before ---
 
     def _noted(self, what, x):
-        """(call, program) of such a batch, or None; called with the lock held, as is `_fetched`."""
+        """(call, program) of such a batch, or None; called with the lock held, as is `_fetch`."""
         entry = self._calls.get((what, getattr(x, "shape", None), get_float32_matmul_precision()))
-        if entry is not None:
-            self._fetched(entry[0])
+        if entry is not None and entry[0].is_outdated():
+            self._fetch(entry[0])
         return entry
 
-    def _fetched(self, call):
-        """`call`, after loading weights that were assigned since it was created, in this model or another."""
+    def _fetch(self, call):
+        """Load weights that were assigned since `call` was created, in this model or another."""
         store = self._engine.store
-        if store.assigned != assigned[0]:
-            store.acquire()
-        call.counters[0][1] = store.assigned
-        return call
+        store.acquire()
+        call.values_at = store.values_at
 
     def _train_at_once(self, x, y, check_finite):
         with self._lock:  # before the lookup, as `compile` clears engine and calls
@@ -86,7 +82,7 @@ class SingleBatches:
             if entry is None or type(optimizer._rate) is not float:
                 return None
             call, program = entry
-            engine.store.version += 1  # first, as Ctrl-C may come right after the step
+            engine.store.weights_clock.tick()  # first, as Ctrl-C may come right after the step
             program.refresh(engine.store, training=True)
             engine.expired = TRAINED
             if not call.train(x, y, optimizer._rate, engine, optimizer, check_finite):
@@ -114,8 +110,10 @@ class SingleBatches:
             call = None if engine is None or engine._manual is None else engine._manual[0].by_hand
             if call is None:
                 return None
-            call = self._fetched(call)
-            if engine.expired is not None or engine.store.changed:
+            if call.is_outdated():
+                self._fetch(call)
+            store = engine.store
+            if engine.expired is not None or store.load_clock.now != store.forward_at:
                 return None
             return call.backward(dy, engine, check_finite)
 
@@ -127,7 +125,11 @@ class SingleBatches:
         call = engine._manual[0].by_hand
         if call is not None and check_finite and find_beyond(engine.store.flat["grad"]) >= 0:
             return False
-        return call is not None and self._fetched(call).update(optimizer._rate, engine, optimizer)
+        if call is None:
+            return False
+        if call.is_outdated():
+            self._fetch(call)
+        return call.update(optimizer._rate, engine, optimizer)
 
     def _note_call(self, what, x, y=None):
         """Let such batches take the fast path from now on, if possible."""
@@ -136,13 +138,9 @@ class SingleBatches:
         if self._engine is None:  # compiled again, by a hook or another thread
             return
         if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
-            engine, counters = self._engine, self._counters()
-            entry = engine.manual_call(x, counters) if what == "manual" else engine.call(what, x, y, counters)
+            engine, at = self._engine, self._layers_at
+            entry = engine.manual_call(x, at) if what == "manual" else engine.call(what, x, y, at)
             self._keep_call((what, x.shape, get_float32_matmul_precision()), entry)
-
-    def _counters(self):
-        """Version counters as of the last run of the engine; they may have changed since (`_fetched`)."""
-        return [[assigned, self._engine.store.assigned], [layer_changes, self._seen]]
 
     def _keep_call(self, key, entry):
         if len(self._calls) >= 16:
