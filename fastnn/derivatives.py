@@ -11,9 +11,11 @@
 import numpy as np
 
 from ._base.numbers import as_array, check_finite
-from ._core import kernels
 from ._core.calls import DerivativeCall
+from .engine import fast_calls
+from .engine.objective import add_sums
 from .engine.precision import get_float32_matmul_precision
+from .engine.steps import address, by_parts, code, many, targets_code
 
 
 class Derivatives:
@@ -140,7 +142,7 @@ class Derivatives:
     def _note_derivative(self, engine, x, y):
         """Let such batches take the fast path from now on, if possible."""
         if len(self.in_shape) == len(self.out_shape) == 1:
-            entry = engine.call("derivative", x, y, self._layers_at, call_of)
+            entry = fast_calls.one_batch(engine, "derivative", x, y, self._layers_at, call_of)
             self._keep_call(("derivative", x.shape, get_float32_matmul_precision()), entry)
 
     def _need_weights(self, what):
@@ -169,18 +171,18 @@ def evaluate(engine, theta, x, y, w=None):
     engine.store.acquire()
     engine.has_gradients = False  # will be overwritten
     store, n = engine.store, len(x)
-    program = engine.program("derivative", n, _code(x), engine._targets(y), w is not None)
+    program = engine.program("derivative", n, code(x), targets_code(y), w is not None)
     index, flat = places(engine), store.flat["theta"]
     before, sums = flat[index], [0.0] * (1 + len(engine.metrics))
-    live = (*(0 if a is None else kernels.address(a) for a in (x, y, w)), 0, 0, 0)
+    live = (*map(address, (x, y, w)), 0, 0, 0)
     try:
         flat[index] = theta
         if program.plan.separate:
-            engine._run_parts(program, x, y, w, None, 0, n, n, np.zeros(1), 0.0, False, live, sums)
+            by_parts(engine, program, x, y, w, None, 0, n, n, np.zeros(1), 0.0, False, live, sums)
         else:
             totals = np.zeros_like(program.core.totals)
-            engine._steps(program, live, n, n, 1, 0.0, lrs=np.zeros(1), step0=engine.step, totals=totals)
-            engine._add_sums(totals, sums)
+            many(engine, program, live, n, n, 1, 0.0, lrs=np.zeros(1), step0=engine.step, totals=totals)
+            add_sums(engine, totals, sums)
     finally:
         flat[index] = before
     return sums[0] / n, store.flat["grad"][index].astype(theta.dtype, copy=False)
@@ -189,7 +191,3 @@ def evaluate(engine, theta, x, y, w=None):
 def call_of(engine, *arguments):
     """A `DerivativeCall`, from the arguments of a `Call`."""
     return DerivativeCall(engine.store.flat["theta"], engine.store.flat["grad"], places(engine), *arguments)
-
-
-def _code(array):
-    return array.strides[0], kernels.DATA_CODES[array.dtype.str]

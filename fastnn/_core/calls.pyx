@@ -180,7 +180,7 @@ cdef class ManualCall(Call):
     Parameters
     ----------
     program, call
-        What `Engine._manual` is to refer to, and the arguments of `Call`.
+        What `Engine.manual` is to refer to, and the arguments of `Call`.
     parts : tuple of (first, last)
         Segments of the three.
     teams : tuple of Team or None
@@ -212,11 +212,11 @@ cdef class ManualCall(Call):
             return None
         shape[0], shape[1] = self.n, self.outputs
         out = PyArray_EMPTY(2, shape, self.out_type, 0)
-        engine._manual, engine.has_gradients = None, False
+        engine.manual, engine.has_gradients = None, False
         live[0], live[1], live[2], live[4], live[5] = PyArray_DATA(<ndarray>x), NULL, NULL, NULL, NULL
         live[3] = PyArray_DATA(<ndarray>out)
         self.stage(0, live, 0.0, engine, None)
-        engine._manual, engine._called = (self.program, self.n, x), ()
+        engine.manual, engine.called = (self.program, self.n, x), ()
         engine.expired, engine.store.forward_at = None, self.load_clock.reading
         return out
 

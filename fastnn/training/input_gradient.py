@@ -12,9 +12,10 @@ import numpy as np
 
 from .._base.checks import flag
 from .._base.config import float_dtype
-from ..engine.engine import Engine, _address, _code
+from ..engine.engine import Engine
 from ..engine.graph import Graph
 from ..engine.long_steps import watch
+from ..engine.steps import address, by_parts, code, targets_code
 from .data import arrays
 
 
@@ -75,7 +76,7 @@ class InputGradients:
             y = arrays.aligned(dy, float_dtype(self.dtype))
         with self._lock:
             beside = _beside(self, self.engine(), training, dy is None)
-            return beside.input_gradient(x, y, training).reshape(len(x), *self.in_shape)
+            return _gradient(beside, x, y, training).reshape(len(x), *self.in_shape)
 
 
 def _beside(model, engine, training, with_loss):
@@ -86,7 +87,7 @@ def _beside(model, engine, training, with_loss):
         x = graph.input(model.in_shape)
         y = model.emit(graph, x)
         _keep_from_training(graph, training, with_loss)
-        engine.besides[key] = GradientEngine(
+        engine.besides[key] = Engine(
             graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=engine.seed,
             threads=engine.threads, precision=engine.precision, store=None if training else engine.store,
         )  # fmt: skip
@@ -110,35 +111,32 @@ def _keep_from_training(graph, training, with_loss):
             node.kind = "reshape"  # identity
 
 
-class GradientEngine(Engine):
-    """A engine that computes input gradients only."""
-
-    def input_gradient(self, x, y, training):
-        """dx for checked x and y, or dy if there is no loss."""
-        self.store.acquire()
-        n = len(x)
-        dx = np.empty((n, self.x.size), self.dtype)
-        if not n:
-            return dx
-        code = _code(y) if self.loss is None else self._targets(y)
-        program = self.program("gradient", n, _code(x), code)
-        program.refresh(self.store)
-        live = (_address(x), _address(y), 0, 0, _address(y), _address(dx))
-        moving = [v for node in self.nodes if node.trainable for v in map(node.variables.get, ("mean", "variance"))]
-        before = [self.store.get("theta", variable) for variable in moving]
-        try:
-            if program.plan.separate:
-                step, sums = self.step, [0.0]
-                self._run_parts(program, x, y, None, None, 0, n, n, np.zeros(1), 0.0, training, live, sums)
-                self.step = step
-            else:
-                n_threads, begun = program.team.next()[0], time.perf_counter()
-                while not program.core.run(
-                    live, n, n, step0=self.step, seed=self.seed, threads=n_threads, **watch(program, self.store, False)
-                ):
-                    pass
-                program.team.report(n_threads, time.perf_counter() - begun, 1)
-        finally:
-            for variable, value in zip(moving, before, strict=True):
-                self.store.put("theta", variable, value)
+def _gradient(engine, x, y, training):
+    """dx for checked x and y, or dy if there is no loss."""
+    engine.store.acquire()
+    n = len(x)
+    dx = np.empty((n, engine.x.size), engine.dtype)
+    if not n:
         return dx
+    program = engine.program("gradient", n, code(x), code(y) if engine.loss is None else targets_code(y))
+    program.refresh(engine.store)
+    live = (address(x), address(y), 0, 0, address(y), address(dx))
+    moving = [v for node in engine.nodes if node.trainable for v in map(node.variables.get, ("mean", "variance"))]
+    before = [engine.store.get("theta", variable) for variable in moving]
+    try:
+        if program.plan.separate:
+            step, sums = engine.step, [0.0]
+            by_parts(engine, program, x, y, None, None, 0, n, n, np.zeros(1), 0.0, training, live, sums)
+            engine.step = step
+        else:
+            n_threads, begun = program.team.next()[0], time.perf_counter()
+            while not program.core.run(
+                live, n, n, step0=engine.step, seed=engine.seed, threads=n_threads,
+                **watch(program, engine.store, False),
+            ):  # fmt: skip
+                pass
+            program.team.report(n_threads, time.perf_counter() - begun, 1)
+    finally:
+        for variable, value in zip(moving, before, strict=True):
+            engine.store.put("theta", variable, value)
+    return dx

@@ -8,7 +8,8 @@ from .._base.checks import flag
 from .._base.config import float_dtype
 from .._base.signatures import only_default
 from .._core.beyond import find_beyond
-from ..engine.engine import TRAINED
+from ..engine import fast_calls
+from ..engine.manual_steps import TRAINED
 from ..engine.precision import get_float32_matmul_precision
 from .data import arrays
 from .fit import Steps
@@ -107,7 +108,7 @@ class SingleBatches:
     def _backward_at_once(self, dy, check_finite):
         with self._lock:
             engine = self._engine
-            call = None if engine is None or engine._manual is None else engine._manual[0].by_hand
+            call = None if engine is None or engine.manual is None else engine.manual[0].by_hand
             if call is None:
                 return None
             if call.is_outdated():
@@ -120,9 +121,9 @@ class SingleBatches:
     def _apply_at_once(self, check_finite):
         """Called with the lock held."""
         optimizer, engine = self.optimizer, self._engine
-        if engine is None or engine._manual is None or not engine.has_gradients or type(optimizer._rate) is not float:
+        if engine is None or engine.manual is None or not engine.has_gradients or type(optimizer._rate) is not float:
             return False
-        call = engine._manual[0].by_hand
+        call = engine.manual[0].by_hand
         if call is not None and check_finite and find_beyond(engine.store.flat["grad"]) >= 0:
             return False
         if call is None:
@@ -139,7 +140,10 @@ class SingleBatches:
             return
         if 0 < len(x) <= (SMALL if what != "manual" else MANUAL) and len(self.in_shape) == len(self.out_shape) == 1:
             engine, at = self._engine, self._layers_at
-            entry = engine.manual_call(x, at) if what == "manual" else engine.call(what, x, y, at)
+            if what == "manual":
+                entry = fast_calls.manual_step(engine, x, at)
+            else:
+                entry = fast_calls.one_batch(engine, what, x, y, at)
             self._keep_call((what, x.shape, get_float32_matmul_precision()), entry)
 
     def _keep_call(self, key, entry):
