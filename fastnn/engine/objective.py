@@ -9,8 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from .._core import kernels
-from ..metrics.catalogue import BY_RANKS
-from ..metrics.curves import Scores
+from ..metrics.curves import BY_RANKS, Scores
 
 
 def set_loss(engine, loss):
