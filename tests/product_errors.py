@@ -1,4 +1,4 @@
-"""Errors of float32 products in every mode and for many kinds of data, for tests/test_precision.py.
+"""Errors of float32 products in every mode and for many kinds of data, for tests/engine/test_precision.py.
 
 With an emulated build or on a CPU with AMX, this writes the table of docs/precision.md again:
 
@@ -6,16 +6,16 @@ With an emulated build or on a CPU with AMX, this writes the table of docs/preci
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 from engine_tools import engine_of
+from places import ROOT
 
 import fastnn
 from fastnn import layers
 from fastnn.engine import precision
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "precision.md"
+DOCS = ROOT / "docs" / "precision.md"
 LENGTHS = (8, 32, 128, 300, 784, 2048, 8192)
 SHAPE = (64, 48)
 HEADROOM = 1.3  # of the table's limits, over what is found

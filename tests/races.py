@@ -1,8 +1,8 @@
 """Data races: whatever several threads do in fastnn, under ThreadSanitizer (how to build for it: CONTRIBUTING.md).
 
-    python tests/races.py                                    # about a minute
-    python tests/races.py executor                           # one or some of its parts
-    python tests/races.py -m pytest -s tests/test_sweep.py   # any other command of Python (-s: pytest hides reports)
+    python tests/races.py                                          # about a minute
+    python tests/races.py executor                                 # one or some of its parts
+    python tests/races.py -m pytest -s tests/sweeps/test_sweep.py  # any other command (-s: pytest hides reports)
 
 (a) The OpenMP runtime is not instrumented. Of LLVM's, Archer (libarcher.so) tells the sanitizer which thread waits for
     which; gcc's has nothing of the kind, and every team would look like a race. gcc compiles, because clang's sanitizer
@@ -10,7 +10,7 @@
 (b) Nor is Python, but the sanitizer sees its locks and the interpreter's, because they are those of the C library. So
     what Python threads do one after the other is no race, and what they do without the interpreter's lock may be.
 (c) A sanitizer that watches nothing finds nothing: races made on purpose, one of them by a plan that lacks a barrier,
-    must be reported before the rest counts. Which barriers plans need is what tests/test_barriers.py checks.
+    must be reported before the rest counts. Which barriers plans need is what tests/engine/test_barriers.py checks.
 """
 
 import os

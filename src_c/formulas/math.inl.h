@@ -1,7 +1,7 @@
 /* Elementary functions, vector by vector.
  *
  * (a) At most 2 ulp (sigmoid 3), float32 and float64, whether v_fma is fused or rounds twice; infinities, NaN,
- *     -0.0 and subnormals as C's libm treats them.  tests/test_math.py holds them to that.  Largest errors met
+ *     -0.0 and subnormals as C's libm treats them.  tests/core/test_math.py holds them to that.  Largest errors met
  *     (all float32; a hundred million float64): log, log1p 0.9, exp 1.1, expm1 1.7, tanh 1.5 (1.3 by table), sigmoid 2.4 ulp.
  * (b) No branch, no lane-by-lane code, no conversion between 64-bit integers and floats (AVX2 has none): adding
  *     a large constant rounds a float and leaves the integer in its low bits; powers of two are made by

@@ -3,7 +3,7 @@
 tests/golden/plans.json has digests of the operations, barriers, segments and memory of every structure of test_plans,
 tests/golden/weights.json the SHA-256 of weights after training. A change that is meant is written by
 
-    PYTHONPATH=. python tests/test_golden.py
+    PYTHONPATH=.:tests python tests/engine/test_golden.py
 
 on a CPU that has all instruction sets, and explained in the commit. Kernels are named, not numbered, so one more or
 less changes nothing; barriers have a digest of their own.
@@ -12,18 +12,18 @@ less changes nothing; barriers have a digest of their own.
 import hashlib
 import json
 import platform
-from pathlib import Path
 
 import numpy as np
 import pytest
 import test_determinism
 import test_plans
 from engine_tools import whole_engine_of
+from places import TESTS
 
 from fastnn._core import kernels
 from fastnn.engine import plan_cache
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = TESTS / "golden"
 KINDS = [("train", 16), ("train", 300), ("evaluate", 300), ("predict", 300), ("manual", 16)]
 # weights under "amx" are those of tiles, real or emulated: test_precision has their bounds
 TARGETS = [isa for isa in ("scalar", "avx2", "avx512") if isa in kernels.targets()]

@@ -1,15 +1,15 @@
 """Files of earlier versions load, and what they resume is what it would have been; see tests/golden/20c21dc/make.py."""
 
 import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 
 import fastnn
 from fastnn._core import kernels
 
-FOLDER = Path(__file__).parent / "golden" / "20c21dc"
+FOLDER = TESTS / "golden" / "20c21dc"
 EXPECTED = np.load(FOLDER / "expected.npz")
 data = runpy.run_path(str(FOLDER / "make.py"))["data"]
 

@@ -1,6 +1,6 @@
 """Random models, losses, optimizers and data, run by Keras and by fastnn from the same function.
 
-    python tests/keras_recipes.py --count 500 --seed 0
+    python tests/peers/keras_recipes.py --count 500 --seed 0
 
 Needs Keras 3 with a back end (KERAS_BACKEND; jax if nothing is said) and fastnn in one environment.
 
@@ -499,7 +499,7 @@ def describe(recipe):
 def report(recipe, faults):
     """What failed, and how to see it again."""
     lines = [f"recipe {recipe['seed']}: FAILED", describe(recipe), *(f"    {f}" for f in faults[:6])]
-    return "\n".join([*lines, f"  again: python tests/keras_recipes.py --count 1 --seed {recipe['seed']}"])
+    return "\n".join([*lines, f"  again: python tests/peers/keras_recipes.py --count 1 --seed {recipe['seed']}"])
 
 
 def main(arguments=None):

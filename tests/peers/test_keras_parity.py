@@ -1,4 +1,4 @@
-"""The first 50 random recipes agree with Keras; all 500: ``python tests/keras_recipes.py --count 500``."""
+"""The first 50 random recipes agree with Keras; all 500: ``python tests/peers/keras_recipes.py --count 500``."""
 
 import os
 

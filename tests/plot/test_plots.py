@@ -4,10 +4,10 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import fastnn
 from fastnn import callbacks as cb
@@ -265,7 +265,7 @@ def test_the_curves_of_the_main_program(tmp_path, monkeypatch, capsys):
 
 
 def script(name, monkeypatch):
-    path = Path(__file__).resolve().parent.parent / "benchmarks" / f"{name}.py"
+    path = ROOT / "benchmarks" / f"{name}.py"
     monkeypatch.setattr(sys, "path", [*sys.path])  # which scaling.py makes longer
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
     module = importlib.util.module_from_spec(spec)

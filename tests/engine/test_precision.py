@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from engine_tools import digest
 from product_errors import DATA, FLOAT32_GRADE, LENGTHS, errors, kinds, normal, products, stated
-from test_datasets import require_fashion_mnist
+from real_data import require_fashion_mnist
 
 import fastnn
 from fastnn import layers

@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 pytest.importorskip("Cython")
 if int(pytest.importorskip("setuptools").__version__.split(".")[0]) < 77:
     pytest.skip("needs setuptools >= 77, as pyproject.toml says", allow_module_level=True)

@@ -4,10 +4,10 @@ import importlib
 import inspect
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import fastnn
 
@@ -19,7 +19,7 @@ except ImportError:
         raise
     keras = None
 
-PAGE = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = re.search(r"^## Keras code\n(.*?)^## ", PAGE, re.M | re.S)[1]
 RUNS, LACKS = re.search(r"\*\*Runs\*\*(.*)\*\*Does not run:\*\*(.*)\*\*Runs differently", SECTION, re.S).groups()
 KINDS = ("activations", "losses", "metrics", "optimizers", "initializers", "callbacks")

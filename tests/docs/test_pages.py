@@ -1,11 +1,10 @@
 """The pages for readers: links lead somewhere, the changelog keeps its format, and the glossary's words are used."""
 
 import re
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"]
 NAMES += [str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md"))]
 SECTIONS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]  # of Keep a Changelog

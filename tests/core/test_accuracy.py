@@ -2,16 +2,16 @@
 
 import functools
 import re
-from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
+from places import ROOT
 
 from fastnn import ops
 from fastnn._core import kernels, rows
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs/accuracy.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
 LIMITS = {
     name: {"float32": float(single), "float64": float(double)}
     for name, single, double in re.findall(r"^\| `(\w+)` \|.*?\| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.M)

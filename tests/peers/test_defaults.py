@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import fastnn
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs/defaults.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/defaults.md").read_text(encoding="utf-8")
 TABLE = {row[0]: row[1:] for row in re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.M)}
 ROOMS = {
     **dict.fromkeys(("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta"), "optimizers"),

@@ -9,13 +9,13 @@ import io
 import re
 import subprocess
 import types
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import fastnn
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

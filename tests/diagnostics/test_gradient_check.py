@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_layer_gradients import BODIES, model_of
+from layer_bodies import BODIES, model_of
 
 import fastnn
 from fastnn import layers

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fastnn"
 C_FILES = sorted(p for p in (ROOT / "src_c").rglob("*.[ch]"))
 CYTHON_FILES = sorted(p for p in (PACKAGE / "_core").glob("*.p[yx][xd]"))

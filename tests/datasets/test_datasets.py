@@ -1,11 +1,11 @@
 """fastnn.datasets: what is loaded, and that malformed files end in an error that names them."""
 
 import gzip
-import os
 import struct
 
 import numpy as np
 import pytest
+from real_data import require_fashion_mnist
 
 from fastnn.datasets import _idx, digits, fashion_mnist
 
@@ -41,13 +41,6 @@ def assert_same(got, wanted):
         for a, b in zip(pair_got, pair_wanted, strict=True):
             assert a.dtype == np.uint8
             np.testing.assert_array_equal(a, b)
-
-
-def require_fashion_mnist():
-    """Skip without the real data, unless this run was told that it must be there (as CI is)."""
-    if not os.path.isdir(fashion_mnist._SYSTEM_FOLDER):
-        assert os.environ.get("FASTNN_REQUIRE_DATA", "0") == "0", "dataset-fashion-mnist is missing"
-        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
 
 
 # --- digits ---------------------------------------------------------------------------------------
