@@ -1,25 +1,11 @@
-"""Callbacks: which hooks are called when, early stopping, schedules by epoch; and the lines `fit` prints."""
-
-import io
-import math
-import re
+"""Callbacks: which hooks are called when, and with what."""
 
 import numpy as np
 import pytest
+from callback_tools import X, Y, model
 
 import fastnn
 from fastnn import callbacks as cb
-from fastnn.callbacks.progress import Progress
-
-X = np.random.default_rng(0).normal(size=(20, 3))
-Y = X @ np.ones((3, 1))
-
-
-def model(optimizer="sgd", **options):
-    fastnn.set_random_seed(0)
-    m = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(3,))])
-    m.compile(optimizer, "mse", **options)
-    return m
 
 
 class Record(cb.Callback):
@@ -200,155 +186,12 @@ def test_stop_training_and_lambda_callback():
     assert epochs == history.epoch == [0, 1, 2]
 
 
-class Feed(cb.Callback):
-    """Overwrites a number in the logs, epoch by epoch; and counts epochs in the weights."""
-
-    def __init__(self, values, name="loss"):
-        super().__init__()
-        self.values, self.name = values, name
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs[self.name] = self.values[epoch]
-        self.model.set_weights([np.full((3, 1), epoch), [0]])
-
-
-def stopped(values, **options):
-    m, name = model(metrics=["accuracy"]), options.pop("name", "loss")
-    stop = cb.EarlyStopping(monitor=name, **options)
-    history = m.fit(X, Y, epochs=len(values), verbose=0, callbacks=[Feed(values, name), stop])
-    return len(history.epoch), m.get_weights()[0][0, 0]
-
-
-NAN = math.nan
-
-
-@pytest.mark.parametrize(
-    "values, options, epochs",
-    [
-        ([3, 2, 1, 1, 1, 1], {"patience": 2}, 5),
-        ([3, 2, 2.5, 1, 2, 2], {"patience": 2}, 6),
-        ([3, 2, 2, 1], {}, 3),
-        ([3, 2.95, 2.9, 2.8], {"min_delta": 0.2}, 2),
-        ([1, 2, 3, 2, 2], {"mode": "max", "patience": 1}, 4),
-        ([1, 1.5, 1.9, 2.5], {"mode": "max", "min_delta": 1, "patience": 1}, 2),
-        ([NAN, 5, 6, 7], {}, 3),
-        ([1, 2, 3, 2, 2], {"name": "accuracy", "patience": 1}, 4),
-        ([3, NAN, NAN, 1], {"patience": 2}, 3),
-        ([NAN, NAN, 5, 4, 4], {"patience": 3}, 5),
-        ([5, 4, 3, 2, 1], {"baseline": 0.5, "patience": 3}, 5),
-        ([5, 6, 7, 8], {"start_from_epoch": 2, "patience": 1}, 4),
-    ],
-)
-def test_early_stopping(values, options, epochs):
-    assert stopped(values, **options)[0] == epochs
-
-
-def test_early_stopping_restores_the_best():
-    assert stopped([3, 1, 2, NAN, 2], patience=3, restore_best_weights=True) == (5, 1)
-    assert stopped([3, 1, 2, NAN, 2], patience=3) == (5, 4)
-    assert stopped([3, 2, 1], patience=3, restore_best_weights=True) == (3, 2)
-    assert stopped([NAN, NAN], patience=3, restore_best_weights=True) == (2, 1)
-
-
-def test_early_stopping_names_what_is_missing():
-    with pytest.raises(ValueError, match="val_loss.*validation_data.*Available: loss"):
-        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping())
-    with pytest.raises(ValueError, match="mode: expected .max. or .min.*val_lss.*got .auto."):
-        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("val_lss"))
-    with pytest.raises(ValueError, match="Did you mean 'loss'"):
-        model().fit(X, Y, verbose=0, callbacks=cb.EarlyStopping("lss", mode="min"))
-    # an epoch without validation is not an error
-    options = {"validation_split": 0.2, "validation_freq": 2, "epochs": 4, "verbose": 0}
-    model().fit(X, Y, callbacks=cb.EarlyStopping(patience=9), **options)
-
-
-@pytest.mark.parametrize("schedule", [lambda epoch, rate: rate * 0.5, lambda epoch: 0.5 ** (epoch + 1)])
-def test_learning_rate_scheduler(schedule):
-    m = model(fastnn.SGD(1.0))
-    history = m.fit(X, Y, epochs=3, verbose=0, callbacks=cb.LearningRateScheduler(schedule))
-    assert history.history["learning_rate"] == [0.5, 0.25, 0.125]
-    assert m.optimizer.learning_rate == 0.125
-
-
-def test_rate_set_between_batches_is_used():
-    class Drop(cb.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            self.model.optimizer.learning_rate = 1.0 if batch == 0 else 0.0
-
-    m = model(fastnn.SGD(1.0))
-    m.compile(fastnn.SGD(1.0), lambda t, y: (y[:, 0], np.ones_like(y)))
-    m.set_weights([np.zeros((3, 1)), [0]])
-    m.fit(X, Y, batch_size=5, callbacks=Drop(), verbose=0)
-    assert m.get_weights()[1][0] == -1.0
-
-
 def test_what_is_not_a_callback():
     for wrong in (cb.History, "early", 3):  # a class, and things that are none
         with pytest.raises(TypeError, match=r"callbacks\[0\]: expected a Callback"):
             model().fit(X, Y, callbacks=[wrong], verbose=0)
     with pytest.raises(TypeError, match="Did you mean 'on_epoch_end'"):
         cb.LambdaCallback(on_epoch_edn=print)
-
-
-# --- what is printed ----------------------------------------------------------------------------
-
-
-def test_lines_in_a_pipe(capsys):
-    model(metrics=["mae"]).fit(X, Y, epochs=3, validation_split=0.2)
-    out = capsys.readouterr().out
-    assert not re.search(r"[^\n -~]", out)  # no control characters
-    lines = out.splitlines()
-    assert len(lines) == 3
-    pattern = r"Epoch 1/3 - \d.*s - loss: [\d.]+ - mae: [\d.]+ - val_loss: [\d.]+ - val_mae: [\d.]+ - [\d,]+/s"
-    assert re.fullmatch(pattern, lines[0])
-
-
-@pytest.mark.parametrize("verbose, lines", [("auto", 1), (0, 0), (1, 1), (2, 1)])
-def test_verbose(capsys, verbose, lines):
-    m = model()
-    m.fit(X, Y, verbose=verbose)
-    assert len(capsys.readouterr().out.splitlines()) == lines
-    m.evaluate(X, Y, verbose=verbose)
-    assert len(capsys.readouterr().out.splitlines()) == lines
-    m.predict(X, verbose=verbose)
-    assert capsys.readouterr().out == ""
-    with pytest.raises(ValueError, match="verbose"):
-        m.fit(X, Y, verbose=3)
-
-
-def test_no_live_line_in_a_pipe(monkeypatch):
-    monkeypatch.setattr("fastnn.callbacks.progress.EVERY", 0.0)
-    monkeypatch.setattr("sys.stdout", io.StringIO())
-    progress = Progress(1)
-    progress.start("Epoch 1/1", 100)
-    progress.update(50, {"loss": 0.5})
-    progress.finish({"loss": 0.125})
-    assert progress.out.getvalue().count("Epoch") == 1 and "\r" not in progress.out.getvalue()
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_live_line(monkeypatch):
-    monkeypatch.setattr("fastnn.callbacks.progress.EVERY", 0.0)
-    monkeypatch.setattr("sys.stdout", Terminal())
-    progress = Progress("auto")
-    progress.start("Epoch 1/1", 100)
-    progress.update(50, {"loss": 0.5})
-    progress.update(90, {"loss": 0.25})
-    progress.finish({"loss": 0.125})
-    screen = progress.out.getvalue().split("\r")
-    assert "50/100" in screen[1] and "loss: 0.5000" in screen[1] and "==========." in screen[1]
-    assert screen[-1].startswith("Epoch 1/1") and screen[-1].endswith("/s\n")
-    progress = Progress("auto")
-    progress.start("Sweep", 100)
-    progress.update(0, {})
-    assert "0/100" in progress.out.getvalue().split("\r")[-1] and "left" not in progress.out.getvalue().split("\r")[-1]
-    progress.finish({"stopped": 4})
-    assert " - stopped: 4 - " in progress.out.getvalue()
-    assert max(map(len, screen)) < 200 and "\x1b" not in progress.out.getvalue()
 
 
 def test_a_log_that_ends_in_the_middle_of_a_line_is_gone_on_with_on_the_next(tmp_path):

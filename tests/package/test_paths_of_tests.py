@@ -33,17 +33,21 @@ def texts():
 def test_files_that_are_named_exist():
     """Both paths below tests/, in whatever file, and the bare names of test files."""
     names, named = {p.name for p in FILES}, Counter()
-    lost = []
+    lost, tested = [], 0
     for name, text in texts():
         for line, content in enumerate(text.split("\n"), 1):
             for path in re.findall(r"(?<![\w/])tests/[\w/]*\w\.(?:pyi?|txt|json|npz)\b", content):
                 named[path] += 1
                 lost += [f"{name}:{line}: {path}"] if not (ROOT / path).is_file() else []
+            for path, test in re.findall(r"(?<![\w/])(tests/[\w/]+\.py)::(\w+)", content):
+                tested += 1
+                lost += [] if f"def {test}(" in (ROOT / path).read_text() else [f"{name}:{line}: {path}::{test}"]
             for base in re.findall(r"(?<![\w/])test_\w+\.py\b", content):
                 lost += [f"{name}:{line}: {base}"] if base not in names else []
     assert not lost, "\n".join(lost)
     # files that name tests have been read: .ci, documents, C, tests
     assert len(named) > 40 and named["tests/engine/test_determinism.py"] > 3 and named["tests/core/test_math.py"] > 2
+    assert tested
 
 
 def test_folders_mirror_the_package():
@@ -58,7 +62,7 @@ def test_folders_mirror_the_package():
 
 def test_names_of_files_are_unique():
     """The folders are all on sys.path; see import-mode in pyproject.toml."""
-    names = Counter(p.name for p in TESTS.rglob("*.py") if p.parent == TESTS or p.parent.parent == TESTS)
+    names = Counter(p.name for p in TESTS.rglob("*.py") if p.parent == TESTS or p.parent in {f.parent for f in FILES})
     assert len(names) > 90
-    assert not [name for name, n in names.items() if n > 1]
+    assert not [name for name, n in names.items() if n > 1 and name != "conftest.py"]  # pytest tells those apart
     assert not list(TESTS.rglob("__init__.py"))
