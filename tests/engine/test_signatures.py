@@ -12,7 +12,7 @@ from fastnn._core import kernels
 from fastnn.engine import signatures
 from fastnn.engine.planner import Planner
 
-SOURCES = Path(__file__).parents[1] / "src_c"
+SOURCES = Path(__file__).parents[2] / "src_c"
 
 UNIT = {"scale": 1.0, "offset": 0.0}
 
