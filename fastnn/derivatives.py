@@ -12,142 +12,64 @@ import numpy as np
 
 from ._base.numbers import as_array, check_finite
 from ._core.calls import DerivativeCall
-from .engine import fast_calls
 from .engine.objective import add_sums
-from .engine.precision import get_float32_matmul_precision
 from .engine.steps import address, by_parts, code, many, targets_code
+from .training import arguments, fast_path
+from .training.needs import need_loss
 
 
-class Derivatives:
-    """Mixed into `Model`."""
+def get_parameters(model):
+    """`Model.get_parameters`."""
+    _need_weights(model, "get_parameters")
+    with model._lock:
+        parts = [v.numpy().reshape(-1) for v in model.trainable_weights]
+    return np.concatenate(parts) if parts else np.empty(0, model.dtype)
 
-    def get_parameters(self):
-        """Return all trainable weights as one flat vector.
 
-        Returns
-        -------
-        ndarray (n,)
-            A copy of `trainable_weights` in order, each in row-major order, in the dtype of the model.
+def set_parameters(model, theta):
+    """`Model.set_parameters`."""
+    _need_weights(model, "set_parameters")
+    with model._lock:
+        variables = model.trainable_weights
+        theta, at = _checked(theta, sum(v.size for v in variables), model.dtype), 0
+        for variable in variables:
+            variable.assign(theta[at : at + variable.size].reshape(variable.shape))
+            at += variable.size
 
-        Raises
-        ------
-        ValueError
-            If the model is not built.
 
-        Examples
-        --------
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,), kernel_initializer="ones")])
-        >>> model.get_parameters()
-        array([1., 1., 0.], dtype=float32)
-        """
-        self._need_weights("get_parameters")
-        with self._lock:
-            parts = [v.numpy().reshape(-1) for v in self.trainable_weights]
-        return np.concatenate(parts) if parts else np.empty(0, self.dtype)
+def _need_weights(model, what):
+    if not model.built:
+        raise ValueError(f"{what}: expected a built model, got one without weights; call build, or add an Input")
 
-    def set_parameters(self, theta):
-        """Set all trainable weights from one flat vector.
 
-        Parameters
-        ----------
-        theta : array_like (n,)
-            As returned by `get_parameters`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For a wrong shape, for non-numeric values, and for values that overflow the dtype of the model.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
-        >>> model.set_parameters(np.array([1.0, 2.0, 3.0]))
-        >>> model.predict(np.array([[1.0, 1.0]]), verbose=0)
-        array([[6.]], dtype=float32)
-        """
-        self._need_weights("set_parameters")
-        with self._lock:
-            variables = self.trainable_weights
-            theta, at = _checked(theta, sum(v.size for v in variables), self.dtype), 0
-            for variable in variables:
-                variable.assign(theta[at : at + variable.size].reshape(variable.shape))
-                at += variable.size
-
-    def loss_and_grad(self, theta, x, y, sample_weight=None):
-        """Compute the loss with trainable weights `theta` and its gradient; the model is not changed.
-
-        It is the loss of `compile` over all samples at once, with all penalties on weights and outputs (regularizers,
-        `weight_decay` of the model and `compile`), in inference mode: dropout and noise are off, batch normalisation
-        uses its moving averages, so that equal arguments give equal results. Operations of the optimizer (clipping,
-        weight decay, constraints) are not included. Frozen weights are not part of `theta`.
-
-        Parameters
-        ----------
-        theta : array_like (n,)
-            As returned by `get_parameters`, of any float dtype.
-        x, y : array_like
-            As for `fit`.
-        sample_weight : array_like, optional
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray (n,)
-            float32 if `theta` is float32, otherwise float64; computed in the dtype of the model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For a model without a loss, and for invalid arguments.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from scipy.optimize import minimize
-        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(1,))], dtype="float64")
-        >>> model.compile(loss="mse")
-        >>> found = minimize(model.loss_and_grad, model.get_parameters(), (x, y), jac=True, method="L-BFGS-B")
-        >>> found.x.round(3)
-        array([2., 1.])
-        >>> model.set_parameters(found.x)
-        """
-        if sample_weight is None:
-            found = self._loss_and_grad_at_once(theta, x, y)
-            if found is not None:
-                return found
-        self.need_loss("loss_and_grad")
-        data = self.data(x, y, sample_weight)
-        if not data.n:
-            raise ValueError("x: expected at least one row, got none")
-        with self._lock:
-            engine = self.engine()
-            theta = _checked(theta, sum(v.size for v in engine.trainable), self.dtype)
-            found = evaluate(engine, theta, data.x, data.y, data.w)
-            if data.w is None:
-                self._note_derivative(engine, data.x, data.y)
-        return found
-
-    def _loss_and_grad_at_once(self, theta, x, y):
-        with self._lock:
-            entry = self._noted("derivative", x)
-            if entry is None:
-                return None
-            found = entry[0].loss_and_grad(theta, x, y)
-            if found is not None:
-                self._engine.has_gradients = False  # overwritten
+def loss_and_grad(model, theta, x, y, sample_weight):
+    """`Model.loss_and_grad`."""
+    if sample_weight is None:
+        found = _at_once(model, theta, x, y)
+        if found is not None:
             return found
+    need_loss(model, "loss_and_grad")
+    data = arguments.data(model, x, y, sample_weight)
+    if not data.n:
+        raise ValueError("x: expected at least one row, got none")
+    with model._lock:
+        engine = model.engine()
+        theta = _checked(theta, sum(v.size for v in engine.trainable), model.dtype)
+        found = evaluate(engine, theta, data.x, data.y, data.w)
+        if data.w is None:
+            fast_path.note_derivative(model, data.x, data.y, call_of)
+    return found
 
-    def _note_derivative(self, engine, x, y):
-        """Let such batches take the fast path from now on, if possible."""
-        if len(self.in_shape) == len(self.out_shape) == 1:
-            entry = fast_calls.one_batch(engine, "derivative", x, y, self._layers_at, call_of)
-            self._keep_call(("derivative", x.shape, get_float32_matmul_precision()), entry)
 
-    def _need_weights(self, what):
-        if not self.built:
-            raise ValueError(f"{what}: expected a built model, got one without weights; call build, or add an Input")
+def _at_once(model, theta, x, y):
+    with model._lock:
+        entry = fast_path.find(model, "derivative", x)
+        if entry is None:
+            return None
+        found = entry[0].loss_and_grad(theta, x, y)
+        if found is not None:
+            model._engine.has_gradients = False  # overwritten
+        return found
 
 
 def _checked(theta, n, dtype):
@@ -167,7 +89,7 @@ def places(engine):
 
 
 def evaluate(engine, theta, x, y, w=None):
-    """`Derivatives.loss_and_grad` of an engine; arguments are checked before."""
+    """`loss_and_grad` of an engine; arguments are checked before."""
     engine.store.acquire()
     engine.has_gradients = False  # will be overwritten
     store, n = engine.store, len(x)

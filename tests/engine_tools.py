@@ -11,7 +11,7 @@ from fastnn._core.virtual_team import VirtualTeam
 from fastnn.engine import program
 from fastnn.engine.engine import Engine
 from fastnn.engine.graph import Graph
-from fastnn.models import model as model_module
+from fastnn.training import planning
 
 
 def engine_of(model, **choices):
@@ -34,7 +34,7 @@ def engine_of(model, **choices):
 def whole_engine_of(model, **choices):
     """The engine of a compiled model with all that belongs to it, metrics too, but for `choices`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_module, "Engine", partial(Engine, **choices))
+        patch.setattr(planning, "Engine", partial(Engine, **choices))
         return copy(model).engine()
 
 

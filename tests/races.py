@@ -76,10 +76,11 @@ def without_a_barrier():
     from engine_tools import engine_of
 
     from fastnn._core import threads as core_threads
+    from fastnn.training.compiling import resolve_targets
 
     x, y = data()
     model = model_of("norms")
-    model.resolve_targets(y)
+    resolve_targets(model, y)
     engine = engine_of(model, schedule="layers")
     with core_threads.using(3):
         engine.fit_block(x, y, None, None, 0, 200, 200, np.full(1, 0.01))
@@ -151,6 +152,7 @@ def executor():
 
     from fastnn._core import kernels
     from fastnn._core import threads as core_threads
+    from fastnn.training.compiling import resolve_targets
 
     x, y = data()
     index, weights = np.random.default_rng(1).permutation(len(x)), np.ones(len(x), np.float32)
@@ -160,7 +162,7 @@ def executor():
                 for number, optimizer in enumerate(optimizers().values()):
                     dtype = ("float32", "float64")[number % 2]
                     model = model_of(kind, dtype, optimizer)
-                    model.resolve_targets(y)
+                    resolve_targets(model, y)
                     metrics = [m.for_core() for m in model.metrics]
                     metrics += [lambda truth, found: np.ones(len(truth))] * (number == 0)  # cuts steps into parts
                     engine = engine_of(model, schedule=schedule, isa=isa, metrics=metrics)

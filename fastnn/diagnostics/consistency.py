@@ -18,6 +18,7 @@ import numpy as np
 from .. import metrics
 from ..layers.normalization import Normalization
 from ..metrics import outputs
+from ..training.needs import need_compile
 
 POSITIVE = {"exponential", "relu", "relu6", "softplus", "sparse_plus", "squareplus"}  # the loss divides by their sum
 
@@ -235,7 +236,7 @@ def findings(model):
     """
     if not model.built:
         raise ValueError(f"findings: expected a built model, got {model.name}; give it an input shape, or call build")
-    model.need_compile("findings")
+    need_compile(model, "findings")
     return _found(model, (*CHECKS, not_adapted))
 
 

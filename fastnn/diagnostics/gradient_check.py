@@ -16,7 +16,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from .._base.checks import flag, integer, number
+from .._base.checks import flag, number
 from .._base.text import left, right, width
 
 ROUNDINGS = 16  # rounding errors in a value of f, in units in the last place
@@ -273,27 +273,3 @@ def _number(value):
             f"f: expected a number as result, got an array of shape {value.shape} and dtype {value.dtype}"
         )
     return float(value.reshape(()))
-
-
-def check_model(model, x, y, sample_weight, eps, per_layer_entries, tolerance):
-    """`Model.check_gradients`."""
-    from .probe import Probe  # plans and runs a model
-
-    differences = Differences(eps, True, tolerance, float(np.finfo(np.float64).eps), summed=True)
-    most = (
-        ENTRIES if per_layer_entries is None else integer("per_layer_entries", per_layer_entries, 1)
-    )
-    probe = Probe(model, x, y, sample_weight)
-    gradients, start = probe.gradients(), probe.loss()
-    rng, entries = np.random.default_rng(0), []
-    for variable, gradient in zip(probe.variables, gradients, strict=True):
-        entry = EntryCheck(variable.name, variable.shape)
-        chosen = range(variable.size)
-        if variable.size > most:
-            chosen = np.sort(rng.choice(variable.size, most, replace=False))
-        for i in chosen:
-            index = tuple(int(j) for j in np.unravel_index(i, variable.shape))
-            with probe.moving(variable, index) as (value, at):
-                differences.examine(entry, index, value, at, start, float(gradient[index]))
-        entries.append(entry)
-    return GradientCheck(entries, differences.tolerance)

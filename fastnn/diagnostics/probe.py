@@ -13,6 +13,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from .. import optimizers
+from .._base.checks import integer
+from ..training import arguments
+from ..training.needs import need_compile
+from .gradient_check import ENTRIES, Differences, EntryCheck, GradientCheck
 
 RATE = 2.0**20
 
@@ -26,7 +30,7 @@ class Probe:
             raise ValueError(
                 "check_gradients: expected a model compiled with a loss, got one without a loss"
             )
-        self.data = self.model.data(x, y, sample_weight, check_finite=True)
+        self.data = arguments.data(self.model, x, y, sample_weight, check_finite=True)
         if not self.data.n:
             raise ValueError("x: expected at least one row, got none")
         self.engine = self.model.engine()
@@ -88,3 +92,32 @@ def float64_copy(model):
     twin.optimizer = optimizers.SGD(1.0)  # no clipping, no decay, no averages: only the gradient
     twin._engine = None
     return twin, step
+
+
+def check_gradients(model, x, y, sample_weight, eps, per_layer_entries, tolerance):
+    """`Model.check_gradients`."""
+    need_compile(model, "check_gradients")
+    arguments.samples(model, "x", x)  # builds the model
+    with model._lock:
+        return _check(model, x, y, sample_weight, eps, per_layer_entries, tolerance)
+
+
+def _check(model, x, y, sample_weight, eps, per_layer_entries, tolerance):
+    differences = Differences(eps, True, tolerance, float(np.finfo(np.float64).eps), summed=True)
+    most = (
+        ENTRIES if per_layer_entries is None else integer("per_layer_entries", per_layer_entries, 1)
+    )
+    probe = Probe(model, x, y, sample_weight)
+    gradients, start = probe.gradients(), probe.loss()
+    rng, entries = np.random.default_rng(0), []
+    for variable, gradient in zip(probe.variables, gradients, strict=True):
+        entry = EntryCheck(variable.name, variable.shape)
+        chosen = range(variable.size)
+        if variable.size > most:
+            chosen = np.sort(rng.choice(variable.size, most, replace=False))
+        for i in chosen:
+            index = tuple(int(j) for j in np.unravel_index(i, variable.shape))
+            with probe.moving(variable, index) as (value, at):
+                differences.examine(entry, index, value, at, start, float(gradient[index]))
+        entries.append(entry)
+    return GradientCheck(entries, differences.tolerance)

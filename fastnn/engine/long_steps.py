@@ -26,7 +26,7 @@ def is_long(program, store, training):
 def watch(program, store, training, later=None):
     """Arguments of `Executor.run` for a step that Ctrl-C may interrupt; empty for short steps.
 
-    later: a `fitting.InterruptLater` around the call."""
+    later: a `training.interrupts.InterruptLater` around the call."""
     if not is_long(program, store, training):
         return {}
     arrays = _changed(program, store, training)

@@ -8,6 +8,7 @@ from .._base.signatures import only_default, with_custom
 from .._core.clocks import NAMES
 from ..layers.base import Layer
 from ..layers.input import InputLayer
+from ..training.compiling import forget_targets
 from .model import Model
 from .summary import HEAD, cells, table, totals
 
@@ -108,7 +109,7 @@ class Sequential(Model):
             layer._rows = self._rows
             self._names()[layer.name] = layer
             self._layers.append(layer)
-            self.forget_targets()
+            forget_targets(self)
 
     def _names(self):
         """Layers by name: a dict, as a linear search for each added layer would be quadratic."""
@@ -132,7 +133,7 @@ class Sequential(Model):
             else:
                 self.built, self.in_shape, self.out_shape = False, None, None
                 self.feature_names = None
-            self.forget_targets()
+            forget_targets(self)
         return layer
 
     def build(self, input_shape=None):
@@ -176,7 +177,7 @@ class Sequential(Model):
             layer.ensure_built(shape if layer is self._layers[0] else self.out_shape, dtype)
             self.out_shape = layer.out_shape
         self.in_shape, self.dtype, self.built = tuple(shape), dtype, True
-        self.forget_targets()
+        forget_targets(self)
 
     def compute_output_shape(self, input_shape):
         """Return the output shape for an input shape, both with the batch axis."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._base.numbers import is_batches
-from ..training import fit
+from ..training import fit_arguments
 from ..training.data import arrays
 
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
@@ -30,8 +30,8 @@ def validation(given):
     """The checked `validation_data`, or None."""
     if given is None:
         return None
-    x, y, weight = fit.held_out_arrays(given)
-    of_x, of_y, of_weight = fit.HELD_OUT
+    x, y, weight = fit_arguments.held_out_arrays(given)
+    of_x, of_y, of_weight = fit_arguments.HELD_OUT
     return shared(of_x, x), labels(shared(of_y, y)), None if weight is None else shared(of_weight, weight)
 
 

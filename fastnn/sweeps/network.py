@@ -6,6 +6,7 @@ from math import isfinite
 
 from .._base.checks import integer
 from .._base.random import check_seed, seed_of, seeded
+from ..callbacks import History
 from ..models.model import Model
 from ..saving.configuration import encode
 from ..training import fit
@@ -163,7 +164,7 @@ class Network:
         """Finish after the model was loaded from a file."""
         self.run, self.callbacks, self.model.stop_training = None, (), True
         self.restore(said)
-        history = self.model.history = fit.History()
+        history = self.model.history = History()
         history.history, history.epoch = {n: list(v) for n, v in said["history"].items()}, list(range(said["epochs"]))
         history.set_model(self.model)
 

@@ -1,6 +1,9 @@
-"""The metrics of a compiled model: checked by `compile`, resolved with the first data."""
+"""The metrics of a compiled model: checked by `compile`, resolved with the first data, computed from sums."""
 
 from copy import copy
+from math import nan
+
+import numpy as np
 
 from ..metrics import catalogue as metrics
 
@@ -69,3 +72,19 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
     if len({"loss", *unique}) <= len(unique):
         raise ValueError(f"metrics: expected distinct names, got {unique}")
     return found
+
+
+def means(model, n, loss, *found):
+    """Loss and metrics of n samples by name, from the sums of the engine."""
+    logs = {"loss": loss / n if n else nan}
+    for metric, sums in zip(model.metrics, found, strict=True):
+        # of a weighted mean, the weighted sum and the sum of the weights
+        sums, count = sums[0].tolist() if np.shape(sums) == (1, 2) else (sums, n)
+        logs[metric.name] = metric.result(sums, count) if n else nan
+    return logs
+
+
+def result(logs, return_dict):
+    """What `evaluate` returns: a dict, or the values, without a list around a single one."""
+    values = list(logs.values())
+    return logs if return_dict else values if len(values) > 1 else values[0]

@@ -13,79 +13,39 @@ import numpy as np
 from .._base.checks import flag
 from .._base.config import float_dtype
 from ..engine.engine import Engine
-from ..engine.graph import Graph
 from ..engine.long_steps import watch
 from ..engine.steps import address, by_parts, code, targets_code
+from . import arguments
 from .data import arrays
+from .needs import need_loss
+from .planning import graph_of
 
 
-class InputGradients:
-    """Mixed into `Model`."""
-
-    def input_gradient(self, x, y=None, *, dy=None, training=False):
-        """Compute the gradient of the loss, or of ``sum(dy * model(x))``, with respect to the input.
-
-        The model is not changed: neither weights, moving averages, random state nor the gradients of the last
-        `backward`.
-
-        Parameters
-        ----------
-        x : array_like (B, *input_shape)
-        y : array_like, optional
-            Targets, as for `fit`: the gradient is that of the loss that `evaluate` computes for this batch, a mean
-            over its B samples, including penalties on the outputs of layers.
-        dy : array_like (B, *output_shape), optional
-            In place of `y`: a factor for each output. Ones give the gradient of the sum of the outputs.
-        training : bool
-            Use the statistics of the batch and the noise of the next training step.
-
-        Returns
-        -------
-        ndarray (B, *input_shape)
-
-        Raises
-        ------
-        ValueError
-            Unless exactly one of `y` and `dy` is given; with `y`, if the model has no loss.
-
-        References
-        ----------
-        Simonyan, Vedaldi & Zisserman 2014, section 3 (saliency); Goodfellow, Shlens & Szegedy 2015, section 4
-        (adversarial examples).
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
-        >>> model.set_weights([[[2.0], [3.0]], [0.0]])
-        >>> model.input_gradient(np.zeros((1, 2)), dy=[[1.0]]).tolist()
-        [[2.0, 3.0]]
-        """
-        training = flag("training", training)
-        if (y is None) == (dy is None):
-            what = "neither" if y is None else "both"
-            raise ValueError(f"input_gradient: expected either y (targets of the loss) or dy, got {what}")
-        if dy is None:
-            self.need_loss("input_gradient")
-            data = self.data(x, y)
-            x, y = data.x, data.y
-        else:
-            x = self._samples("x", x)
-            dy = arrays.targets("dy", dy, self.out_shape, self.dtype, True)
-            arrays.same_length(len(x), dy=dy)
-            y = arrays.aligned(dy, float_dtype(self.dtype))
-        with self._lock:
-            beside = _beside(self, self.engine(), training, dy is None)
-            return _gradient(beside, x, y, training).reshape(len(x), *self.in_shape)
+def input_gradient(model, x, y, dy, training):
+    """`Model.input_gradient`."""
+    training = flag("training", training)
+    if (y is None) == (dy is None):
+        what = "neither" if y is None else "both"
+        raise ValueError(f"input_gradient: expected either y (targets of the loss) or dy, got {what}")
+    if dy is None:
+        need_loss(model, "input_gradient")
+        data = arguments.data(model, x, y)
+        x, y = data.x, data.y
+    else:
+        x = arguments.samples(model, "x", x)
+        dy = arrays.targets("dy", dy, model.out_shape, model.dtype, True)
+        arrays.same_length(len(x), dy=dy)
+        y = arrays.aligned(dy, float_dtype(model.dtype))
+    with model._lock:
+        beside = _beside(model, model.engine(), training, dy is None)
+        return _gradient(beside, x, y, training).reshape(len(x), *model.in_shape)
 
 
 def _beside(model, engine, training, with_loss):
     """The engine for such gradients, created when it is first needed."""
     key = training, with_loss
     if key not in engine.besides:
-        graph = Graph()
-        x = graph.input(model.in_shape)
-        y = model.emit(graph, x)
+        graph, x, y = graph_of(model)
         _keep_from_training(graph, training, with_loss)
         engine.besides[key] = Engine(
             graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=engine.seed,

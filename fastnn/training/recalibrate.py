@@ -8,11 +8,24 @@ import numpy as np
 
 from ..engine.engine import Engine
 from ..engine.graph import simplify
+from . import arguments
+from .inference import inference_batch
+from .planning import graph_of
 
 ROWS = 8192  # per call of the core: Ctrl-C is handled between two calls
 
 
-def run(graph, start, x, dtype, threads, batch_size):
+def recalibrate(model, x, batch_size):
+    """`Model.recalibrate`."""
+    x = arguments.samples(model, "x", x, True)
+    if not len(x):
+        raise ValueError("x: expected at least one sample, got none")
+    graph, start, _ = graph_of(model)
+    with model._lock:
+        return _run(graph, start, x, model.dtype, model.threads, inference_batch(batch_size))
+
+
+def _run(graph, start, x, dtype, threads, batch_size):
     """Recalibrate every trainable batch normalisation of `graph` with the checked data `x`; return their number."""
     nodes = [n for n in graph.nodes if n.kind == "batch_norm" and n.trainable]
     values, entry = x, start

@@ -63,7 +63,8 @@ def differences(f, theta, eps=1e-6):
 
 
 def long_way(made):
-    made._loss_and_grad_at_once = lambda *a: None
+    made._fast_path = False
+    made._calls.clear()
     return made
 
 

@@ -10,6 +10,7 @@ import fastnn
 from fastnn import losses, ops, optimizers
 from fastnn._base.config import snake_case
 from fastnn._core import kernels, rows
+from fastnn.training.compiling import resolve_targets
 
 # Of the losses that need them: arguments, and the output activation.
 LOSSES = {
@@ -75,7 +76,7 @@ def weighted_gradient(loss, x, y, w, dtype="float64", schedule=None, batch=BATCH
     model.compile(optimizers.SGD(1.0), loss, seed=0)
     model.set_weights([np.linspace(-1, 1, v.size).reshape(v.shape) for v in model.get_weights()])
     before = model.get_weights()
-    model.resolve_targets(y)
+    resolve_targets(model, y)
     engine = engine_of(model, schedule=schedule)
     y = np.ascontiguousarray(y, np.int32)
     _, total, _ = engine.fit_block(x, y, w, None, 0, len(x), batch, np.ones(-(-len(x) // batch)))

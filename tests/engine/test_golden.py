@@ -22,6 +22,7 @@ from places import TESTS
 
 from fastnn._core import kernels
 from fastnn.engine import plan_cache
+from fastnn.training import arguments
 
 FOLDER = TESTS / "golden"
 KINDS = [("train", 16), ("train", 300), ("evaluate", 300), ("predict", 300), ("manual", 16)]
@@ -50,7 +51,7 @@ def plan_digests(make, isa):
     """{kind and batch: [operations, barriers, segments and memory]} of one structure."""
     model = make()
     x, y = test_plans.X, test_plans.LABELS if model.loss.target == "labels" else test_plans.Y
-    model.data(x, y)
+    arguments.data(model, x, y)
     engine, found = whole_engine_of(model, isa=isa), {}
     of_x = (x.strides[0], kernels.DATA_CODES[x.dtype.str])
     of_y = (y.strides[0], kernels.DATA_CODES[y.dtype.str]) if y.ndim == 2 else None

@@ -14,6 +14,7 @@ from fastnn._core import executor
 from fastnn.engine import plan_cache, program
 from fastnn.engine.engine import Engine
 from fastnn.engine.schedule import Split
+from fastnn.training import arguments
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 6)).astype(np.float32)
@@ -96,7 +97,7 @@ DIFFERENT = [
 
 def structure(model):
     targets = LABELS if model.loss.target == "labels" else Y
-    model.data(X, targets)
+    arguments.data(model, X, targets)
     return model.engine().structure
 
 

@@ -11,6 +11,7 @@ import fastnn
 from fastnn._core import kernels
 from fastnn.engine import signatures
 from fastnn.engine.planner import Planner
+from fastnn.training import arguments
 
 SOURCES = Path(__file__).parents[2] / "src_c"
 
@@ -21,7 +22,7 @@ UNIT = {"scale": 1.0, "offset": 0.0}
 def planner():
     model = fastnn.Sequential([fastnn.layers.Input(shape=(3,)), fastnn.layers.Dense(2)])
     model.compile("sgd", "mse")
-    model.data(np.zeros((4, 3)), np.zeros((4, 2)))
+    arguments.data(model, np.zeros((4, 3)), np.zeros((4, 2)))
     code = (24, kernels.DATA_CODES["<f8"])
     return Planner(whole_engine_of(model), "predict", 16, code, None, False, None)
 

@@ -13,6 +13,7 @@ import fastnn
 from fastnn.layers import Dense
 from fastnn.models import Sequential
 from fastnn.training import fit
+from fastnn.training.interrupts import InterruptLater
 
 
 def big():
@@ -82,13 +83,13 @@ def test_ctrl_c_in_a_block_leaves_whole_steps(monkeypatch):
 def test_ctrl_c_waits_for_the_end_of_a_block():
     reached = False
     with pytest.raises(KeyboardInterrupt):
-        with fit.InterruptLater():
+        with InterruptLater():
             os.kill(os.getpid(), signal.SIGINT)
             reached = True
     assert reached and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     own = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a program's own choice is left alone
     try:
-        with fit.InterruptLater():
+        with InterruptLater():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, own)

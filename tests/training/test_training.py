@@ -105,7 +105,7 @@ def test_an_error_while_planning_is_no_plan(monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr("fastnn.models.model.Engine", fail)
+    monkeypatch.setattr("fastnn.training.planning.Engine", fail)
     with pytest.raises(MemoryError):
         model.fit(x, y, verbose=0)
     monkeypatch.undo()

@@ -16,6 +16,7 @@ from itertools import chain
 
 from ..._base.checks import integer
 from ..._base.random import permutation
+from .. import arguments
 
 END = object()  # end of iteration: None would be an invalid batch
 
@@ -180,7 +181,7 @@ class Feed:
         if y is None:
             raise ValueError(f"{name}: expected batches (x, y) or (x, y, sample_weight), got only x")
         names = [f"{name}, batch {i}, {part}" for part in ("x", "y", "sample_weight")]
-        data = self.model.data(x, y, w, self.class_weight, self.check_finite, names, self.training)
+        data = arguments.data(self.model, x, y, w, self.class_weight, self.check_finite, names, self.training)
         if not data.n:
             raise ValueError(f"{names[0]}: expected at least one row, got none")
         return data

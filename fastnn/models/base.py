@@ -1,0 +1,335 @@
+"""What a model is: layers, weights, files, and what `compile` sets. `Model` adds what it does.
+
+(a) A model calls the core through one `Engine`, created when it is first needed and again when
+    the layers, their trainability or the kind of targets have changed (`training.planning`).
+(b) Calls are serialised by a lock, one call of the core at a time; so a model may be used from
+    several threads. This does not hold for models that share layers, which have separate locks, while one of them
+    trains.
+(c) Methods are short calls of functions that take the model, in `training`, `saving` and `derivatives`. Attributes that
+    begin with an underscore are theirs too, not the user's.
+"""
+
+import os
+import threading
+from weakref import WeakSet
+
+from .. import derivatives
+from .._base.checks import flag, refuse_keywords
+from .._core.clocks import Clock
+from ..layers.base import Layer
+from ..training import compiled_metrics, compiling, planning
+from ..training.data import feature_names
+
+_models = WeakSet()  # of this process
+
+
+def _after_fork():
+    for model in list(_models):
+        model._in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+OF_THE_PROCESS = (  # attributes that are not copied
+    "_lock", "_engine", "_engine_of", "_calls", "_by_name", "_layers_at", "_structure_clock", "_compile_clock",
+    "_target_clock",
+)  # fmt: skip
+
+
+class BaseModel(Layer):
+    """A layer that consists of layers, has a lock and an engine, and can be copied, saved and compiled.
+
+    Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
+    """
+
+    builds_itself = True
+    _loss_asked = None
+    _fast_path = True  # False: every call takes the slow path, for tests
+
+    def __init__(self, *, weight_decay=None, **kwargs):
+        super().__init__(**kwargs)
+        self.weight_decay = self._own_weight_decay = compiling.checked_decay(weight_decay)
+        self.optimizer = self.loss = self.history = None
+        self.stop_training = self.stop_evaluating = self.stop_predicting = self.compiled = False
+        self.seed, self.threads, self.epochs_done = 0, None, 0
+        self.matmul_precision = None
+        self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
+        self._feature_names = None
+        self._warned_of = set()  # findings of `diagnostics.consistency`
+        self._new_to_the_process()
+
+    # --- copies (copy.deepcopy, pickle): the contents of a saved file, and the history ---
+
+    def __getstate__(self):
+        with self._lock:
+            state = {k: v for k, v in self.__dict__.items() if k not in OF_THE_PROCESS}
+            state["engine"] = None if self._engine is None else self._engine.get_state()
+        return state
+
+    def __setstate__(self, state):
+        engine = state.pop("engine")
+        self.__dict__.update(state)
+        self._new_to_the_process()
+        if self.history is not None:
+            self.history.set_model(self)
+        if engine is not None:
+            self.engine().set_state(engine)
+
+    def _new_to_the_process(self):
+        self._engine = self._engine_of = None  # what the engine was planned for
+        self._calls, self._layers_at = {}, -1  # reading of LAYERS with which `_engine_of` was last compared
+        self._structure_clock, self._compile_clock, self._target_clock = Clock(), Clock(), Clock()
+        self._lock = threading.RLock()
+        _models.add(self)
+
+    def _in_child(self):
+        """After a fork, which may have interrupted a step of another thread that does not exist here."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            return
+        self._lock, self._calls = threading.RLock(), {}
+        if self._engine is not None:
+            self._engine.forget_programs()
+
+    # --- weights ---
+
+    @property
+    def weights(self):
+        """All variables, layer by layer, each once."""
+        return list(dict.fromkeys(v for layer in self.layers for v in layer.weights))
+
+    def get_weights(self):
+        with self._lock:  # those of one step, while another thread trains
+            return super().get_weights()
+
+    def set_weights(self, weights, *, check_finite=True):
+        check_finite = flag("check_finite", check_finite)
+        with self._lock:
+            super().set_weights(weights, check_finite=check_finite)
+
+    @property
+    def trainable_weights(self):
+        """The variables that training updates, layer by layer, each once."""
+        return list(dict.fromkeys(v for layer in self.layers for v in layer.trainable_weights))
+
+    @property
+    def trainable(self):
+        """False freezes every layer; True unfreezes every layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = flag("trainable", value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
+    def feature_names(self):
+        """Column names of the first data frame that the model was trained with, a list, or None.
+
+        After that, data frames with other columns or another order raise an error; set None to accept any.
+        """
+        return None if self._feature_names is None else list(self._feature_names)
+
+    @feature_names.setter
+    def feature_names(self, names):
+        self._feature_names = feature_names.checked(names)
+
+    def leaves(self):
+        """Iterate over the layers, with nested models replaced by their layers."""
+        for layer in self.layers:
+            yield from layer.leaves()
+
+    def get_parameters(self):
+        """Return all trainable weights as one flat vector.
+
+        Returns
+        -------
+        ndarray (n,)
+            A copy of `trainable_weights` in order, each in row-major order, in the dtype of the model.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+
+        Examples
+        --------
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,), kernel_initializer="ones")])
+        >>> model.get_parameters()
+        array([1., 1., 0.], dtype=float32)
+        """
+        return derivatives.get_parameters(self)
+
+    def set_parameters(self, theta):
+        """Set all trainable weights from one flat vector.
+
+        Parameters
+        ----------
+        theta : array_like (n,)
+            As returned by `get_parameters`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong shape, for non-numeric values, and for values that overflow the dtype of the model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        >>> model.set_parameters(np.array([1.0, 2.0, 3.0]))
+        >>> model.predict(np.array([[1.0, 1.0]]), verbose=0)
+        array([[6.]], dtype=float32)
+        """
+        derivatives.set_parameters(self, theta)
+
+    # --- files ---
+
+    def save(self, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
+        """Save the whole model to a file, for `fastnn.models.load_model`.
+
+        The file contains the configuration of the layers, all weights and, if the model is compiled, the arguments
+        of `compile`, the optimizer state, the step, the seed and the number of epochs: `fit` of the
+        loaded model resumes exactly where this one stopped, including dropout and shuffling. If saved
+        in the middle of an epoch, it starts that epoch again. Callbacks, the history
+        and `threads` are not saved.
+
+        The format is safetensors, whatever the name of the file. An existing file is replaced atomically, or
+        left unchanged if an error occurs.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+            Any name, preferably with suffix ``.fastnn``; files are recognised by their content. The suffix of another
+            format, such as ``.h5`` or ``.onnx``, causes a warning once.
+        overwrite : bool
+            False: raise a FileExistsError if the file exists.
+        zipped : None
+            For compatibility with Keras; only the default is accepted.
+        include_optimizer : bool
+
+        Raises
+        ------
+        TypeError
+            If an object cannot be saved by name, such as a lambda.
+        OSError
+            If the file cannot be written; the error contains its name.
+        """
+        from ..saving import model
+
+        model.save_model(self, filepath, overwrite, zipped, include_optimizer=include_optimizer)
+
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+        """Save only the weights to a file, for `load_weights`.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+        overwrite : bool
+            False: raise a FileExistsError if the file exists.
+        max_shard_size : None
+            For compatibility with Keras; only the default is accepted.
+        """
+        from ..saving import model
+
+        model.save_weights(self, filepath, overwrite, max_shard_size)
+
+    def load_weights(self, filepath, skip_mismatch=False, *, by_name=False):
+        """Load weights from a file written by `save_weights` or `save`.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+        skip_mismatch : bool
+            Skip weights whose shapes differ.
+        by_name : bool
+            Load only the weights whose names (``layer/weight``) are in the file. Default: all, in the order
+            of `get_weights`.
+
+        Raises
+        ------
+        FormatError
+            If the file was not written by fastnn, or is corrupted.
+        ValueError
+            If the number or the shapes of the weights do not match; nothing is changed then.
+        """
+        from ..saving import model
+
+        model.load_weights(self, filepath, skip_mismatch, by_name=by_name)
+
+    # --- what `compile` sets ---
+
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False,
+        steps_per_execution=1, jit_compile="auto", auto_scale_loss=True, *, weight_decay=None, seed=None, threads=None,
+        matmul_precision=None, **kwargs,
+    ):  # fmt: skip
+        """Configure the model for training.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, Loss or function, optional
+            ``"crossentropy"`` selects the cross-entropy that matches the model and its first targets: binary for one
+            output or after a sigmoid, sparse for class labels, otherwise categorical; from logits if there is no
+            activation. A custom loss is a function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
+            `losses.PythonLoss`. None for manual training with `forward`, `backward` and `apply_gradients`.
+        metrics : list of str, Metric or function, optional
+            ``"accuracy"`` selects the kind that matches the loss and the output. A metric given by name takes logits
+            where the loss does (``"binary_accuracy"`` then has the threshold 0). A function ``(y_true,
+            y_pred)`` returns one value per sample. Sample and class weights are not applied.
+        weighted_metrics : list of str, Metric or function, optional
+            Metrics with sample and class weights applied: means are weighted, counts are sums of weights. A metric
+            that is also in `metrics` is called ``"weighted_…"``.
+        loss_weights, run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            For compatibility with Keras; only the defaults are accepted: there is one loss, and the core always runs
+            many steps in one call.
+        weight_decay : float, optional
+            λ of the penalty λ / 2 times the sum of squares of all trainable weight matrices,
+            biases excluded: with the textbook factor of one half, unlike Keras'
+            `regularizers.L2`. (An optimizer's `weight_decay` is something else: it is not part
+            of the loss.) Default: the value given to the constructor of the model, or 0.
+        seed : int, optional
+            Seed of shuffling and dropout; default: the next seed of the process (`set_random_seed`).
+        threads : int, optional
+            Thread count, overrides `set_num_threads`; default: up to that number, as many as pay off. Results do not
+            depend on it.
+        matmul_precision : {"highest", "high", "medium"}, optional
+            Precision of this model, see `fastnn.set_float32_matmul_precision`; default: that of the process.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For unknown names and arguments; the message suggests the nearest name.
+
+        Notes
+        -----
+        Changes of layer attributes (`trainable`, `activation`, `rate`, …) and of the learning rate take effect at the
+        next step. As with Keras' compiled functions, later changes of other attributes of the optimizer, or of
+        regularizers and constraints, take effect at the next `compile`, or when the model is planned again for another
+        reason (the first step, a layer frozen or unfrozen).
+        """
+        refuse_keywords(self.compile.__func__, kwargs)
+        compiling.compile_model(
+            self, optimizer, loss, metrics, weighted_metrics, weight_decay, seed, threads, matmul_precision,
+            loss_weights=loss_weights, run_eagerly=run_eagerly, steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile, auto_scale_loss=auto_scale_loss,
+        )  # fmt: skip
+
+    @property
+    def metrics(self):
+        """The metrics, weighted metrics last; before the first data, as passed to `compile`."""
+        return [*self._metrics_asked, *self._weighted_asked] if self._metrics is None else self._metrics
+
+    @property
+    def metrics_names(self):
+        """``["loss", ...]``: the names of the values that `evaluate` returns, in order."""
+        if self._metrics is None:
+            return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
+        return ["loss", *(m.name for m in self._metrics)]
+
+    def engine(self):
+        """The `Engine` for the current state of the model."""
+        return planning.engine(self)

@@ -1,0 +1,78 @@
+"""Arguments of a model's methods, checked: x, y and weights as the arrays that the engine reads."""
+
+from math import prod
+
+from .._base.checks import flag
+from .compiling import resolve_targets
+from .data import arrays, feature_names
+
+
+def samples(model, name, x, finite=None):
+    """x as a checked array; builds the model if it is not built. `finite` as in `arrays.samples`."""
+    feature_names.refuse_others(name, model._feature_names, feature_names.names_of(x))
+    x = arrays.as_array(name, x)
+    if not model.built:
+        with model._lock:
+            if not model.built:  # else built by another thread in the meantime
+                try:
+                    model._build(x.shape[1:])
+                except ValueError as error:
+                    if x.ndim != 1:
+                        raise
+                    raise ValueError(
+                        f"{name}: expected shape (samples, features), got {x.shape}{arrays.one_axis(name, len(x))}"
+                    ) from error
+    return arrays.samples(name, x, model.in_shape, model.dtype, finite)
+
+
+def data(
+    model, x, y, sample_weight=None, class_weight=None, check_finite=None, names=("x", "y", "sample_weight"),
+    training=False,
+):  # fmt: skip
+    """Checked `arrays.Data` for a model; `check_finite` as `finite` of `arrays.samples`."""
+    given, training = x, flag("training", training)
+    x = samples(model, names[0], x, check_finite)
+    n, w = len(x), None
+    if y is None:
+        raise TypeError(f"{names[1]}: expected targets, got None")
+    resolve_targets(model, y)
+    if hasattr(y, "__len__") and getattr(y, "ndim", 1) and len(y) != n:
+        arrays.same_length(n, **{names[1]: y})
+    y = _targets(model, names[1], y, check_finite)
+    if len(y) != n:
+        arrays.same_length(n, **{names[1]: y})
+    if sample_weight is not None:
+        w = arrays.weights(names[2], sample_weight, n, model.dtype)
+    found = arrays.Data(x, y, w)
+    found = found if class_weight is None else weighted(model, found, class_weight, whole=False)
+    if training:
+        keep_feature_names(model, given)
+    return found
+
+
+def _targets(model, name, y, check_finite):
+    if model._kind == "labels":
+        return arrays.labels(name, y, prod(model.out_shape), getattr(model.loss, "ignore_class", None))
+    if model._kind == "values":
+        y = arrays.targets(name, y, model.out_shape, model.dtype, check_finite)
+        if getattr(model.loss, "shares", False):
+            arrays.check_shares(name, y)
+        return y
+    y = arrays.free_targets(name, y, model.out_shape)
+    if check_finite:
+        arrays.check_finite(name, y)
+    return y
+
+
+def keep_feature_names(model, x):
+    """Store the column names of the first data frame used for training."""
+    if model._feature_names is None:
+        model._feature_names = feature_names.names_of(x)
+
+
+def weighted(model, given, class_weight, whole):
+    """Data with sample weights multiplied by class weights; `whole`: whether these are all targets."""
+    n = prod(model.out_shape)
+    binary = n == 1 and getattr(model.loss, "shares", False)
+    count = n if model._kind == "labels" else 2 if binary else None
+    return given.weighted(class_weight, model.dtype, count, whole)
