@@ -8,9 +8,9 @@
  *     dX and dW reads contiguous vectors; nothing is packed or transposed per step but dY, panel by panel.
  *     Per-feature vectors (gamma, moving averages, ...) are plain vectors padded to whole panels.
  * (b) Kernels are serial.  A kernel computes the rectangle [f0, f1) x [p0, p1) of its output: features by sample
- *     panels.  The executor above decides which thread runs which rectangle; it cuts features at multiples of VW, half a
- *     panel, or of PW where a kernel says so, and a range may end past the last feature.  A result never depends on how
- *     its rectangle was cut.
+ *     panels.  The executor above decides which thread runs which rectangle; it cuts features at multiples of VW, half
+ *     a panel, or of PW where a kernel says so, and a range may end past the last feature.  A result never depends on
+ *     how its rectangle was cut.
  * (c) A kernel reads what is fixed from fnn_op (resolved once) and what changes per step from fnn_run.
  *     What p, n, s and fn mean is declared above each kernel, by name (operands.h). */
 #pragma once
@@ -88,8 +88,8 @@ typedef struct fnn_rule {
 typedef void (*fnn_map_fwd)(void *y, const void *x, ptrdiff_t n, const double *s);
 /* dx = dy * f'(.), the derivative from `t`: the output y, or the input x if the row says so */
 typedef void (*fnn_map_bwd)(void *dx, const void *dy, const void *t, ptrdiff_t n, const double *s);
-/* w, state <- one optimizer step with gradient g, of `rows` runs of n elements, the next one `stride` elements further on in
- * each of the vectors; h: what fnn_prep made for this step */
+/* w, state <- one optimizer step with gradient g, of `rows` runs of n elements, the next one `stride` elements further
+ * on in each of the vectors; h: what fnn_prep made for this step */
 typedef void (*fnn_update)(void *w, void *s0, void *s1, void *s2, const void *g, ptrdiff_t n, ptrdiff_t rows,
                            ptrdiff_t stride, const double *h);
 /* the same beside products: of a type of its unit, FN(beside) of gemm/beside.inl.h */
@@ -157,8 +157,8 @@ enum { FNN_EMULATED = 1 };
 #else
 enum { FNN_EMULATED = 0 };
 #endif
-/* 0 if the table has products by bfloat16 tiles and this process may use the unit for them; asks the operating system for
- * it at the first call, and again in a forked child.  Else the error number with which it refused, or one of these.
+/* 0 if the table has products by bfloat16 tiles and this process may use the unit for them; asks the operating system
+ * for it at the first call, and again in a forked child.  Else the error number with which it refused, or one of these.
  * memory: FNN_TILES_AGREE_BYTES, 64-byte aligned (too much for the stack of some threads). */
 enum { FNN_NO_TILES = -1, FNN_TILES_DISAGREE = -2 };
 int fnn_tiles_refusal(const fnn_table *table, void *memory);

@@ -22,8 +22,8 @@
  *         features  all samples of its features, or these elements of a vector
  *         blocks    the parameters of its blocks (fnn_block), or an element of a vector for each
  *         all       anything
- * (d) _(N, name): a size, _(NV, name, count): an array of them; _(S, name), _(SV, name, count): numbers of a formula, in
- *     double; _(F, type, name): a formula's loop, which may be NULL. */
+ * (d) _(N, name): a size, _(NV, name, count): an array of them; _(S, name), _(SV, name, count): numbers of a formula,
+ *     in double; _(F, type, name): a formula's loop, which may be NULL. */
 #pragma once
 #include "fnn.h"
 

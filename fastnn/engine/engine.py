@@ -95,8 +95,6 @@ class Engine:
         splits = splits_of(self.precision, self.isa) if self.dtype == np.float32 else 0
         key = (what, batch, x_code, y_code, weighted, splits)
         program = self._programs.get(key)
-        if program is None and what in ("train", "manual", "derivative"):
-            self._refuse_used_twice()
         if program is None:
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
@@ -109,18 +107,6 @@ class Engine:
     def forget_programs(self):
         """Plan again: the memory of the programs belongs to an unfinished step."""
         self._programs, self.manual, self.has_gradients, self.besides = {}, None, False, {}
-
-    def _refuse_used_twice(self):
-        """ValueError if a trainable weight is used twice: it has one gradient buffer, written by one node."""
-        used = set()
-        for variable in (v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable):
-            if variable in used:
-                raise ValueError(
-                    f"{variable.name}: expected a layer that is used once in the model, got one that is used several"
-                    " times; such a model can predict, but can be trained only with that layer frozen (trainable ="
-                    " False)"
-                )
-            used.add(variable)
 
     # -- training and evaluation ------------------------------------------------------------------------------
     def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0, carry=None):

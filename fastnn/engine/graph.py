@@ -5,6 +5,7 @@ sample or says so (`batch_norm`), which is all that the planner needs to choose 
 """
 
 import weakref
+from collections import Counter
 from dataclasses import dataclass, field
 from math import prod
 
@@ -47,6 +48,13 @@ class Graph:
     def __init__(self):
         self.nodes = []
         self.consumers = {}  # Tensor -> [Node]
+        self.draws = Counter()  # nodes of each random stream
+
+    def _stream(self, seed_id):
+        """The random stream of a node: that of its layer, or for another use of the layer one of its own."""
+        use = self.draws[seed_id]
+        self.draws[seed_id] += 1
+        return seed_id ^ use << 20
 
     def _add(self, kind, inputs, shape, attrs=None, variables=None, trainable=True):
         node = Node(kind, list(inputs), Tensor(tuple(shape)), attrs or {}, variables or {}, trainable=trainable)
@@ -86,7 +94,7 @@ class Graph:
 
     def dropout(self, x, rate, seed_id, shared=()):
         """`shared`: what elements have one random number, see `layers.dropout.shared_runs`."""
-        return self._add("dropout", [x], x.shape, {"rate": rate, "id": seed_id, "shared": tuple(shared)})
+        return self._add("dropout", [x], x.shape, {"rate": rate, "id": self._stream(seed_id), "shared": tuple(shared)})
 
     def affine(self, x, scale, offset):
         """``x * scale + offset``, two numbers."""
@@ -120,7 +128,7 @@ class Graph:
 
     def noise(self, x, row, params, seed_id, shared=()):
         """One of the kernels that draw a number for each element while training (src_c/loops/noise.inl.h)."""
-        attrs = {"row": row, "params": tuple(params), "id": seed_id, "shared": tuple(shared)}
+        attrs = {"row": row, "params": tuple(params), "id": self._stream(seed_id), "shared": tuple(shared)}
         return self._add("noise", [x], x.shape, attrs)
 
     def maxout(self, z, k):

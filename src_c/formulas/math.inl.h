@@ -2,7 +2,8 @@
  *
  * (a) At most 2 ulp (sigmoid 3), float32 and float64, whether v_fma is fused or rounds twice; infinities, NaN,
  *     -0.0 and subnormals as C's libm treats them.  tests/core/test_math.py holds them to that.  Largest errors met
- *     (all float32; a hundred million float64): log, log1p 0.9, exp 1.1, expm1 1.7, tanh 1.5 (1.3 by table), sigmoid 2.4 ulp.
+ *     (all float32; a hundred million float64): log, log1p 0.9, exp 1.1, expm1 1.7, tanh 1.5 (1.3 by table), sigmoid
+ *     2.4 ulp.
  * (b) No branch, no lane-by-lane code, no conversion between 64-bit integers and floats (AVX2 has none): adding
  *     a large constant rounds a float and leaves the integer in its low bits; powers of two are made by
  *     shifting an exponent into place.  Right shifts are logical: AVX2 has no other for 64 bits.
@@ -95,10 +96,11 @@ FNN_INLINE V FN(vexpm1)(V x)
 }
 
 #if IS_F32 && defined(FNN_LOOKUP_f32)
-/* By table, where a register pair is one: |x| lies in one of 30 intervals, the quarters of [2^e, 2^(e + 1)) for e = -4..2, what
- * is below them and what is above, so that the top bits of the float are its index.  In each tanh is a minimax polynomial
- * (Remez exchange) in x less the middle of the interval; below 1/16 the odd powers alone.  No quotient, which is most of
- * the time of the other body; at most 1.3 ulp.  Rows: middles, then the coefficients of t^0 to t^5. */
+/* By table, where a register pair is one: |x| lies in one of 30 intervals, the quarters of [2^e, 2^(e + 1)) for e =
+ * -4..2, what is below them and what is above, so that the top bits of the float are its index.  In each tanh is a
+ * minimax polynomial
+ * (Remez exchange) in x less the middle of the interval; below 1/16 the odd powers alone.  No quotient, which is most
+ * of the time of the other body; at most 1.3 ulp.  Rows: middles, then the coefficients of t^0 to t^5. */
 static const T FN(tanh_table)[7][32] __attribute__((aligned(FNN_VBYTES))) = {
     {0.f, 0.0703125f, 0.0859375f, 0.1015625f, 0.1171875f, 0.140625f, 0.171875f, 0.203125f, 0.234375f, 0.28125f,
      0.34375f, 0.40625f, 0.46875f, 0.5625f, 0.6875f, 0.8125f, 0.9375f, 1.125f, 1.375f, 1.625f, 1.875f, 2.25f, 2.75f,

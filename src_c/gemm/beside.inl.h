@@ -1,9 +1,9 @@
 /* A tile of dW with the update of the tile before it: roots and quotients between products.
  *
  * (a) The divider takes about eleven cycles for a vector of Adam, in which the multipliers could do two steps of k.  An
- *     update after its tile overlaps with the next one only as far as the processor looks ahead; vector by vector, between
- *     the steps of k, it does all along.  Sums and updates are the same operations in the same order as apart: the same
- *     bits.
+ *     update after its tile overlaps with the next one only as far as the processor looks ahead; vector by vector,
+ *     between the steps of k, it does all along.  Sums and updates are the same operations in the same order as apart:
+ *     the same bits.
  * (b) One function a row of the optimizers, because the formula is expanded between products.
  * (c) Only in units that ask for it, FNN_UPDATE_EVERY being the steps of k from one vector to the next.  Measured on
  *     AVX2, 784-300-100-10, batch 32: 1.07 times as fast, 60 KB of code; every 1 or 4 steps, and tiles of 4 or 5 rows,

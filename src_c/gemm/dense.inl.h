@@ -6,14 +6,15 @@
  * (b) The activation is an epilogue on the panel just finished (PW x PW elements, still in L1): one indirect
  *     call per panel, no code per activation here.  So is the activation's derivative after dX.
  * (c) dW needs dY with units in the lanes: each unit panel of dY is transposed into scratch once per use.  A panel with
- *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes instead,
- *     see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
+ *     few units (a small last layer, the rest of a wide one) or a layer with few inputs is summed along the lanes
+ *     instead, see `dw_narrow`; a panel with at most half its units takes tiles of half the width.
  * (d) dW ends in the optimizer while the gradient is in L1, where nothing comes between tile by tile: then the divider
  *     works on one tile while the next is multiplied, see beside.inl.h.  In fused mode the gradient stays in L1.
  * (e) Behind a batch normalisation whose own input needs no gradient, there is no dX: gamma and beta get their
  *     gradients from the tile of dW (`tile_behind_bn`): a handful of operations a weight, not 2 a weight and sample.
- * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples and
- *     costs the same for one.  Each sum has the same terms in the same order, so a sample's bits do not depend on it.
+ * (f) Of few samples, the forward pass has the units along the lanes (`forward_few`): a panel has room for PW samples
+ *     and costs the same for one.  Each sum has the same terms in the same order, so a sample's bits do not depend on
+ *     it.
  * (g) Products by bfloat16 tiles are in tiles.inl.h, where the unit has such.
  */
 #ifndef FNN_DENSE_KERNELS
@@ -31,7 +32,7 @@
     _(P, T, state0, updated_opt, all) _(P, T, state1, updated_opt, all) _(P, T, state2, updated_opt, all) \
     _(P, T, grad, io_opt, all) _(P, fnn_rule, rules, in_opt, all) _(P, T, of_bn, out_opt, all)            \
     _(P, T, gamma, in_opt, all) _(P, T, beta, in_opt, all) _(P, TI, kept, out_opt, all)                   \
-    _(N, I) _(N, O) _(N, rows) _(N, stride) _(N, splits) _(N, parts) _(S, clipvalue)                      \
+    _(N, I) _(N, O) _(N, rows) _(N, stride) _(N, splits) _(N, parts) _(N, adds) _(S, clipvalue)                     \
     _(F, fnn_update, update) _(F, fnn_beside, beside)
 #define FNN_OPERANDS_dense_split(_) \
     _(SPLIT, items, none) _(P, TI, kept, out, all) _(P, T, w, in, all) _(N, I) _(N, O) _(N, rows)
@@ -169,7 +170,8 @@ FNN_INLINE void FN(dw_behind_bn)(const fnn_op *op, const FN(dw_item) *item, T *g
     const T *of_item = w + (item->u * rows + i) * PW;
     const ptrdiff_t wide = (I + PW - 1) / PW * PW, room = fnn_min(item->i1, I) - i;
     T *dgamma = of_bn + 2 * item->u * wide + i;
-    FN(tile_behind_bn)(g, of_item, count, room, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, dgamma, dgamma + wide);
+    FN(tile_behind_bn)(g, of_item, count, room, db, gamma ? gamma + i : NULL, beta ? beta + i : NULL, dgamma,
+                       dgamma + wide);
 }
 
 /* The optimizer on `count` rows of an item from row i on, whose gradient is at g */
@@ -257,8 +259,8 @@ FNN_INLINE void FN(narrow_panel)(const int ni, const int masked, V sum[VW], cons
     }
 }
 
-/* g[i][o] += the sum over samples of x[i] dy[o], samples along the lanes, tile by tile.  x_panel, d_panel: distance from a
- * panel of samples to the next; whole: full panels; left: samples of one more */
+/* g[i][o] += the sum over samples of x[i] dy[o], samples along the lanes, tile by tile.  x_panel, d_panel: distance
+ * from a panel of samples to the next; whole: full panels; left: samples of one more */
 FNN_INLINE void FN(narrow_tiles)(const int ni, T *g, const T *x, ptrdiff_t x_panel, ptrdiff_t inputs, const T *dy,
                                  ptrdiff_t d_panel, ptrdiff_t units, ptrdiff_t whole, ptrdiff_t left, const VI mask[2])
 {
@@ -307,7 +309,8 @@ static void FN(dw_narrow)(const fnn_op *op, const fnn_run *run, const FN(dw_item
                           const T *dy_rect, ptrdiff_t b0, ptrdiff_t n, int resume, int updates)
 {
     FNN_OPEN(dense_dw)
-    const ptrdiff_t first = item->u * PW, units = fnn_min(item->lanes, O - first), whole = n / PW, left = n - whole * PW;
+    const ptrdiff_t first = item->u * PW, units = fnn_min(item->lanes, O - first);
+    const ptrdiff_t whole = n / PW, left = n - whole * PW;
     const ptrdiff_t count = item->i1 - item->i0, inputs = fnn_min(item->i1, I) - item->i0;
     const VI mask[2] = {v_firstn(left), v_firstn(left - VW)};
     const T *x_block = x_rect + (b0 / PW * I + item->i0) * PW, *dy_block = dy_rect + (b0 / PW * O + first) * PW;
@@ -334,8 +337,8 @@ static void FN(tile_rules)(const fnn_rule *rules, T *g, T *w, ptrdiff_t kernel, 
 
 static void FN(keep_split)(TI *kept, const T *w, ptrdiff_t I, ptrdiff_t u, ptrdiff_t i0, ptrdiff_t i1);
 
-/* Input rows of part `part` of a unit panel, all its lanes; they start at a whole block of tiles, where such read or are
- * left something */
+/* Input rows of part `part` of a unit panel, all its lanes; they start at a whole block of tiles, where such read or
+ * are left something */
 FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part)
 {
     FNN_OPEN(dense_dw)
@@ -346,8 +349,8 @@ FNN_INLINE FN(dw_item) FN(dw_part)(const fnn_op *op, ptrdiff_t u, ptrdiff_t part
     return (FN(dw_item)){.u = u, .i0 = i0, .i1 = i1, .lanes = PW};
 }
 
-/* The finished gradient of part `part` of unit panel u, at g: what a batch normalisation before the layer wants (db: sums
- * of dy, used only then), and rules, clipping and update, if they are fused. */
+/* The finished gradient of part `part` of unit panel u, at g: what a batch normalisation before the layer wants (db:
+ * sums of dy, used only then), and rules, clipping and update, if they are fused. */
 static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t u, ptrdiff_t part, const V *db)
 {
     FNN_OPEN(dense_dw)
@@ -364,8 +367,8 @@ static void FN(dw_finish)(const fnn_op *op, const fnn_run *run, T *g, ptrdiff_t 
 
 #include "tiles.inl.h"
 
-/* `dense_fwd` of the sample in one lane, for units [o0, o1) of `count` unit panels.  x_lane: that lane in the first row;
- * panels: of w; y_lane, z_lane: that lane of unit 0 of the first of them. */
+/* `dense_fwd` of the sample in one lane, for units [o0, o1) of `count` unit panels.  x_lane: that lane in the first
+ * row; panels: of w; y_lane, z_lane: that lane of unit 0 of the first of them. */
 FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y_lane, T *z_lane, const T *x_lane,
                                    const T *panels, ptrdiff_t o0, ptrdiff_t o1)
 {
@@ -409,8 +412,8 @@ static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 }
 
 /* y = act(x w + b).  f: units.
- * w: unit panels of `rows` rows, I + 1 with a bias; z: NULL, or where the input of the activation is kept; kept: the split of
- * w, for one split (NULL: to be made; see `dense_split`); splits: of a number (0: fma) */
+ * w: unit panels of `rows` rows, I + 1 with a bias; z: NULL, or where the input of the activation is kept; kept: the
+ * split of w, for one split (NULL: to be made; see `dense_split`); splits: of a number (0: fma) */
 static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(dense_fwd)
@@ -460,11 +463,12 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 
 /* Gradient of w and bias over the samples of the rect, and (fused) the optimizer step.
  * f: items, (unit panel) * parts + part of the inputs
- * grad: in unit panels; may be NULL if update is given and the batch has at most FNN_DW_SAMPLES samples.  rules: of kernel
- * and bias, with update.  of_bn: [unit panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x is what the layer
- * reads; else x is xh, see `tile_behind_bn`, and splits is 0).  kept: the split of the new weights, which update leaves there
- * (NULL: it does not).  stride: elements from a gradient slot to the next.  parts: of the inputs, of at most FNN_DW_INPUTS.
- * update: NULL: leave the gradient in grad; beside: the same beside products (NULL: never).  A clipvalue of 0 is off. */
+ * grad: in unit panels; may be NULL if update is given and the batch has at most FNN_DW_SAMPLES samples.
+ * rules: of kernel and bias, with update.  of_bn: [unit panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x
+ * is what the layer reads; else x is xh, see `tile_behind_bn`, and splits is 0).  kept: the split of the new weights,
+ * which update leaves there (NULL: it does not).  stride: elements from a gradient slot to the next.  parts: of the
+ * inputs, of at most FNN_DW_INPUTS.  adds: grad holds the gradient of another use of w already.  update: NULL: leave
+ * the gradient in grad; beside: the same beside products (NULL: never).  A clipvalue of 0 is off. */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(dense_dw)
@@ -482,7 +486,7 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
             const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), k = fnn_cut(n, blocks, nb + 1, PW) - b0;
-            const int resume = nb > 0 || run->accumulate, end = nb == blocks - 1;
+            const int resume = nb > 0 || run->accumulate || adds, end = nb == blocks - 1;
             if (!narrow) FN(transpose_dy)(dyt, dy_rect, O, u, b0, b0 + k);
             if (of_bn) FN(add_dy)(db, dyt, k, PW);
             for (ptrdiff_t part = first; part < last; part++) {

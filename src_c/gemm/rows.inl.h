@@ -2,8 +2,8 @@
  *
  * (a) Units are along the lanes: rows of w are loaded, elements of x broadcast. An element is the chain of fma over the
  *     features that `dense_fwd` has, so both give the same bits.
- * (b) The last vector of a row ends with the row; what it shares with the one before is computed twice, and the same. So
- *     nothing outside of the rows is touched. Rows shorter than a vector are not for this kernel. */
+ * (b) The last vector of a row ends with the row; what it shares with the one before is computed twice, and the same.
+ *     So nothing outside of the rows is touched. Rows shorter than a vector are not for this kernel. */
 #ifndef FNN_ROW_PRODUCT_FUNCTIONS
 #define FNN_ROW_PRODUCT_FUNCTIONS(X) X(dense_rows)
 #define FNN_ROW_TILE 6 /* 12 accumulators: two fma a cycle, and registers left for the addresses of the rows of x */

@@ -434,7 +434,7 @@ static void FN(dense_dw_tiles)(const fnn_op *op, const fnn_run *run, const fnn_r
     for (ptrdiff_t nb = 0; nb < blocks; nb++) {
         s.b0 = fnn_cut(n, blocks, nb, PW), s.n = fnn_cut(n, blocks, nb + 1, PW) - s.b0;
         s.packed = (s.n + PW - 1) / PW * splits * FNN_TILE_WORDS;
-        s.resume = nb > 0 || run->accumulate;
+        s.resume = nb > 0 || run->accumulate || adds;
         FN(dw_items)(op, run, &s, r->f0, r->f1, own, nb == blocks - 1);
     }
     FN(tiles_end)();

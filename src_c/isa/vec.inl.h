@@ -52,10 +52,10 @@ FNN_INLINE V FN(vsqrt)(V a)
     return r;
 #endif
 }
-/* Square root of a >= 0 within 1 ulp, for the optimizers, which divide by it: hardware square roots and quotients share one
- * unit, the divider, so where a cheap estimate of 1 / sqrt(a) exists, one Newton step (Heron's) leaves the divider to the
- * quotient.  a is clamped to the normal numbers: the estimate of 1 / 0 is infinite.  So the root of less than 2^-126 is
- * 2^-63, that of infinity the root of the largest number; NaN stays NaN. */
+/* Square root of a >= 0 within 1 ulp, for the optimizers, which divide by it: hardware square roots and quotients
+ * share one unit, the divider, so where a cheap estimate of 1 / sqrt(a) exists, one Newton step (Heron's) leaves the
+ * divider to the quotient.  a is clamped to the normal numbers: the estimate of 1 / 0 is infinite.  So the root of
+ * less than 2^-126 is 2^-63, that of infinity the root of the largest number; NaN stays NaN. */
 FNN_INLINE V FN(vroot)(V a)
 {
 #if IS_F32 && defined(FNN_RSQRT_f32)

@@ -21,9 +21,9 @@
 #define FNN_OPERANDS_bn_bwd(_)                                                                                       \
     _(SPLIT, features, F) _(P, T, dx, out_opt, local) _(P, T, dy, in, features) _(P, T, x, in, features)             \
     _(P, T, theta, updated, features) _(P, T, state0, updated_opt, features) _(P, T, state1, updated_opt, features)  \
-    _(P, T, state2, updated_opt, features) _(P, T, grad, out, features)                                              \
+    _(P, T, state2, updated_opt, features) _(P, T, grad, io, features)                                               \
     _(P, T, mean, in, features) _(P, T, rstd, in, features) _(P, T, t, in_opt, local)                                \
-    _(P, fnn_rule, rules, in_opt, all) _(N, F) _(N, gamma) _(N, beta) _(N, trained) _(N, moving)                     \
+    _(P, fnn_rule, rules, in_opt, all) _(N, F) _(N, gamma) _(N, beta) _(N, trained) _(N, moving) _(N, adds)          \
     _(SV, s, 4) _(S, epsilon) _(S, clipvalue) _(F, fnn_map_bwd, act) _(F, fnn_update, update)
 #define FNN_OPERANDS_bn_params(_)                                                                                    \
     _(SPLIT, features, F) _(P, T, parts, in, all) _(P, T, theta, updated, features)                                  \
@@ -125,8 +125,8 @@ static void FN(bn_infer)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             act(y + p * stride + f0 * PW, linear + p * stride + f0 * PW, (f1 - f0) * PW, s);
 }
 
-/* Ends bn_bwd and bn_params: rule, clipping and optimizer on the rect's part of gamma or of beta, which begins at `first`
- * in each of the vectors (-1: there is none). */
+/* Ends bn_bwd and bn_params: rule, clipping and optimizer on the rect's part of gamma or of beta, which begins at
+ * `first` in each of the vectors (-1: there is none). */
 static void FN(bn_update)(fnn_update update, ptrdiff_t first, T *theta, T *state0, T *state1, T *state2, T *grad,
                           const fnn_rule *rule, double clipvalue, const fnn_run *run, const fnn_rect *r)
 {
@@ -144,8 +144,9 @@ static void FN(bn_update)(fnn_update update, ptrdiff_t first, T *theta, T *state
 /* With xh = (x - mean) * rstd:  dbeta = sum dy,  dgamma = sum dy xh,
  * dx = gamma rstd (dy - dbeta/n - xh dgamma/n), then times act'(t) of the activation that made x.
  * gamma, beta: offsets in theta (-1: none), the same in the optimizer's states and in grad; trained: 1, or 0: update
- * leaves them alone; moving: 1: mean and rstd are the moving mean and variance (epsilon counts only then), and dx is not
- * wanted; rules: of gamma and beta, with update; without update the gradient stays in grad */
+ * leaves them alone; moving: 1: mean and rstd are the moving mean and variance (epsilon counts only then), and dx is
+ * not wanted; rules: of gamma and beta, with update; without update the gradient stays in grad, to which it is added
+ * if `adds` */
 static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(bn_bwd)
@@ -160,7 +161,8 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             for (ptrdiff_t q = 0; i < count && q < n; q += PW) {
                 const ptrdiff_t at = q / PW * stride + (f + i) * PW;
                 V d0 = FN(valid)(v_load(dy + at), q, n), d1 = FN(valid)(v_load(dy + at + VW), q + VW, n);
-                V h0 = FN(valid)((v_load(x + at) - c) * k, q, n), h1 = FN(valid)((v_load(x + at + VW) - c) * k, q + VW, n);
+                V h0 = FN(valid)((v_load(x + at) - c) * k, q, n);
+                V h1 = FN(valid)((v_load(x + at + VW) - c) * k, q + VW, n);
                 b += d0 + d1;
                 g = v_fma(d1, h1, v_fma(d0, h0, g));
             }
@@ -168,7 +170,8 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
         }
         const V dbeta = FN(sum_lanes)(sb), dgamma = FN(sum_lanes)(sg);
         if (dx) {
-            const V scale = (gamma >= 0 ? v_load(theta + gamma + f) : v_set1(1)) * rs, mb = dbeta / (T)n, mg = dgamma / (T)n;
+            const V scale = (gamma >= 0 ? v_load(theta + gamma + f) : v_set1(1)) * rs;
+            const V mb = dbeta / (T)n, mg = dgamma / (T)n;
             for (int i = 0; i < count; i++) {
                 const V c = v_set1(m[i]), k = v_set1(scale[i]), o = v_set1(mb[i]), q = v_set1(mg[i] * rs[i]);
                 for (ptrdiff_t at = (f + i) * PW; at < (n + PW - 1) / PW * stride; at += stride)
@@ -176,8 +179,8 @@ static void FN(bn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                         v_store(dx + at + h, k * (v_load(dy + at + h) - o - (v_load(x + at + h) - c) * q));
             }
         }
-        if (gamma >= 0) v_store(grad + gamma + f, dgamma);
-        if (beta >= 0) v_store(grad + beta + f, dbeta);
+        if (gamma >= 0) v_store(grad + gamma + f, adds ? v_load(grad + gamma + f) + dgamma : dgamma);
+        if (beta >= 0) v_store(grad + beta + f, adds ? v_load(grad + beta + f) + dbeta : dbeta);
     }
     if (dx && act)
         for (ptrdiff_t p = 0; p * PW < n; p++) {

@@ -14,7 +14,7 @@
 #define FNN_OPERANDS_prelu_params(_)                                                                             \
     _(SPLIT, slots, count) _(P, T, grad, io, features) _(P, T, dy, in, all) _(P, T, x, in, all)                  \
     _(P, int32_t, start, in_opt, all) _(P, int32_t, members, in_opt, all)                                        \
-    _(N, F) _(N, count) _(N, stride) _(N, offset)
+    _(N, F) _(N, count) _(N, stride) _(N, offset) _(N, adds)
 #define FNN_OPERANDS_normalize_fwd(_)                                                                            \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(P, T, mean, in, all)                        \
     _(P, T, variance, in, all) _(P, int32_t, map, in_opt, all) _(N, F) _(S, least) _(S, inverse)
@@ -51,7 +51,8 @@ static void FN(prelu_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *
 }
 
 /* dalpha = sum of dy min(x, 0) over its features and the samples of the rect.
- * grad: of all parameters; alpha's `count` elements begin at `offset`, and the next slot `stride` elements further on */
+ * grad: of all parameters; alpha's `count` elements begin at `offset`, and the next slot `stride` elements further on;
+ * adds: it holds the gradient of another use already */
 static void FN(prelu_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(prelu_params)
@@ -72,7 +73,7 @@ static void FN(prelu_params)(const fnn_op *op, const fnn_run *run, const fnn_rec
                 sums[i] += a;
             }
         }
-        FN(give)(grad, run, stride, offset + j, FN(sum_lanes)(sums));
+        FN(give)(grad, run, adds, stride, offset + j, FN(sum_lanes)(sums));
     }
 }
 

@@ -200,8 +200,8 @@ static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                 else FN(scale_clip)(run->scratch, gi, n, 1, a, 0, 0);
                 gi = run->scratch;
             }
-            update(theta + at, state0 ? state0 + at : 0, state1 ? state1 + at : 0, state2 ? state2 + at : 0, gi, n, 1, 0,
-                   run->hyper);
+            update(theta + at, state0 ? state0 + at : 0, state1 ? state1 + at : 0, state2 ? state2 + at : 0, gi, n, 1,
+                   0, run->hyper);
         }
     }
 }

@@ -15,7 +15,7 @@
     _(N, K) _(N, groups) _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
 #define FNN_OPERANDS_ln_params(_)                                                                         \
     _(SPLIT, slots, K) _(P, T, grad, io, features) _(P, T, dy, in, all) _(P, T, x, in, all)               \
-    _(P, T, stats, in, all) _(N, K) _(N, groups) _(N, stride) _(N, gamma) _(N, beta)
+    _(P, T, stats, in, all) _(N, K) _(N, groups) _(N, stride) _(N, gamma) _(N, beta) _(N, adds)
 FNN_LAYER_NORM_KERNELS(FNN_LAYOUT)
 #endif
 
@@ -82,15 +82,17 @@ static void FN(ln_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     }
 }
 
-/* The gradient of a vector of the layer, VW of it from `at`: into the slot, added to an earlier chunk's. */
-FNN_INLINE void FN(give)(T *grad, const fnn_run *run, ptrdiff_t stride, ptrdiff_t at, V value)
+/* The gradient of a vector of the layer, VW of it from `at`: into the slot, added to an earlier chunk's or (adds)
+ * use's. */
+FNN_INLINE void FN(give)(T *grad, const fnn_run *run, ptrdiff_t adds, ptrdiff_t stride, ptrdiff_t at, V value)
 {
     T *g = grad + run->slot * stride + at;
-    v_store(g, run->accumulate ? v_load(g) + value : value);
+    v_store(g, run->accumulate || adds ? v_load(g) + value : value);
 }
 
 /* dgamma = sum dy xh, dbeta = sum dy over the samples of the rect.  f: features of K.
- * grad: of all parameters, gamma's and beta's at these offsets (-1: none); stride: elements from slot to slot */
+ * grad: of all parameters, gamma's and beta's at these offsets (-1: none); stride: elements from slot to slot; adds:
+ * grad holds the gradient of another use already */
 static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(ln_params)
@@ -110,7 +112,7 @@ static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *
             sb[i] = b, sg[i] = g;
         }
         const V dbeta = FN(sum_lanes)(sb), dgamma = FN(sum_lanes)(sg);
-        if (gamma >= 0) FN(give)(grad, run, stride, gamma + f, dgamma);
-        if (beta >= 0) FN(give)(grad, run, stride, beta + f, dbeta);
+        if (gamma >= 0) FN(give)(grad, run, adds, stride, gamma + f, dgamma);
+        if (beta >= 0) FN(give)(grad, run, adds, stride, beta + f, dbeta);
     }
 }

@@ -186,8 +186,9 @@ FNN_INLINE ptrdiff_t fnn_word_feature(const ptrdiff_t *runs, ptrdiff_t n, ptrdif
 #endif
 
 /* The words of an operation: panel_words, or words that elements share, one feature after the other. */
-FNN_INLINE void FN(shared_words)(uint32_t *words, ptrdiff_t id, ptrdiff_t axes, ptrdiff_t across, const ptrdiff_t *sizes,
-                                 const fnn_run *run, ptrdiff_t p, ptrdiff_t f, ptrdiff_t n, const V64 *keys)
+FNN_INLINE void FN(shared_words)(uint32_t *words, ptrdiff_t id, ptrdiff_t axes, ptrdiff_t across,
+                                 const ptrdiff_t *sizes, const fnn_run *run, ptrdiff_t p, ptrdiff_t f, ptrdiff_t n,
+                                 const V64 *keys)
 {
     if (!axes) {
         FN(panel_words)(words, run, id, p, f, n, keys);

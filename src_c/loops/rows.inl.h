@@ -6,12 +6,12 @@
  *     K/16 ulp at worst instead of K); losses are added up in double.
  * (c) A rect names sample panels; all features are done.  run->s0 is a multiple of PW.
  *
- * (d) grad: NULL: the value only; may be y_pred.  y_pred: logits for softmax_*.  target: panels like y_pred, or the int32
- *     labels of the data (rows by run->index or row0).  weight: of the data, NULL: 1 each.  sums: [s0/PW + p][2]: of
- *     weight * loss, and the number of samples; of a metric: of weight * value, and of the weights; pair j of a wide
- *     metric `stride` doubles further on each.  probabilities: where softmax_* leave them, or NULL; may be y_pred.
- *     terms: of each sample at s0 + b: its weight * loss, or NULL.  factor: of every weight (loss_factor), NULL: 1.
- *     by_sum: nonzero: the gradient is that of the sum over the batch, not of the mean.  params: of the row.
+ * (d) grad: NULL: the value only; may be y_pred.  y_pred: logits for softmax_*.  target: panels like y_pred, or the
+ *     int32 labels of the data (rows by run->index or row0).  weight: of the data, NULL: 1 each.  sums: [s0/PW +
+ *     p][2]: of weight * loss, and the number of samples; of a metric: of weight * value, and of the weights; pair j
+ *     of a wide metric `stride` doubles further on each.  probabilities: where softmax_* leave them, or NULL; may be
+ *     y_pred. terms: of each sample at s0 + b: its weight * loss, or NULL.  factor: of every weight (loss_factor),
+ *     NULL: 1. by_sum: nonzero: the gradient is that of the sum over the batch, not of the mean.  params: of the row.
  *     grad = weight / run->batch * dloss/dy_pred, 0 in the lanes past the last sample.
  * A sample whose label is ignore_class adds nothing to a loss.  Any other label that is no
  * class gives a NaN loss and gradient, and never counts as hit; nothing is read for it. */

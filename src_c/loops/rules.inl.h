@@ -48,8 +48,8 @@ static void FN(apply_rule)(const fnn_rule *rule, T *g, T *w, ptrdiff_t n, double
         }
 }
 
-/* rules: one a variable; values: of the penalties, one a block (NULL: not wanted); what: FNN_RULE_*; every: steps that make
- * one update (0, 1: each): there is no decay in the others */
+/* rules: one a variable; values: of the penalties, one a block (NULL: not wanted); what: FNN_RULE_*; every: steps that
+ * make one update (0, 1: each): there is no decay in the others */
 static void FN(rules)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(rules)

@@ -35,8 +35,15 @@ def by_labels(**options):
     return test_plans.network(last={"activation": "softmax"}, loss=loss, metrics=["accuracy"], **options)
 
 
+def shared():
+    """Layers that are used twice."""
+    inner = [Dense(20, "tanh"), BatchNormalization(), layers.PReLU(), LayerNormalization()]
+    return test_plans.network([layers.Residual(inner), Dropout(0.1), layers.Residual(inner)])
+
+
 MORE = {
     "residual": residual,
+    "shared": shared,
     "residual, clipped": lambda: residual(optimizer=optimizers.Adam(global_clipnorm=0.1)),
     "plain": lambda: test_plans.network([Dense(130, "elu")], {"units": 150}),
     "wide": lambda: test_plans.network([BatchNormalization(), Dropout(0.1), Dense(130, "elu")], {"units": 150}),

@@ -110,7 +110,8 @@ def test_an_update_that_is_not_there_writes_nothing(planner):
     theta = planner.at("theta", list(planner.store.places), 0)
     sizes = {"I": 3, "O": 2, "rows": 4, "splits": 0}
     planner.emit("dense_fwd", y=planner.buffer("y", 2), x=planner.buffer("x", 3), w=theta, **sizes)
-    more = {"x": planner.buffer("x", 3), "dy": planner.buffer("d", 2), "w": theta, "stride": 8, "parts": 1, **sizes}
+    more = {"stride": 8, "parts": 1, "adds": 0, **sizes}
+    more |= {"x": planner.buffer("x", 3), "dy": planner.buffer("d", 2), "w": theta}
     grad = planner.at("grad", list(planner.store.places), 0)
     planner.emit("dense_dw", items=1, grad=grad, **more)
     assert not planner.ops[-1][-1]

@@ -216,22 +216,6 @@ def test_names_of_metrics_before_the_first_data():
     assert model.metrics_names[2] == "far"
 
 
-def test_a_layer_used_twice_predicts_but_is_not_trained():
-    """It has one place for its gradient: the two parts of it would not be added."""
-    layer = Dense(4, "tanh")
-    model = Sequential([fastnn.layers.Residual([layer], input_shape=(4,)), fastnn.layers.Residual([layer])])
-    model.compile("sgd", "mse")
-    x = np.random.default_rng(0).normal(size=(8, 4)).astype("f4")
-    w, b = model.get_weights()
-    h = x + np.tanh(x @ w + b)
-    np.testing.assert_allclose(model.predict(x), h + np.tanh(h @ w + b), rtol=1e-5, atol=1e-6)
-    for step in (lambda: model.fit(x, x, verbose=0), lambda: model.forward(x, training=True)):
-        with pytest.raises(ValueError, match="kernel: expected a layer that is used once in the model"):
-            step()
-    layer.trainable = False
-    model.fit(x, x, verbose=0)
-
-
 def test_order_of_weights_does_not_hang_on_what_is_frozen():
     """Keras: gamma, beta, moving mean, moving variance, whatever is frozen."""
     model = Sequential([BatchNormalization(input_shape=(1,))])

@@ -67,7 +67,7 @@ class BatchNorm(Lowering):
                 lo.emit("bn_params", parts=self.parts(lo, node, panels), panels=panels, **given)
             else:
                 lo.emit("bn_bwd", dx=dx, dy=dy, x=lo.value(x), epsilon=node.attrs["epsilon"], moving=0,
-                        **self.saved(lo, node), **given, **ending)  # fmt: skip
+                        adds=lo.adds(node), **self.saved(lo, node), **given, **ending)  # fmt: skip
         elif want:
             at = self.vectors(lo, node)
             lo.emit("bn_infer_bwd", way=lo.way(x, True), dx=dx, dy=dy, gamma=at["gamma"],
@@ -80,7 +80,7 @@ class BatchNorm(Lowering):
         given = {name: lo.variables(name, node, 0, TRAINED) for name in ("theta", "grad")}
         given |= lo.states(node, 0, TRAINED)
         given["clipvalue"] = float(pl.update_options.get("clipvalue") or 0)
-        if pl.fused:
+        if lo.update.fuses(node):
             halves = -(-node.out.size // (pl.panel // 2))
             given["rules"] = lo.update.rules_of(map(node.variables.get, TRAINED), halves)
             given["update"] = lo.engine.optimizer_row[0]
@@ -91,4 +91,5 @@ class BatchNorm(Lowering):
         x, at = node.inputs[0], self.vectors(lo, node)
         lo.emit("bn_bwd", dy=dy, x=lo.value(x), theta=lo.variables("theta", node, 0, TRAINED),
                 grad=lo.variables("grad", node, 0, TRAINED), mean=at["mean"], rstd=at["variance"], F=x.size,
-                **self.offsets(lo, node), trained=0, moving=1, epsilon=node.attrs["epsilon"])  # fmt: skip
+                **self.offsets(lo, node), trained=0, moving=1, adds=lo.adds(node),
+                epsilon=node.attrs["epsilon"])  # fmt: skip

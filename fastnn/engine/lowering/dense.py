@@ -102,7 +102,8 @@ class Dense(Lowering):
             more["kept"] = pl.kept_splits[place.off][0]
             pl.renewed.add(place.off)
         lo.emit("dense_dw", items=items, costs=self.costs(pl, place, parts), x=pl.buffer(read, x.size), dy=dy,
-                w=self.weights(lo, node), grad=grad, **sizes, stride=pl.store.size, parts=parts, **more)  # fmt: skip
+                w=self.weights(lo, node), grad=grad, **sizes, stride=pl.store.size, parts=parts, adds=lo.adds(node),
+                **more)  # fmt: skip
 
     def costs(self, pl, place, parts):
         """What an item of `dense_dw` costs, one of the last, how many those are, and of a group: a panel of units,

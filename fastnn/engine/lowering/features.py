@@ -54,7 +54,8 @@ class PReLU(PerFeature):
                 start = pl.keep(np.concatenate([[0], ends]).astype(np.int32))
                 members = pl.keep(np.argsort(found, kind="stable").astype(np.int32))
             lo.emit("prelu_params", grad=lo.slots(node), dy=lo.finished_gradient(node), x=lo.value(x), start=start,
-                    members=members, F=x.size, count=alpha.size, stride=pl.store.size, offset=offset)  # fmt: skip
+                    members=members, F=x.size, count=alpha.size, stride=pl.store.size, offset=offset,
+                    adds=lo.adds(node))  # fmt: skip
         self.emit_backward(lo, node, "prelu_bwd", x=lo.value(x), alpha=self.at(lo, node, "alpha"))
 
 

@@ -4,6 +4,7 @@ Gradients: ``grad[tensor]`` is the buffer of dL/d(tensor). Where the producer of
 consumer multiplies by its derivative in its own epilogue if it can (`epilogue`), else an operation of its own does.
 """
 
+from collections import Counter
 from math import inf
 
 import numpy as np
@@ -40,6 +41,9 @@ class Lowerer:
         self.grads = {}  # tensor -> number of contributions so far
         self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
         self.vectors = set()  # variables that no kernel updates in place, whatever `fused` is
+        uses = Counter(v for n in self.nodes if n.trainable for v in n.variables.values())
+        self.shared = {v for v, count in uses.items() if count > 1 and v.trainable}
+        self.begun = set()  # shared variables whose gradient has that of a later use already
         self.saved = {}  # batch normalisation -> moments of the batch
         self.parts = {}  # batch normalisation -> memory for results of the dense layer after it (`bn_of`)
         self.penalties = [n for n in self.nodes if n.kind == "activity"]
@@ -102,7 +106,8 @@ class Lowerer:
             return None
         alone = node.act is None and len(self.consumers[x]) == 1
         both = dense.trainable and node.trainable and x in self.needs
-        return node if alone and both and node.inputs[0] not in self.needs else None
+        shared = any(v in self.shared for n in (dense, node) for v in n.variables.values())
+        return node if alone and both and not shared and node.inputs[0] not in self.needs else None
 
     def dense_of(self, bn):
         """The dense layer whose `bn_of` this is."""
@@ -131,6 +136,13 @@ class Lowerer:
     def activation(self, node):
         """The operands with which a kernel ends in the node's activation, if it has one."""
         return {"act": node.act[0], "s": node.act[1], "z": self.pre(node)} if node.act else {"z": self.pre(node)}
+
+    def adds(self, node):
+        """1 if the gradients of the node's parameters hold those of another use of them already, else 0."""
+        shared = {v for v in node.variables.values() if v in self.shared}
+        found = int(bool(shared & self.begun))
+        self.begun |= shared
+        return found
 
     def slots(self, node, offset=0, roles=None):
         """Where an operation over some samples leaves its part of a gradient: parallel to theta, slot by slot."""

@@ -33,7 +33,7 @@ class LayerNorm(Lowering):
             lo.vectors.update(node.variables.values())
             offsets = {role: self.offset(lo, node, role) for role in ("gamma", "beta")}
             lo.emit("ln_params", grad=lo.slots(node), dy=dy, x=lo.value(x), stride=lo.pl.store.size, **offsets,
-                    **given)  # fmt: skip
+                    adds=lo.adds(node), **given)  # fmt: skip
         if x in lo.needs:
             ending = lo.epilogue(x)
             dx, done = lo.contribute(x)

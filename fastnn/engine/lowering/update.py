@@ -30,8 +30,11 @@ class Update:
         self.orthogonal = [v for v in self.rules if isinstance(self.engine.regularizers[v], OrthogonalRegularizer)]
 
     def fuses(self, node):
-        """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`."""
-        if self.pl.fused and any(v in self.orthogonal for v in node.variables.values()):
+        """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`.
+
+        Not if they have another use: the gradient is whole after the last one."""
+        apart = self.lo.shared.union(self.orthogonal)
+        if self.pl.fused and any(v in apart for v in node.variables.values()):
             self.lo.vectors.update(v for v in node.variables.values() if v in self.rules)
             return False
         return self.pl.fused
