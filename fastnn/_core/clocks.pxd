@@ -2,11 +2,11 @@
 
 cdef extern from *:
     """
-    #include <stdatomic.h>
+    /* the builtin: clang refuses what Cython generates for an atomic_llong */
+    #define fnn_clock_add(reading, n) __atomic_fetch_add(reading, n, __ATOMIC_SEQ_CST)
     """
-    ctypedef long long fnn_clock "atomic_llong"
-    long long fnn_clock_add "atomic_fetch_add" (fnn_clock *clock, long long n) noexcept nogil
+    long long fnn_clock_add(long long *reading, long long n) noexcept nogil
 
 
 cdef class Clock:
-    cdef fnn_clock reading
+    cdef long long reading

@@ -24,8 +24,8 @@
                                which plans depend
     `Layer._call_clock`        a NumPy layer was called: it keeps what its  `Engine.backward`: an error, if the layer
                                `backward` needs                             was called for another batch
-    `Model._structure_clock`   layers were added, removed or built          `training.planning.Unchanged`: an error in a loop
-                                                                            that is under way
+    `Model._structure_clock`   layers were added, removed or built          `training.planning.Unchanged`: an error in
+                                                                            a loop that is under way
     `Model._compile_clock`     `compile` was called                         `Unchanged`; `Model.engine`: plans again
     `Model._target_clock`      loss and metrics were resolved for another   `Model.engine`: plans again
                                kind of targets

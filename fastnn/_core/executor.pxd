@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 
 from . cimport kernels as k
 
-from .team cimport Job, Plan, Segment, Values, fnn_barrier
+from .team cimport Counter, Job, Plan, Segment, fnn_barrier
 
 cdef struct Patch:
     int op                 # whose pointer
@@ -18,16 +18,16 @@ cdef class Operations:
     cdef Segment *segments
     cdef Patch *own        # pointers into memory that each executor has of its own
     cdef Patch *patches    # pointers into arrays that come with each call
-    cdef int n_ops, n_segments, n_own, n_patches, n_partials, momentum_at
+    cdef int n_ops, n_segments, n_own, n_patches, n_partials, n_rows, momentum_at
     cdef ptrdiff_t panel, chunk, slots, accumulate, partial_stride
     cdef k.fnn_prep prep
     cdef readonly tuple bases, live
-    cdef readonly object partials, penalties
+    cdef readonly object partials, counters
 
 
 cdef class Executor:
     cdef Operations operations
-    cdef Values *penalties
+    cdef Counter *counters
     cdef fnn_barrier *barrier
     cdef Job job
     cdef int most_copies

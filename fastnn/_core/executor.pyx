@@ -28,9 +28,9 @@ from numpy cimport PyArray_DATA, PyArray_NBYTES, ndarray
 from . cimport kernels as k
 from . cimport scratch
 from .team cimport (
-    BY_BOTH, BY_FEATURES, BY_ONE, BY_SAMPLES, MAX_THREADS, Member, begin_step, ceil_div, chunked, finish_step,
-    fnn_barrier_forget, fnn_barrier_new, fnn_barrier_wait, fnn_float_enter, fnn_float_leave, fnn_now, fnn_watch_begin,
-    fnn_watch_end, join, layered, operations_of, share)
+    ACROSS_MAX, BY_BOTH, BY_FEATURES, BY_ONE, BY_SAMPLES, MAX_THREADS, OF_LOSS, WITHIN_MAX, Member, begin_step,
+    ceil_div, chunked, finish_step, fnn_barrier_forget, fnn_barrier_new, fnn_barrier_wait, fnn_float_enter,
+    fnn_float_leave, fnn_now, fnn_watch_begin, fnn_watch_end, join, layered, operations_of, share)
 from .threads cimport affordable, fnn_team_size
 
 from .kernels import optimizer_rows
@@ -123,18 +123,19 @@ cdef class Operations:
     partials : (base, byte offset, count, stride in doubles) of the partial sums of losses and metrics, or None
     optimizer : str or None
         Its row.
-    penalties : tuple of (base, byte offset, count)
-        Parts of penalties on weights, in double: their sum is added to the loss of every sample.
+    counters : tuple of (base, byte offset, count, row or None, within, across)
+        Doubles that are added up or maximised, see engine/counters.py; row: after those of the partials; None: parts of
+        a penalty on weights, whose sum is added to the loss of every sample.
     accumulate : int
         Steps that make one update of the weights.
     """
     def __cinit__(self, isa, dtype, list ops, list segments, tuple bases, tuple live, partials, optimizer,
-                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, tuple penalties=(), ptrdiff_t accumulate=1):
+                  ptrdiff_t panel, ptrdiff_t chunk, ptrdiff_t slots, tuple counters=(), ptrdiff_t accumulate=1):
         cdef const k.fnn_table *table = k.table_of(isa)
         cdef int f64 = np.dtype(dtype) == np.float64, i, j
         cdef k.fnn_op *op
         cdef list own = [], patches = []
-        self.bases, self.live, self.penalties = bases, live, penalties
+        self.bases, self.live, self.counters = bases, live, counters
         self.n_ops, self.n_segments = len(ops), len(segments)
         self.panel, self.chunk, self.slots, self.accumulate = panel, chunk, slots, accumulate
         self.ops = <k.fnn_op *>calloc(len(ops) + 1, sizeof(k.fnn_op))
@@ -184,6 +185,7 @@ cdef class Operations:
         if partials is not None:
             base, offset, self.n_partials, self.partial_stride = partials
             self.partials = base, offset
+        self.n_rows = self.n_partials + len({row for _, _, _, row, _, _ in counters if row is not None})
         self.momentum_at = -1
         if optimizer is not None:
             self.prep = k.find_optimizer(table, optimizer).prep
@@ -254,11 +256,11 @@ cdef class Executor:
         self.entered = 1
         self.operations, self.keep, self.make_arena, self.shared = operations, keep, make_arena, shared
         self.arenas, self.most_copies, self.scratch_bytes = [], max(1, copies), scratch_bytes
-        self.penalties = <Values *>calloc(len(operations.penalties) + 1, sizeof(Values))
+        self.counters = <Counter *>calloc(len(operations.counters) + 1, sizeof(Counter))
         self.barrier = fnn_barrier_new()
-        if self.penalties == NULL or self.barrier == NULL:
+        if self.counters == NULL or self.barrier == NULL:
             raise MemoryError("program")
-        self.job.n_ops, self.job.n_partials = n, operations.n_partials
+        self.job.n_ops, self.job.n_partials, self.job.n_rows = n, operations.n_partials, operations.n_rows
         self.add_copy()
         self.job.panel, self.job.chunk, self.job.slots = operations.panel, operations.chunk, operations.slots
         self.job.partial_stride = operations.partial_stride
@@ -266,12 +268,15 @@ cdef class Executor:
             base, offset = operations.partials
             address = shared[bases.index(base) - 1] + offset
             self.job.partials = <const double *>address
-        for i, (base, offset, count) in enumerate(operations.penalties):
+        for i, (base, offset, count, row, within, across) in enumerate(operations.counters):
             address = shared[bases.index(base) - 1] + offset
-            self.penalties[i].first, self.penalties[i].count = <const double *>address, count
-        self.job.penalties, self.job.n_penalties = self.penalties, len(operations.penalties)
+            self.counters[i].first, self.counters[i].count = <const double *>address, count
+            self.counters[i].row = 0 if row is None else operations.n_partials + row
+            self.counters[i].ways = ((OF_LOSS if row is None else 0) | (WITHIN_MAX if within == "max" else 0)
+                                     | (ACROSS_MAX if across == "max" else 0))
+        self.job.counters, self.job.n_counters = self.counters, len(operations.counters)
         self.job.accumulate = operations.accumulate
-        self.totals = np.zeros((max(1, self.job.n_partials), 2))
+        self.totals = np.zeros((max(1, self.job.n_rows), 2))
         self.own_totals = <double *>PyArray_DATA(self.totals)
         self.job.plan, self.job.segments = operations.plan, operations.segments
         self.job.barrier = self.barrier
@@ -281,7 +286,7 @@ cdef class Executor:
 
     def __dealloc__(self):
         free(self.job.ops)
-        free(self.penalties)
+        free(self.counters)
         free(self.barrier)
         if self.entered:
             scratch.leave()
@@ -333,7 +338,7 @@ cdef class Executor:
         cdef int i, failed
         self.prepare(threads)
         self.bind(live)
-        for i in range(2 * job.n_partials):
+        for i in range(2 * job.n_rows):
             self.own_totals[i] = 0
         job.totals, job.index, job.hypers, job.lrs = self.own_totals, NULL, 1, &rate
         job.row0, job.count, job.batch, job.epoch, job.start, job.steps = 0, n, n, n, 0, 1
@@ -401,7 +406,7 @@ cdef class Executor:
         if totals is None:
             totals = self.totals
             totals[:, :] = 0
-        elif totals.shape[0] < job.n_partials * ceil_div(count, epoch) or totals.shape[1] != 2:
+        elif totals.shape[0] < job.n_rows * ceil_div(count, epoch) or totals.shape[1] != 2:
             raise ValueError("totals: wrong shape")
         if index is not None and index.shape[0] < count:
             raise ValueError(f"index: expected at least {count} entries, got {index.shape[0]}")

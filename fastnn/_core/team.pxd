@@ -52,14 +52,22 @@ cdef struct Segment:
     int lo
     int hi
 
-cdef struct Values:
-    const double *first    # parts of one penalty on weights
+cdef enum Ways:            # of a counter
+    OF_LOSS = 1            # a penalty: added to the loss of every sample
+    WITHIN_MAX = 2         # the largest of the doubles of a step, not their sum
+    ACROSS_MAX = 4         # the largest of several steps
+
+cdef struct Counter:
+    const double *first    # its doubles
     ptrdiff_t count
+    ptrdiff_t row          # of the totals
+    int ways
 
 cdef struct Job:
     int n_ops
     int n_copies             # of the operations: thread t has number t modulo this
     int n_partials
+    ptrdiff_t n_rows         # of the totals: partials, then counters
     int first_segment
     int last_segment
     ptrdiff_t panel
@@ -87,10 +95,10 @@ cdef struct Job:
     k.fnn_op *ops
     void **scratch
     const double *partials
-    const Values *penalties  # what is added to the loss of every sample
-    int n_penalties
+    const Counter *counters
+    int n_counters
     ptrdiff_t accumulate     # steps that make one update of the weights
-    double *totals           # per epoch and partial {sum, weight}
+    double *totals           # per epoch and row {sum, weight}; of a counter {figure, steps}
     fnn_barrier *barrier
     ptrdiff_t stop_after     # the last step to do
     ptrdiff_t steps_done
@@ -262,6 +270,26 @@ cdef inline void begin_step(const Job *job, Member *me, ptrdiff_t step) noexcept
         job.prep(me.hyper, run.rate, run.step // <uint64_t>job.accumulate + 1, me.params)
 
 
+cdef inline double figure_of(const Counter *counter) noexcept nogil:
+    """Of one step, in the order of its doubles; NaN if one of them is."""
+    cdef double figure = 0
+    cdef ptrdiff_t p
+    for p in range(counter.count):
+        if not counter.ways & WITHIN_MAX:
+            figure += counter.first[p]
+        elif p == 0 or not counter.first[p] <= figure:
+            figure = counter.first[p] if figure == figure else figure
+    return figure
+
+
+cdef inline void count_step(double *total, double figure, int ways) noexcept nogil:
+    if not ways & ACROSS_MAX:
+        total[0] += figure
+    elif total[1] == 0 or (total[0] == total[0] and not figure <= total[0]):
+        total[0] = figure
+    total[1] += 1
+
+
 cdef inline void finish_step(Job *job, ptrdiff_t step, ptrdiff_t n, int team) noexcept nogil:
     """First thread: add up the partial sums in the order of the samples; decide whether to go on.
 
@@ -270,10 +298,13 @@ cdef inline void finish_step(Job *job, ptrdiff_t step, ptrdiff_t n, int team) no
     cdef ptrdiff_t p, panels = ceil_div(n, job.panel)
     cdef double a, b, penalty = 0
     cdef const double *row
-    cdef double *totals = job.totals + 2 * epoch_of(job, step) * job.n_partials
-    for i in range(job.n_penalties):
-        for p in range(job.penalties[i].count):
-            penalty += job.penalties[i].first[p]
+    cdef double *totals = job.totals + 2 * epoch_of(job, step) * job.n_rows
+    for i in range(job.n_counters):
+        a = figure_of(&job.counters[i])
+        if job.counters[i].ways & OF_LOSS:
+            penalty += a
+        else:
+            count_step(totals + 2 * job.counters[i].row, a, job.counters[i].ways)
     for i in range(job.n_partials):
         a = b = 0
         row = job.partials + i * job.partial_stride

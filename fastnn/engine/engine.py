@@ -13,6 +13,7 @@ import numpy as np
 from .._core import kernels
 from . import graph as graphs
 from . import manual_steps, objective, plan_cache
+from .counters import rows
 from .parameter_store import Store
 from .precision import splits_of
 from .program import Program, plan
@@ -54,11 +55,13 @@ class Engine:
         Precision of float32 products; None: the setting of the thread that requests a program.
     store : Store, optional
         Store of an engine of the same variables, which this engine only reads.
+    counters : sequence of str
+        Names of counters (counters.py), whose sums follow those of the metrics.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
                  seed=0, threads=None, schedule=None, isa=None, weight_decay=0.0, precision=None,
-                 store=None):  # fmt: skip
+                 store=None, counters=()):  # fmt: skip
         self.precision, self.later = precision, None  # later: a `training.interrupts.InterruptLater` around the calls
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
@@ -76,6 +79,7 @@ class Engine:
         self.dtype = self.store.dtype
         self.step = 0
         objective.set_loss(self, loss)
+        self.counter_rows = rows(self, counters)
         objective.set_metrics(self, metrics, weighted_metrics)
         # Copies, so that later plans use the current settings: regularizers and constraints are mutable, and plans are
         # shared by all models with the same structure.
@@ -140,12 +144,20 @@ class Engine:
         self._begin_training()
         program = self.program("train", batch_size, code(x), targets_code(y), w is not None)
         alone = program.plan.separate or self.score_places
-        return None if alone else np.zeros((epochs * sum(self.pairs), 2))
+        return None if alone else np.zeros((epochs * self.total_rows, 2))
 
     def epoch_sums(self, totals):
         """For each epoch [sum of w * loss, *sums of metrics], added up as `fit_block` does."""
-        nothing = [0.0] * (1 + len(self.metrics))
-        return [objective.add_sums(self, rows, list(nothing)) for rows in totals.reshape(-1, sum(self.pairs), 2)]
+        return [objective.add_sums(self, of_one, self.no_sums()) for of_one in totals.reshape(-1, self.total_rows, 2)]
+
+    @property
+    def total_rows(self):
+        """Pairs of numbers that the core adds up in an epoch."""
+        return sum(self.pairs) + len(self.counter_rows)
+
+    def no_sums(self):
+        """[loss, *metrics, *counters] of no sample."""
+        return [0.0] * (1 + len(self.metrics) + len(self.counter_rows))
 
     def evaluate(self, x, y, w=None, batch_size=1024, index=None, carry=None):
         """(samples, sum of w * loss, [sums of metrics]) in inference mode; of the rows `index`, or all.

@@ -23,7 +23,7 @@ def one_batch(engine, what, x, y, layers_at, make=None):
     usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in engine.store.flat
     usual &= y is None or y.flags.c_contiguous  # the program contains y's stride
     usual &= threads.asked() is None  # not for a thread count given for one call
-    simple = all(pairs == 1 for pairs in engine.pairs) and not engine.score_places
+    simple = all(pairs == 1 for pairs in engine.pairs) and not engine.score_places and not engine.counter_rows
     simple = simple and not any(row[3] for row in engine.metric_rows)
     if not usual or what != "derivative" and not simple:
         return None

@@ -55,6 +55,9 @@ def set_metrics(engine, metrics, weighted_metrics):
         (place, slice(row, row + pairs) if pairs > 1 or place and weighted[place - 1] else (row, 0))
         for place, row, pairs in zip(places, starts, engine.pairs, strict=False)
     ]
+    # counters come after them: {figure, steps} each
+    last, first = 1 + len(engine.metrics), sum(engine.pairs)
+    engine.core_sums += [(last + i, slice(first + i, first + i + 1)) for i in range(len(engine.counter_rows))]
 
 
 def rule(engine, variable):

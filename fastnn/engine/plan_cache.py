@@ -44,7 +44,7 @@ def structure(engine):
         nodes, tensors[engine.x], tensors[engine.y], variables, trained, tuple(engine.store.flat),
         engine.store.size, engine.dtype.str, engine.isa, engine.loss_row, engine.loss_reads_pre,
         engine.reduction, tuple(engine.metric_rows), tuple(engine.pairs), bool(engine.score_places),
-        engine.optimizer_row and engine.optimizer_row[0], around,
+        engine.optimizer_row and engine.optimizer_row[0], around, tuple(row.label for row in engine.counter_rows),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@
 import numpy as np
 
 from .._core.kernels import address
+from .counters import COUNTERS
 from .schedule import CHUNK, SLOTS, Split, choose_schedule
 from .signatures import Place, signature
 
@@ -58,6 +59,7 @@ class Planner:
         by_norm = self.update_options.get("clipnorm") or self.update_options.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1
+        self.fused &= not any(COUNTERS[row.name].whole_gradients for row in engine.counter_rows)
         # the kernels that fuse update kernel and bias, gamma and beta together: none of them may be frozen alone
         at_once = [n.variables[role] for n in engine.nodes if n.trainable for role in AT_ONCE if role in n.variables]
         self.fused &= all(variable.trainable for variable in at_once)
@@ -65,7 +67,8 @@ class Planner:
         self.arena, self.bytes_needed, self.since_barrier = {}, 0, {}
         self.owners = {}  # id of an array that operations point into -> (offset in the kept block, array)
         self.kept_bytes, self.links = 0, []
-        self.penalties = []  # (base, offset, count) of the parts of penalties on weights
+        self.counters = []  # (base, offset, count, row or None, within, across), see `Operations`
+        self.counted_in = None  # number of the part with the operations of counters
         self.folds = []  # weights that are made from others before a run
         self.kept_splits = {}  # offset of a kernel -> (where its split is kept, unit panels, n of `dense_split`)
         self.renewed = set()  # offsets of those whose split the kernel of the gradient renews
@@ -207,11 +210,11 @@ class Planner:
             self.ops[first] = (*self.ops[first][:-1], True)
 
     def _is_sum(self, where):
-        """Whether an operand lies among the partial sums of losses and metrics, or of penalties."""
+        """Whether an operand lies among the partial sums of losses and metrics, or the doubles of counters."""
         partials = getattr(self, "partials", None)
         if where is None or where[0] != "kept":
             return False
-        runs = [(at, 8 * count) for _, at, count in self.penalties]
+        runs = [(at, 8 * count) for _, at, count, *_ in self.counters]
         if partials is not None:
             runs.append((self.keep(partials).offset, partials.nbytes))
         return any(at <= where[1] < at + size for at, size in runs)

@@ -42,7 +42,7 @@ class Plan:
     def __init__(self, planner):
         engine = planner.engine
         self.ops, self.segments = planner.ops, planner.segments
-        self.fused, self.separate = planner.fused, planner.separate
+        self.fused, self.separate, self.counted_in = planner.fused, planner.separate, planner.counted_in
         self.dtype, self.panel, self.capacity = planner.dtype, planner.panel, planner.capacity
         self.places, self.arena_bytes = planner.arena, planner.bytes_needed
         self.copies = planner.slots if planner.private else 0
@@ -57,7 +57,7 @@ class Plan:
         optimizer = None if engine.optimizer_row is None else engine.optimizer_row[0]
         self.operations = executor.Operations(
             engine.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat), LIVE, partials,
-            optimizer, self.panel, planner.chunk, planner.slots, tuple(planner.penalties), planner.accumulate,
+            optimizer, self.panel, planner.chunk, planner.slots, tuple(planner.counters), planner.accumulate,
         )  # fmt: skip
         numbers = {node: i for i, node in enumerate(engine.nodes)}
         self.folds = [

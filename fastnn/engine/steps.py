@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from .._core import kernels
+from .counters import COUNTERS
 from .long_steps import LONG, is_long, watch
 from .objective import add_sums, keep_scores, number_or_copy, penalty
 
@@ -32,7 +33,7 @@ def address(array):
 
 def run(engine, program, x, y, w, index, first, count, batch, lrs, deadline, training, carry=None):
     """Run samples [first, first + count) of the order `index`; returns how many, and sums that continue `carry`."""
-    sums = [0.0] * (1 + len(engine.metrics)) if carry is None else list(carry)
+    sums = engine.no_sums() if carry is None else list(carry)
     if count <= 0:
         return 0, sums
     # the outputs are written at their places in the order of the epoch; of those that are not, no memory is touched
@@ -118,7 +119,7 @@ def by_parts(engine, program, x, y, w, index, first, count, batch, lrs, deadline
         if sums:
             sums[0] += penalty(engine) * n
         n_threads, seconds, disturbed = program.team.next()[0], 0.0, False
-        for name, lo, hi, call in program.parts:
+        for number, (name, lo, hi, call) in enumerate(program.parts):
             if call is not None:
                 call_python(engine, program, call, y, w, rows, n, training, sums)
             elif hi > lo:
@@ -131,9 +132,8 @@ def by_parts(engine, program, x, y, w, index, first, count, batch, lrs, deadline
                     break
                 seconds += time.perf_counter() - begun
                 disturbed |= program.core.disturbed
-                if name == "loss":
-                    for place, where in engine.core_sums:
-                        sums[place] = sums[place] + number_or_copy(program.core.totals[where])
+                if name == "loss" or number == program.plan.counted_in:
+                    add_part(engine, program, name == "loss", sums)
         if given_up:
             sums[:] = before
             if _ends(engine):
@@ -145,6 +145,18 @@ def by_parts(engine, program, x, y, w, index, first, count, batch, lrs, deadline
         if deadline > 0 and time.monotonic() > end:
             break
     return done, sums
+
+
+def add_part(engine, program, of_loss, sums):
+    """Add what one part of a step has counted: the loss and metrics, or the counters."""
+    first = 1 + len(engine.metrics)
+    for place, where in engine.core_sums:
+        if (place < first) != of_loss:
+            continue
+        before, found = sums[place], number_or_copy(program.core.totals[where])
+        sums[place] = before + found
+        if not of_loss and np.ndim(before) and COUNTERS[engine.counter_rows[place - first].name].across == "max":
+            sums[place][0, 0] = np.maximum(before[0, 0], found[0, 0])
 
 
 def call_python(engine, program, call, y, w, rows, n, training, sums):

@@ -97,7 +97,7 @@ def test_nothing_is_added_where_nothing_is_asked(schedule):
     choices = {"schedule": schedule}
     plain, program = operations(pair("dense")[1], **choices)
     assert set(program.plan.flat) == {"theta", "grad", "state0"}
-    assert not program.plan.operations.penalties
+    assert not program.plan.operations.counters
     added = {"rules", "accumulate", "average", "constrain_units", "constrain_groups"}
     assert not added & set(plain)
     ruled, _ = operations(pair("dense", "l1_l2", "none", "SGD", 0.1, weight_decay=0.1, clipvalue=1.0)[1], **choices)

@@ -12,6 +12,7 @@ import weakref
 import numpy as np
 
 from ...regularizers import EPSILON, OrthogonalRegularizer
+from ..counters import COUNTERS
 from ..parameter_store import aligned
 
 STATES = ("state0", "state1", "state2")
@@ -69,7 +70,7 @@ class Update:
         """Memory for partial penalties, which the executor adds to the loss."""
         where = self.pl.keep(np.zeros(items))
         if not self.pl.separate:  # there the engine computes penalties, once a step
-            self.pl.penalties.append((where.base, where.offset, items))
+            self.pl.counters.append((where.base, where.offset, items, None, "sum", "sum"))
         return where
 
     def blocks(self, variables):
@@ -91,6 +92,8 @@ class Update:
             self.reduce_slots(left)
         if left:
             self.emit_rules(left, PENALTY if manual or pl.what == "derivative" else PENALTY | DECAY)
+        if pl.what == "train":
+            self.count()
         pl.part("update")
         if engine.optimizer_row is None or pl.what == "derivative":
             return
@@ -106,6 +109,15 @@ class Update:
             if engine.constraints[variable] is not None:
                 self.constrain(variable, engine.constraints[variable])
         self.renew_splits()
+
+    def count(self):
+        """The engine's counters: of gradients as they are before clipping."""
+        pl = self.pl
+        for number, row in enumerate(self.engine.counter_rows):
+            kind = COUNTERS[row.name]
+            where, count = kind.emit(self.lo, row.subject)
+            pl.counters.append((where.base, where.offset, count, number, kind.within, kind.across))
+            pl.counted_in = len(pl.parts) - 1
 
     def reduce_slots(self, variables):
         pl = self.pl
