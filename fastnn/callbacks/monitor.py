@@ -24,8 +24,10 @@ def rises(mode, monitor, model):
     name = monitor.removeprefix("val_")
     better = {m.name: m.better for m in getattr(model, "metrics", ())}.get(name)
     if name != "loss" and better is None:
+        known = ["loss", *(m.name for m in getattr(model, "metrics", ()))]
+        meant = suggest(monitor, [*known, *(f"val_{n}" for n in known)])
         raise ValueError(
-            f"mode: expected 'max' or 'min', as the direction of {monitor!r} is unknown, got 'auto'"
+            f"mode: expected 'max' or 'min', as the direction of monitor={monitor!r} is unknown, got 'auto'.{meant}"
         )
     return better == "up" and name != "loss"
 

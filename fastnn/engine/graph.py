@@ -141,7 +141,7 @@ class Graph:
         return x
 
     def python(self, layer, x):
-        """A layer in plain NumPy: ``layer.call(x, training)`` and ``layer.backward(dy)``."""
+        """A layer in plain NumPy: ``layer.call(x, training)``, or ``layer.call(x)``, and ``layer.backward(dy)``."""
         shape = layer.sample_shape(x.shape)
         variables = dict(enumerate(layer.weights))  # not by name, as names need not be unique
         return self._add("python", [x], shape, {"layer": layer}, variables, layer.trainable)

@@ -164,7 +164,8 @@ def call_python(engine, program, call, y, w, rows, n, training, sums):
     what, layer, (in_key, in_tensor), (out_key, out_tensor) = call
     given = program.get(in_key, in_tensor, n)
     if what == "call":
-        program.put(out_key, out_tensor, layer.call(given, training=training), n, layer)
+        result = layer.call(given, training=training) if layer._takes_training else layer.call(given)
+        program.put(out_key, out_tensor, result, n, layer)
         layer._call_clock.tick()
     elif what == "backward":
         result = layer.backward(given)

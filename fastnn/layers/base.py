@@ -1,5 +1,6 @@
 """Base class of all layers: a declaration of weights, shapes and computation."""
 
+import inspect
 from functools import wraps
 
 from .. import constraints, initializers, regularizers
@@ -13,6 +14,12 @@ from .checked import Checked
 from .weighted import Weighted
 
 OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "train_on_batch"}
+
+
+def _takes_training(call):
+    """Whether `call` has an argument `training`, which Keras' layers may omit."""
+    parameters = inspect.signature(call).parameters.values()
+    return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _built_once(build):
@@ -37,7 +44,7 @@ class Layer(Weighted):
 
     A built-in layer overrides `emit`, which declares the computation through the methods of
     `fastnn.engine.graph.Graph`. A custom layer can be written in NumPy, at the speed of NumPy: override
-    ``call(x, training)`` and ``backward(dy)``, and store on the layer what `backward` needs.
+    ``call(x, training)``, or ``call(x)``, and ``backward(dy)``, and store on the layer what `backward` needs.
 
     Parameters
     ----------
@@ -70,12 +77,15 @@ class Layer(Weighted):
     without_effect = {"autocast": True}
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
+    _takes_training = True  # `call` of a NumPy layer
     _rows = None  # batch size, if one was given; any other works too
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls) and not cls.builds_itself:
             cls.build = _built_once(cls.build)
+        if "call" in vars(cls):
+            cls._takes_training = _takes_training(cls.call)
 
     def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None,
                  input_shape=None, **kwargs):  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..metrics import catalogue as metrics
 
-NEEDS = {"labels": "class labels", "values": "{} values per sample"}
+NEEDS = {"labels": "class labels", "values": "{} per sample"}
 
 
 def checked(name, asked):
@@ -62,8 +62,10 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
     found = [metrics.resolve(m, kind, n_outputs, outputs) for m in (*plain, *weighted)]
     for metric in found:
         if metric.target not in (None, kind):
-            means = {k: text.format(n_outputs) for k, text in NEEDS.items()}
-            raise ValueError(f"metric {metric.name!r} needs {means[metric.target]}, the loss needs {means[kind]}")
+            values = f"{n_outputs} value{'s' * (n_outputs > 1)}"
+            expected, got = (NEEDS[k].format(values) for k in (metric.target, kind))
+            hint = "; for one output use binary_crossentropy" if n_outputs == 1 and kind == "labels" else ""
+            raise ValueError(f"metric {metric.name!r}: expected targets with {expected}, but the loss has {got}{hint}")
     unique = names(found[: len(plain)], found[len(plain) :])
     for i, name in enumerate(unique):
         if found[i].name != name:

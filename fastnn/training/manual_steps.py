@@ -39,6 +39,7 @@ def backward(model, dy, check_finite):
     dx = fast_path.backward(model, dy, finite)
     if dx is not None:
         return dx
+    _need_forward(model, "backward")
     dy = arrays.targets("dy", dy, model.out_shape, model.dtype, finite)
     dy = arrays.aligned(dy, float_dtype(model.dtype))
     dx = fast_path.backward(model, dy, False)  # possible for the dtype of the model
@@ -48,8 +49,15 @@ def backward(model, dy, check_finite):
         return model.engine().backward(dy).reshape(len(dy), *model.in_shape)
 
 
+def _need_forward(model, what):
+    """RuntimeError for a model without weights, which has seen no data yet."""
+    if not model.built:
+        raise RuntimeError(f"{what}: expected a call of forward(x, training=True) before it; the model is not built")
+
+
 def gradients(model):
     """`Model.gradients`."""
+    _need_forward(model, "gradients")
     with model._lock:
         return model.engine().gradients()
 
@@ -57,6 +65,7 @@ def gradients(model):
 def apply_gradients(model, gradients, check_finite):
     """`Model.apply_gradients`."""
     need_compile(model, "apply_gradients")
+    _need_forward(model, "apply_gradients")
     check_finite = flag("check_finite", check_finite)
     with model._lock:
         if gradients is not None:

@@ -90,3 +90,11 @@ def test_rate_set_between_batches_is_used():
     m.set_weights([np.zeros((3, 1)), [0]])
     m.fit(X, Y, batch_size=5, callbacks=Drop(), verbose=0)
     assert m.get_weights()[1][0] == -1.0
+
+
+@pytest.mark.parametrize("typed, meant", [("val_los", "val_loss"), ("val_acuracy", "val_accuracy"), ("lss", "loss")])
+def test_a_misspelt_monitor_is_found_before_its_direction(typed, meant):
+    """The error was one of `mode` alone, which the user had not given."""
+    m = model(metrics=["accuracy"])
+    with pytest.raises(ValueError, match=f"monitor='{typed}'.*Did you mean '{meant}'"):
+        m.fit(X, Y, verbose=0, validation_split=0.5, callbacks=[cb.EarlyStopping(typed)])

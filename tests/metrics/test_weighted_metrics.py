@@ -202,7 +202,7 @@ def test_names_before_and_after_the_first_data():
     [
         ({"weighted_metrics": ["acuracy"]}, "Did you mean 'accuracy'"),
         ({"weighted_metrics": ["mse"] * 3}, "metrics: expected distinct names"),
-        ({"weighted_metrics": ["sparse_categorical_accuracy"]}, "needs class labels"),
+        ({"weighted_metrics": ["sparse_categorical_accuracy"]}, "expected targets with class labels"),
     ],
 )
 def test_refused(options, message):

@@ -70,7 +70,13 @@ def test_accuracy_is_the_kind_that_fits(outputs, last, loss, kind, name):
 def test_metrics_that_do_not_fit_the_loss():
     model = Sequential([Dense(3, "softmax", input_shape=(4,))])
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["mae"])
-    with pytest.raises(ValueError, match="metric 'mae' needs 3 values per sample, the loss needs class labels"):
+    expected = "metric 'mae': expected targets with 3 values per sample, but the loss has class labels$"
+    with pytest.raises(ValueError, match=expected):
         model.fit(X, np.zeros(50, int), verbose=0)
+    one = Sequential([Dense(1, "sigmoid", input_shape=(4,))])
+    with pytest.warns(fastnn.diagnostics.ConsistencyWarning, match="classes-of-one-unit"):
+        one.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    with pytest.raises(ValueError, match="'accuracy': .* 1 value per sample.* use binary_crossentropy"):
+        one.fit(X, np.zeros(50, int), verbose=0)
     with pytest.raises(ValueError, match="distinct names"):
         linear(metrics=["mse", "mse"]).fit(X, Y, verbose=0)

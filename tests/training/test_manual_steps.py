@@ -190,3 +190,45 @@ def test_threads_from_the_environment():
         env = {**os.environ, "OMP_NUM_THREADS": text}
         found = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         assert int(found.stdout) == (free if asked is None else min(free, asked)), text
+
+
+@pytest.mark.parametrize("what, call", [
+    ("backward", lambda m: m.backward(X)), ("gradients", lambda m: m.gradients()),
+    ("apply_gradients", lambda m: m.apply_gradients()), ("apply_gradients", lambda m: m.apply_gradients([X])),
+])  # fmt: skip
+def test_a_model_that_has_seen_no_data_says_what_is_missing(what, call):
+    made = fastnn.Sequential([layers.Dense(2)])
+    made.compile("sgd")
+    expected = rf"^{what}: expected a call of forward\(x, training=True\) before it.*not built"
+    with pytest.raises(RuntimeError, match=expected):
+        call(made)
+    assert made.forward(X, training=True).shape == (8, 2)
+    made.backward(T)
+    made.apply_gradients()
+
+
+@pytest.mark.parametrize("takes", ["inputs", "inputs, training", "inputs, training=None", "inputs, **options"])
+def test_call_of_a_numpy_layer_may_omit_training_as_in_keras(takes):
+    class Double(layers.Layer):
+        seen = None
+
+        def backward(self, dy):
+            return 2 * dy
+
+    def output(self, inputs, training=None):
+        self.seen = training
+        return 2 * inputs
+
+    space = {"output": output}
+    passed = {"inputs": "None", "inputs, **options": "options['training']"}.get(takes, "training")
+    exec(f"def call(self, {takes}): return output(self, inputs, {passed})", space)
+    double = type("Double", (Double,), {"call": space["call"]})(input_shape=(4,))
+    made = fastnn.Sequential([double, layers.Dense(2)])
+    made.compile("sgd", "mse")
+    before = made.predict(X, verbose=0)
+    assert double.seen is (None if takes == "inputs" else False)
+    np.testing.assert_allclose(before, 2 * X @ made.get_weights()[0], rtol=1e-5, atol=1e-6)
+    assert made.check_gradients(X, T).passed
+    made.fit(X, T, verbose=0)
+    assert double.seen is (None if takes == "inputs" else True)
+    assert type("Triple", (type(double),), {})._takes_training == (takes != "inputs")
