@@ -50,6 +50,7 @@ html_math_renderer = "mathml"
 # The site has these files of the repository as pages, and links to them lead there.
 ELSEWHERE = {
     "README.md": "index.md",
+    "README.md#keras-code": "keras-code.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
@@ -68,19 +69,33 @@ def read_page(app, docname, source):
     def point(match, folder):
         target = (folder / match[1]).resolve()
         name = target.relative_to(root).as_posix() if target.is_relative_to(root) else ""
-        if name in ELSEWHERE:
+        anchor = match[2] or ""
+        if name + anchor in ELSEWHERE:
+            target, anchor = HERE / ELSEWHERE[name + anchor], ""
+        elif name in ELSEWHERE:
             target = HERE / ELSEWHERE[name]
         if not target.exists():
             return match[0]
-        return f"]({os.path.relpath(target, page.parent)}{match[2] or ''})"
+        return f"]({os.path.relpath(target, page.parent)}{anchor})"
 
     def include(match):
-        path = (page.parent / match[1]).resolve()
+        name, _, anchor = match[1].partition("#")
+        path = (page.parent / name).resolve()
         app.env.note_dependency(str(path))
-        return LINK.sub(lambda m: point(m, path.parent), path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if anchor:
+            text = section(text, anchor)
+        return LINK.sub(lambda m: point(m, path.parent), text)
 
     text = LINK.sub(lambda m: point(m, page.parent), source[0])
     source[0] = INCLUDE.sub(include, text)
+
+
+def section(text, anchor):
+    """The section of a page that a link with `anchor` leads to, as a page."""
+    sections = re.split(r"^## (?=.*$)", text, flags=re.M)[1:]
+    found = [s for s in sections if s.split("\n")[0].lower().replace(" ", "-") == anchor]
+    return f"# {found[0]}"
 
 
 def constructor_signature(app, what, name, obj, options, signature, returned):

@@ -60,7 +60,7 @@ def run_block(block, space, name):
 
 
 @pytest.mark.parametrize("page", [DOCS / "index.md", *GUIDES], ids=lambda page: page.stem)
-@pytest.mark.filterwarnings("ignore::fastnn.diagnostics.ConsistencyWarning", "ignore:overflow:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::fastnn.diagnostics.ConsistencyWarning")
 def test_examples_print_what_they_say(page, tmp_path, monkeypatch):
     """One after the other in one namespace, as a reader would type them."""
     monkeypatch.chdir(tmp_path)
@@ -189,7 +189,7 @@ def test_names_in_tables_of_other_libraries_exist(api):
     code = " ".join(re.findall(r"`(.*?)`", " ".join(cells)))
     qualified = set(re.findall(r"\bfastnn(?:\.\w+)+", code))
     classes = set(re.findall(r"(?<![\w.\"])[A-Z]\w*[a-z]\w*", code))
-    classes -= {"False", "None", "True", "ParameterGrid", "ParameterSampler"}
+    classes -= {"False", "None", "True", "LabelEncoder", "ParameterGrid", "ParameterSampler"}
     assert qualified <= public, sorted(qualified - public)
     assert classes <= last_parts, sorted(classes - last_parts)
     assert len(qualified) > 8 and len(classes) > 15
@@ -203,6 +203,15 @@ def test_every_page_is_in_a_table_of_contents():
     listed = {word for tree in trees for word in tree.split()}
     pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in [*DOCS.glob("*.md"), *GUIDES]} - {"index"}
     assert pages <= listed, f"docs/index.md does not list {sorted(pages - listed)}"
+
+
+def test_included_sections_exist():
+    found = [re.findall(r"^```\{include\} (\S+)\n```$", page.read_text(), re.M) for page in DOCS.glob("*.md")]
+    found = [name.partition("#") for names in found for name in names]
+    assert len(found) > 3 and any(anchor for _, _, anchor in found)
+    for name, _, anchor in found:
+        headings = re.findall(r"^## (.*)$", (DOCS / name).read_text(encoding="utf-8"), re.M)
+        assert not anchor or [h.lower().replace(" ", "-") for h in headings].count(anchor) == 1
 
 
 def test_generated_pages_are_ignored(api, tmp_path):
