@@ -17,6 +17,8 @@ INSTEAD = {  # what no page says: what it says instead (the table in CONTRIBUTIN
     r"\banew\b": "again",
     r"\bnumber of threads\b": "thread count",
     r"\b(an?|layer|dense|normali[sz]ation) behind\b": "after",
+    r"\bbeside (an?|the|it|them|one|those|busy)\b": "next to, compared with",
+    r"\bleast of\b": "minimum of",
 }
 
 
