@@ -5,6 +5,8 @@
     of integers as of any number.
 """
 
+import reprlib
+
 import numpy as np
 
 from .._core.beyond import find_beyond
@@ -25,7 +27,7 @@ def as_array(name, value):
     if isinstance(value, np.ndarray):
         array = value
     elif value is None or isinstance(value, (str, bytes, dict, set)) or hasattr(value, "__next__"):
-        raise TypeError(f"{name}: expected an array, got {value!r} of type {type(value).__name__}")
+        raise TypeError(f"{name}: expected an array, got {reprlib.repr(value)} of type {type(value).__name__}")
     elif hasattr(value, "toarray"):
         raise TypeError(
             f"{name}: expected a dense array, got a sparse {type(value).__name__}; use {name}.toarray(), or a generator"

@@ -18,7 +18,7 @@ def set_loss(engine, loss):
     engine.python_loss = not hasattr(loss, "row") and callable(loss)
     engine.reduction = getattr(loss, "reduction", "sum_over_batch_size")
     if engine.reduction == "none":
-        raise ValueError(f"loss {loss.name}: expected reduction a mean or 'sum' for training, got 'none'")
+        raise ValueError(f"loss {loss.name}: expected a reduction that is a mean or 'sum' for training, got 'none'")
     if loss is None or engine.python_loss:
         return
     node = engine.y.node

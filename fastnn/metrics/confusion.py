@@ -33,7 +33,7 @@ class _Confusion(Metric):
         if isinstance(thresholds, (list, tuple)):
             if len(thresholds) != 1:
                 raise ValueError(
-                    f"thresholds: expected a single number, got {thresholds}; a metric is a single number"
+                    f"thresholds: expected a single number, got {thresholds}; use one metric for each threshold"
                 )
             thresholds = thresholds[0]
         self.thresholds = None if thresholds is None else number("thresholds", thresholds, 0, 1)

@@ -160,7 +160,7 @@ def test_a_loss_without_reduction_cannot_be_minimised():
     np.testing.assert_array_equal(loss([[0.0], [1.0]], [[1.0], [3.0]]), [1, 4])
     model = network("linear")
     model.compile("sgd", loss)
-    with pytest.raises(ValueError, match="expected reduction a mean or 'sum'.*got 'none'"):
+    with pytest.raises(ValueError, match="expected a reduction that is a mean or 'sum'.*got 'none'"):
         model.fit(np.zeros((4, INPUTS)), np.zeros((4, CLASSES)), verbose=0)
 
 

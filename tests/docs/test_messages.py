@@ -165,6 +165,15 @@ def test_one_dimensional_x_is_samples_of_a_number_where_the_layers_take_it(first
     assert model.predict(np.arange(4.0)).shape == (4, 1)
 
 
+def test_a_message_does_not_print_whole_arrays():
+    """A dict of inputs, as Keras' functional models take it."""
+    model = fastnn.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="^x: expected an array, got {'a': .*of type dict$") as error:
+        model.fit({"a": np.zeros((200, 8))}, np.zeros(200), verbose=0)
+    assert len(str(error.value)) < 200
+
+
 # --- the environment ------------------------------------------------------------------------------
 
 
