@@ -1,4 +1,4 @@
-"""Looks at functions and models: are the gradients right, do the parts fit together?"""
+"""Diagnostics: gradient checks, and warnings of parts of a model that do not match."""
 
 from .._base.checks import module_attributes
 from .consistency import ConsistencyWarning, Finding, findings

@@ -1,4 +1,4 @@
-"""What is measured beside the loss: metrics, under Keras' names."""
+"""Metrics, reported next to the loss, under Keras' names."""
 
 from .._base.checks import module_attributes
 from . import catalogue

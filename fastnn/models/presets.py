@@ -60,7 +60,7 @@ def _bn_before(model, classes):
 
 @_named("selu-100")
 def _selu_100(model, classes):
-    """100 hidden layers that normalise themselves; wants standardised inputs."""
+    """100 hidden layers that normalise themselves; expects standardised inputs."""
     for units in (300, *[100] * 99):
         model.add(Dense(units, activation="selu", kernel_initializer="lecun_normal"))
     model.add(Dense(classes, activation="softmax"))

@@ -10,8 +10,10 @@ import re
 import subprocess
 import types
 
+import numpy as np
 import pytest
 from places import ROOT
+from scipy import special
 
 import fastnn
 
@@ -203,6 +205,18 @@ def test_every_page_is_in_a_table_of_contents():
     listed = {word for tree in trees for word in tree.split()}
     pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in [*DOCS.glob("*.md"), *GUIDES]} - {"index"}
     assert pages <= listed, f"docs/index.md does not list {sorted(pages - listed)}"
+
+
+def test_formulas_of_activations():
+    """The table has every name, and its formulas are those of the functions."""
+    page = (DOCS / "guides/activations.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| `([^`]+)`(?:, `([\w=., ]+)`)?.*\|$", page, re.M)
+    assert {name for name, _, _ in table} == set(fastnn.activations.names()) and len(table) > 25
+    x = np.linspace(-8.03, 8.03, 214)[None]  # not at a kink
+    for name, formula, parameters in table:
+        space = {**vars(np), "Phi": special.ndtr, "x": x} | eval(f"dict({parameters})")
+        found = getattr(fastnn.activations, name)(x)
+        np.testing.assert_allclose(found, eval(formula, space), rtol=1e-4, atol=1e-12, err_msg=name)
 
 
 def test_included_sections_exist():
