@@ -4,8 +4,11 @@ Every kernel row is a function here, a name for ``activation=`` and an epilogue 
 ``softmax`` and ``log_softmax``, which use all features of a sample, are separate.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 from fastnn._core.kernels import activation_rows
 
@@ -13,6 +16,16 @@ from ._base.checks import module_attributes, number, unknown_keyword
 from ._base.config import Configurable, is_description
 from ._base.registry import Registry, deserialized
 from ._base.signatures import FLAGS, by_name, row_value, signature_of_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+    from ._base.types import ActivationLike, Config, FloatArray
+    from ._declared.activations import *  # noqa: F403 - what is made of the rows below
+    from .engine.graph import Graph, Tensor
 
 ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row
@@ -39,14 +52,22 @@ class ActivationFunction(Configurable):
         Parameters that differ from the defaults.
     """
 
-    def __init__(self, name, defaults, row, general, values=None):
-        self.__name__, self.defaults, self.row, self.general = name, defaults, row, general
+    def __init__(
+        self,
+        name: str,
+        defaults: Mapping[str, float],
+        row: str,
+        general: str,
+        values: Mapping[str, float] | None = None,
+    ) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.defaults, self.row, self.general = defaults, row, general
         self.values = values or {}
         self.__doc__ = f"{name} of an array; parameters {defaults or 'none'}."
         self.order = {"axis": -1} if row in ROW_WISE else defaults  # Keras', in calls
         self.__signature__ = signature_of_row(self.order)
 
-    def __call__(self, x, *values, **parameters):
+    def __call__(self, x: ArrayLike, *values: Any, **parameters: Any) -> FloatArray:
         """Compute f(x), of the same shape.
 
         Parameters
@@ -70,7 +91,7 @@ class ActivationFunction(Configurable):
         function = self.using(**parameters) if parameters else self
         return getattr(ops, self.__name__)(x, **function.values)
 
-    def using(self, **parameters):
+    def using(self, **parameters: float | None) -> ActivationFunction:
         """Return the same function with other parameters; None keeps the default."""
         values = dict(self.values)
         for key, value in parameters.items():
@@ -87,11 +108,11 @@ class ActivationFunction(Configurable):
         return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, float]:
         """All parameters, in the order of the kernel."""
         return {**self.defaults, **self.values}
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         """Declare f(x) in a graph."""
         if self.row == "linear":
             return x
@@ -102,21 +123,21 @@ class ActivationFunction(Configurable):
         plain = () if self.row != self.general else tuple(self.defaults.values())
         return graph.activation(x, self.row, plain)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.__name__, **self.values}
 
-    def describe(self):
+    def describe(self) -> Config | str:
         return super().describe() if self.values else self.__name__
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, ActivationFunction):
             return NotImplemented
         return (self.__name__, self.values) == (other.__name__, other.values)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.__name__, *sorted(self.values.items())))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             " ".join(["<activation", self.__name__, *(f"{k}={v}" for k, v in self.values.items())])
             + ">"
@@ -140,7 +161,7 @@ for _function in _functions():
     _registry.add(_function, _function.__name__, *_others)
 
 
-def get(identifier):
+def get(identifier: ActivationLike) -> ActivationFunction:
     """Return the activation for a name (in any case), a function of this module or an activation layer.
 
     Parameters
@@ -183,17 +204,19 @@ def get(identifier):
     )
 
 
-def names():
+def names() -> list[str]:
     """Return the names of the activations."""
     return _registry.names()
 
 
-def serialize(activation):
+def serialize(activation: ActivationFunction) -> Config | str:
     """Return the name of an activation, or its description if it has parameters, for `deserialize` and `get`."""
     return activation.describe()
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(
+    config: Config | str, custom_objects: Mapping[str, Any] | None = None
+) -> ActivationFunction:
     """Return the activation for a name or a description; `custom_objects` maps names to other activations."""
     return deserialized(get, config, custom_objects)
 

@@ -4,11 +4,23 @@ Layers accept them as ``kernel_constraint=`` and similar arguments. They are app
 optimizer and after averaging; weights of frozen layers are not changed.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ._base.checks import integer, module_attributes, number
 from ._base.config import Configurable, floats
 from ._base.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+    from ._base.types import ConstraintLike, FloatArray
 
 _registry = Registry("constraint")
 EPSILON = 1e-7  # keras.config.epsilon(), added to a norm before division
@@ -21,10 +33,10 @@ class Constraint(Configurable):
     :math:`(rate \cdot clip(n, low, high) + (1 - rate) n) / (\epsilon + n)`.
     """
 
-    axis = None
-    numbers = None  # (low, high, rate), or None: no norms
+    axis: Any = None
+    numbers: Any = None  # (low, high, rate), or None: no norms
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> FloatArray:
         """Apply the constraint to an array.
 
         Parameters
@@ -40,7 +52,7 @@ class Constraint(Configurable):
         n = np.sqrt(np.sum(np.square(w), axis=self.axes(w.ndim), keepdims=True))
         return w * ((rate * np.clip(n, low, high) + (1 - rate) * n) / (EPSILON + n))
 
-    def axes(self, rank):
+    def axes(self, rank: int) -> tuple[int, ...]:
         """The axes of a norm, positive and in order."""
         given = self.axis if isinstance(self.axis, (list, tuple)) else (self.axis,)
         axes = sorted({a % rank if -rank <= a < rank else -1 for a in given})
@@ -51,7 +63,7 @@ class Constraint(Configurable):
             )
         return tuple(axes)
 
-    def check(self, name, shape):
+    def check(self, name: str, shape: Sequence[int]) -> None:
         """ValueError if weights of a shape do not have the axes of the constraint."""
         if self.numbers is not None:
             try:
@@ -86,7 +98,7 @@ class MaxNorm(Constraint):
     [[0.6, 0.5], [0.8, 0.0]]
     """
 
-    def __init__(self, max_value=2, axis=0):
+    def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
         self.max_value, self.axis = number("max_value", max_value, 0), _axis(axis)
         self.numbers = (0.0, self.max_value, 1.0)
 
@@ -100,7 +112,7 @@ class NonNeg(Constraint):
     [0.0, 2.0]
     """
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> FloatArray:
         return np.maximum(floats(w), 0)
 
 
@@ -120,7 +132,7 @@ class UnitNorm(Constraint):
 
     numbers = (1.0, 1.0, 1.0)
 
-    def __init__(self, axis=0):
+    def __init__(self, axis: int | Sequence[int] = 0) -> None:
         self.axis = _axis(axis)
 
 
@@ -142,14 +154,20 @@ class MinMaxNorm(Constraint):
     [0.0, 2.0]
     """
 
-    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+    def __init__(
+        self,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+        rate: float = 1.0,
+        axis: int | Sequence[int] = 0,
+    ) -> None:
         self.min_value = number("min_value", min_value, 0)
         self.max_value = number("max_value", max_value, self.min_value)
         self.rate, self.axis = number("rate", rate, 0, 1), _axis(axis)
         self.numbers = (self.min_value, self.max_value, self.rate)
 
 
-def get(identifier):
+def get(identifier: ConstraintLike) -> Constraint | None:
     """Return the constraint for a name (in any case), a description, an object, a class or None.
 
     Returns
@@ -177,7 +195,7 @@ def get(identifier):
     )
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the constraints; lookups ignore case and underscores."""
     return _registry.names()
 

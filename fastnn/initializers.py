@@ -6,7 +6,10 @@ call takes the next seed of the process (`fastnn.set_random_seed`), so that one 
 many layers.
 """
 
+from __future__ import annotations
+
 from math import prod, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,15 @@ from ._base.numbers import cast
 from ._base.random import check_seed, generator
 from ._base.registry import Registry
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
+
+    from numpy.typing import ArrayLike
+
+    from ._base.types import AnyArray, FloatArray, FloatType, InitializerLike
+    from ._declared.initializers import *  # noqa: F403 - what is made below
+
 # Standard deviation of a standard normal truncated at two, by which truncated draws are divided.
 TRUNCATED_STDDEV = 0.87962566103423978
 _registry = Registry("initializer")
@@ -24,7 +36,7 @@ _registry = Registry("initializer")
 class Initializer(Configurable):
     """Base class of the initializers; subclasses implement ``draw(shape)`` or ``__call__(shape, dtype)``."""
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: FloatType | None = None) -> FloatArray:
         """Return an array of initial values.
 
         Parameters
@@ -39,7 +51,7 @@ class Initializer(Configurable):
         shape = tuple(integer(f"shape[{i}]", n, minimum=0) for i, n in enumerate(shape))
         return cast(type(self).__name__, self.draw(shape), float_dtype(dtype))
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         raise NotImplementedError(
             f"{type(self).__name__} must implement draw(shape) or __call__(shape, dtype)"
         )
@@ -50,7 +62,7 @@ class Zeros(Initializer):
 
     aliases = ("zero",)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return np.zeros(shape)
 
 
@@ -59,7 +71,7 @@ class Ones(Initializer):
 
     aliases = ("one",)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return np.ones(shape)
 
 
@@ -71,15 +83,15 @@ class Constant(Initializer):
     value : float or array that broadcasts to the shape
     """
 
-    def __init__(self, value=0.0):
+    def __init__(self, value: ArrayLike = 0.0) -> None:
         self.value = value
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return np.broadcast_to(cast("value", self.value, np.float64), shape).copy()
 
 
 class _Random(Initializer):
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = None if seed is None else check_seed("seed", seed)
 
 
@@ -94,11 +106,11 @@ class RandomNormal(_Random):
 
     aliases = ("normal",)
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.mean, self.stddev = number("mean", mean), number("stddev", stddev, 0)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return self.mean + self.stddev * generator(self.seed).standard_normal(shape)
 
 
@@ -113,12 +125,14 @@ class RandomUniform(_Random):
 
     aliases = ("uniform",)
 
-    def __init__(self, minval=-0.05, maxval=0.05, seed=None):
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
         super().__init__(seed)
         self.minval = number("minval", minval)
         self.maxval = number("maxval", maxval, self.minval)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return generator(self.seed).uniform(self.minval, self.maxval, shape)
 
 
@@ -133,15 +147,15 @@ class TruncatedNormal(_Random):
     seed : int, optional
     """
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.mean, self.stddev = number("mean", mean), number("stddev", stddev, 0)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         return self.mean + self.stddev * standard_truncated_normal(shape, generator(self.seed))
 
 
-def standard_truncated_normal(shape, rng):
+def standard_truncated_normal(shape: Sequence[int], rng: np.random.Generator) -> AnyArray:
     """Standard normal numbers, drawn again until they are within ±2 (one in 22 is not)."""
     z = rng.standard_normal(prod(shape))
     out = np.flatnonzero(np.abs(z) > 2)
@@ -192,9 +206,14 @@ class VarianceScaling(_Random):
     """
 
     def __init__(
-        self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None,
-        input_axes=None, output_axes=None,
-    ):  # fmt: skip
+        self,
+        scale: float = 1.0,
+        mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
+        distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal",
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(seed)
         if (input_axes is None) != (output_axes is None):
             raise ValueError(
@@ -208,7 +227,7 @@ class VarianceScaling(_Random):
         if self.distribution == "normal":
             self.distribution = "truncated_normal"
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         sigma = sqrt(self.scale / max(1.0, n))
@@ -247,11 +266,11 @@ class Orthogonal(_Random):
 
     aliases = ("OrthogonalInitializer",)
 
-    def __init__(self, gain=1.0, seed=None):
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
         self.gain = number("gain", gain)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         if len(shape) < 2:
             raise ValueError(f"Orthogonal: expected a shape with at least two axes, got {shape}")
         rows, columns = prod(shape[:-1]), shape[-1]
@@ -277,26 +296,30 @@ class Identity(Initializer):
 
     aliases = ("IdentityInitializer",)
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0) -> None:
         self.gain = number("gain", gain)
 
-    def draw(self, shape):
+    def draw(self, shape: Sequence[int]) -> AnyArray:
         if len(shape) != 2:
             raise ValueError(f"Identity: expected a shape with two axes, got {shape}")
-        return self.gain * np.eye(*shape)
+        return self.gain * np.eye(shape[0], shape[1])
 
 
 def _axes(name, axes):
     return None if axes is None else [integer(f"{name}[{i}]", a) for i, a in enumerate(axes)]
 
 
-def compute_fans(shape, input_axes=None, output_axes=None):
+def compute_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
     """Return ``(fan_in, fan_out)``: rows and columns of a matrix, the length of a vector for both.
 
     Axes before the last two are a receptive field, which multiplies both. With `input_axes` and `output_axes`: the
     products of the sizes of those axes.
     """
-    if input_axes is not None:
+    if input_axes is not None and output_axes is not None:
         for name, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
             if not all(-len(shape) <= axis < len(shape) for axis in axes):
                 raise ValueError(f"{name}: expected axes of weights of shape {tuple(shape)}, got {axes}")
@@ -309,7 +332,12 @@ def compute_fans(shape, input_axes=None, output_axes=None):
 
 
 def _named(name, scale, mode, distribution, reference):
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(
+        self: VarianceScaling,
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
         VarianceScaling.__init__(self, scale, mode, distribution, seed, input_axes, output_axes)
 
     law = "Truncated normal" if distribution == "truncated_normal" else "Uniform"
@@ -327,6 +355,7 @@ def _named(name, scale, mode, distribution, reference):
     ----------
     {reference}
     """
+    __init__.__qualname__ = f"{name}.__init__"
     space = {"__init__": __init__, "__doc__": doc, "__module__": __name__}
     return type(VarianceScaling)(name, (VarianceScaling,), space)
 
@@ -341,7 +370,7 @@ LecunNormal = _named("LecunNormal", 1.0, "fan_in", "truncated_normal", "LeCun et
 LecunUniform = _named("LecunUniform", 1.0, "fan_in", "uniform", "LeCun et al. 1998, eq. 16")
 
 
-def get(identifier):
+def get(identifier: InitializerLike | None) -> Callable[..., Any] | None:
     """Return the initializer for a name (in any case), a description, an object, a class or a function.
 
     Parameters
@@ -370,7 +399,7 @@ def get(identifier):
     return found
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the initializers; lookups ignore case and underscores."""
     return _registry.names()
 

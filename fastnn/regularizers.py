@@ -6,11 +6,23 @@ frozen layer has neither, as in Keras. ``Model.compile(weight_decay=...)`` uses 
 λ / 2 times the sum of squares over all weight matrices.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ._base.checks import module_attributes, number, one_of
 from ._base.config import Configurable, floats
 from ._base.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from numpy.typing import ArrayLike
+
+    from ._base.types import RegularizerLike
 
 _registry = Registry("regularizer")
 EPSILON = 1e-7  # keras.config.epsilon(): lower bound of the norm that a row is divided by
@@ -27,7 +39,7 @@ class Regularizer(Configurable):
 
     l1 = l2 = 0.0
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> float:
         """Compute the penalty of an array.
 
         Parameters
@@ -45,7 +57,7 @@ class Regularizer(Configurable):
             value += self.l2 * float(np.sum(np.square(w, dtype=np.float64)))
         return value
 
-    def check(self, name, shape):
+    def check(self, name: str, shape: Sequence[int]) -> None:
         """ValueError if this penalty is undefined for weights of a shape."""
 
 
@@ -63,7 +75,7 @@ class L1(Regularizer):
     2.0
     """
 
-    def __init__(self, l1=0.01):
+    def __init__(self, l1: float | None = 0.01) -> None:
         self.l1 = number("l1", 0.01 if l1 is None else l1, 0)
 
 
@@ -81,7 +93,7 @@ class L2(Regularizer):
     5.0
     """
 
-    def __init__(self, l2=0.01):
+    def __init__(self, l2: float | None = 0.01) -> None:
         self.l2 = number("l2", 0.01 if l2 is None else l2, 0)
 
 
@@ -103,7 +115,7 @@ class L1L2(Regularizer):
 
     by_name = {"l1": 0.01, "l2": 0.01}
 
-    def __init__(self, l1=0.0, l2=0.0):
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
         self.l1 = number("l1", 0.0 if l1 is None else l1, 0)
         self.l2 = number("l2", 0.0 if l2 is None else l2, 0)
 
@@ -132,11 +144,11 @@ class OrthogonalRegularizer(Regularizer):
     (0.0, 0.5)
     """
 
-    def __init__(self, factor=0.01, mode="rows"):
+    def __init__(self, factor: float = 0.01, mode: Literal["rows", "columns"] = "rows") -> None:
         self.factor = number("factor", factor, 0)
         self.mode = one_of("mode", mode, ("rows", "columns"))
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: ArrayLike) -> float:
         w = np.asarray(inputs, np.float64)
         self.check("inputs", w.shape)
         rows = w if self.mode == "rows" else w.T
@@ -144,7 +156,7 @@ class OrthogonalRegularizer(Regularizer):
         sizes, n = np.abs(rows @ rows.T), len(rows)
         return float(self.factor * (np.sum(sizes) - np.trace(sizes)) / (n * (n - 1)))
 
-    def check(self, name, shape):
+    def check(self, name: str, shape: Sequence[int]) -> None:
         if len(shape) != 2 or shape[self.mode == "columns"] < 2:
             raise ValueError(
                 f"{name}: expected a matrix of at least two {self.mode} for"
@@ -152,7 +164,7 @@ class OrthogonalRegularizer(Regularizer):
             )
 
 
-def get(identifier):
+def get(identifier: RegularizerLike) -> Regularizer | None:
     """Return the regularizer for a name (in any case), a description, an object, a class or None.
 
     Returns
@@ -180,7 +192,7 @@ def get(identifier):
     )
 
 
-def activity(name, identifier):
+def activity(name: str, identifier: RegularizerLike) -> Regularizer | None:
     """`get` for ``activity_regularizer=``; ValueError for one that is not a sum over elements."""
     found = get(identifier)
     if isinstance(found, OrthogonalRegularizer):
@@ -188,7 +200,7 @@ def activity(name, identifier):
     return found
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the regularizers; lookups ignore case and underscores."""
     return _registry.names()
 

@@ -1,7 +1,10 @@
 """Variables (weights): arrays in NumPy until an engine takes them over, copied back when they are read."""
 
+from __future__ import annotations
+
 from contextvars import ContextVar
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +13,18 @@ from ._base.locks import Lock
 from ._base.numbers import as_array, check_finite
 from ._core.clocks import LAYERS, VALUES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal
+
+    from numpy.typing import ArrayLike
+
+    from ._base.types import AnyArray, FloatArray, FloatType
+    from .constraints import Constraint
+    from .regularizers import Regularizer
+
 # While a file is loaded, replaces initializers: ``(shape, dtype)`` to an array.
-blank = ContextVar("blank", default=None)
+blank: ContextVar[Any] = ContextVar("blank", default=None)
 LAYOUTS = ("kernel", "bias", "vector")
 KEPT = ("name", "trainable", "layout", "regularizer", "constraint")  # copied, in addition to the values
 _moving = Lock()  # held while the newest values of any variable move to another place
@@ -23,13 +36,13 @@ class Freezable:
     __slots__ = ()
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """False freezes it from the next step on, without compiling again."""
         return self._trainable
 
     @trainable.setter
-    def trainable(self, value):
-        self._trainable = flag("trainable", value)
+    def trainable(self, value: bool) -> None:
+        self._trainable = flag("trainable", value)  # type: ignore[misc]  # a slot of the subclass
         LAYERS.tick()
 
 
@@ -58,7 +71,15 @@ class Variable(Freezable):
         "_held", "_trainable", "made_trainable", "shape", "dtype", "__weakref__", *(n for n in KEPT if n != "trainable")
     )  # fmt: skip
 
-    def __init__(self, value, name, trainable=True, layout="vector", regularizer=None, constraint=None):
+    def __init__(
+        self,
+        value: ArrayLike,
+        name: str,
+        trainable: bool = True,
+        layout: Literal["kernel", "bias", "vector"] = "vector",
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
         if layout not in LAYOUTS:
             raise ValueError(f"layout: expected one of {LAYOUTS}, got {layout!r}")
         self._hold(np.array(value, order="C"))
@@ -74,15 +95,15 @@ class Variable(Freezable):
         self.shape, self.dtype = value.shape, value.dtype
 
     @property
-    def size(self):
+    def size(self) -> int:
         return prod(self.shape)
 
-    def numpy(self):
+    def numpy(self) -> FloatArray:
         """Return a copy of the current values."""
         held = self._held
         return held.copy() if isinstance(held, np.ndarray) else self._fetched(held)
 
-    def move(self, theta, place, put):
+    def move(self, theta: FloatArray, place: Any, put: Callable[[FloatArray], Any]) -> None:
         """Move the newest values to `place` of a store's `theta`, into which `put` writes them."""
         while True:
             held = self._held
@@ -97,12 +118,12 @@ class Variable(Freezable):
         theta, place = held
         return place.get(theta, self.shape).astype(self.dtype, copy=False)
 
-    def is_in(self, theta):
+    def is_in(self, theta: FloatArray) -> bool:
         """Whether the newest values are in `theta`."""
         held = self._held
         return not isinstance(held, np.ndarray) and held[0] is theta
 
-    def assign(self, value):
+    def assign(self, value: ArrayLike) -> None:
         """Assign new values of the same shape."""
         value = as_array(self.name, value)
         if value.shape != self.shape:
@@ -113,7 +134,7 @@ class Variable(Freezable):
             self._hold(value)
             VALUES.tick()
 
-    def cast(self, dtype):
+    def cast(self, dtype: FloatType | None) -> None:
         """Convert the values to another dtype."""
         with _moving:
             self._hold(self.numpy().astype(dtype))
@@ -128,9 +149,9 @@ class Variable(Freezable):
         for name, value in rest.items():
             setattr(self, name, value)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: FloatType | None = None, copy: bool | None = None) -> AnyArray:
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Variable {self.name} shape={self.shape} dtype={self.dtype}{'' if self.trainable else ' frozen'}>"

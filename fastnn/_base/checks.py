@@ -1,8 +1,17 @@
 """Checks of arguments and names; messages have the argument, what was expected and what was passed."""
 
+from __future__ import annotations
+
 import operator
 import sys
 from functools import lru_cache
+
+TYPE_CHECKING = False  # for type checkers it is true; here, `import fastnn` must not wait for the module typing
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 
 def suggest(name, candidates):
@@ -102,7 +111,7 @@ def check_keywords(cls, kwargs):
         refuse_keywords(cls, [name for name in kwargs if name not in known])
 
 
-def integer(name, value, minimum=None):
+def integer(name: str, value: Any, minimum: int | None = None) -> int:
     """`value` as an int that is at least `minimum`."""
     try:
         number = operator.index(value)
@@ -117,7 +126,15 @@ def integer(name, value, minimum=None):
     return number
 
 
-def number(name, value, low=None, high=None, *, open_low=False, open_high=False):
+def number(
+    name: str,
+    value: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
     """`value` as a finite float between `low` and `high`."""
     try:
         x = float(value)
@@ -141,7 +158,7 @@ def _interval(low, high, open_low, open_high):
     return " ".join(filter(None, ["a finite number", "of" * bounds.startswith("at"), bounds]))
 
 
-def flag(name, value):
+def flag(name: str, value: Any) -> bool:
     """`value` as a bool: True or False, including NumPy's, or the integers 1 and 0.
 
     Other types are errors: the strings "false" and "no" would be true.
@@ -159,7 +176,7 @@ def flag(name, value):
     raise TypeError(f"{name}: expected True or False, got {value!r} of type {type(value).__name__}")
 
 
-def one_of(name, value, choices):
+def one_of(name: str, value: Any, choices: Sequence[T]) -> T:
     """`value` if it is among `choices` (strings in any case)."""
     for choice in choices:
         if value == choice:
@@ -171,7 +188,7 @@ def one_of(name, value, choices):
     raise ValueError(f"{name}: expected one of {known}, got {value!r}.{suggest(value, choices)}")
 
 
-def shape_of(name, value):
+def shape_of(name: str, value: Any) -> tuple[int, ...]:
     """A shape without its batch axis, as a tuple of positive integers."""
     if isinstance(value, (str, bytes)):
         raise TypeError(f"{name}: expected a shape such as (28, 28), got {value!r}")
@@ -180,7 +197,7 @@ def shape_of(name, value):
     return tuple(integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
 
 
-def batch_shape(name, value):
+def batch_shape(name: str, value: Any) -> tuple[int | None, tuple[int, ...]]:
     """The shape of a batch, ``(batch, ...)``, as the batch size (None: any) and the shape of a sample."""
     value = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else value
     if not isinstance(value, tuple) or len(value) < 2:

@@ -4,12 +4,21 @@ An argument is stored as an attribute of the same name; so one rule implements `
 copies and files.
 """
 
+from __future__ import annotations
+
 import re
 from functools import cache
 from itertools import count
+from typing import TYPE_CHECKING
 
 from .checks import check_keywords, own_keywords
 from .signatures import with_custom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, ClassVar, Self, TypeGuard
+
+    from .types import Config
 
 FLOATX = "float32"
 
@@ -17,13 +26,14 @@ FLOATX = "float32"
 class Configurable:
     """Base class of objects that can be recreated from ``get_config()``."""
 
-    without_effect = {}  # Keras' arguments that accept only one value here: see `_base.signatures`
+    # Keras' arguments that accept only one value here: see `_base.signatures`
+    without_effect: ClassVar[dict[str, Any]] = {}
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         check_keywords(cls, kwargs)
         return super().__new__(cls)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Return the arguments of the constructor, as plain Python values.
 
         Returns
@@ -39,12 +49,12 @@ class Configurable:
             )
         return {n: plain(getattr(self, n)) for n in names}
 
-    def describe(self):
+    def describe(self) -> Any:
         """The description of the object in the configuration of another."""
         return {"class_name": type(self).__name__, "config": self.get_config()}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create an object from its `get_config`.
 
         Parameters
@@ -55,7 +65,7 @@ class Configurable:
         """
         return cls(**(with_custom(config, custom_objects) if custom_objects else config))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items() if v is not None)
         return f"{type(self).__name__}({arguments})"
 
@@ -75,19 +85,21 @@ class CoreRow(Configurable):
         "values", or the state vectors of an optimizer.
     """
 
-    row, rows = None, ()
-    variants = ()
-    target = None
+    row: str | None = None
+    rows: Sequence[tuple[str, dict[str, float], Any]] = ()
+    variants: tuple[str | None, ...] = ()
+    parameters: tuple[str, ...]
+    target: Any = None
     over_a_row = False
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for row, parameters, third in cls.rows:
             if row == cls.row:
                 cls.parameters, cls.target = tuple(parameters), third
 
     @property
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         """Values of the row's parameters, in its order."""
         return tuple(float(getattr(self, n)) for n in self.parameters)
 
@@ -109,7 +121,7 @@ def floats(value):
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
-def is_description(value):
+def is_description(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether `value` is the description of an object, as returned by `plain`."""
     return isinstance(value, dict) and set(value) == {"class_name", "config"}
 

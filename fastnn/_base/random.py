@@ -6,12 +6,18 @@
     (seed, epoch), so training resumes exactly.
 """
 
+from __future__ import annotations
+
 import operator
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._core.random import orders, seed_words
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _of_the_process = {"entropy": None, "drawn": 0}
 _here = threading.local()  # `state`: that of the block `seeded` that this thread is in
@@ -34,7 +40,7 @@ class seeded:
         _here.state = self.before
 
 
-def set_random_seed(seed):
+def set_random_seed(seed: int | None) -> None:
     """Set the seed of all random numbers: initial weights, shuffling, dropout.
 
     The global generators of NumPy and Python are not changed.
@@ -57,7 +63,7 @@ def set_random_seed(seed):
     _state().update(entropy=check_seed("seed", seed), drawn=0)
 
 
-def check_seed(name, seed):
+def check_seed(name: str, seed: Any) -> int:
     """A seed as an int from 0 to 2⁶⁴ − 1."""
     try:
         number = operator.index(seed)
@@ -70,7 +76,7 @@ def check_seed(name, seed):
     return number
 
 
-def next_seed():
+def next_seed() -> int:
     """The next seed of the process, 63 bits."""
     state = _state()
     if state["entropy"] is None:

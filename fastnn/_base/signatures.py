@@ -10,6 +10,7 @@ from math import inf
 
 from .checks import flag, unknown_keyword
 
+OF_EVERY_ROW = {"out": "FloatArray | None", "threads": "int | None"}  # arguments of the functions of ops
 FLAGS = ("approximate",)  # parameters of rows that are numbers to the kernels alone
 
 
@@ -49,6 +50,10 @@ def taking(base):
         exec(f"def __init__({arguments}, **kwargs):\n    _init({passed}, **kwargs)", scope)
         made = scope["__init__"]
         made.__doc__, made.__module__, made.__qualname__ = init.__doc__, init.__module__, init.__qualname__
+        made.__annotations__ = {p.name: p.annotation for p in [*own, *more] if p.annotation is not p.empty}
+        for name in ("kwargs", "return"):
+            if name in init.__annotations__:
+                made.__annotations__[name] = init.__annotations__[name]
         return made
 
     return decorate
@@ -67,12 +72,30 @@ def by_name(function, order, values, given):
 
 def signature_of_row(defaults, keyword_only=()):
     """The signature of an activation: x, then the parameters of its row in order, then keyword-only ones."""
-    parameters = [Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)]
+    parameters = [Parameter("x", Parameter.POSITIONAL_OR_KEYWORD, annotation="ArrayLike")]
+    parameters += _of_row(defaults, Parameter.POSITIONAL_OR_KEYWORD)
+    for name in keyword_only:
+        parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=OF_EVERY_ROW[name]))
+    return Signature(parameters, return_annotation="FloatArray")
+
+
+def with_row(function, defaults):
+    """Give a function with ``**params`` the signature with the parameters of its row, keyword-only, in their place."""
+    shown = signature(function)
+    fixed = [p for p in shown.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    function.__signature__ = shown.replace(parameters=[*fixed, *_of_row(defaults, Parameter.KEYWORD_ONLY)])
+    return function
+
+
+def _of_row(defaults, kind):
+    """Parameters of a row; None stands for a default that is infinite, and everywhere for the default."""
     for name, default in defaults.items():
-        shown = False if name in FLAGS else None if default == inf else default
-        parameters.append(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=shown))
-    parameters += [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in keyword_only]
-    return Signature(parameters)
+        shown, meant = None if default == inf else default, "float | None"
+        if name in FLAGS:
+            shown, meant = False, "bool"
+        elif type(default) is int:  # an axis
+            meant = "int"
+        yield Parameter(name, kind, default=shown, annotation=meant)
 
 
 def row_value(name, value, check):
@@ -87,7 +110,7 @@ def function_of(cls, name, first, left_out, run, doc):
 
     It calls ``run(*first, settings)``; settings are the other arguments that were passed.
     """
-    head = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD) for n in first]
+    head = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, annotation="ArrayLike") for n in first]
     own = [p for p in _by_place(cls.__init__)[1:] if p.name not in left_out]
     order = [*first, *(p.name for p in own)]
 
@@ -106,7 +129,7 @@ def function_of(cls, name, first, left_out, run, doc):
             raise TypeError(f"{name}: missing argument {missing[0]}; expected {', '.join(first)}")
         return run(*(given.pop(n) for n in first), given)
 
-    function.__signature__ = Signature([*head, *own])
+    function.__signature__ = Signature([*head, *own], return_annotation="FloatArray")
     function.__name__ = function.__qualname__ = name
     function.__module__, function.__doc__ = cls.__module__, doc
     return function

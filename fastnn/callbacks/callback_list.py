@@ -1,9 +1,19 @@
 """Several callbacks as one."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import flag
 from .callback import Callback
 from .history import History
 from .progress_bar import ProgbarLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from .._base.types import Logs
 
 
 class CallbackList(Callback):
@@ -30,7 +40,14 @@ class CallbackList(Callback):
     {'loss': [0.5]}
     """
 
-    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+    def __init__(
+        self,
+        callbacks: Callback | Iterable[Any] | None = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ) -> None:
         super().__init__()
         self.callbacks = _flat(callbacks)
         for i, callback in enumerate(self.callbacks):
@@ -45,31 +62,31 @@ class CallbackList(Callback):
             self.set_model(model)
         self.set_params(params)
 
-    def append(self, callback):
+    def append(self, callback: Callback) -> None:
         """Append a callback."""
         self.callbacks.append(callback)
 
-    def has(self, kind):
+    def has(self, kind: type[Callback]) -> bool:
         """Whether one of the callbacks is an instance of a class."""
         return any(isinstance(c, kind) for c in self.callbacks)
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         super().set_model(model)
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         for callback in self.callbacks if params else ():
             callback.set_params(params)
 
-    def per_batch(self, stage):
+    def per_batch(self, stage: str) -> bool:
         """Whether any callback has batch hooks for a stage ("train", "test", "predict")."""
         names = [f"on_{stage}_batch_begin", f"on_{stage}_batch_end"]
         names += ["on_batch_begin", "on_batch_end"] if stage == "train" else []
         return any(_overridden(c, name) for c in self.callbacks for name in names)
 
-    def call(self, hook, *args, logs=None):
+    def call(self, hook: str, *args: Any, logs: Logs | None = None) -> None:
         """Call a hook of every callback, in order; the logs are always a dict."""
         logs = {} if logs is None else logs
         for callback in self.callbacks:
@@ -77,28 +94,25 @@ class CallbackList(Callback):
             if function is not None:
                 function(*args, logs)
 
-    def batch(self, stage, when, batch, logs=None):
+    def batch(self, stage: str, when: str, batch: int, logs: Logs | None = None) -> None:
         """Call the hook of a batch."""
         self.call(f"on_{stage}_batch_{when}", batch, logs=logs)
 
 
 def _forward(hook):
-    if hook.endswith(("batch_begin", "batch_end")):
+    def of_batch(self: CallbackList, batch: int, logs: Logs | None = None) -> None:
+        self.call(hook, batch, logs=logs)
 
-        def function(self, batch, logs=None):
-            self.call(hook, batch, logs=logs)
+    def of_epoch(self: CallbackList, epoch: int, logs: Logs | None = None) -> None:
+        self.call(hook, epoch, logs=logs)
 
-    elif hook.startswith("on_epoch"):
+    def of_call(self: CallbackList, logs: Logs | None = None) -> None:
+        self.call(hook, logs=logs)
 
-        def function(self, epoch, logs=None):
-            self.call(hook, epoch, logs=logs)
-
-    else:
-
-        def function(self, logs=None):
-            self.call(hook, logs=logs)
-
+    batches = hook.endswith(("batch_begin", "batch_end"))
+    function: Any = of_batch if batches else of_epoch if hook.startswith("on_epoch") else of_call
     function.__name__, function.__doc__ = hook, getattr(Callback, hook).__doc__
+    function.__qualname__ = f"CallbackList.{hook}"
     return function
 
 

@@ -1,12 +1,20 @@
 """Callbacks that write files."""
 
+from __future__ import annotations
+
 import csv
 import os
+from typing import TYPE_CHECKING
 
 from .._base.checks import flag, integer, number, one_of
 from .._base.files import naming
 from .callback import Callback
 from .monitor import improves, monitored, rises
+
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from .._base.types import Logs, Mode, Path
 
 
 class ModelCheckpoint(Callback):
@@ -45,15 +53,15 @@ class ModelCheckpoint(Callback):
 
     def __init__(
         self,
-        filepath,
-        monitor="val_loss",
-        verbose=0,
-        save_best_only=False,
-        save_weights_only=False,
-        mode="auto",
-        save_freq="epoch",
-        initial_value_threshold=None,
-    ):
+        filepath: Path,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: Mode = "auto",
+        save_freq: Literal["epoch"] | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
         super().__init__()
         self.filepath, self.monitor, self.verbose = os.fspath(filepath), monitor, verbose
         self.save_best_only = flag("save_best_only", save_best_only)
@@ -62,18 +70,18 @@ class ModelCheckpoint(Callback):
         self.save_freq = save_freq
         if save_freq != "epoch":
             self.save_freq = integer("save_freq ('epoch', or a number of batches)", save_freq, minimum=1)
-            self.on_train_batch_end = self._on_batch  # only if needed, as batch hooks cost time
+            self.on_train_batch_end = self._on_batch  # type: ignore[method-assign]  # only if needed, as batch hooks cost time
         if initial_value_threshold is not None:
             initial_value_threshold = number("initial_value_threshold", initial_value_threshold)
         self.initial_value_threshold = self.best = initial_value_threshold
         self._batches = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = 0
         if self.save_best_only:
             self.rising = rises(self.mode, self.monitor, self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch = epoch
 
     def _on_batch(self, batch, logs=None):
@@ -81,7 +89,7 @@ class ModelCheckpoint(Callback):
         if self._batches % self.save_freq == 0:
             self._save({**(logs or {}), "batch": batch + 1})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq == "epoch":
             self._save(logs or {})
 
@@ -137,12 +145,13 @@ class CSVLogger(Callback):
         If the file to append to lacks a column for the loss or a metric.
     """
 
-    def __init__(self, filename, separator=",", append=False):
+    def __init__(self, filename: Path, separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename, self.separator, self.append = os.fspath(filename), separator, flag("append", append)
-        self._file = self._names = None
+        self._file: Any = None
+        self._names: Any = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         with naming(self.filename):
             self._begin()
 
@@ -166,7 +175,7 @@ class CSVLogger(Callback):
             self._file.write("\r\n")
         self._headed = has_head
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch, **(logs or {})}
         if self._names is None:
             # what `fit` will report, so that numbers of a later validation have their column
@@ -184,7 +193,7 @@ class CSVLogger(Callback):
         writer.writerow(row)
         self._file.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         file, self._file = self._file, None
         with naming(self.filename):
             file.close()

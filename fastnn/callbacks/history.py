@@ -1,9 +1,20 @@
 """What `fit` returns: the logs of every epoch."""
 
+from __future__ import annotations
+
 import weakref
+from typing import TYPE_CHECKING
 
 from .._base import html
 from .callback import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+
+    from .._base.types import Logs
 
 
 class History(Callback):
@@ -17,23 +28,27 @@ class History(Callback):
     model : the trained model, as long as it exists
     """
 
-    def __init__(self):
+    epoch: list[int]
+    history: dict[str, list[Any]]
+    _some: dict[str, list[int]]
+
+    def __init__(self) -> None:
         super().__init__()
         self.epoch, self.history = [], {}
         self._some = {}  # name: the epochs of its values, if not every epoch has one
 
     @property
-    def model(self):
+    def model(self) -> Any:
         return self._model and self._model()
 
     @model.setter
-    def model(self, model):  # weak, as the model refers to its history: otherwise a reference cycle
+    def model(self, model: Any) -> None:  # weak, as the model refers to its history: otherwise a reference cycle
         self._model = None if model is None else weakref.ref(model)
 
     def __getstate__(self):
         return {**self.__dict__, "_model": None}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             values = self.history.setdefault(name, [])
@@ -41,7 +56,7 @@ class History(Callback):
                 self._some.setdefault(name, self.epoch[: len(values)]).append(epoch)
             values.append(value)
 
-    def epochs_of(self, name):
+    def epochs_of(self, name: str) -> list[int]:
         """Return the epochs of the values of a name; with `validation_freq`, not every epoch has one.
 
         Returns
@@ -52,7 +67,7 @@ class History(Callback):
         n = len(self.history[name])
         return list(epochs) if len(epochs) == n else list(range(n))
 
-    def plot(self, names=None, ax=None):
+    def plot(self, names: str | Sequence[str] | None = None, ax: Axes | None = None) -> Any:
         """Plot loss and metrics by epoch, with their validation values.
 
         Parameters
@@ -77,8 +92,8 @@ class History(Callback):
         drawn = history.draw(self, names, ax)
         return drawn if len(drawn) > 1 else drawn[0]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return html.history(self)

@@ -1,6 +1,9 @@
 """Callbacks that change the learning rate."""
 
+from __future__ import annotations
+
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,8 +11,16 @@ from .._base.checks import integer, number, one_of, takes
 from .callback import Callback
 from .monitor import improves, monitored, rises
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def need_a_number(optimizer, who):
+    from matplotlib.axes import Axes
+
+    from .._base.types import Logs, Mode
+
+
+def need_a_number(optimizer: Any, who: str) -> None:
     """TypeError if the rate follows a schedule, which would overwrite it."""
     if optimizer.schedule is not None:
         raise TypeError(
@@ -31,13 +42,13 @@ class LearningRateScheduler(Callback):
     >>> callback = LearningRateScheduler(lambda epoch, rate: rate * 0.9)
     """
 
-    def __init__(self, schedule, verbose=0):
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         if not callable(schedule):
             raise TypeError(f"schedule: expected a function of the epoch, got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         optimizer = self.model.optimizer
         if takes(self.schedule, 2):
             rate = self.schedule(epoch, optimizer.learning_rate)
@@ -49,7 +60,7 @@ class LearningRateScheduler(Callback):
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {rate:g}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
@@ -83,15 +94,15 @@ class ReduceLROnPlateau(Callback):
 
     def __init__(
         self,
-        monitor="val_loss",
-        factor=0.1,
-        patience=10,
-        verbose=0,
-        mode="auto",
-        min_delta=1e-4,
-        cooldown=0,
-        min_lr=0.0,
-    ):
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: Mode = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
         super().__init__()
         self.factor = number("factor", factor, 0, 1, open_high=True)
         self.monitor, self.patience = monitor, integer("patience", patience, minimum=0)
@@ -100,17 +111,17 @@ class ReduceLROnPlateau(Callback):
         self.cooldown = integer("cooldown", cooldown, minimum=0)
         self.min_lr = number("min_lr", min_lr, 0)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         need_a_number(self.model.optimizer, "ReduceLROnPlateau")
         self.rising = rises(self.mode, self.monitor, self.model)
         self.best = None
         self.wait = self.cooldown_counter = 0
 
-    def improved(self, value):
+    def improved(self, value: float) -> bool:
         """Whether `value` is better than the best so far by more than min_delta."""
         return improves(value, self.best, self.min_delta, self.rising)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value, optimizer = monitored(self.monitor, logs, self.params), self.model.optimizer
         if logs is not None:
             logs["learning_rate"] = optimizer.learning_rate
@@ -164,7 +175,18 @@ class LearningRateFinder(Callback):
     find a good learning rate", 2018.
     """
 
-    def __init__(self, min_lr=1e-7, max_lr=10.0, steps=100, smoothing=0.95, divergence=4.0):
+    learning_rates: list[float]
+    losses: list[float]
+    suggestion: float | None
+
+    def __init__(
+        self,
+        min_lr: float = 1e-7,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        smoothing: float = 0.95,
+        divergence: float = 4.0,
+    ) -> None:
         super().__init__()
         self.min_lr = number("min_lr", min_lr, 0, open_low=True)
         self.max_lr = number("max_lr", max_lr, self.min_lr, open_low=True)
@@ -172,10 +194,10 @@ class LearningRateFinder(Callback):
         self.smoothing = number("smoothing", smoothing, 0, 1, open_high=True)
         self.divergence = number("divergence", divergence, 1, open_low=True)
         self.learning_rates, self.losses, self.suggestion = [], [], None
-        self._before = None
+        self._before: dict[str, Any] | None = None
         self.samples = None  # (per batch, per epoch), if known: the last batch of an epoch may be shorter
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         need_a_number(self.model.optimizer, "LearningRateFinder")
         self.learning_rates, self.losses, self.suggestion = [], [], None
         self._mean = self._sum = 0.0
@@ -187,7 +209,7 @@ class LearningRateFinder(Callback):
             "epochs": model.epochs_done,
         }
 
-    def restore(self):
+    def restore(self) -> None:
         """Undo the changes of the test; does nothing before the test or if called again."""
         before, model = self._before, self.model
         if before is not None:
@@ -198,19 +220,19 @@ class LearningRateFinder(Callback):
             model.epochs_done = before["epochs"]
             self._before = None  # last, so that an interrupted restore can be repeated
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._sum = 0.0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         i = len(self.losses)
         rate = self.min_lr * (self.max_lr / self.min_lr) ** (i / (self.steps - 1))
         self.model.optimizer.learning_rate = rate
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         # the logs have the mean over the epoch so far: the loss of this batch is the difference of the sums.
         size, n = self.samples or (1, inf)
         done = min((batch + 1) * size, n)
-        total = logs["loss"] * done
+        total = (logs or {})["loss"] * done
         loss, self._sum = (total - self._sum) / (done - batch * size), total
         i = len(self.losses) + 1
         self._mean = self.smoothing * self._mean + (1 - self.smoothing) * loss
@@ -223,12 +245,12 @@ class LearningRateFinder(Callback):
         if len(self.losses) >= self.steps:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self.restore()
         if self.losses:
             self.suggestion = self.learning_rates[int(np.argmin(self.losses))] / 10
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Plot the loss by learning rate, with the suggestion marked.
 
         Parameters

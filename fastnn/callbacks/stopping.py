@@ -1,10 +1,17 @@
 """Callbacks that stop training."""
 
+from __future__ import annotations
+
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from .._base.checks import flag, integer, number, one_of
 from .callback import Callback
 from .monitor import improves, monitored, rises
+
+if TYPE_CHECKING:
+
+    from .._base.types import Logs, Mode
 
 
 class EarlyStopping(Callback):
@@ -36,15 +43,15 @@ class EarlyStopping(Callback):
 
     def __init__(
         self,
-        monitor="val_loss",
-        min_delta=0,
-        patience=0,
-        verbose=0,
-        mode="auto",
-        baseline=None,
-        restore_best_weights=False,
-        start_from_epoch=0,
-    ):
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: Mode = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
         super().__init__()
         self.monitor, self.patience = monitor, integer("patience", patience, minimum=0)
         self.min_delta = abs(number("min_delta", min_delta))
@@ -55,16 +62,16 @@ class EarlyStopping(Callback):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.rising = rises(self.mode, self.monitor, self.model)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
-    def improved(self, value, best):
+    def improved(self, value: float, best: float | None) -> bool:
         """Whether `value` is better than `best` (None: no value yet) by more than min_delta; NaN never is."""
         return improves(value, best, self.min_delta, self.rising)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         value = monitored(self.monitor, logs, self.params)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -79,7 +86,7 @@ class EarlyStopping(Callback):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         if self.stopped_epoch and self.verbose:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
@@ -99,11 +106,11 @@ class TerminateOnNaN(Callback):
         Raise a RuntimeError instead; `on_train_end` is not called then.
     """
 
-    def __init__(self, raise_error=False):
+    def __init__(self, raise_error: bool = False) -> None:
         super().__init__()
         self.raise_error = flag("raise_error", raise_error)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not isfinite(loss):
             if self.raise_error:

@@ -1,7 +1,5 @@
 """Small data sets with Keras' ``load_data()``; images are uint8."""
 
-from .._base.checks import module_attributes
-from . import digits, fashion_mnist
+from .._base.lazy import attach
 
-__all__ = ["digits", "fashion_mnist"]
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+__getattr__, __dir__, __all__ = attach(__name__)

@@ -1,16 +1,22 @@
 """UCI digits: 1797 handwritten digits of 8 x 8 pixels, embedded in the package."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._base.checks import module_attributes
 from ._idx import read_pair
+
+if TYPE_CHECKING:
+    from .._base.types import Images, Labels
 
 CLASS_NAMES = tuple("0123456789")
 MAX_VALUE = 16
 _N_TRAIN = 1437
 
 
-def load_data():
+def load_data() -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
     """Load the test part of the UCI digits, split into 1437 training and 360 test images.
 
     Returns

@@ -1,10 +1,16 @@
 """Fashion-MNIST: 70,000 images of clothes, 28 x 28 pixels, from IDX files on this machine."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._base.checks import module_attributes
 from ._idx import read_pair
+
+if TYPE_CHECKING:
+    from .._base.types import Images, Labels
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -28,7 +34,7 @@ _FILES = (
 )
 
 
-def load_data(path=None):
+def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
     """Load Fashion-MNIST: 60,000 training and 10,000 test images.
 
     Parameters

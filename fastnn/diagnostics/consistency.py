@@ -7,11 +7,14 @@
     own filter shows them once if a loop creates many models.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import warnings
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +22,9 @@ from .. import metrics
 from ..layers.normalization import Normalization
 from ..metrics import outputs
 from ..training.needs import need_compile
+
+if TYPE_CHECKING:
+    from ..models.model import Model
 
 POSITIVE = {"exponential", "relu", "relu6", "softplus", "sparse_plus", "squareplus"}  # the loss divides by their sum
 
@@ -48,7 +54,7 @@ class Finding:
     message: str
     remedy: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.message}. {self.remedy} [{self.code}]"
 
 
@@ -210,7 +216,7 @@ CHECKS = (
 )  # fmt: skip
 
 
-def findings(model):
+def findings(model: Model) -> list[Finding]:
     """Return the probable mistakes in a compiled model.
 
     Parameters

@@ -11,13 +11,24 @@
     lie between the two slopes of the sum (all weights zero before a ReLU). So there two slopes are sufficient.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._base.checks import flag, number
 from .._base.text import left, right, width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray
 
 ROUNDINGS = 16  # rounding errors in a value of f, in units in the last place
 ENTRIES = 64  # default number of entries per variable of a model
@@ -45,14 +56,14 @@ class EntryCheck:
     """
 
     name: str
-    shape: tuple
-    index: tuple = ()
+    shape: tuple[int, ...]
+    index: tuple[int, ...] = ()
     analytic: float = 0.0
     numeric: float = 0.0
     error: float = -1.0
     checked: int = 0
     wrong: int = 0
-    kinks: list = field(default_factory=list)
+    kinks: list[tuple[int, ...]] = field(default_factory=list)
 
 
 class GradientCheck:
@@ -72,7 +83,7 @@ class GradientCheck:
         Number of entries at which the function has a kink.
     """
 
-    def __init__(self, entries, tolerance):
+    def __init__(self, entries: list[EntryCheck], tolerance: float) -> None:
         self.entries, self.tolerance = entries, tolerance
         self.worst = max(entries, key=lambda e: e.error)
         self.passed = not any(e.wrong for e in entries)
@@ -81,20 +92,20 @@ class GradientCheck:
         self.analytic, self.numeric = self.worst.analytic, self.worst.numeric
         self.error = max(0.0, self.worst.error)
 
-    def raise_if_failed(self):
+    def raise_if_failed(self) -> Self:
         """Raise an AssertionError with the table unless `passed`; return the object itself."""
         if not self.passed:
             raise AssertionError(str(self))
         return self
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.passed
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         verdict = "passed" if self.passed else "FAILED"
         return f"<gradient check {verdict}, worst relative error {self.error:.2g}>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         head = ("", "checked", "worst at", "analytic", "numeric", "rel. error", "")
         rows = [head, *map(_row, self.entries)]
         widths = [max(width(row[i]) for row in rows) for i in range(len(head))]
@@ -201,7 +212,14 @@ class Differences:
         return self.summed or min(left, right) - slack <= analytic <= max(left, right) + slack
 
 
-def check_gradient(f, g, theta, eps=None, two_sided=True, tolerance=None):
+def check_gradient(
+    f: Callable[[FloatArray], Any],
+    g: Callable[[FloatArray], Any] | ArrayLike,
+    theta: ArrayLike,
+    eps: float | None = None,
+    two_sided: bool = True,
+    tolerance: float | None = None,
+) -> GradientCheck:
     r"""Compare a gradient with finite differences of the function.
 
     :math:`\partial f / \partial \theta_i \approx (f(\theta + \epsilon e_i) - f(\theta - \epsilon e_i)) / 2 \epsilon`

@@ -1,11 +1,13 @@
 """Versions and settings in use, for bug reports."""
 
+from __future__ import annotations
+
 import os
 import platform
 import sys
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Return versions and settings of this process, as ``{name: value}``.
 
     Returns
@@ -34,7 +36,7 @@ def versions():
     }
 
 
-def tiles():
+def tiles() -> str:
     """Whether float32 products can use the CPU's bfloat16 tiles (AMX)."""
     from .._core import kernels
 
@@ -45,7 +47,7 @@ def tiles():
     return "none"
 
 
-def blas():
+def blas() -> str:
     """Name and version of the BLAS that SciPy was built with."""
     from scipy.__config__ import CONFIG
 
@@ -53,7 +55,7 @@ def blas():
     return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
 
 
-def cpu():
+def cpu() -> str:
     """The model name of the CPU."""
     try:
         with open("/proc/cpuinfo") as file:
@@ -64,7 +66,7 @@ def cpu():
         return platform.processor() or platform.machine()
 
 
-def show_versions():
+def show_versions() -> None:
     """Print versions and settings: instruction set, threads, BLAS."""
     found = versions()
     wide = max(map(len, found)) + 2

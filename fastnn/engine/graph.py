@@ -38,7 +38,7 @@ class Node:
     out: Tensor
     attrs: dict = field(default_factory=dict)
     variables: dict = field(default_factory=dict)  # role -> Variable
-    act: tuple = None  # (row, parameters): the activation fused into this node
+    act: tuple | None = None  # (row, parameters): the activation fused into this node
     trainable: bool = True
 
 

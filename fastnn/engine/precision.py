@@ -4,14 +4,23 @@ A mode permits lower precision, but never requires it: see docs/precision.md for
 decision 0010 for where and why lower precision is used.
 """
 
+from __future__ import annotations
+
 import warnings
 from contextvars import ContextVar
 from operator import ge
+from typing import TYPE_CHECKING
 
 from .._base.checks import one_of
 from .._core import kernels
 
-SPLITS = {"highest": 3, "high": 2, "medium": 1}  # bf16 splits of a float32 number, where there are tiles
+if TYPE_CHECKING:
+    from typing import Self
+
+    from .._base.types import Precision
+
+# bf16 splits of a float32 number, where there are tiles
+SPLITS: dict[Precision, int] = {"highest": 3, "high": 2, "medium": 1}
 MODES = tuple(SPLITS)
 NAMES = ("float32", "bf16", "bf16x3", "bf16x6")  # by splits: number of bfloat16 products for one product
 # Minimum (batch, smaller and larger of inputs and units) for which splits speed up a kernel; one match is enough.
@@ -29,12 +38,13 @@ LEAST = {
         "dense_dw": ((64, 256, 256),),
     },
 }
-_warned = set()  # refusals that were warned of
-_of_the_process = {"mode": "highest"}
-_here = ContextVar("float32_matmul_precision", default=None)  # of the block that this thread is in
+_warned: set[str] = set()  # refusals that were warned of
+_of_the_process: dict[str, Precision] = {"mode": "highest"}
+# of the block that this thread is in
+_here: ContextVar[Precision | None] = ContextVar("float32_matmul_precision", default=None)
 
 
-def set_float32_matmul_precision(precision):
+def set_float32_matmul_precision(precision: Precision) -> None:
     """Set the precision of float32 matrix products, for all models that do not set their own.
 
     Parameters
@@ -65,7 +75,7 @@ def set_float32_matmul_precision(precision):
     _of_the_process["mode"] = one_of("precision", precision, MODES)
 
 
-def get_float32_matmul_precision():
+def get_float32_matmul_precision() -> Precision:
     """Return the mode of models in this thread, unless they were compiled with their own.
 
     Returns
@@ -91,15 +101,16 @@ class float32_matmul_precision:
     'highest'
     """
 
-    def __init__(self, precision):
-        self.precision, self.before = one_of("precision", precision, MODES), []
+    def __init__(self, precision: Precision) -> None:
+        self.precision = one_of("precision", precision, MODES)
+        self.before: list[Precision | None] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.before.append(_here.get())
         _here.set(self.precision)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         _here.set(self.before.pop())
 
 

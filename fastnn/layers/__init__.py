@@ -1,26 +1,19 @@
-"""Layers, under Keras' names; one layer per file."""
+"""Layers, under Keras' names; one layer per file.
 
-from .._base.checks import module_attributes
-from .._base.config import modules_of
+A new layer only needs a new file, and `python -m fastnn._base.stubs`, which lists it in ``__init__.pyi``.
+"""
+
+import sys
+
+from .._base.lazy import attach
 from .._base.registry import Registry
-from .base import Layer
-from .input import Input
 
-# Every layer in every file of this package is public: a new layer only needs a new file.
-_classes = {
-    name: thing
-    for module in modules_of(__name__, __path__)
-    for name, thing in vars(module).items()
-    if isinstance(thing, type) and issubclass(thing, Layer) and name[0] != "_" and thing.__module__ == module.__name__
-}
-globals().update(_classes)
-__all__ = ["Input"]
-__all__.extend(_classes)
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+__getattr__, __dir__, __all__ = attach(__name__)
 
 _registry = Registry("layer", "Pass a custom layer as a class or an object.")
-for _name, _class in _classes.items():
-    _registry.add(_class, _name)
+for _name in __all__:
+    if _name != "Input":  # a function
+        _registry.add(_name, _name)  # imported when it is asked for
 
 
 def register(cls, name):
@@ -35,4 +28,6 @@ def known(name):
 
 def from_description(description):
     """The layer for ``{"class_name": ..., "config": ...}``."""
-    return _registry.find(description["class_name"]).from_config(description["config"])
+    cls = _registry.find(description["class_name"])
+    cls = getattr(sys.modules[__name__], cls) if isinstance(cls, str) else cls
+    return cls.from_config(description["config"])

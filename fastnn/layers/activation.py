@@ -1,9 +1,20 @@
 """Activations as layers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import activations
 from .._base.checks import integer, number
 from .base import Layer
 from .checked import Checked, Chosen
+
+if TYPE_CHECKING:
+    from typing import Any, Unpack
+
+    from .._base.types import ActivationLike, BatchShape, LayerOptions
+    from ..activations import ActivationFunction
+    from ..engine.graph import Graph, Tensor
 
 
 class Activation(Layer):
@@ -21,23 +32,25 @@ class Activation(Layer):
 
     activation = Chosen(activations.get)
 
-    def __init__(self, activation, **kwargs):
+    def __init__(self, activation: ActivationLike, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.activation = activation
 
     @property
-    def function(self):
+    def function(self) -> ActivationFunction:
         """The activation function, for ``activation=`` of another layer."""
         return self.activation
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return self.activation.emit(graph, x)
 
 
 class _Fixed(Layer):
     """A layer that consists of one activation; subclasses create `function` from their arguments."""
 
-    def emit(self, graph, x):
+    function: Any
+
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return self.function.emit(graph, x)
 
 
@@ -61,12 +74,18 @@ class ReLU(_Fixed):
     max_value = Checked(lambda name, value: None if value is None else number(name, value, 0))
     negative_slope, threshold = Checked(number, 0), Checked(number, 0)
 
-    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     @property
-    def function(self):
+    def function(self) -> ActivationFunction:
         return activations.get("relu").using(
             max_value=self.max_value,
             negative_slope=self.negative_slope,
@@ -96,14 +115,14 @@ class LeakyReLU(_Fixed):
 
     negative_slope = Checked(number)
 
-    def __init__(self, negative_slope=0.3, **kwargs):
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs and negative_slope != 0.3:
             raise TypeError("alpha, negative_slope: expected one of the two (alpha is an alias), got both")
         self.negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
 
     @property
-    def function(self):
+    def function(self) -> ActivationFunction:
         return activations.get("leaky_relu").using(negative_slope=self.negative_slope)
 
 
@@ -122,12 +141,12 @@ class ELU(_Fixed):
 
     alpha = Checked(number, 0)
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha
 
     @property
-    def function(self):
+    def function(self) -> ActivationFunction:
         return activations.get("elu").using(alpha=self.alpha)
 
 
@@ -143,11 +162,11 @@ class Softmax(_Fixed):
     axis = Checked(integer, for_good=True)
     function = activations.get("softmax")
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         last = len(input_shape) - 1
         if self.axis not in (-1, last):
             raise ValueError(

@@ -1,8 +1,18 @@
 """A penalty on the output of the previous layer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import number
 from .base import Layer
 from .checked import Checked
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .._base.types import LayerOptions
+    from ..engine.graph import Graph, Tensor
 
 
 class ActivityRegularization(Layer):
@@ -28,9 +38,9 @@ class ActivityRegularization(Layer):
 
     l1, l2 = Checked(number, 0), Checked(number, 0)
 
-    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.l1, self.l2 = l1, l2
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.activity(x, self.l1, self.l2) if self.l1 or self.l2 else x

@@ -1,7 +1,10 @@
 """Base class of all layers: a declaration of weights, shapes and computation."""
 
+from __future__ import annotations
+
 import inspect
 from functools import wraps
+from typing import TYPE_CHECKING
 
 from .. import constraints, initializers, regularizers
 from .._base.checks import batch_shape, flag, integer, refuse_keywords, shape_of, suggest
@@ -12,6 +15,22 @@ from .._core.clocks import NAMES, Clock
 from ..variables import Variable, blank
 from .checked import Checked
 from .weighted import Weighted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, ClassVar, Literal
+
+    from .._base.types import (
+        AnyArray,
+        BatchShape,
+        Config,
+        ConstraintLike,
+        FloatType,
+        InitializerLike,
+        RegularizerLike,
+        SampleShape,
+    )
+    from ..engine.graph import Graph, Tensor
 
 OF_MODELS = {"compile", "fit", "evaluate", "predict", "summary", "add", "pop", "train_on_batch"}
 
@@ -74,21 +93,35 @@ class Layer(Weighted):
     ...         return dy * self.factor.numpy()
     """
 
-    without_effect = {"autocast": True}
+    without_effect: ClassVar[dict[str, Any]] = {"autocast": True}
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
     _takes_training = True  # `call` of a NumPy layer
-    _rows = None  # batch size, if one was given; any other works too
+    built: bool
+    dtype: str | None
+    in_shape: Any  # (...) of a sample, None before the layer is built
+    out_shape: Any
+    grads: Any  # of a NumPy layer: like trainable_weights, or {variable: array}
+    _rows: int | None = None  # batch size, if one was given; any other works too
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls) and not cls.builds_itself:
-            cls.build = _built_once(cls.build)
+            cls.build = _built_once(cls.build)  # type: ignore[method-assign]
         if "call" in vars(cls):
             cls._takes_training = _takes_training(cls.call)
 
-    def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None,
-                 input_shape=None, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        *,
+        activity_regularizer: RegularizerLike = None,
+        trainable: bool = True,
+        dtype: FloatType | None = None,
+        autocast: bool = True,
+        name: str | None = None,
+        input_shape: SampleShape | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.built, self._weights, self._trainable = False, [], flag("trainable", trainable)
         self._attribute_clock, self._call_clock = Clock(), Clock()
         self._building = False
@@ -104,21 +137,21 @@ class Layer(Weighted):
         self.activity_regularizer = activity_regularizer
         self.in_shape = self.out_shape = None
         self.position = 0  # in the model that is being planned: the stream of a random layer
-        self.grads = []  # of a NumPy layer: like trainable_weights, or {variable: array}
+        self.grads = []
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Name of the layer in messages, files and `get_layer`."""
         return self._name
 
     @name.setter
-    def name(self, name):
+    def name(self, name: str) -> None:
         if "_name" in self.__dict__:
             NAMES.tick()
         self._name = name
 
     @_built_once
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         """Create the weights with `add_weight`, once; `input_shape` is ``(None, ...)``, None for the batch axis."""
 
     def _build(self, shape):
@@ -129,15 +162,15 @@ class Layer(Weighted):
         finally:
             self._building = False
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         """Return the output shape for an input shape, both with the batch axis."""
         return tuple(input_shape)
 
-    def sample_shape(self, input_shape):
+    def sample_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """`compute_output_shape` without the batch axis."""
         return tuple(self.compute_output_shape((None, *input_shape)))[1:]
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         """Declare the computation on tensor `x`; returns a tensor."""
         if type(self).call is Layer.call:
             raise NotImplementedError(
@@ -145,22 +178,22 @@ class Layer(Weighted):
             )
         return graph.python(self, x)
 
-    def declare(self, graph, x):
+    def declare(self, graph: Graph, x: Tensor) -> Tensor:
         """`emit`, and the penalty on its result; called by models."""
         y, penalty = self.emit(graph, x), self.activity_regularizer
         if penalty is None or not (penalty.l1 or penalty.l2):
             return y
         return graph.activity(y, penalty.l1, penalty.l2)
 
-    def call(self, inputs, training):
+    def call(self, inputs: AnyArray, training: bool) -> Any:
         """Compute the output for a batch ``(B, *input_shape)``."""
         raise NotImplementedError(f"{type(self).__name__} must implement call(x, training)")
 
-    def backward(self, dy):
+    def backward(self, dy: AnyArray) -> Any:
         """Compute the gradient with respect to the input of the last `call`; also sets ``self.grads``."""
         raise NotImplementedError(f"{type(self).__name__} must implement backward(dy) to be trained")
 
-    def gradients(self):
+    def gradients(self) -> list[tuple[Variable, AnyArray]]:
         """Return the ``(variable, gradient)`` pairs of `grads`."""
         if isinstance(self.grads, dict):
             return list(self.grads.items())
@@ -171,9 +204,21 @@ class Layer(Weighted):
             )
         return list(zip(self.trainable_weights, self.grads, strict=True))
 
-    def add_weight(self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
-                   constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
-                   *, layout="vector"):  # fmt: skip
+    def add_weight(
+        self,
+        shape: SampleShape | None = None,
+        initializer: InitializerLike | None = None,
+        dtype: FloatType | None = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
+        aggregation: Literal["none"] = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+        *,
+        layout: Literal["vector", "kernel", "bias"] = "vector",
+    ) -> Variable:
         """Create a `Variable`.
 
         Parameters
@@ -202,7 +247,7 @@ class Layer(Weighted):
         only_default("overwrite_with_gradient", overwrite_with_gradient, False)
         shape, name = _weight_shape(shape), "weight" if name is None else name
         dtype = float_dtype(dtype or self.dtype)
-        make = blank.get() or initializers.get("glorot_uniform" if initializer is None else initializer)
+        make: Any = blank.get() or initializers.get("glorot_uniform" if initializer is None else initializer)
         value = cast(f"initializer of {self.name}/{name}", make(shape, dtype=dtype), dtype)
         if value.shape != shape:
             raise ValueError(f"initializer of {name}: expected shape {shape}, got {value.shape}")
@@ -214,7 +259,7 @@ class Layer(Weighted):
         self._weights.append(Variable(value, path, flag("trainable", trainable), layout, *rules))
         return self._weights[-1]
 
-    def ensure_built(self, input_shape, dtype=None):
+    def ensure_built(self, input_shape: Sequence[int], dtype: FloatType | None = None) -> None:
         """Build for inputs of a shape, or check that the layer was built for the same shape."""
         input_shape, dtype = tuple(input_shape), float_dtype(dtype or self.dtype)
         if self.built and (self.in_shape, self.dtype or dtype) != (input_shape, dtype):
@@ -230,35 +275,37 @@ class Layer(Weighted):
             self.in_shape, self.built = input_shape, True
             self.out_shape = self.sample_shape(input_shape)
 
-    def leaves(self):
+    def leaves(self) -> Iterator[Layer]:
         """Iterate over the layers this one consists of: itself, unless it contains others."""
         yield self
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> tuple[int | None, ...] | None:
         """``(None, ...)``, None for the batch axis unless its size was given; None before the layer is built."""
         return None if self.in_shape is None else (self._rows, *self.in_shape)
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> tuple[int | None, ...] | None:
         """``(None, ...)``; None before the layer is built."""
         return None if self.out_shape is None else (self._rows, *self.out_shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor's arguments, as plain Python values."""
         return {**super().get_config(), "input_shape": self.given_shape}
 
-    def __getattr__(self, name):
-        cls = type(self).__name__
-        if "built" not in self.__dict__ and name[:2] != "__":
-            text = f"{cls}.__init__ must call super().__init__(**kwargs) first"
-        elif name in OF_MODELS:
-            text = f"this is a {cls} layer, not a model; use model.add"
-        else:
-            text = f"{cls!r} object has no attribute {name!r}.{suggest(name, dir(type(self)))}"
-        raise AttributeError(text, name=name, obj=self)
+    if not TYPE_CHECKING:  # for type checkers, an unknown attribute is an error
 
-    def __repr__(self):
+        def __getattr__(self, name):
+            cls = type(self).__name__
+            if "built" not in self.__dict__ and name[:2] != "__":
+                text = f"{cls}.__init__ must call super().__init__(**kwargs) first"
+            elif name in OF_MODELS:
+                text = f"this is a {cls} layer, not a model; use model.add"
+            else:
+                text = f"{cls!r} object has no attribute {name!r}.{suggest(name, dir(type(self)))}"
+            raise AttributeError(text, name=name, obj=self)
+
+    def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, {'' if self.built else 'not '}built>"
 
 

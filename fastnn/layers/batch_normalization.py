@@ -1,11 +1,28 @@
 """Batch normalisation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import constraints, initializers, regularizers
 from .._base.checks import flag, number, one_of
 from .._base.signatures import check_without_effect
 from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
+
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Literal, Unpack
+
+    from .._base.types import (
+        BatchShape,
+        ConstraintLike,
+        InitializerLike,
+        LayerOptions,
+        RegularizerLike,
+    )
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
 
 
 class BatchNormalization(Layer):
@@ -64,32 +81,37 @@ class BatchNormalization(Layer):
     moving_mean_initializer = Chosen(initializers.get)
     moving_variance_initializer = Chosen(initializers.get)
 
-    without_effect = {
+    without_effect: ClassVar[dict[str, Any]] = {
         **Layer.without_effect,
         "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False,
     }  # fmt: skip
 
+    gamma: Variable | None
+    beta: Variable | None
+    moving_mean: Variable
+    moving_variance: Variable
+
     def __init__(
         self,
-        axis=-1,
-        momentum=0.99,
-        epsilon=1e-3,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        moving_mean_initializer="zeros",
-        moving_variance_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        renorm=False,
-        renorm_clipping=None,
-        renorm_momentum=0.99,
-        synchronized=False,
-        **kwargs,
-    ):
+        axis: Literal[-1, 1] = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
+        renorm: bool = False,
+        renorm_clipping: None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_without_effect(self, locals())
         self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
@@ -97,9 +119,9 @@ class BatchNormalization(Layer):
         weight_arguments.keep(self, locals(), "beta", "gamma")
         self.moving_mean_initializer = moving_mean_initializer
         self.moving_variance_initializer = moving_variance_initializer
-        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None  # type: ignore[assignment]
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         shape = (weight_arguments.features_of(self, input_shape),)
         if self.scale:
             self.gamma = weight_arguments.add(self, "gamma", shape)
@@ -109,7 +131,7 @@ class BatchNormalization(Layer):
             init = getattr(self, f"{name}_initializer")
             setattr(self, name, self.add_weight(shape, init, trainable=False, name=name))
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.batch_norm(
             x,
             self.gamma,

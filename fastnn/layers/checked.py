@@ -1,9 +1,19 @@
 """Attributes of layers that are checked whenever they are set, by the constructor or later."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
+
 from .._core.clocks import LAYERS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
 
-class Checked:
+T = TypeVar("T")
+
+
+class Checked(Generic[T]):
     """An attribute that is checked on every assignment; the return value of the check is stored.
 
     A change on a built layer takes effect at the next step, as freezing does: models plan again.
@@ -16,14 +26,21 @@ class Checked:
         Shapes of weights or results depend on it, so that it cannot be changed after the layer is built.
     """
 
-    def __init__(self, check, *args, for_good=False, **kwargs):
+    def __init__(self, check: Callable[..., T], *args: Any, for_good: bool = False, **kwargs: Any) -> None:
         self.check, self.args, self.kwargs, self.for_good = check, args, kwargs, for_good
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    # No __get__: reading finds the layer's own dict, at the speed of any attribute.
-    def __set__(self, layer, value):
+    if TYPE_CHECKING:  # no __get__: reading finds the layer's own dict, at the speed of any attribute
+
+        @overload
+        def __get__(self, layer: None, owner: type) -> Self: ...
+        @overload
+        def __get__(self, layer: object, owner: type) -> T: ...
+        def __get__(self, layer: object, owner: type) -> Any: ...
+
+    def __set__(self, layer: Any, value: Any) -> None:
         value = self.check(self.name, value, *self.args, **self.kwargs)
         own = layer.__dict__
         if own.get("built") and self.name in own:
@@ -38,22 +55,22 @@ class Checked:
         else:
             own[self.name] = value
 
-    def __delete__(self, layer):
+    def __delete__(self, layer: Any) -> None:
         del layer.__dict__[self.name]
 
 
-def found_by(get):
+def found_by(get: Callable[[Any], T]) -> Callable[..., T]:
     """The check of names, descriptions and objects by the ``get`` of a catalogue."""
     return lambda name, value: get(value)
 
 
-class Rule(Checked):
+class Rule(Checked["Any"]):
     """A regularizer or constraint of a weight, such as ``kernel_regularizer``; assignment updates the weight too."""
 
-    def __init__(self, get):
+    def __init__(self, get: Callable[[Any], T]) -> None:
         super().__init__(found_by(get))
 
-    def __set__(self, layer, value):
+    def __set__(self, layer: Any, value: Any) -> None:
         weight, _, kind = self.name.rpartition("_")
         variable, rule = layer.__dict__.get(weight), self.check(self.name, value)
         if variable is not None and rule is not None:
@@ -63,8 +80,8 @@ class Rule(Checked):
             setattr(variable, kind, rule)
 
 
-class Chosen(Checked):
+class Chosen(Checked[T]):
     """An activation, initializer, …: anything that the ``get`` of its catalogue accepts."""
 
-    def __init__(self, get):
+    def __init__(self, get: Callable[[Any], T]) -> None:
         super().__init__(found_by(get))

@@ -1,11 +1,29 @@
 """Dense: a fully connected layer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import activations, constraints, initializers, regularizers
 from .._base.checks import flag, integer
 from .._base.signatures import check_without_effect
 from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
+
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Unpack
+
+    from .._base.types import (
+        ActivationLike,
+        BatchShape,
+        ConstraintLike,
+        InitializerLike,
+        OtherOptions,
+        RegularizerLike,
+    )
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
 
 
 class Dense(Layer):
@@ -56,44 +74,47 @@ class Dense(Layer):
     kernel_constraint = Rule(constraints.get)
     bias_constraint = Rule(constraints.get)
 
-    without_effect = {
+    without_effect: ClassVar[dict[str, Any]] = {
         **Layer.without_effect, **dict.fromkeys(("lora_rank", "lora_alpha", "quantization_config")),
     }  # fmt: skip
 
+    kernel: Variable
+    bias: Variable | None
+
     def __init__(
         self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        lora_rank=None,
-        lora_alpha=None,
-        quantization_config=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        lora_rank: None = None,
+        lora_alpha: None = None,
+        quantization_config: None = None,
+        **kwargs: Unpack[OtherOptions],
+    ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         check_without_effect(self, locals())
         self.units = units
         self.activation = activation
         self.use_bias = use_bias
         weight_arguments.keep(self, locals(), "kernel", "bias")
-        self.kernel = self.bias = None
+        self.kernel = self.bias = None  # type: ignore[assignment]  # until it is built
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         features = weight_arguments.features_of(self, input_shape)
         self.kernel = weight_arguments.add(self, "kernel", (features, self.units), "kernel")
         if self.use_bias:
             self.bias = weight_arguments.add(self, "bias", (self.units,), "bias")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         y = graph.dense(x, self.kernel, self.bias, self.trainable)
         return self.activation.emit(graph, y)

@@ -1,23 +1,34 @@
 """Dropout."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import integer, number
 from .._base.random import check_seed
 from .._core import kernels
 from .base import Layer
 from .checked import Checked
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Unpack
+
+    from .._base.types import BatchShape, LayerOptions
+    from ..engine.graph import Graph, Tensor
+
 RUNS = kernels.MAX_NUMBERS - 4  # limited by the numbers of an operation, four of which `op_words` uses
 OWN_SEED = 2**31  # streams below it belong to positions in a model, streams above it to seeds
 
 
-def random_stream(layer):
+def random_stream(layer: Any) -> int:
     """Index of the layer's random stream: its position in the model, or derived from its seed."""
     if layer.seed is None:
         return layer.position
     return OWN_SEED + check_seed("seed", layer.seed) % OWN_SEED
 
 
-def checked_noise_shape(name, noise_shape):
+def checked_noise_shape(name: str, noise_shape: BatchShape | None) -> tuple[int | None, ...] | None:
     """Keras' `noise_shape` as a tuple of positive integers and None; None for none."""
     if noise_shape is None:
         return None
@@ -27,12 +38,12 @@ def checked_noise_shape(name, noise_shape):
     return tuple(None if n is None else integer(f"{name}[{i}]", n, minimum=1) for i, n in sizes)
 
 
-def checked_seed(name, seed):
+def checked_seed(name: str, seed: int | None) -> int | None:
     """A seed of a layer, or None."""
     return None if seed is None else check_seed(name, seed)
 
 
-def shared_runs(noise_shape, shape):
+def shared_runs(noise_shape: BatchShape | None, shape: Sequence[int]) -> tuple[int, ...]:
     """A `noise_shape` for the kernels, for samples of a shape: () or (number of runs, samples share, *runs).
 
     Neighbouring axes are one run; runs that share a random number have negative sizes."""
@@ -41,7 +52,7 @@ def shared_runs(noise_shape, shape):
     expected = f"noise_shape: expected 1, None or the size itself for each axis of {(None, *shape)}"
     if len(noise_shape) != 1 + len(shape):
         raise ValueError(f"{expected}, got {noise_shape}")
-    runs = []
+    runs: list[int] = []
     for size, n in zip(shape, noise_shape[1:], strict=True):
         if n not in (None, 1, size):
             raise ValueError(f"{expected}, got {noise_shape}")
@@ -83,14 +94,20 @@ class Dropout(Layer):
     rate = Checked(number, 0, 1, open_high=True)
     noise_shape, seed = Checked(checked_noise_shape), Checked(checked_seed)
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: BatchShape | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         shared_runs(self.noise_shape, tuple(input_shape[1:]))
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         if self.rate == 0:
             return x
         return graph.dropout(x, self.rate, random_stream(self), shared_runs(self.noise_shape, x.shape))

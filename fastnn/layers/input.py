@@ -1,10 +1,21 @@
 """Input: the shape of a sample."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._base.checks import batch_shape, integer, shape_of
 from .._base.signatures import check_without_effect, only_default
 from .base import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, ClassVar
+
+    from .._base.types import BatchShape, Config, SampleShape
+    from ..engine.graph import Graph, Tensor
 
 LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}
 
@@ -27,29 +38,38 @@ class InputLayer(Layer):
     name : str, optional
     """
 
-    without_effect = {**Layer.without_effect, **LESS}
+    without_effect: ClassVar[dict[str, Any]] = {**Layer.without_effect, **LESS}
 
     def __init__(
-        self, shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, input_tensor=None,
-        optional=False, name=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        shape: SampleShape | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: None = None,
+        ragged: None = None,
+        batch_shape: BatchShape | None = None,
+        input_tensor: None = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_without_effect(self, locals())
         shape, rows = _shape_and_rows(shape, batch_size, batch_shape)
         super().__init__(input_shape=shape, name=name, **kwargs)
         self.shape, self._rows, self.data_dtype = self.given_shape, rows, _dtype(dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "shape": self.shape, "batch_size": self._rows, "dtype": self.data_dtype, "name": self.name,
             "trainable": self.trainable,
         }  # fmt: skip
 
-    def ensure_built(self, input_shape, dtype=None):
+    def ensure_built(self, input_shape: Sequence[int], dtype: Any = None) -> None:
         """No weights, so no dtype: the next layer determines the dtype of the model."""
         super().ensure_built(input_shape, dtype)
         self.dtype = None
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return x
 
 
@@ -76,9 +96,16 @@ def _dtype(dtype):
 
 
 def Input(
-    shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, name=None, tensor=None,
-    optional=False,
-):  # fmt: skip
+    shape: SampleShape | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: None = None,
+    ragged: None = None,
+    batch_shape: BatchShape | None = None,
+    name: str | None = None,
+    tensor: None = None,
+    optional: bool = False,
+) -> InputLayer:
     """Declare the shape of a sample, as the first entry of a Sequential model.
 
     Parameters

@@ -1,6 +1,9 @@
 """Layer normalisation."""
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 from .. import constraints, initializers, regularizers
 from .._base.checks import flag, integer, number
@@ -8,8 +11,22 @@ from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
 
-def positive_axes(name, axis, rank):
+    from .._base.types import (
+        BatchShape,
+        ConstraintLike,
+        InitializerLike,
+        LayerOptions,
+        RegularizerLike,
+    )
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
+
+
+def positive_axes(name: str, axis: int | Sequence[int], rank: int) -> list[int]:
     """Sorted non-negative axes of an array of `rank`, batch axis included, from one or several axes."""
     given = axis if isinstance(axis, (list, tuple)) else (axis,)
     axes = sorted({integer(name, a) % rank if -rank <= a < rank else -1 for a in given})
@@ -69,26 +86,29 @@ class LayerNormalization(Layer):
     beta_constraint = Rule(constraints.get)
     gamma_constraint = Rule(constraints.get)
 
+    gamma: Variable | None
+    beta: Variable | None
+
     def __init__(
         self,
-        axis=-1,
-        epsilon=1e-3,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        **kwargs,
-    ):
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
         weight_arguments.keep(self, locals(), "beta", "gamma")
         self.gamma = self.beta = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         rank = len(input_shape)
         axes = positive_axes("axis", self.axis, rank)
         if axes != list(range(axes[0], rank)):
@@ -103,5 +123,5 @@ class LayerNormalization(Layer):
         if self.center:
             self.beta = weight_arguments.add(self, "beta", shape)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.layer_norm(x, self.gamma, self.beta, self.length, self.epsilon, self.trainable)

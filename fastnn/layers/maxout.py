@@ -1,10 +1,27 @@
 """Maxout: the largest of several linear pieces."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import constraints, initializers, regularizers
 from .._base.checks import flag, integer
 from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
+
+if TYPE_CHECKING:
+    from typing import Any, Unpack
+
+    from .._base.types import (
+        BatchShape,
+        ConstraintLike,
+        InitializerLike,
+        OtherOptions,
+        RegularizerLike,
+    )
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
 
 
 class Maxout(Layer):
@@ -56,35 +73,38 @@ class Maxout(Layer):
     kernel_constraint = Rule(constraints.get)
     bias_constraint = Rule(constraints.get)
 
+    kernel: Variable
+    bias: Variable | None
+
     def __init__(
         self,
-        units,
-        k=2,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        k: int = 2,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Unpack[OtherOptions],
+    ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units, self.k = units, k
         self.use_bias = use_bias
         weight_arguments.keep(self, locals(), "kernel", "bias")
-        self.kernel = self.bias = None
+        self.kernel = self.bias = None  # type: ignore[assignment]  # until it is built
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         features = weight_arguments.features_of(self, input_shape)
         pieces = self.units * self.k
         self.kernel = weight_arguments.add(self, "kernel", (features, pieces), "kernel")
         if self.use_bias:
             self.bias = weight_arguments.add(self, "bias", (pieces,), "bias")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.maxout(graph.dense(x, self.kernel, self.bias, self.trainable), self.k)

@@ -1,9 +1,19 @@
 """Layers that are random in training: noise, and an activation with a random slope."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import number
 from .base import Layer
 from .checked import Checked
 from .dropout import checked_noise_shape, checked_seed, random_stream, shared_runs
+
+if TYPE_CHECKING:
+    from typing import Any, Unpack
+
+    from .._base.types import BatchShape, LayerOptions
+    from ..engine.graph import Graph, Tensor
 
 
 class _Noise(Layer):
@@ -12,10 +22,14 @@ class _Noise(Layer):
     Subclasses set `row` and `params()`; the numbers come from Philox, see src_c/loops/noise.inl.h."""
 
     row = ""
-    noise_shape = None
+    noise_shape: Any = None
     seed = Checked(checked_seed)
 
-    def emit(self, graph, x):
+    def params(self) -> tuple[float, ...]:
+        """Parameters of the row."""
+        raise NotImplementedError
+
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.noise(x, self.row, self.params(), random_stream(self), shared_runs(self.noise_shape, x.shape))
 
 
@@ -39,14 +53,16 @@ class GaussianNoise(_Noise):
     row = "gaussian_noise"
     stddev = Checked(number, 0)
 
-    def __init__(self, stddev, seed=None, **kwargs):
+    def __init__(
+        self, stddev: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.stddev, self.seed = stddev, seed
 
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return (self.stddev,)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return super().emit(graph, x) if self.stddev > 0 else x
 
 
@@ -67,14 +83,16 @@ class GaussianDropout(_Noise):
     row = "gaussian_dropout"
     rate = Checked(number, 0, 1, open_high=True)
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(
+        self, rate: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.rate, self.seed = rate, seed
 
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return (self.rate,)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return super().emit(graph, x) if self.rate > 0 else x
 
 
@@ -100,11 +118,17 @@ class AlphaDropout(GaussianDropout):
     row = "alpha_dropout"
     noise_shape = Checked(checked_noise_shape)
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: BatchShape | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = noise_shape
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         shared_runs(self.noise_shape, tuple(input_shape[1:]))
 
 
@@ -134,11 +158,17 @@ class RReLU(_Noise):
     row = "rrelu"
     lower, upper = Checked(number), Checked(number)
 
-    def __init__(self, lower=1 / 8, upper=1 / 3, seed=None, **kwargs):
+    def __init__(
+        self,
+        lower: float = 1 / 8,
+        upper: float = 1 / 3,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.lower = lower
         self.upper = number("upper", upper, self.lower)
         self.seed = seed
 
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return self.lower, number("upper", self.upper, self.lower)

@@ -1,6 +1,9 @@
 """Normalization: features standardised to mean 0 and standard deviation 1 by fixed statistics."""
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +13,15 @@ from ..variables import Variable
 from .base import Layer
 from .checked import Checked
 from .layer_normalization import positive_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Unpack
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import BatchShape, Config, Data, LayerOptions
+    from ..engine.graph import Graph, Tensor
 
 ROWS = 8192  # of data read at a time
 
@@ -51,7 +63,17 @@ class Normalization(Layer):
     axis = Checked(lambda name, axis: list(axis) if isinstance(axis, (list, tuple)) else axis, for_good=True)
     invert = Checked(flag)
 
-    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+    input_mean: Any
+    input_variance: Any
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] | None = -1,
+        mean: ArrayLike | None = None,
+        variance: ArrayLike | None = None,
+        invert: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.axis, self.invert = axis, invert
         if (mean is None) != (variance is None):
@@ -60,25 +82,26 @@ class Normalization(Layer):
             )
         self.input_mean = None if mean is None else cast("mean", mean, np.float64, finite=True)
         self.input_variance = None if variance is None else cast("variance", variance, np.float64, finite=True)
-        if variance is not None and (self.input_variance < 0).any():
+        if variance is not None and np.any(self.input_variance < 0):
             raise ValueError(f"variance: expected non-negative numbers, got {variance!r}")
-        self._mean = self._variance = None
+        self._mean: Any = None
+        self._variance: Any = None
         self.adapted = False  # of this object: a file does not say
 
     @property
-    def mean(self):
+    def mean(self) -> Any:
         return self.input_mean if self._mean is None else self._mean
 
     @property
-    def variance(self):
+    def variance(self) -> Any:
         return self.input_variance if self._variance is None else self._variance
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         given = {"mean": self.input_mean, "variance": self.input_variance}
         return config | {k: None if v is None else v.tolist() for k, v in given.items()}
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         rank, input_shape = len(input_shape), tuple(input_shape[1:])
         self.kept = [] if self.axis in (None, []) else positive_axes("axis", self.axis, rank)
         self.broadcast = tuple(n if i in self.kept else 1 for i, n in enumerate(input_shape, 1))
@@ -97,7 +120,7 @@ class Normalization(Layer):
             value = cast(name, value, self.dtype or "float32")
             setattr(self, f"_{name}", Variable(value, f"{self.name}/{name}", False))
 
-    def adapt(self, data):
+    def adapt(self, data: Data) -> None:
         """Compute mean and variance from data, replacing previous values.
 
         Parameters
@@ -134,7 +157,7 @@ class Normalization(Layer):
         self._variance.assign(squares / total)
         self.adapted = True
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.normalize(x, self._mean, self._variance, self.broadcast, self.invert)
 
 

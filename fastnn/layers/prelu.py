@@ -1,10 +1,28 @@
 """PReLU: a leaky ReLU with learned slopes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import constraints, initializers, regularizers
 from . import weight_arguments
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 from .layer_normalization import positive_axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
+    from .._base.types import (
+        BatchShape,
+        ConstraintLike,
+        InitializerLike,
+        LayerOptions,
+        RegularizerLike,
+    )
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
 
 
 def _axes(name, axes):
@@ -51,25 +69,27 @@ class PReLU(Layer):
     alpha_regularizer = Rule(regularizers.get)
     alpha_constraint = Rule(constraints.get)
 
+    alpha: Variable  # None before the layer is built
+
     def __init__(
         self,
-        alpha_initializer="zeros",
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes=None,
-        **kwargs,
-    ):
+        alpha_initializer: InitializerLike = "zeros",
+        alpha_regularizer: RegularizerLike = None,
+        alpha_constraint: ConstraintLike = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         weight_arguments.keep(self, locals(), "alpha")
         self.shared_axes = shared_axes
-        self.alpha = None
+        self.alpha = None  # type: ignore[assignment]
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         shape = list(input_shape[1:])
         if self.shared_axes:
             for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
                 shape[axis - 1] = 1
         self.alpha = weight_arguments.add(self, "alpha", shape)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.prelu(x, self.alpha, self.alpha.shape, self.trainable)

@@ -1,8 +1,18 @@
 """Rescaling of inputs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import number
 from .base import Layer
 from .checked import Checked
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .._base.types import LayerOptions
+    from ..engine.graph import Graph, Tensor
 
 
 class Rescaling(Layer):
@@ -21,9 +31,9 @@ class Rescaling(Layer):
 
     scale, offset = Checked(number), Checked(number)
 
-    def __init__(self, scale, offset=0.0, **kwargs):
+    def __init__(self, scale: float, offset: float = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.affine(x, self.scale, self.offset)

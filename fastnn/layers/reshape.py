@@ -1,10 +1,19 @@
 """Changes of shape: Flatten and Reshape."""
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 from .._base.checks import integer, one_of
 from .base import Layer
 from .checked import Checked
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, Unpack
+
+    from .._base.types import BatchShape, LayerOptions, SampleShape
+    from ..engine.graph import Graph, Tensor
 
 
 class Flatten(Layer):
@@ -23,15 +32,17 @@ class Flatten(Layer):
 
     data_format = Checked(one_of, (None, "channels_last"))
 
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(
+        self, data_format: Literal["channels_last"] | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         features = input_shape[1:]
         return input_shape[0], None if None in features else prod(features)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.reshape(x, self.sample_shape(x.shape))
 
 
@@ -59,11 +70,11 @@ class Reshape(Layer):
 
     target_shape = Checked(_target, for_good=True)
 
-    def __init__(self, target_shape, **kwargs):
+    def __init__(self, target_shape: SampleShape, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.target_shape = target_shape
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         rows, *input_shape = input_shape
         size, known = prod(input_shape), prod(n for n in self.target_shape if n != -1)
         shape = tuple(size // known if n == -1 else n for n in self.target_shape)
@@ -73,5 +84,5 @@ class Reshape(Layer):
             )
         return rows, *shape
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.reshape(x, self.sample_shape(x.shape))

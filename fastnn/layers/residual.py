@@ -1,7 +1,19 @@
 """Residual block: layers with a skip connection."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.config import is_description
 from .base import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Self, Unpack
+
+    from .._base.types import BatchShape, Config, LayerOptions
+    from ..engine.graph import Graph, Tensor
+    from ..variables import Variable
 
 
 class Residual(Layer):
@@ -33,7 +45,9 @@ class Residual(Layer):
     (None, 4)
     """
 
-    def __init__(self, layers, shortcut=None, **kwargs):
+    def __init__(
+        self, layers: Sequence[Layer], shortcut: Layer | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
             raise TypeError(f"layers: expected a list of layers, got {layers!r}")
@@ -43,7 +57,7 @@ class Residual(Layer):
             self.trainable = False
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create the block that `get_config` described; each of its layers has its own `trainable`."""
         thawed = {**config, **({"trainable": True} if "trainable" in config else {})}
         block = super().from_config(thawed, custom_objects)
@@ -51,37 +65,37 @@ class Residual(Layer):
         return block
 
     @property
-    def parts(self):
+    def parts(self) -> list[Layer]:
         """All layers of the block, the shortcut last."""
         return self.layers + ([] if self.shortcut is None else [self.shortcut])
 
     @property
-    def weights(self):
+    def weights(self) -> list[Variable]:
         """All variables, layer by layer, each once; the shortcut's last."""
         return list(dict.fromkeys(v for layer in self.parts for v in layer.weights))
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Variable]:
         """The variables that training updates."""
         return list(dict.fromkeys(v for layer in self.parts for v in layer.trainable_weights))
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """False freezes every layer of the block; True unfreezes them."""
         return self._trainable
 
     @trainable.setter
-    def trainable(self, value):
-        Layer.trainable.fset(self, value)
+    def trainable(self, value: bool) -> None:
+        Layer.trainable.fset(self, value)  # type: ignore[attr-defined]  # a property, for Python
         for layer in self.parts:
             layer.trainable = value
 
-    def leaves(self):
+    def leaves(self) -> Iterator[Layer]:
         """Iterate over the layers of the block, recursively."""
         for layer in self.parts:
             yield from layer.leaves()
 
-    def build(self, input_shape):
+    def build(self, input_shape: BatchShape) -> None:
         shape = passed = input_shape = tuple(input_shape[1:])
         for layer in self.layers:
             layer.ensure_built(shape, self.dtype)
@@ -95,12 +109,12 @@ class Residual(Layer):
                 " use shortcut to change the shape"
             )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         y = x
         for layer in self.layers:
             y = layer.declare(graph, y)

@@ -1,5 +1,9 @@
 """Base class of layers and models: weights in Keras' order, and which of them are trained."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._base.checks import flag
@@ -7,36 +11,50 @@ from .._base.config import Configurable
 from .._base.numbers import OFF, as_array, cast
 from ..variables import Freezable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray
+    from ..variables import Variable
+
 
 class Weighted(Freezable, Configurable):
     """Owner of `Variable` objects; subclasses keep them in ``self._weights``."""
 
+    name: Any
+    built: bool
+    _trainable: bool
+    _weights: list[Variable]
+
     @property
-    def weights(self):
+    def weights(self) -> list[Variable]:
         """Variables created as trainable, then the others; freezing does not change the order."""
         return sorted(self._weights, key=lambda v: not v.made_trainable)
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Variable]:
         """The variables that training updates; empty if the layer is frozen."""
         return [v for v in self._weights if v.trainable] if self._trainable else []
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list[Variable]:
         trained = set(map(id, self.trainable_weights))
         return [v for v in self.weights if id(v) not in trained]
 
     @property
-    def variables(self):
+    def variables(self) -> list[Variable]:
         """Alias of `weights`, as in Keras."""
         return self.weights
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[Variable]:
         """Alias of `trainable_weights`, as in Keras."""
         return self.trainable_weights
 
-    def get_weights(self):
+    def get_weights(self) -> list[FloatArray]:
         """Return copies of all weights, in the order of `weights`.
 
         Returns
@@ -45,7 +63,7 @@ class Weighted(Freezable, Configurable):
         """
         return [v.numpy() for v in self.weights]
 
-    def set_weights(self, weights, *, check_finite=True):
+    def set_weights(self, weights: Sequence[ArrayLike], *, check_finite: bool = True) -> None:
         """Replace all weights.
 
         Parameters
@@ -83,7 +101,7 @@ class Weighted(Freezable, Configurable):
         for variable, array in zip(own, arrays, strict=True):
             variable.assign(array)
 
-    def count_params(self):
+    def count_params(self) -> int:
         """Count the weights, frozen weights and moving averages included.
 
         Raises

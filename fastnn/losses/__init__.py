@@ -5,11 +5,6 @@ batch; weights do not change the divisor, as in Keras. A custom loss is a functi
 `PythonLoss`.
 """
 
-from .._base.checks import module_attributes
-from . import catalogue
-from .catalogue import by_targets as by_targets
-from .catalogue import resolve as resolve
+from .._base.lazy import attach
 
-globals().update({name: getattr(catalogue, name) for name in catalogue.__all__})
-__all__ = list(catalogue.__all__)
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+__getattr__, __dir__, __all__ = attach(__name__)

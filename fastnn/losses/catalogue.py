@@ -1,5 +1,9 @@
 """Losses by name, and as functions on arrays."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.config import snake_case
 from .._base.registry import Registry, deserialized
 from .._base.signatures import function_of
@@ -10,6 +14,9 @@ from .probabilistic import (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
 )
+
+if TYPE_CHECKING:
+    from .._declared.losses_catalogue import *  # noqa: F403 - what is made below
 
 _registry = Registry("loss")
 BY_TARGETS = ("crossentropy", "ce", "log_loss")  # names for `compile`, see `resolve`

@@ -1,5 +1,9 @@
 """Accuracies: how often the predicted class is the target."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._base.checks import integer, number
@@ -7,6 +11,9 @@ from .._base.config import snake_case
 from .._base.numbers import as_array, cast
 from .._base.signatures import check_without_effect, function_of
 from .metric import Metric, named
+
+if TYPE_CHECKING:
+    from .._declared.metrics_accuracy import *  # noqa: F403 - what is made below
 
 
 class BinaryAccuracy(Metric):
@@ -107,8 +114,20 @@ def _function(cls):
     return function
 
 
-binary_accuracy = _function(BinaryAccuracy)
-categorical_accuracy = _function(CategoricalAccuracy)
-sparse_categorical_accuracy = _function(SparseCategoricalAccuracy)
-top_k_categorical_accuracy = _function(TopKCategoricalAccuracy)
-sparse_top_k_categorical_accuracy = _function(SparseTopKCategoricalAccuracy)
+FUNCTIONS = {
+    function.__name__: function
+    for function in map(
+        _function,
+        (
+            BinaryAccuracy,
+            CategoricalAccuracy,
+            SparseCategoricalAccuracy,
+            TopKCategoricalAccuracy,
+            SparseTopKCategoricalAccuracy,
+        ),
+    )
+}
+globals().update(FUNCTIONS)
+__all__ = ["Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy"]
+__all__ += ["TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"]
+__all__.extend(FUNCTIONS)

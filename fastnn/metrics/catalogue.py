@@ -6,9 +6,13 @@ is a function in NumPy, ``function(y_true, y_pred)``, that returns one value for
 for each output, or for the batch).
 """
 
-from .. import losses
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import suggest
 from .._base.registry import CAN_PASS_OBJECT, Registry, deserialized
+from ..losses import catalogue as losses
 from . import accuracy, confusion, margins, probabilistic, regression, thresholds
 from .accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
 from .metric import Metric, PythonMetric, _LossMetric
@@ -17,6 +21,9 @@ from .probabilistic import (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
 )
+
+if TYPE_CHECKING:
+    from .._declared.metrics_catalogue import *  # noqa: F403 - what is made below
 
 _registry = Registry("metric")
 
@@ -118,7 +125,7 @@ def deserialize(config, custom_objects=None):
 for _module in (accuracy, confusion, margins, probabilistic, regression, thresholds):
     _registry.add_classes(vars(_module), Metric)
 _found = {name: _registry.find(name) for name in names()}
-_found |= {name: made for name, made in vars(accuracy).items() if hasattr(made, "metric_class")}
+_found |= accuracy.FUNCTIONS
 # every loss is a metric, also as a function
 _found |= {name: getattr(losses, name) for name in losses.__all__ if hasattr(getattr(losses, name), "loss_class")}
 globals().update(_found)

@@ -1,15 +1,6 @@
 """Models: the Sequential model and functions on models."""
 
-from .._base.checks import module_attributes
-from .cloning import clone_model
-from .sequential import Sequential
+from .._base.lazy import attach
+from .sequential import Sequential  # noqa: F401 - files may name it: it registers itself
 
-
-def _find(name):
-    from ..saving import model as files
-
-    return getattr(files, name)
-
-
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]  # noqa: F822 - two are found when asked for
-__getattr__, __dir__ = module_attributes(__name__, __all__, _find)
+__getattr__, __dir__, __all__ = attach(__name__)

@@ -9,18 +9,6 @@
 (d) NaN and infinity propagate as in IEEE 754; arrays may be empty.
 """
 
-from .._base.checks import module_attributes
-from . import activations as _activations
-from . import batchnorm as _batchnorm
-from . import clipping as _clipping
-from . import dense as _dense
-from . import losses as _losses
-from . import optimizers as _optimizers
-from . import random as _random
+from .._base.lazy import attach
 
-__all__ = []
-for _module in (_activations, _batchnorm, _clipping, _dense, _losses, _optimizers, _random):
-    for _name in _module.__all__:
-        globals()[_name] = getattr(_module, _name)
-        __all__.append(_name)
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+__getattr__, __dir__, __all__ = attach(__name__)

@@ -1,12 +1,24 @@
 """Activations: one function per kernel row, softmax and log-softmax."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._base.checks import integer
-from .._base.signatures import by_name, signature_of_row
+from .._base.signatures import by_name, signature_of_row, with_row
 from .._core import activations as core
 from .._core.kernels import activation_rows
 from . import _arguments as a
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray
+    from .._declared.ops_activations import *  # noqa: F403 - what is made of the rows below
 
 _GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row
 _ROWS = {name: (defaults, from_input) for name, defaults, from_input in activation_rows()}
@@ -21,7 +33,7 @@ __all__ = [
 ]
 
 
-def find_activation(name, given):
+def find_activation(name: str, given: Mapping[str, float]) -> tuple[str, list[float], bool]:
     """(row, its parameters, whether its derivative needs the input)."""
     defaults, from_input = a.find_row("activation", name, _ROWS)
     if not defaults and given and name + _GENERAL in _ROWS:
@@ -30,7 +42,13 @@ def find_activation(name, given):
     return name, a.row_values(name.removesuffix(_GENERAL), defaults, given), from_input
 
 
-def activation(name, x, out=None, threads=None, **params):
+def activation(
+    name: str,
+    x: ArrayLike,
+    out: FloatArray | None = None,
+    threads: int | None = None,
+    **params: float,
+) -> FloatArray:
     """Apply an activation by name: ``y = f(x)``, elementwise.
 
     Parameters
@@ -69,7 +87,14 @@ def activation(name, x, out=None, threads=None, **params):
     return y.finish()
 
 
-def activation_grad(name, dy, t, out=None, threads=None, **params):
+def activation_grad(
+    name: str,
+    dy: ArrayLike,
+    t: ArrayLike,
+    out: FloatArray | None = None,
+    threads: int | None = None,
+    **params: float,
+) -> FloatArray:
     """Compute the gradient of an activation: ``dx = dy f'(·)``.
 
     Parameters
@@ -133,7 +158,9 @@ def _row_wise_grad(log, dy, y, out, threads):
     return dx.finish()
 
 
-def softmax(x, axis=-1, *, out=None, threads=None):
+def softmax(
+    x: ArrayLike, axis: int = -1, *, out: FloatArray | None = None, threads: int | None = None
+) -> FloatArray:
     """Softmax over an axis: ``y = exp(x - m) / Σ exp(x - m)``, m = max x along the axis.
 
     Parameters
@@ -164,7 +191,9 @@ def softmax(x, axis=-1, *, out=None, threads=None):
     return _row_wise(False, x, axis, out, threads)
 
 
-def softmax_grad(dy, y, out=None, threads=None):
+def softmax_grad(
+    dy: ArrayLike, y: ArrayLike, out: FloatArray | None = None, threads: int | None = None
+) -> FloatArray:
     """Gradient of `softmax`: ``dx = y (dy - Σ y dy)``.
 
     Parameters
@@ -193,7 +222,9 @@ def softmax_grad(dy, y, out=None, threads=None):
     return _row_wise_grad(False, dy, y, out, threads)
 
 
-def log_softmax(x, axis=-1, *, out=None, threads=None):
+def log_softmax(
+    x: ArrayLike, axis: int = -1, *, out: FloatArray | None = None, threads: int | None = None
+) -> FloatArray:
     """Logarithm of softmax over an axis: ``y = (x - m) - log Σ exp(x - m)``, m = max x along the axis.
 
     Parameters
@@ -223,7 +254,9 @@ def log_softmax(x, axis=-1, *, out=None, threads=None):
     return _row_wise(True, x, axis, out, threads)
 
 
-def log_softmax_grad(dy, y, out=None, threads=None):
+def log_softmax_grad(
+    dy: ArrayLike, y: ArrayLike, out: FloatArray | None = None, threads: int | None = None
+) -> FloatArray:
     """Gradient of `log_softmax`: ``dx = dy - exp(y) Σ dy``.
 
     Parameters
@@ -261,9 +294,12 @@ def _activation_functions(name, defaults, from_input):
 
     function.__signature__ = signature_of_row(defaults, ("out", "threads"))
 
-    def gradient(dy, t, out=None, threads=None, **params):
+    def gradient(
+        dy: ArrayLike, t: ArrayLike, out: FloatArray | None = None, threads: int | None = None, **params: float
+    ) -> FloatArray:
         return activation_grad(name, dy, t, out, threads, **params)
 
+    gradient = with_row(gradient, defaults)
     function.__doc__ = f"""Activation {name}: ``activation({name!r}, x, ...)``.
 
     Parameters: {a.summary(defaults)}.

@@ -1,13 +1,24 @@
 """Batch normalisation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import number
 from .._core import batchnorm as core
 from . import _arguments as a
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray, Outs
+
 __all__ = ["batch_norm_stats", "batch_norm_forward", "batch_norm_backward"]
 
 
-def batch_norm_stats(x, out=None, threads=None):
+def batch_norm_stats(
+    x: ArrayLike, out: Outs | None = None, threads: int | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Mean and biased variance over all axes but the last, in two passes.
 
     Parameters
@@ -58,7 +69,16 @@ def _contiguous(vectors):
     return [None if v is None else a.flat(v) for v in vectors]
 
 
-def batch_norm_forward(x, gamma, beta, mean, var, epsilon=1e-3, out=None, threads=None):
+def batch_norm_forward(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    var: ArrayLike,
+    epsilon: float = 1e-3,
+    out: FloatArray | None = None,
+    threads: int | None = None,
+) -> FloatArray:
     """Batch normalisation: ``y = γ (x - mean) / √(var + ε) + β``.
 
     Parameters
@@ -112,7 +132,16 @@ def _given(name, value):
     return value
 
 
-def batch_norm_backward(dy, x, gamma, mean, var, epsilon=1e-3, out=None, threads=None):
+def batch_norm_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    mean: ArrayLike,
+    var: ArrayLike,
+    epsilon: float = 1e-3,
+    out: tuple[FloatArray | None, FloatArray | None, FloatArray | None] | None = None,
+    threads: int | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Gradients of batch normalisation in training, including those through the batch mean and variance.
 
     With ``x̂ = (x - mean) / √(var + ε)``: ``dβ = Σ dy``, ``dγ = Σ dy x̂``,

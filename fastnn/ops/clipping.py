@@ -1,9 +1,19 @@
 """Clipping of gradients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._core import clipping as core
 from . import _arguments as a
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike
 
 __all__ = ["clip_by_value", "clip_by_norm", "clip_by_global_norm"]
 
@@ -44,7 +54,12 @@ def _scale(flats, results, clipnorm, global_clipnorm, threads):
     return sums
 
 
-def clip_by_value(grads, clipvalue, out=None, threads=None):
+def clip_by_value(
+    grads: ArrayLike | Sequence[ArrayLike],
+    clipvalue: float,
+    out: Any = None,
+    threads: int | None = None,
+) -> Any:
     """Clip every element to [-c, c]; NaN stays NaN.
 
     Parameters
@@ -79,7 +94,12 @@ def clip_by_value(grads, clipvalue, out=None, threads=None):
     return _answer(grads, results)
 
 
-def clip_by_norm(grads, clipnorm, out=None, threads=None):
+def clip_by_norm(
+    grads: ArrayLike | Sequence[ArrayLike],
+    clipnorm: float,
+    out: Any = None,
+    threads: int | None = None,
+) -> Any:
     """Clip each array to a norm of at most c: ``g c / max(‖g‖, c)``. Norms are computed in float64.
 
     Parameters
@@ -114,7 +134,12 @@ def clip_by_norm(grads, clipnorm, out=None, threads=None):
     return _answer(grads, results)
 
 
-def clip_by_global_norm(grads, global_clipnorm, out=None, threads=None):
+def clip_by_global_norm(
+    grads: ArrayLike | Sequence[ArrayLike],
+    global_clipnorm: float,
+    out: Any = None,
+    threads: int | None = None,
+) -> tuple[Any, float]:
     """Clip all arrays to a global norm of at most c: ``g c / max(n, c)``, ``n = √Σ ‖g‖²``, computed in float64.
 
     Parameters

@@ -1,8 +1,17 @@
 """Dense layers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._core import dense as core
 from . import _arguments as a
 from .activations import find_activation
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray
 
 __all__ = ["dense_forward", "dense_backward"]
 
@@ -21,7 +30,14 @@ def _fused(activation):
     return find_activation(name, given)
 
 
-def dense_forward(x, w, b=None, activation=None, out=None, threads=None):
+def dense_forward(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    activation: str | tuple[str, dict[str, float]] | None = None,
+    out: FloatArray | None = None,
+    threads: int | None = None,
+) -> FloatArray:
     """Apply a dense layer: ``y = f(x w + b)``.
 
     Parameters
@@ -79,7 +95,15 @@ def _kernel(w, inputs, like):
     return w
 
 
-def dense_backward(dy, x, w, activation=None, t=None, out=None, threads=None):
+def dense_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    activation: str | tuple[str, dict[str, float]] | None = None,
+    t: ArrayLike | None = None,
+    out: tuple[FloatArray | None, FloatArray | None, FloatArray | None] | None = None,
+    threads: int | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compute the gradients of a dense layer: ``dz = dy f'(t)``, ``dx = dz wᵀ``, ``dw = xᵀ dz``, ``db = Σ dz``.
 
     Parameters

@@ -1,10 +1,21 @@
 """Losses and metrics: one function per kernel row."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from .._base.signatures import with_row
 from .._core import losses as core
 from .._core.kernels import loss_rows, metric_rows
 from . import _arguments as a
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .._base.types import AnyArray, FloatArray, Outs
+    from .._declared.ops_losses import *  # noqa: F403 - what is made of the rows below
 
 _LOSSES = {name: (defaults, target) for name, defaults, target in loss_rows()}
 _METRICS = {name: (defaults, target) for name, defaults, target in metric_rows()}
@@ -43,7 +54,15 @@ def _loss(names, name, y_true, y_pred, sample_weight, out, threads, params):
     return value.finish(), dy.finish()
 
 
-def loss(name, y_true, y_pred, sample_weight=None, out=None, threads=None, **params):
+def loss(
+    name: str,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    out: Outs | None = None,
+    threads: int | None = None,
+    **params: float,
+) -> tuple[FloatArray, FloatArray]:
     """Compute a loss by name: the value of each row and the gradient.
 
     The gradient is that of the *sum* of the values. Divide it by the number of rows for the gradient of the mean.
@@ -84,7 +103,13 @@ def loss(name, y_true, y_pred, sample_weight=None, out=None, threads=None, **par
     return _loss(("y_true", "y_pred"), name, y_true, y_pred, sample_weight, out, threads, params)
 
 
-def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=None):
+def softmax_cross_entropy(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    out: Outs | None = None,
+    threads: int | None = None,
+) -> tuple[FloatArray, FloatArray]:
     """Cross-entropy of ``softmax(logits)``: ``log Σ exp(z) - z_label``, or ``-Σ t log softmax(z)`` for rows t.
 
     Parameters
@@ -122,7 +147,9 @@ def softmax_cross_entropy(logits, labels, sample_weight=None, out=None, threads=
     return _loss(("labels", "logits"), name, labels, logits, sample_weight, out, threads, {})
 
 
-def metric(name, y_true, y_pred, threads=None, **params):
+def metric(
+    name: str, y_true: ArrayLike, y_pred: ArrayLike, threads: int | None = None, **params: float
+) -> float | AnyArray:
     """Compute a metric by name: the mean over the rows, or the underlying sums.
 
     Parameters
@@ -170,7 +197,14 @@ def _buckets(n):
 
 
 def _loss_function(name, defaults, target):
-    def function(y_true, y_pred, sample_weight=None, out=None, threads=None, **params):
+    def function(
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        out: Outs | None = None,
+        threads: int | None = None,
+        **params: float,
+    ) -> tuple[FloatArray, FloatArray]:
         return loss(name, y_true, y_pred, sample_weight, out, threads, **params)
 
     y_true = "[0, 1]" if target == "labels" else "np.eye(2)"
@@ -186,7 +220,7 @@ def _loss_function(name, defaults, target):
     >>> value.shape, dy.shape
     ((2,), (2, 2))
     """
-    return function
+    return with_row(function, defaults)
 
 
 __all__.extend(

@@ -1,16 +1,38 @@
 """Optimizer steps: one function per kernel row."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import integer
+from .._base.signatures import with_row
 from .._core import optimizers as core
 from .._core.kernels import optimizer_rows
 from . import _arguments as a
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray
+    from .._declared.ops_optimizers import *  # noqa: F403 - what is made of the rows below
 
 _ROWS = {name: (defaults, states) for name, defaults, states in optimizer_rows()}
 
 __all__ = ["optimizer_step"]
 
 
-def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
+def optimizer_step(
+    name: str,
+    w: FloatArray,
+    states: Sequence[FloatArray],
+    g: ArrayLike,
+    lr: float,
+    t: int = 1,
+    threads: int | None = None,
+    **params: float,
+) -> FloatArray:
     """Perform one step of an optimizer, in place.
 
     Parameters
@@ -76,7 +98,15 @@ def optimizer_step(name, w, states, g, lr, t=1, threads=None, **params):
 
 
 def _step_function(name, defaults, states):
-    def function(w, states, g, lr, t=1, threads=None, **params):
+    def function(
+        w: FloatArray,
+        states: Sequence[FloatArray],
+        g: ArrayLike,
+        lr: float,
+        t: int = 1,
+        threads: int | None = None,
+        **params: float,
+    ) -> FloatArray:
         return optimizer_step(name, w, states, g, lr, t, threads, **params)
 
     function.__doc__ = f"""One step of {name}, in place: ``optimizer_step({name!r}, w, states, g, lr, t, ...)``.
@@ -91,7 +121,7 @@ def _step_function(name, defaults, states):
     >>> ops.{name}_step(w, [np.zeros(3) for _ in range({len(states)})], np.ones(3), lr=0.1) is w
     True
     """
-    return function
+    return with_row(function, defaults)
 
 
 __all__.extend(

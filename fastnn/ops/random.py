@@ -1,13 +1,33 @@
 """Dropout and its random number generator."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import number
 from .._core import random as core
 from . import _arguments as a
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._base.types import FloatArray
+
 __all__ = ["dropout", "philox"]
 
 
-def dropout(x, rate, seed, step=0, layer=0, out=None, threads=None):
+def dropout(
+    x: ArrayLike,
+    rate: float,
+    seed: int,
+    step: int = 0,
+    layer: int = 0,
+    out: FloatArray | None = None,
+    threads: int | None = None,
+) -> FloatArray:
     """Inverted dropout: ``y = x / (1 - rate)`` where kept, else 0.
 
     The gradient is the same call on dy: the mask depends only on rate, seed, step, layer and position.
@@ -62,7 +82,9 @@ def dropout(x, rate, seed, step=0, layer=0, out=None, threads=None):
     return y.finish()
 
 
-def philox(n, counter=(0, 0, 0, 0), key=(0, 0)):
+def philox(
+    n: int, counter: Sequence[int] = (0, 0, 0, 0), key: Sequence[int] = (0, 0)
+) -> NDArray[np.uint32]:
     """Generate n random words by Philox4x32-10, four for each of the counters counter, counter + 1, …
 
     Parameters

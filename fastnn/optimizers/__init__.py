@@ -1,9 +1,5 @@
 """Optimizers and learning-rate schedules, under Keras' names."""
 
-from .._base.checks import module_attributes
-from . import catalogue, schedules
+from .._base.lazy import attach
 
-globals().update({name: getattr(catalogue, name) for name in catalogue.__all__})
-__all__ = ["schedules"]
-__all__.extend(catalogue.__all__)
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+__getattr__, __dir__, __all__ = attach(__name__)

@@ -1,12 +1,26 @@
 """Curves of the loss and the metrics by epoch."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from .._base.checks import suggest
 from . import axes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-def draw(history, names=None, ax=None, validation="validation"):
+    from matplotlib.axes import Axes
+
+
+def draw(
+    history: Any,
+    names: str | Sequence[str] | None = None,
+    ax: Axes | None = None,
+    validation: str = "validation",
+) -> list[Axes]:
     """See `History.plot`; `validation` is the label of the validation curves.
 
     Returns
@@ -40,6 +54,6 @@ def draw(history, names=None, ax=None, validation="validation"):
     return where
 
 
-def is_drawn(values):
+def is_drawn(values: Sequence[Any]) -> bool:
     """Whether values are numbers, not vectors, as of some metrics."""
-    return len(values) and all(isinstance(value, Real) for value in values)
+    return len(values) > 0 and all(isinstance(value, Real) for value in values)

@@ -1,9 +1,23 @@
 """The loss by learning rate of a range test."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from . import axes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def draw(learning_rates, losses, suggestion, ax=None):
+    from matplotlib.axes import Axes
+
+
+def draw(
+    learning_rates: Sequence[float],
+    losses: Sequence[float],
+    suggestion: float | None,
+    ax: Axes | None = None,
+) -> Axes:
     """See `LearningRateFinder.plot`."""
     if not losses:
         raise ValueError("learning rate finder: expected at least one batch with a finite loss to plot, got none")

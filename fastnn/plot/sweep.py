@@ -1,17 +1,25 @@
 """The monitored values of the networks of a sweep by epoch."""
 
+from __future__ import annotations
+
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import axes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from matplotlib.axes import Axes
 
 FAR = 100  # values larger than the 0.9 quantile by this factor are off the scale
 COLOURS = {"done": "C7", "stopped": "C9", "diverged": "C3", "error": "C5"}
 MARKERS = {"done": ".", "stopped": "|", "diverged": "x", "error": "x"}
 
 
-def draw(histories, statuses, best, monitor, ax=None):
+def draw(histories: Any, statuses: Any, best: Any, monitor: str, ax: Axes | None = None) -> Axes:
     """See `SweepResult.plot`.
 
     Parameters
@@ -57,7 +65,7 @@ def draw(histories, statuses, best, monitor, ax=None):
     return ax
 
 
-def reach(ax, curves, best):
+def reach(ax: Axes, curves: Any, best: Any) -> float:
     """The largest value to show: the maximum, or less if a few outliers would compress the others."""
     values = np.array([v for curve in curves for _, v in curve])
     most = max([np.quantile(values, 0.9), *(v for _, v in curves[best])])

@@ -3,6 +3,7 @@
 import time
 from inspect import Parameter, signature
 from math import isfinite
+from traceback import clear_frames
 
 from .._base.checks import integer
 from .._base.random import check_seed, seed_of, seeded
@@ -198,3 +199,12 @@ def _exactly(history):
 
 def _ends(history):
     return {name: values[-1] for name, values in history.items()}
+
+
+def free(error):
+    """Free the local variables in the traceback of an error: models and programs."""
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -1,6 +1,9 @@
 """The result of a sweep."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,12 +12,21 @@ from .._base.checks import flag
 from .._base.text import right, width
 from .data import OF_DATA
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Self
+
+    from matplotlib.axes import Axes
+
+    from .._base.types import FloatArray, Path
+    from ..engine.graph import Tensor
+
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
 # entries of a row that have the same meaning in all sweeps
 FIXED = ("network", "seed", "status", "epochs", "best_epoch", "seconds", "error")
 
 
-def place(network, monitor, rising):
+def place(network: Any, monitor: str, rising: bool) -> tuple[Any, ...]:
     """Sort key, best network first: fully trained networks, then those that were stopped, later ones
     first. Ties are sorted by index."""
     value = network.last(monitor)
@@ -24,7 +36,7 @@ def place(network, monitor, rising):
     return PLACES[network.status], late, missing, value, network.index
 
 
-class SweepResult(Sequence):
+class SweepResult(Sequence["dict[str, Any]"]):
     """A row for each network of a `fastnn.sweep`, in the order of `params`.
 
     ``result[k]`` is a dict: the entries of ``params[k]``; "network" (k), "seed", "status", "epochs" (done), "seconds"
@@ -57,7 +69,7 @@ class SweepResult(Sequence):
     (3, 8, 1)
     """
 
-    def __init__(self, networks, monitor, rising):
+    def __init__(self, networks: Sequence[Any], monitor: str, rising: bool) -> None:
         self.monitor = monitor
         self._order = [n.index for n in sorted(networks, key=lambda n: place(n, monitor, rising))]
         self.history = [n.history for n in networks]
@@ -65,13 +77,13 @@ class SweepResult(Sequence):
         metrics = dict.fromkeys(name for n in networks for name in n.history)
         self._rows = [_row(n, {*FIXED, *metrics, monitor}) for n in networks]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, k):
+    def __getitem__(self, k: Any) -> Any:
         return self._rows[k]
 
-    def ranked(self):
+    def ranked(self) -> list[dict[str, Any]]:
         """Return the rows, best first: fully trained networks, then those that were stopped.
 
         Returns
@@ -81,12 +93,12 @@ class SweepResult(Sequence):
         return [self._rows[k] for k in self._order]
 
     @property
-    def best(self):
+    def best(self) -> dict[str, Any]:
         """The row of the best network."""
         return self.ranked()[0]
 
     @property
-    def best_model(self):
+    def best_model(self) -> Any:
         """The model of the best network.
 
         Raises
@@ -101,7 +113,7 @@ class SweepResult(Sequence):
             status = self._rows[k]["status"]
             raise ValueError(f"best_model: expected a kept model of network {k}, got none ({status=})") from None
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: Tensor, batch_size: int | None = None) -> FloatArray:
         """Compute the predictions of each model for `x`, as of an ensemble: its mean and spread are over axis 0.
 
         Parameters
@@ -127,7 +139,7 @@ class SweepResult(Sequence):
             raise ValueError(f"predict: expected models with equal output shapes, got {', '.join(map(str, shapes))}")
         return np.stack([model.predict(x, batch_size, verbose=0) for model in models])
 
-    def save(self, filepath, overwrite=True):
+    def save(self, filepath: Path, overwrite: bool = True) -> None:
         """Save rows, histories and kept models to a file, for `load`.
 
         The format is that of `Model.save`; an existing file is replaced atomically.
@@ -150,7 +162,7 @@ class SweepResult(Sequence):
         file.save(self, filepath, flag("overwrite", overwrite))
 
     @classmethod
-    def load(cls, filepath, custom_objects=None):
+    def load(cls, filepath: Path, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Load a result saved by `save`; loading runs no code from the file.
 
         Parameters
@@ -175,7 +187,7 @@ class SweepResult(Sequence):
         result.__dict__.update(file.load(filepath, custom_objects))
         return result
 
-    def columns(self):
+    def columns(self) -> dict[str, list[Any]]:
         """Return the rows as ``{name: list}``, for ``pandas.DataFrame`` or ``polars.DataFrame``.
 
         Returns
@@ -186,7 +198,7 @@ class SweepResult(Sequence):
         names = dict.fromkeys(name for row in self._rows for name in row)
         return {name: [row.get(name) for row in self._rows] for name in names}
 
-    def summary(self):
+    def summary(self) -> dict[str, Any]:
         """Return the best value and the numbers of networks that did not reach their last epoch, by status."""
         found = {f"best {self.monitor}": self.best.get(self.monitor)}
         for status in ("stopped", "interrupted", "diverged", "error", "waiting"):
@@ -194,7 +206,7 @@ class SweepResult(Sequence):
             found |= {status: n} if n else {}
         return {name: value for name, value in found.items() if value is not None}
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Plot the monitored value by epoch: one curve per network, the best one on top.
 
         Parameters
@@ -217,20 +229,20 @@ class SweepResult(Sequence):
         names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
         return names, [[html.number(row.get(name, "")) for name in names] for row in rows], len(self) - len(rows)
 
-    def __str__(self):
+    def __str__(self) -> str:
         names, rows, more = self._best()
         table = [names, *rows]
         widths = [max(map(width, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(right(cell, w) for cell, w in zip(line, widths, strict=True)) for line in table]
         return "\n".join(lines + ([f"... and {more} more"] if more else []))
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         names, rows, more = self._best()
         caption = f"Sweep of {len(self)} network{'s' * (len(self) != 1)}, best {self.monitor} first"
         text = [i for i, name in enumerate(names) if name == "status"]
         return html.table(caption, names, rows, foot=[f"… and {more} more"] if more else [], text=text)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<SweepResult of {len(self)} networks, {self.summary()}>"
 
 

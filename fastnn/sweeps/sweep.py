@@ -7,16 +7,19 @@
     not depend on which of them was fastest.
 """
 
+from __future__ import annotations
+
 import os
 import threading
 from contextvars import copy_context
 from math import ceil
-from traceback import clear_frames
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from .._base.checks import flag, integer, one_of, refuse_keywords
 from .._base.config import float_dtype
 from .._base.files import warn
+from .._base.numbers import check_finite as check_finite_values
 from .._base.random import check_seed, next_seed
 from .._core import threads as core_threads
 from ..callbacks.monitor import rises
@@ -27,39 +30,48 @@ from ..training.data import arrays
 from ..training.data.feature_names import names_of, refuse_others
 from . import data
 from .journal import Journal, digest
-from .network import LIVE, Network, named_arguments, networks_of, rounds_of
+from .network import LIVE, Network, free, named_arguments, networks_of, rounds_of
 from .result import SweepResult, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Literal
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import Mode, Path, Verbosity
+    from ..models.model import Model
 
 LOOK = 0.05  # polling interval of the main thread in seconds
 
 
 def sweep(
-    build,
-    params,
-    x,
-    y,
+    build: Callable[..., Model],
+    params: Iterable[Mapping[str, Any]] | int,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    epochs=1,
-    batch_size=32,
-    validation_data=None,
-    validation_split=0.0,
-    sample_weight=None,
-    class_weight=None,
-    shuffle=True,
-    callbacks=None,
-    monitor=None,
-    mode="auto",
-    halving=None,
-    min_epochs=1,
-    keep=1,
-    seed=None,
-    workers=None,
-    on_error="raise",
-    journal=None,
-    verbose="auto",
-    check_finite=True,
-    **kwargs,
-):
+    epochs: int = 1,
+    batch_size: int = 32,
+    validation_data: tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    validation_split: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | None = None,
+    shuffle: bool = True,
+    callbacks: Callable[[], Any] | None = None,
+    monitor: str | None = None,
+    mode: Mode = "auto",
+    halving: int | None = None,
+    min_epochs: int = 1,
+    keep: int | Literal["all"] = 1,
+    seed: int | None = None,
+    workers: int | None = None,
+    on_error: Literal["raise", "keep"] = "raise",
+    journal: Path | None = None,
+    verbose: Verbosity = "auto",
+    check_finite: bool = True,
+    **kwargs: Any,
+) -> SweepResult:
     r"""Train many networks, of any widths, depths, activations, optimizers and seeds, one on each core.
 
     Network k is bitwise identical to ``set_random_seed(result[k]["seed"]); model = build(**params[k]);
@@ -170,7 +182,7 @@ def sweep(
         keep = integer("keep", keep, 0)
     workers = core_threads.get_num_threads() if workers is None else integer("workers", workers, 1)
     validation = data.validation(validation_data)
-    if validation is not None:
+    if validation_data is not None:
         refuse_others("validation_data[0]", names_of(x), names_of(validation_data[0]))
     common = {
         "x": data.shared("x", x), "y": data.labels(data.shared("y", y)),
@@ -190,9 +202,9 @@ def sweep(
         rounds = rounds_of(max(n.epochs for n in networks), eta, first)
         if check_finite:
             for name, array in (("x", common["x"]), ("y", common["y"])):
-                arrays.check_finite(name, array)
+                check_finite_values(name, array)
             for i, array in enumerate((validation or ())[:2]):
-                arrays.check_finite(f"validation_data[{i}]", array)
+                check_finite_values(f"validation_data[{i}]", array)
         job = _Sweep(build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error)
         job.validated, job.rounds, job.journal = validated, rounds, book
         job.monitor = monitor or ("val_loss" if validated else "loss")
@@ -482,12 +494,3 @@ def _started(pool, workers):
             warn(f"sweep: expected {min(workers, len(pool))} threads, could start only {i} ({error})", RuntimeWarning)
             return pool[:i]
     return pool
-
-
-def free(error):
-    """Free the local variables in the traceback of an error: models and programs."""
-    seen = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__

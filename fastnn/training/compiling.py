@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from .. import losses, optimizers
+from .. import optimizers
 from .._base.checks import number, one_of
 from .._base.random import check_seed, next_seed
 from .._base.signatures import only_default
@@ -12,6 +12,7 @@ from .._core import threads as core_threads
 from .._core.clocks import LAYERS
 from ..diagnostics import consistency
 from ..engine import precision
+from ..losses import catalogue as losses
 from ..metrics.outputs import kind_of, last_activation
 from . import compiled_metrics
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+
 from fastnn._core.kernels import call_function, targets, vector_bytes
 
 INF, NAN = np.inf, np.nan

@@ -19,7 +19,7 @@ PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 # fastnn/layers/dense.py -> "layers". A new module must be given a room here.
 ROOMS = {
     "core": {"_core"},
-    "base": {"_base"},
+    "base": {"_base", "_declared"},
     "ops": {"ops"},
     "plot": {"plot"},
     "parts": {"variables", "initializers", "activations", "losses", "metrics", "optimizers", "regularizers",

@@ -22,7 +22,7 @@ REQUIRED = {
     "labels": [0], "layer": None, "layers": [], "learning_rate": 0.1, "logits": X, "max_lr": 0.1, "params": [{}],
     "precision": 0.5, "rate": 0.5, "recall": 0.5, "scale": 2.0, "schedule": 0.1, "seed": 1, "sensitivity": 0.5,
     "specificity": 0.5, "stddev": 0.1, "target_shape": (3,), "theta": 0.0, "threshold": 0.5, "total_steps": 10,
-    "units": 3, "value": 0.0, "values": [0.1, 0.2], "warmup_steps": 1, "x": X, "y": Y, "y_pred": Y, "y_true": Y,
+    "t": Y, "units": 3, "value": 0.0, "values": [0.1, 0.2], "warmup_steps": 1, "x": X, "y": Y, "y_pred": Y, "y_true": Y,
     "networks": [], "monitor": "loss", "rising": False,
     "every": 5, "factor": 0.5, "weights": [], "n": 4, "bias": None, "kernel": None, "shape": (3,), "max_norm": 1.0,
 }  # fmt: skip

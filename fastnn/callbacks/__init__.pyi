@@ -1,0 +1,12 @@
+from .callback import Callback as Callback
+from .callback_list import CallbackList as CallbackList
+from .files import CSVLogger as CSVLogger
+from .files import ModelCheckpoint as ModelCheckpoint
+from .history import History as History
+from .lambda_callback import LambdaCallback as LambdaCallback
+from .progress_bar import ProgbarLogger as ProgbarLogger
+from .rates import LearningRateFinder as LearningRateFinder
+from .rates import LearningRateScheduler as LearningRateScheduler
+from .rates import ReduceLROnPlateau as ReduceLROnPlateau
+from .stopping import EarlyStopping as EarlyStopping
+from .stopping import TerminateOnNaN as TerminateOnNaN

@@ -1,0 +1,2 @@
+from . import digits as digits
+from . import fashion_mnist as fashion_mnist

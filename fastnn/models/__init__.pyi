@@ -1,0 +1,4 @@
+from ..saving.model import load_model as load_model
+from ..saving.model import save_model as save_model
+from .cloning import clone_model as clone_model
+from .sequential import Sequential as Sequential
