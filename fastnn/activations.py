@@ -223,4 +223,5 @@ def deserialize(
 
 __all__ = ["ActivationFunction", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

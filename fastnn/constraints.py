@@ -186,8 +186,8 @@ def get(identifier: ConstraintLike) -> Constraint | None:
     >>> fastnn.constraints.get("max_norm").max_value
     2.0
     """
-    is_known = isinstance(identifier, type) and identifier in KNOWN
-    found = identifier() if is_known else _registry.made(identifier)
+    found: Any = identifier
+    found = found() if isinstance(found, type) and found in KNOWN else _registry.made(found)
     if found is None or type(found) in KNOWN:
         return found
     raise TypeError(
@@ -205,4 +205,5 @@ max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNo
 _registry.add_classes({c.__name__: c for c in KNOWN}, Constraint)
 __all__ = ["Constraint", "get", "names", "max_norm", "non_neg", "unit_norm", "min_max_norm"]
 __all__.extend(names())
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -360,14 +360,13 @@ def _named(name, scale, mode, distribution, reference):
     return type(VarianceScaling)(name, (VarianceScaling,), space)
 
 
-GlorotNormal = _named(
-    "GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Glorot & Bengio 2010, eq. 12"
-)
-GlorotUniform = _named("GlorotUniform", 1.0, "fan_avg", "uniform", "Glorot & Bengio 2010, eq. 16")
-HeNormal = _named("HeNormal", 2.0, "fan_in", "truncated_normal", "He et al. 2015, eq. 10")
-HeUniform = _named("HeUniform", 2.0, "fan_in", "uniform", "He et al. 2015, eq. 10")
-LecunNormal = _named("LecunNormal", 1.0, "fan_in", "truncated_normal", "LeCun et al. 1998, eq. 16")
-LecunUniform = _named("LecunUniform", 1.0, "fan_in", "uniform", "LeCun et al. 1998, eq. 16")
+if not TYPE_CHECKING:
+    GlorotNormal = _named("GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Glorot & Bengio 2010, eq. 12")
+    GlorotUniform = _named("GlorotUniform", 1.0, "fan_avg", "uniform", "Glorot & Bengio 2010, eq. 16")
+    HeNormal = _named("HeNormal", 2.0, "fan_in", "truncated_normal", "He et al. 2015, eq. 10")
+    HeUniform = _named("HeUniform", 2.0, "fan_in", "uniform", "He et al. 2015, eq. 10")
+    LecunNormal = _named("LecunNormal", 1.0, "fan_in", "truncated_normal", "LeCun et al. 1998, eq. 16")
+    LecunUniform = _named("LecunUniform", 1.0, "fan_in", "uniform", "LeCun et al. 1998, eq. 16")
 
 
 def get(identifier: InitializerLike | None) -> Callable[..., Any] | None:
@@ -408,4 +407,5 @@ _registry.add_classes(globals(), Initializer)
 globals().update({snake_case(_name): globals()[_name] for _name in names()})  # as Keras has both
 __all__ = ["Initializer", "get", "names"]
 __all__.extend([*names(), *map(snake_case, names())])
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -18,7 +18,7 @@ from ._base.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Literal
+    from typing import Any, Literal
 
     from numpy.typing import ArrayLike
 
@@ -183,8 +183,8 @@ def get(identifier: RegularizerLike) -> Regularizer | None:
     >>> fastnn.regularizers.get("l2").l2
     0.01
     """
-    is_known = isinstance(identifier, type) and identifier in KNOWN
-    found = identifier() if is_known else _registry.made(identifier)
+    found: Any = identifier
+    found = found() if isinstance(found, type) and found in KNOWN else _registry.made(found)
     if found is None or type(found) in KNOWN:
         return found
     raise TypeError(
@@ -211,4 +211,5 @@ orthogonal_regularizer = OrthogonalRegularizer
 _registry.add_classes({c.__name__: c for c in KNOWN}, Regularizer)
 __all__ = ["Regularizer", "get", "names", "l1", "l2", "l1_l2", "orthogonal_regularizer"]
 __all__.extend(names())
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -5,10 +5,19 @@
     default is an error: a class lists them as `without_effect`.
 """
 
+from __future__ import annotations
+
 from inspect import Parameter, Signature, signature
 from math import inf
+from typing import TYPE_CHECKING
 
 from .checks import flag, unknown_keyword
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Init = TypeVar("Init", bound=Callable[..., None])
 
 OF_EVERY_ROW = {"out": "FloatArray | None", "threads": "int | None"}  # arguments of the functions of ops
 FLAGS = ("approximate",)  # parameters of rows that are numbers to the kernels alone
@@ -33,13 +42,13 @@ def _by_place(function):
     return [p for p in signature(function).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
 
 
-def taking(base):
+def taking(base: type[Any]) -> Callable[[Init], Init]:
     """Decorator of a constructor with ``**kwargs``: appends the arguments of the base class to its signature.
 
     The signature is a real one, for help(), editors and argument checks.
     """
 
-    def decorate(init):
+    def decorate(init: Any) -> Any:
         own = _by_place(init)
         names = [p.name for p in own]
         more = [p for p in _by_place(base.__init__) if p.name not in names]

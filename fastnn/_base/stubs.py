@@ -139,16 +139,14 @@ def _imports(used):
 
 
 def _defined(body):
-    """Names that the statements of a module define, outside of loops over registries."""
+    """Names that the statements of a module define for type checkers, outside of loops and conditions."""
     names = set()
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            made = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "")[:1] == "_"
-            if not made:
-                names.update(n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
+            names.update(n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name))
     return names
 
 

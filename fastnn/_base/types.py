@@ -9,9 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from ..activations import ActivationFunction
+    from ..callbacks import Callback
     from ..constraints import Constraint
     from ..initializers import Initializer
-    from ..layers.base import Layer
+    from ..layers import Layer
+    from ..losses import Loss, PythonLoss
+    from ..metrics import Metric
+    from ..optimizers import Optimizer
+    from ..optimizers.schedules import LearningRateSchedule
     from ..regularizers import Regularizer
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
@@ -39,6 +44,11 @@ ActivationLike: TypeAlias = "str | ActivationFunction | Layer | Config | None"
 InitializerLike: TypeAlias = "str | Initializer | type[Initializer] | Callable[..., Any] | Config"
 RegularizerLike: TypeAlias = "str | Regularizer | type[Regularizer] | Config | None"
 ConstraintLike: TypeAlias = "str | Constraint | type[Constraint] | Config | None"
+LossLike: TypeAlias = "str | Loss | PythonLoss | type[Loss] | ArrayFunction | Config | None"
+MetricLike: TypeAlias = "str | Metric | Loss | type[Metric] | ArrayFunction | Config | None"
+OptimizerLike: TypeAlias = "str | Optimizer | type[Optimizer] | Config"
+ScheduleLike: TypeAlias = "float | LearningRateSchedule | Callable[..., float] | Config"
+CallbackLike: TypeAlias = "Callback | Iterable[Any] | None"
 
 
 class OtherOptions(TypedDict, total=False):
@@ -57,3 +67,29 @@ class LayerOptions(OtherOptions, total=False):
     """Arguments that every layer takes by name, see `fastnn.layers.Layer`."""
 
     activity_regularizer: RegularizerLike
+
+
+class OptimizerAliases(TypedDict, total=False):
+    """Other names of arguments of `fastnn.optimizers.Optimizer`."""
+
+    lr: ScheduleLike
+
+
+class OtherOptimizerOptions(OptimizerAliases, total=False):
+    """`OptimizerOptions` of an optimizer that has `weight_decay` among its own arguments."""
+
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+    loss_scale_factor: float | None
+    gradient_accumulation_steps: int | None
+    name: str | None
+
+
+class OptimizerOptions(OtherOptimizerOptions, total=False):
+    """Arguments that every optimizer takes, see `fastnn.optimizers.Optimizer`."""
+
+    weight_decay: float | None

@@ -99,4 +99,5 @@ def _find(path):
 
 
 __all__ = ["CLASS_NAMES", "MAX_VALUE", "load_data"]
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

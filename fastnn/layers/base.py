@@ -98,7 +98,7 @@ class Layer(Weighted):
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
     _takes_training = True  # `call` of a NumPy layer
     built: bool
-    dtype: str | None
+    dtype: Literal["float32", "float64"] | None
     in_shape: Any  # (...) of a sample, None before the layer is built
     out_shape: Any
     grads: Any  # of a NumPy layer: like trainable_weights, or {variable: array}

@@ -16,13 +16,17 @@ from .probabilistic import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from .._base.types import Config, LossLike
     from .._declared.losses_catalogue import *  # noqa: F403 - what is made below
 
 _registry = Registry("loss")
 BY_TARGETS = ("crossentropy", "ce", "log_loss")  # names for `compile`, see `resolve`
 
 
-def get(identifier):
+def get(identifier: LossLike) -> Any:
     """Return the loss for a name (in any case), a description, an object, a class or a function.
 
     Parameters
@@ -53,12 +57,12 @@ def get(identifier):
     return PythonLoss(found)
 
 
-def by_targets(identifier):
+def by_targets(identifier: Any) -> bool:
     """Whether this name stands for a loss that depends on the model and its targets, see `resolve`."""
     return isinstance(identifier, str) and identifier.lower() in BY_TARGETS
 
 
-def resolve(target, n_outputs, activation):
+def resolve(target: Literal["labels", "values"], n_outputs: int, activation: str | None) -> Loss:
     """Return the cross-entropy that matches model and targets: the meaning of the names `BY_TARGETS`.
 
     Parameters
@@ -76,17 +80,17 @@ def resolve(target, n_outputs, activation):
     return (SparseCategoricalCrossentropy if target == "labels" else CategoricalCrossentropy)(from_logits=from_logits)
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the losses; lookups ignore case and underscores."""
     return _registry.names()
 
 
-def serialize(loss):
+def serialize(loss: Loss) -> Config:
     """Return the description of a loss, for `deserialize` and `get`."""
     return loss.describe()
 
 
-def deserialize(name, custom_objects=None):
+def deserialize(name: str | Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the loss for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, name, custom_objects)
 

@@ -1,11 +1,22 @@
 """Base class of the losses, and custom losses in NumPy."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._base.checks import one_of, refuse_keywords, takes
 from .._base.config import CoreRow, float_dtype, snake_case
 from .._base.numbers import as_array, cast
 from .._core.kernels import loss_rows
+
+if TYPE_CHECKING:
+    from typing import Any, Never
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import AnyArray, ArrayFunction, FloatType, Reduction
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 REDUCTIONS = (*MEANS, "sum", "none")
@@ -35,22 +46,31 @@ class Loss(CoreRow):
     """
 
     rows = loss_rows()
-    logits_row = through = None
+    logits_row: str | None = None
+    through: str | None = None
     shares = False  # whether targets must be probabilities, in [0, 1]
     from_logits = False
     axis = -1
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.variants = (cls.logits_row,)
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None, **kwargs):
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: Reduction | None = "sum_over_batch_size",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         refuse_keywords(type(self), kwargs)
         self.reduction = one_of("reduction", "none" if reduction is None else reduction, REDUCTIONS)
         self.name = name or snake_case(type(self).__name__)
         self.dtype = None if dtype is None else float_dtype(dtype)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Any:
         """Compute the loss of arrays.
 
         Parameters
@@ -112,15 +132,6 @@ class Loss(CoreRow):
         return values, np.broadcast_to(valid, values.shape)
 
 
-def named(name):
-    """Constructor of a loss without additional arguments."""
-
-    def __init__(self, reduction="sum_over_batch_size", name=name, dtype=None, **kwargs):
-        Loss.__init__(self, name, reduction, dtype, **kwargs)
-
-    return __init__
-
-
 class PythonLoss:
     """A custom loss in NumPy.
 
@@ -147,13 +158,13 @@ class PythonLoss:
 
     target = None
 
-    def __init__(self, function):
+    def __init__(self, function: ArrayFunction) -> None:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
         if not takes(function, 2):
             raise TypeError(f"loss {self.name}: expected a function (y_true, y_pred), got one with other arguments")
 
-    def __call__(self, y_true, y_pred):
+    def __call__(self, y_true: AnyArray, y_pred: AnyArray) -> tuple[AnyArray, AnyArray]:
         result = self.function(y_true, y_pred)
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(

@@ -1,20 +1,45 @@
 """Hinge losses: of margins, outputs times targets of −1 or 1."""
 
-from .loss import Loss, named
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .loss import Loss
+
+if TYPE_CHECKING:
+    from typing import Never
+
+    from .._base.types import FloatType, Reduction
 
 
 class Hinge(Loss):
     """Mean of ``max(1 - y_true * y_pred, 0)``; targets are −1 or 1, and 0 counts as −1."""
 
     row = "hinge"
-    __init__ = named("hinge")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "hinge",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class SquaredHinge(Loss):
     """Mean of ``max(1 - y_true * y_pred, 0) ** 2``; targets as for `Hinge`."""
 
     row = "squared_hinge"
-    __init__ = named("squared_hinge")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "squared_hinge",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class CategoricalHinge(Loss):
@@ -22,4 +47,12 @@ class CategoricalHinge(Loss):
 
     over_a_row = True
     row = "categorical_hinge"
-    __init__ = named("categorical_hinge")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "categorical_hinge",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)

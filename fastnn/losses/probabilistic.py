@@ -1,16 +1,32 @@
 """Cross-entropies and other losses of probabilities or logits."""
 
+from __future__ import annotations
+
 from math import inf
+from typing import TYPE_CHECKING
 
 from .._base.checks import flag, integer, number
-from .loss import Loss, named
+from .loss import Loss
+
+if TYPE_CHECKING:
+    from typing import Never
+
+    from .._base.types import FloatType, Reduction
 
 
 class Poisson(Loss):
     """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
 
     row = "poisson"
-    __init__ = named("poisson")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "poisson",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class KLDivergence(Loss):
@@ -19,24 +35,26 @@ class KLDivergence(Loss):
     over_a_row = True
     row = "kl_divergence"
     aliases = ("kld", "kullback_leibler_divergence")
-    __init__ = named("kl_divergence")
-
-
-def _smoothed(name):
-    """Constructor of a cross-entropy with dense targets."""
 
     def __init__(
-        self, from_logits=False, label_smoothing=0.0, axis=-1,
-        reduction="sum_over_batch_size", name=name, dtype=None, **kwargs,
-    ):  # fmt: skip
-        Loss.__init__(self, name, reduction, dtype, **kwargs)
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "kl_divergence",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
+
+
+class _Smoothed(Loss):
+    """A cross-entropy with dense targets."""
+
+    def _smooth(self, from_logits: bool, label_smoothing: float, axis: int) -> None:
         self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
-    return __init__
 
-
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(_Smoothed):
     r"""Mean of :math:`-t \log p - (1 - t) \log(1 - p)` over the outputs of a sample.
 
     Parameters
@@ -55,7 +73,19 @@ class BinaryCrossentropy(Loss):
     row, logits_row, through = "binary_crossentropy", "binary_crossentropy_logits", "sigmoid"
     aliases = ("bce",)
     shares = True
-    __init__ = _smoothed("binary_crossentropy")
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "binary_crossentropy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
+        self._smooth(from_logits, label_smoothing, axis)
 
 
 class BinaryFocalCrossentropy(Loss):
@@ -86,17 +116,17 @@ class BinaryFocalCrossentropy(Loss):
 
     def __init__(
         self,
-        apply_class_balancing=False,
-        alpha=0.25,
-        gamma=2.0,
-        from_logits=False,
-        label_smoothing=0.0,
-        axis=-1,
-        reduction="sum_over_batch_size",
-        name="binary_focal_crossentropy",
-        dtype=None,
-        **kwargs,
-    ):
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "binary_focal_crossentropy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.axis = integer("axis", axis)
         self.apply_class_balancing = flag("apply_class_balancing", apply_class_balancing)
@@ -105,7 +135,7 @@ class BinaryFocalCrossentropy(Loss):
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(_Smoothed):
     r""":math:`-\sum_k t_k \log p_k`, for targets that are rows of probabilities (one-hot).
 
     Parameters
@@ -123,11 +153,23 @@ class CategoricalCrossentropy(Loss):
 
     over_a_row = True
     row, logits_row, through = "crossentropy", "softmax_crossentropy", "softmax"
-    __init__ = _smoothed("categorical_crossentropy")
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "categorical_crossentropy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
+        self._smooth(from_logits, label_smoothing, axis)
 
 
 class _Labels(Loss):
-    def ignore(self, ignore_class):
+    def ignore(self, ignore_class: int | None) -> None:
         if ignore_class is not None:
             ignore_class = integer("ignore_class", ignore_class, -(2**31))
             if ignore_class >= 2**31:
@@ -135,7 +177,7 @@ class _Labels(Loss):
         self.ignore_class = ignore_class
 
     @property
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return (inf if self.ignore_class is None else float(self.ignore_class),)
 
 
@@ -156,9 +198,15 @@ class SparseCategoricalCrossentropy(_Labels):
     row, logits_row, through = "sparse_crossentropy", "sparse_softmax_crossentropy", "softmax"
 
     def __init__(
-        self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1,
-        name="sparse_categorical_crossentropy", dtype=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: Reduction | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.ignore(ignore_class)
         self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)
@@ -177,7 +225,12 @@ class NLLLoss(_Labels):
     aliases = ("nll", "negative_log_likelihood")
 
     def __init__(
-        self, ignore_class=None, reduction="sum_over_batch_size", name="nll_loss", dtype=None, **kwargs
-    ):
+        self,
+        ignore_class: int | None = None,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "nll_loss",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.ignore(ignore_class)

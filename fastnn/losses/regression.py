@@ -1,7 +1,16 @@
 """Losses of regression: errors and their robust variants, quantiles, cosine similarity."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import integer, number
-from .loss import Loss, named
+from .loss import Loss
+
+if TYPE_CHECKING:
+    from typing import Never
+
+    from .._base.types import FloatType, Reduction
 
 
 class MeanSquaredError(Loss):
@@ -15,7 +24,15 @@ class MeanSquaredError(Loss):
 
     row = "mean_squared_error"
     aliases = ("mse",)
-    __init__ = named("mean_squared_error")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class MeanAbsoluteError(Loss):
@@ -23,7 +40,15 @@ class MeanAbsoluteError(Loss):
 
     row = "mean_absolute_error"
     aliases = ("mae",)
-    __init__ = named("mean_absolute_error")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class MeanAbsolutePercentageError(Loss):
@@ -31,7 +56,15 @@ class MeanAbsolutePercentageError(Loss):
 
     row = "mean_absolute_percentage_error"
     aliases = ("mape",)
-    __init__ = named("mean_absolute_percentage_error")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_percentage_error",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class MeanSquaredLogarithmicError(Loss):
@@ -39,7 +72,15 @@ class MeanSquaredLogarithmicError(Loss):
 
     row = "mean_squared_logarithmic_error"
     aliases = ("msle",)
-    __init__ = named("mean_squared_logarithmic_error")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_logarithmic_error",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class Huber(Loss):
@@ -58,8 +99,13 @@ class Huber(Loss):
     row, aliases = "huber", ("huber_loss",)
 
     def __init__(
-        self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None, **kwargs
-    ):
+        self,
+        delta: float = 1.0,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "huber_loss",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.delta = number("delta", delta, 0, open_low=True)
 
@@ -68,7 +114,15 @@ class LogCosh(Loss):
     """Mean of ``log(cosh(y_pred - y_true))``."""
 
     row = "log_cosh"
-    __init__ = named("log_cosh")
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "log_cosh",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
 
 
 class CosineSimilarity(Loss):
@@ -86,8 +140,13 @@ class CosineSimilarity(Loss):
     row = "cosine_similarity"
 
     def __init__(
-        self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None, **kwargs
-    ):
+        self,
+        axis: int = -1,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "cosine_similarity",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.axis = integer("axis", axis)
 
@@ -108,7 +167,12 @@ class Quantile(Loss):
     row, aliases = "quantile", ("pinball", "quantile_loss")
 
     def __init__(
-        self, quantile=0.5, reduction="sum_over_batch_size", name="quantile", dtype=None, **kwargs
-    ):
+        self,
+        quantile: float = 0.5,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "quantile",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.quantile = number("quantile", quantile, 0, 1, open_low=True, open_high=True)

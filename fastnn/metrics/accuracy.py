@@ -10,9 +10,12 @@ from .._base.checks import integer, number
 from .._base.config import snake_case
 from .._base.numbers import as_array, cast
 from .._base.signatures import check_without_effect, function_of
-from .metric import Metric, named
+from .metric import Metric
 
 if TYPE_CHECKING:
+    from typing import Never
+
+    from .._base.types import FloatType
     from .._declared.metrics_accuracy import *  # noqa: F403 - what is made below
 
 
@@ -28,7 +31,13 @@ class BinaryAccuracy(Metric):
 
     row, threshold_argument = "binary_accuracy", "threshold"
 
-    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5, **kwargs):
+    def __init__(
+        self,
+        name: str | None = "binary_accuracy",
+        dtype: FloatType | None = None,
+        threshold: float = 0.5,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self.threshold = number("threshold", threshold)
 
@@ -38,7 +47,11 @@ class CategoricalAccuracy(Metric):
 
     over_a_row = True
     row = "categorical_accuracy"
-    __init__ = named("categorical_accuracy")
+
+    def __init__(
+        self, name: str | None = "categorical_accuracy", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -46,14 +59,22 @@ class SparseCategoricalAccuracy(Metric):
 
     over_a_row = True
     row = "sparse_accuracy"
-    __init__ = named("sparse_categorical_accuracy")
+
+    def __init__(
+        self, name: str | None = "sparse_categorical_accuracy", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class Accuracy(Metric):
     """Fraction of outputs that equal their targets; the *name* "accuracy" selects the kind that matches the model."""
 
     row = "equal_accuracy"
-    __init__ = named("accuracy")
+
+    def __init__(
+        self, name: str | None = "accuracy", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class TopKCategoricalAccuracy(Metric):
@@ -69,7 +90,13 @@ class TopKCategoricalAccuracy(Metric):
     over_a_row = True
     row = "top_k_accuracy"
 
-    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None, **kwargs):
+    def __init__(
+        self,
+        k: int = 5,
+        name: str | None = "top_k_categorical_accuracy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self.k = integer("k", k, 1)
 
@@ -81,8 +108,13 @@ class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
     without_effect = {"from_sorted_ids": False}
 
     def __init__(
-        self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False, **kwargs
-    ):
+        self,
+        k: int = 5,
+        name: str | None = "sparse_top_k_categorical_accuracy",
+        dtype: FloatType | None = None,
+        from_sorted_ids: bool = False,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(k, name, dtype, **kwargs)
         check_without_effect(self, locals())
 

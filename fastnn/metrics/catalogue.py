@@ -23,12 +23,16 @@ from .probabilistic import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from .._base.types import Config, MetricLike
     from .._declared.metrics_catalogue import *  # noqa: F403 - what is made below
 
 _registry = Registry("metric")
 
 
-def get(identifier):
+def get(identifier: MetricLike) -> Any:
     """Return the metric for a name (in any case), a description, an object, a class or a function; None for None.
 
     ``"accuracy"`` depends on the model and is resolved by `resolve`.
@@ -73,7 +77,12 @@ def _by_name(name):
         ) from None
 
 
-def resolve(identifier, target, n_outputs, kind=None):
+def resolve(
+    identifier: MetricLike,
+    target: Literal["labels", "values"],
+    n_outputs: int,
+    kind: str | None = None,
+) -> Metric:
     """Return the metric as `get` does, for ``"accuracy"`` and ``"crossentropy"`` the matching kind, by Keras' rule.
 
     A metric given by name is adapted to the outputs: it takes logits where they are logits.
@@ -88,7 +97,7 @@ def resolve(identifier, target, n_outputs, kind=None):
         Kind of the outputs, see `outputs.kind_of`.
     """
     by_name = isinstance(identifier, str)
-    kinds = BY_SHAPE.get(identifier.lower()) if by_name else None
+    kinds = BY_SHAPE.get(identifier.lower()) if isinstance(identifier, str) else None
     if kinds is None:
         metric = get(identifier)
     else:
@@ -103,21 +112,21 @@ def resolve(identifier, target, n_outputs, kind=None):
 _ACCURACY = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _LOG_LOSS = (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy)
 # names that stand for the metric that matches the model
-BY_SHAPE = {**dict.fromkeys(("accuracy", "acc"), _ACCURACY)}
+BY_SHAPE: dict[str, tuple[Any, Any, Any]] = {**dict.fromkeys(("accuracy", "acc"), _ACCURACY)}
 BY_SHAPE |= dict.fromkeys(("crossentropy", "ce", "log_loss"), _LOG_LOSS)
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the metrics; lookups ignore case and underscores."""
     return _registry.names()
 
 
-def serialize(metric):
+def serialize(metric: Metric) -> Config:
     """Return the description of a metric, for `deserialize` and `get`."""
     return metric.describe()
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: str | Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the metric for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, config, custom_objects)
 

@@ -1,6 +1,9 @@
 """Metrics of true and false positives and negatives at one threshold: precision, recall, F-scores."""
 
+from __future__ import annotations
+
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +11,12 @@ from .._base.checks import integer, number, one_of
 from .._base.signatures import check_without_effect
 from . import curves
 from .metric import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal, Never
+
+    from .._base.types import Config, FloatType
 
 
 class _Confusion(Metric):
@@ -27,7 +36,19 @@ class _Confusion(Metric):
 
     without_effect = {"top_k": None}
 
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None, **kwargs):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
+        """The metric, of the counts."""
+        raise NotImplementedError
+
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        top_k: None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         if isinstance(thresholds, (list, tuple)):
@@ -40,16 +61,16 @@ class _Confusion(Metric):
         self.class_id = None if class_id is None else integer("class_id", class_id, 0)
 
     @property
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return (0.5 if self.thresholds is None else self.thresholds,)
 
-    def check(self, n_outputs):
+    def check(self, n_outputs: int) -> None:
         if self.class_id is not None and self.class_id >= n_outputs:
             raise ValueError(
                 f"class_id: expected 0 to {n_outputs - 1}, as the model has {n_outputs} outputs, got {self.class_id}"
             )
 
-    def result(self, sums, n):
+    def result(self, sums: Any, n: float) -> float:
         by_class = np.reshape(sums, (-1, 4))
         counts = by_class.sum(axis=0) if self.class_id is None else by_class[self.class_id]
         return float(self.value(*counts))
@@ -70,22 +91,28 @@ class Precision(_Confusion):
         As for `Metric`.
     """
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return curves.ratio(tp, tp + fp)
 
 
 class Recall(_Confusion):
     """Recall, tp / (tp + fn): the fraction of positives found; NaN without any. Parameters as for `Precision`."""
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return curves.ratio(tp, tp + fn)
 
 
 class _Count(_Confusion):
-    def __init__(self, thresholds=None, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        thresholds: float | Sequence[float] | None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(thresholds, None, None, name, dtype, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["class_id"]
         return config
@@ -94,7 +121,7 @@ class _Count(_Confusion):
 class TruePositives(_Count):
     """Number of outputs above the threshold whose target is 1."""
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return tp
 
 
@@ -103,14 +130,14 @@ class FalsePositives(_Count):
 
     better = "down"
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return fp
 
 
 class TrueNegatives(_Count):
     """Number of outputs not above the threshold whose target is 0."""
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return tn
 
 
@@ -119,7 +146,7 @@ class FalseNegatives(_Count):
 
     better = "down"
 
-    def value(self, tp, fp, fn, tn):
+    def value(self, tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
         return fn
 
 
@@ -142,22 +169,30 @@ class FBetaScore(Metric):
 
     row, threshold_argument = "confusion", "threshold"
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None, **kwargs):
+    def __init__(
+        self,
+        average: Literal["micro", "macro", "weighted"] | None = None,
+        beta: float = 1.0,
+        threshold: float | None = None,
+        name: str | None = "fbeta_score",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self.average = one_of("average", average, (None, "micro", "macro", "weighted"))
         self.beta = number("beta", beta, 0, open_low=True)
         self.threshold = None if threshold is None else number("threshold", threshold, 0, 1)
 
     @property
-    def params(self):
+    def params(self) -> tuple[float, ...]:
         return (inf if self.threshold is None else self.threshold,)
 
-    def follow(self, kind, n_outputs):
+    def follow(self, kind: str | None, n_outputs: int) -> None:
         if n_outputs == 1:
             self.threshold = 0.5
             super().follow(kind, n_outputs)
 
-    def check(self, n_outputs):
+    def check(self, n_outputs: int) -> None:
         if self.threshold is None and n_outputs == 1:
             raise ValueError(
                 f"threshold: expected a number for a model with one output (else every sample is positive), got None;"
@@ -169,7 +204,7 @@ class FBetaScore(Metric):
                 " gives one number per class"
             )
 
-    def result(self, sums, n):
+    def result(self, sums: Any, n: float) -> float:
         tp, fp, fn, _ = np.reshape(sums, (-1, 4)).T
         if self.average == "micro":
             tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
@@ -183,10 +218,17 @@ class FBetaScore(Metric):
 class F1Score(FBetaScore):
     """F1 score, 2 precision · recall / (precision + recall); parameters as for `FBetaScore`."""
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None, **kwargs):
+    def __init__(
+        self,
+        average: Literal["micro", "macro", "weighted"] | None = None,
+        threshold: float | None = None,
+        name: str | None = "f1_score",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(average, 1.0, threshold, name, dtype, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["beta"]
         return config

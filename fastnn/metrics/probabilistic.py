@@ -1,18 +1,30 @@
 """Cross-entropies and other metrics of probabilities."""
 
+from __future__ import annotations
+
 from math import inf
+from typing import TYPE_CHECKING
 
 from .._base.checks import flag, integer, number
 from .._base.signatures import check_without_effect
 from . import outputs
-from .metric import Metric, named
+from .metric import Metric
+
+if TYPE_CHECKING:
+    from typing import Any, Never
+
+    from .._base.types import FloatType
 
 
 class Poisson(Metric):
     """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``."""
 
     row, better = "poisson", "down"
-    __init__ = named("poisson")
+
+    def __init__(
+        self, name: str | None = "poisson", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class KLDivergence(Metric):
@@ -20,20 +32,25 @@ class KLDivergence(Metric):
 
     over_a_row = True
     row, better, aliases = "kl_divergence", "down", ("kld",)
-    __init__ = named("kl_divergence")
 
-    def remedy(self, kind):
+    def __init__(
+        self, name: str | None = "kl_divergence", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
+
+    def remedy(self, kind: str | None) -> str | None:
         return None if kind in (None, outputs.PROBABILITIES) else "a softmax at the end of the model"
 
 
 class _Crossentropy(Metric):
     better = "down"
+    logits_row: str
 
     def _ask(self, from_logits, label_smoothing):
         self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, 0, 1)
 
-    def for_core(self):
+    def for_core(self) -> Any:
         return (self.logits_row if self.from_logits else self.row), self.params, self.target
 
 
@@ -51,7 +68,14 @@ class BinaryCrossentropy(_Crossentropy):
     row, logits_row = "binary_crossentropy", "binary_crossentropy_logits"
     aliases = ("bce",)
 
-    def __init__(self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0, **kwargs):
+    def __init__(
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype: FloatType | None = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self._ask(from_logits, label_smoothing)
 
@@ -63,8 +87,14 @@ class CategoricalCrossentropy(_Crossentropy):
     row, logits_row = "crossentropy", "softmax_crossentropy"
 
     def __init__(
-        self, name="categorical_crossentropy", dtype=None, from_logits=False, label_smoothing=0, axis=-1, **kwargs
-    ):
+        self,
+        name: str | None = "categorical_crossentropy",
+        dtype: FloatType | None = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+        axis: int = -1,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self._ask(from_logits, label_smoothing)
         self.axis = integer("axis", axis)
@@ -90,9 +120,14 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     row, logits_row, params = "sparse_crossentropy", "sparse_softmax_crossentropy", (inf,)
 
     def __init__(
-        self, name="sparse_categorical_crossentropy", dtype=None, from_logits=False, ignore_class=None, axis=-1,
-        **kwargs,
-    ):  # fmt: skip
+        self,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: FloatType | None = None,
+        from_logits: bool = False,
+        ignore_class: None = None,
+        axis: int = -1,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.from_logits, self.axis = flag("from_logits", from_logits), integer("axis", axis)

@@ -1,49 +1,77 @@
 """Metrics of regression: errors, cosine similarity and R²."""
 
+from __future__ import annotations
+
 from math import nan
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._base.checks import integer, one_of
 from . import curves
-from .metric import Metric, named
+from .metric import Metric
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, Never
+
+    from .._base.types import FloatType
 
 
 class MeanSquaredError(Metric):
     """Mean of ``(y_pred - y_true) ** 2``."""
 
     row, better, aliases = "mean_squared_error", "down", ("mse",)
-    __init__ = named("mean_squared_error")
+
+    def __init__(
+        self, name: str | None = "mean_squared_error", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class MeanAbsoluteError(Metric):
     """Mean of ``|y_pred - y_true|``."""
 
     row, better, aliases = "mean_absolute_error", "down", ("mae",)
-    __init__ = named("mean_absolute_error")
+
+    def __init__(
+        self, name: str | None = "mean_absolute_error", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class MeanAbsolutePercentageError(Metric):
     """Mean of ``100 * |y_true - y_pred| / max(|y_true|, 1e-7)``."""
 
     row, better, aliases = "mean_absolute_percentage_error", "down", ("mape",)
-    __init__ = named("mean_absolute_percentage_error")
+
+    def __init__(
+        self, name: str | None = "mean_absolute_percentage_error", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class MeanSquaredLogarithmicError(Metric):
     """Mean of ``(log(1 + y_pred) - log(1 + y_true)) ** 2``."""
 
     row, better, aliases = "mean_squared_logarithmic_error", "down", ("msle",)
-    __init__ = named("mean_squared_logarithmic_error")
+
+    def __init__(
+        self, name: str | None = "mean_squared_logarithmic_error", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class RootMeanSquaredError(Metric):
     """Square root of the mean of ``(y_pred - y_true) ** 2`` over all samples and outputs."""
 
     row, better, aliases = "mean_squared_error", "down", ("rmse",)
-    __init__ = named("root_mean_squared_error")
 
-    def result(self, sums, n):
+    def __init__(
+        self, name: str | None = "root_mean_squared_error", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
+
+    def result(self, sums: Any, n: float) -> float:
         return float(np.sqrt(super().result(sums, n)))
 
 
@@ -51,7 +79,11 @@ class LogCoshError(Metric):
     """Mean of ``log(cosh(y_pred - y_true))``."""
 
     row, better, aliases = "log_cosh", "down", ("logcosh",)
-    __init__ = named("logcosh")
+
+    def __init__(
+        self, name: str | None = "logcosh", dtype: FloatType | None = None, **kwargs: Never
+    ) -> None:
+        super().__init__(dtype, name, **kwargs)
 
 
 class CosineSimilarity(Metric):
@@ -68,11 +100,17 @@ class CosineSimilarity(Metric):
     over_a_row = True
     row = "cosine_similarity"
 
-    def __init__(self, name="cosine_similarity", dtype=None, axis=-1, **kwargs):
+    def __init__(
+        self,
+        name: str | None = "cosine_similarity",
+        dtype: FloatType | None = None,
+        axis: int = -1,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self.axis = integer("axis", axis)
 
-    def result(self, sums, n):
+    def result(self, sums: Any, n: float) -> float:
         return -super().result(sums, n)
 
 
@@ -95,14 +133,19 @@ class R2Score(Metric):
     row = "squares"
 
     def __init__(
-        self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None, **kwargs
-    ):
+        self,
+        class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = "r2_score",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         self.num_regressors = integer("num_regressors", num_regressors, 0)
         kinds = ("uniform_average", "variance_weighted_average")
         self.class_aggregation = one_of("class_aggregation", class_aggregation, kinds)
 
-    def result(self, sums, n):
+    def result(self, sums: Any, n: float) -> float:
         total, square, residual, count = np.reshape(sums, (-1, 4)).T
         with np.errstate(all="ignore"):
             spread = square - total * (total / count)

@@ -1,6 +1,9 @@
 """Metrics over all thresholds: areas under curves, and the best rate where another is at least a given value."""
 
+from __future__ import annotations
+
 from math import nan
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,27 +12,33 @@ from .._base.signatures import check_without_effect
 from . import curves, outputs
 from .metric import Metric
 
+if TYPE_CHECKING:
+    from typing import Any, Literal, Never
+
+    from .._base.types import FloatType
+
 
 class _Curve(Metric):
     """Metrics computed from the counts at all thresholds: by ranks, or on a grid."""
 
     row = "histogram"
-    from_logits = False
+    from_logits: bool = False
+    num_thresholds: int | None
 
-    def remedy(self, kind):
+    def remedy(self, kind: str | None) -> str | None:
         found = None if self.num_thresholds is None else super().remedy(kind)
         return found and f"{found}, or no num_thresholds"
 
     @property
-    def params(self):
-        return float(self.num_thresholds), float(self.from_logits)
+    def params(self) -> tuple[float, ...]:
+        return float(self.num_thresholds or 0), float(self.from_logits)
 
-    def for_core(self):
+    def for_core(self) -> Any:
         if self.num_thresholds is None:
             return curves.BY_RANKS, (), self.target
         return super().for_core()
 
-    def counts(self, sums):
+    def counts(self, sums: Any) -> Any:
         """True and false positives at each threshold, the lowest first."""
         if isinstance(sums, curves.Scores):
             return sums.counts()
@@ -73,18 +82,18 @@ class AUC(_Curve):
 
     def __init__(
         self,
-        num_thresholds=None,
-        curve="ROC",
-        summation_method="interpolation",
-        name=None,
-        dtype=None,
-        thresholds=None,
-        multi_label=False,
-        num_labels=None,
-        label_weights=None,
-        from_logits=False,
-        **kwargs,
-    ):
+        num_thresholds: int | None = None,
+        curve: Literal["ROC", "PR"] = "ROC",
+        summation_method: Literal["interpolation", "minoring", "majoring", "step"] = "interpolation",
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        thresholds: None = None,
+        multi_label: bool = False,
+        num_labels: None = None,
+        label_weights: None = None,
+        from_logits: bool = False,
+        **kwargs: Never,
+    ) -> None:
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
         self.num_thresholds = _thresholds(num_thresholds)
@@ -93,20 +102,22 @@ class AUC(_Curve):
         self.summation_method = one_of("summation_method", summation_method, methods)
         self.from_logits = flag("from_logits", from_logits)
 
-    def result(self, sums, n):
-        return curves.area(*self.counts(sums), self.curve, self.summation_method) if n else nan
+    def result(self, sums: Any, n: float) -> float:
+        tp, fp = self.counts(sums) if n else (None, None)
+        return curves.area(tp, fp, self.curve, self.summation_method) if n else nan
 
 
 class _AtThreshold(_Curve):
     """The best value of one rate where another is at least a given value; NaN where one is undefined everywhere."""
 
-    wanted, given = None, None
+    wanted: Any = None
+    given: Any = None
     without_effect = {"class_id": None}
 
-    def follow(self, kind, n_outputs):
+    def follow(self, kind: str | None, n_outputs: int) -> None:
         """Nothing to set: by name, thresholds are ranks."""
 
-    def remedy(self, kind):
+    def remedy(self, kind: str | None) -> str | None:
         grid = self.num_thresholds is not None and kind not in (None, outputs.PROBABILITIES)
         return "no num_thresholds" if grid else None
 
@@ -117,7 +128,7 @@ class _AtThreshold(_Curve):
         setattr(self, self.given, number(self.given, least, 0, 1))
         self.num_thresholds = _thresholds(num_thresholds)
 
-    def result(self, sums, n):
+    def result(self, sums: Any, n: float) -> float:
         if not n:
             return nan
         tp, fp = self.counts(sums)
@@ -159,7 +170,15 @@ class PrecisionAtRecall(_AtThreshold):
 
     wanted, given = "precision", "recall"
 
-    def __init__(self, recall, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        recall: float,
+        num_thresholds: int | None = None,
+        class_id: None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         self._ask(recall, num_thresholds, class_id, name, dtype, kwargs)
 
 
@@ -171,7 +190,15 @@ class RecallAtPrecision(_AtThreshold):
 
     wanted, given = "recall", "precision"
 
-    def __init__(self, precision, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        precision: float,
+        num_thresholds: int | None = None,
+        class_id: None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         self._ask(precision, num_thresholds, class_id, name, dtype, kwargs)
 
 
@@ -185,7 +212,15 @@ class SensitivityAtSpecificity(_AtThreshold):
 
     wanted, given = "sensitivity", "specificity"
 
-    def __init__(self, specificity, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        specificity: float,
+        num_thresholds: int | None = None,
+        class_id: None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         self._ask(specificity, num_thresholds, class_id, name, dtype, kwargs)
 
 
@@ -199,5 +234,13 @@ class SpecificityAtSensitivity(_AtThreshold):
 
     wanted, given = "specificity", "sensitivity"
 
-    def __init__(self, sensitivity, num_thresholds=None, class_id=None, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        sensitivity: float,
+        num_thresholds: int | None = None,
+        class_id: None = None,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
         self._ask(sensitivity, num_thresholds, class_id, name, dtype, kwargs)

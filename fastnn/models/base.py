@@ -9,8 +9,11 @@
     begin with an underscore are theirs too, not the user's.
 """
 
+from __future__ import annotations
+
 import os
 import threading
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from .. import derivatives
@@ -20,7 +23,18 @@ from ..layers.base import Layer
 from ..training import compiled_metrics, compiling, planning
 from ..training.data import feature_names
 
-_models = WeakSet()  # of this process
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Literal, Never
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import FloatArray, LossLike, MetricLike, OptimizerLike, Path, Precision
+    from ..callbacks.history import History
+    from ..optimizers.optimizer import Optimizer
+    from ..variables import Variable
+
+_models: WeakSet[BaseModel] = WeakSet()  # of this process
 
 
 def _after_fork():
@@ -43,20 +57,35 @@ class BaseModel(Layer):
     Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
     """
 
+    if TYPE_CHECKING:
+
+        @property
+        def layers(self) -> list[Layer]: ...
+
+    optimizer: Optimizer  # of a compiled model; `history`: after `fit`
+    loss: Any
+    history: History
+    stop_training: bool
+    stop_evaluating: bool
+    stop_predicting: bool
+    compiled: bool
+
     builds_itself = True
     _loss_asked = None
     _fast_path = True  # False: every call takes the slow path, for tests
 
-    def __init__(self, *, weight_decay=None, **kwargs):
+    def __init__(self, *, weight_decay: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.weight_decay = self._own_weight_decay = compiling.checked_decay(weight_decay)
-        self.optimizer = self.loss = self.history = None
+        self.optimizer = self.loss = self.history = None  # type: ignore[assignment]
         self.stop_training = self.stop_evaluating = self.stop_predicting = self.compiled = False
         self.seed, self.threads, self.epochs_done = 0, None, 0
         self.matmul_precision = None
-        self._metrics_asked, self._weighted_asked, self._metrics, self._kind = [], [], None, None
+        self._metrics_asked: list[Any] = []
+        self._weighted_asked: list[Any] = []
+        self._metrics = self._kind = None
         self._feature_names = None
-        self._warned_of = set()  # findings of `diagnostics.consistency`
+        self._warned_of: set[Any] = set()  # findings of `diagnostics.consistency`
         self._new_to_the_process()
 
     # --- copies (copy.deepcopy, pickle): the contents of a saved file, and the history ---
@@ -95,37 +124,37 @@ class BaseModel(Layer):
     # --- weights ---
 
     @property
-    def weights(self):
+    def weights(self) -> list[Variable]:
         """All variables, layer by layer, each once."""
         return list(dict.fromkeys(v for layer in self.layers for v in layer.weights))
 
-    def get_weights(self):
+    def get_weights(self) -> list[FloatArray]:
         with self._lock:  # those of one step, while another thread trains
             return super().get_weights()
 
-    def set_weights(self, weights, *, check_finite=True):
+    def set_weights(self, weights: Sequence[ArrayLike], *, check_finite: bool = True) -> None:
         check_finite = flag("check_finite", check_finite)
         with self._lock:
             super().set_weights(weights, check_finite=check_finite)
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Variable]:
         """The variables that training updates, layer by layer, each once."""
         return list(dict.fromkeys(v for layer in self.layers for v in layer.trainable_weights))
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """False freezes every layer; True unfreezes every layer."""
         return self._trainable
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: bool) -> None:
         self._trainable = flag("trainable", value)
         for layer in self.layers:
             layer.trainable = value
 
     @property
-    def feature_names(self):
+    def feature_names(self) -> list[str] | None:
         """Column names of the first data frame that the model was trained with, a list, or None.
 
         After that, data frames with other columns or another order raise an error; set None to accept any.
@@ -133,15 +162,15 @@ class BaseModel(Layer):
         return None if self._feature_names is None else list(self._feature_names)
 
     @feature_names.setter
-    def feature_names(self, names):
+    def feature_names(self, names: Sequence[str] | None) -> None:
         self._feature_names = feature_names.checked(names)
 
-    def leaves(self):
+    def leaves(self) -> Iterator[Layer]:
         """Iterate over the layers, with nested models replaced by their layers."""
         for layer in self.layers:
             yield from layer.leaves()
 
-    def get_parameters(self):
+    def get_parameters(self) -> FloatArray:
         """Return all trainable weights as one flat vector.
 
         Returns
@@ -162,7 +191,7 @@ class BaseModel(Layer):
         """
         return derivatives.get_parameters(self)
 
-    def set_parameters(self, theta):
+    def set_parameters(self, theta: ArrayLike) -> None:
         """Set all trainable weights from one flat vector.
 
         Parameters
@@ -187,7 +216,14 @@ class BaseModel(Layer):
 
     # --- files ---
 
-    def save(self, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
+    def save(
+        self,
+        filepath: Path,
+        overwrite: bool = True,
+        zipped: None = None,
+        *,
+        include_optimizer: bool = True,
+    ) -> None:
         """Save the whole model to a file, for `fastnn.models.load_model`.
 
         The file contains the configuration of the layers, all weights and, if the model is compiled, the arguments
@@ -221,7 +257,9 @@ class BaseModel(Layer):
 
         model.save_model(self, filepath, overwrite, zipped, include_optimizer=include_optimizer)
 
-    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+    def save_weights(
+        self, filepath: Path, overwrite: bool = True, max_shard_size: None = None
+    ) -> None:
         """Save only the weights to a file, for `load_weights`.
 
         Parameters
@@ -236,7 +274,9 @@ class BaseModel(Layer):
 
         model.save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath, skip_mismatch=False, *, by_name=False):
+    def load_weights(
+        self, filepath: Path, skip_mismatch: bool = False, *, by_name: bool = False
+    ) -> None:
         """Load weights from a file written by `save_weights` or `save`.
 
         Parameters
@@ -262,10 +302,23 @@ class BaseModel(Layer):
     # --- what `compile` sets ---
 
     def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, run_eagerly=False,
-        steps_per_execution=1, jit_compile="auto", auto_scale_loss=True, *, weight_decay=None, seed=None, threads=None,
-        matmul_precision=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        optimizer: OptimizerLike = "rmsprop",
+        loss: LossLike = None,
+        loss_weights: None = None,
+        metrics: MetricLike | Sequence[MetricLike] = None,
+        weighted_metrics: MetricLike | Sequence[MetricLike] = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Literal["auto"] = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        weight_decay: float | None = None,
+        seed: int | None = None,
+        threads: int | None = None,
+        matmul_precision: Precision | None = None,
+        **kwargs: Never,
+    ) -> None:
         """Configure the model for training.
 
         Parameters
@@ -311,7 +364,7 @@ class BaseModel(Layer):
         regularizers and constraints, take effect at the next `compile`, or when the model is planned again for another
         reason (the first step, a layer frozen or unfrozen).
         """
-        refuse_keywords(self.compile.__func__, kwargs)
+        refuse_keywords(self.compile, kwargs)
         compiling.compile_model(
             self, optimizer, loss, metrics, weighted_metrics, weight_decay, seed, threads, matmul_precision,
             loss_weights=loss_weights, run_eagerly=run_eagerly, steps_per_execution=steps_per_execution,
@@ -319,17 +372,17 @@ class BaseModel(Layer):
         )  # fmt: skip
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         """The metrics, weighted metrics last; before the first data, as passed to `compile`."""
         return [*self._metrics_asked, *self._weighted_asked] if self._metrics is None else self._metrics
 
     @property
-    def metrics_names(self):
+    def metrics_names(self) -> list[str]:
         """``["loss", ...]``: the names of the values that `evaluate` returns, in order."""
         if self._metrics is None:
             return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
         return ["loss", *(m.name for m in self._metrics)]
 
-    def engine(self):
+    def engine(self) -> Any:
         """The `Engine` for the current state of the model."""
         return planning.engine(self)

@@ -1,5 +1,9 @@
 """Models of the same layers with weights of their own."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import flag
 from .._base.signatures import only_default
 from ..layers.base import Layer
@@ -7,8 +11,19 @@ from ..layers.input import InputLayer
 from ..layers.residual import Residual
 from .model import Model
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
+    from .sequential import Sequential
+
+
+def clone_model(
+    model: Sequential,
+    input_tensors: None = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: None = None,
+    recursive: bool = False,
+) -> Sequential:
     """Create a model with the same layers and newly initialised weights; it is not compiled.
 
     To copy the weights too, call ``clone.set_weights(model.get_weights())``.

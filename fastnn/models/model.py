@@ -1,22 +1,37 @@
-"""What a model does: the verbs, documented. Each calls a function of the same name that takes the model."""
+"""What a model does: the verbs, documented. Each calls a function of the same name that takes the model.
+
+Those of one batch are in `batch_model`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .. import derivatives
 from .._base.checks import refuse_keywords
-from .._base.signatures import only_default
 from ..training import (
     evaluate,
     fit,
     input_gradient,
     learning_rate_finder,
-    manual_steps,
     predict,
     recalibrate,
-    single_batch,
 )
-from .base import BaseModel
+from .batch_model import BatchModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Never
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import CallbackLike, Data, FloatArray, Verbosity
+    from ..callbacks.history import History
+    from ..callbacks.rates import LearningRateFinder
+    from ..diagnostics.gradient_check import GradientCheck
 
 
-class Model(BaseModel):
+class Model(BatchModel):
     """Base class of models: a layer that can be compiled, trained and evaluated.
 
     Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
@@ -25,11 +40,28 @@ class Model(BaseModel):
     # --- many samples ---
 
     def fit(
-        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
-        validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
-        steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1,
-        *, check_finite=True, threads=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        x: Data | None = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Verbosity = "auto",
+        callbacks: CallbackLike = None,
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        *,
+        check_finite: bool = True,
+        threads: int | None = None,
+        **kwargs: Never,
+    ) -> History:
         """Train the model for a number of epochs.
 
         Parameters
@@ -90,7 +122,7 @@ class Model(BaseModel):
         KeyboardInterrupt
             On Ctrl-C, after the current step; the training so far is kept.
         """
-        refuse_keywords(self.fit.__func__, kwargs)
+        refuse_keywords(self.fit, kwargs)
         return fit.fit(
             self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle=shuffle,
             class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
@@ -100,9 +132,19 @@ class Model(BaseModel):
         )  # fmt: skip
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
-        return_dict=False, *, threads=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        x: Data | None = None,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: Verbosity = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: CallbackLike = None,
+        return_dict: bool = False,
+        *,
+        threads: int | None = None,
+        **kwargs: Never,
+    ) -> Any:
         """Compute loss and metrics of data in inference mode.
 
         Parameters
@@ -125,12 +167,22 @@ class Model(BaseModel):
             The loss; with metrics, ``[loss, ...]`` in the order of `metrics_names`; with
             `return_dict`, a dict by name.
         """
-        refuse_keywords(self.evaluate.__func__, kwargs)
+        refuse_keywords(self.evaluate, kwargs)
         return evaluate.evaluate(
             self, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict, threads
         )
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, threads=None, **kwargs):
+    def predict(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: Verbosity = "auto",
+        steps: int | None = None,
+        callbacks: CallbackLike = None,
+        *,
+        threads: int | None = None,
+        **kwargs: Never,
+    ) -> FloatArray:
         """Compute predictions for data in inference mode.
 
         Parameters
@@ -153,127 +205,19 @@ class Model(BaseModel):
             For the batches so far, if a callback has stopped it.
         """
         if kwargs:
-            refuse_keywords(self.predict.__func__, kwargs)
+            refuse_keywords(self.predict, kwargs)
         return predict.predict(self, x, batch_size, verbose, steps, callbacks, threads)
-
-    # --- one batch ---
-
-    def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, *, check_finite=True
-    ):
-        """Perform one optimizer step on one batch.
-
-        Parameters
-        ----------
-        x, y, sample_weight, class_weight
-            As for `fit`.
-        return_dict : bool
-            Return results by name.
-        check_finite : bool
-            Raise an error for NaN and infinity in x and y.
-
-        Returns
-        -------
-        float, list of float or dict
-            As `evaluate`, for this batch before the step. (Keras 3 returns running means.)
-        """
-        return single_batch.train_on_batch(self, x, y, sample_weight, class_weight, return_dict, check_finite)
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Compute loss and metrics of one batch, as `evaluate`."""
-        return single_batch.test_on_batch(self, x, y, sample_weight, return_dict)
-
-    def predict_on_batch(self, x):
-        """Compute predictions for one batch, as `predict`."""
-        return single_batch.predict_on_batch(self, x)
-
-    # --- custom training loops ---
-
-    def forward(self, x, training=False):
-        """Compute the outputs for one batch; ``training=True`` enables dropout and batch statistics.
-
-        Parameters
-        ----------
-        x : array_like (B, *input_shape)
-        training : bool
-            True if `backward` will follow. After a later call with False, `backward` is not possible; `predict`,
-            `predict_on_batch` and `evaluate` do not have this effect.
-
-        Returns
-        -------
-        ndarray (B, *output_shape)
-        """
-        return manual_steps.forward(self, x, training)
-
-    def __call__(self, x, training=False):
-        """Call `forward`."""
-        return self.forward(x, training)
-
-    def call(self, inputs, training=None, mask=None):
-        """Call `forward`, with Keras' signature; `training=None` means False, and `mask` must be None."""
-        only_default("mask", mask, None)
-        return self.forward(inputs, False if training is None else training)
-
-    def backward(self, dy, *, check_finite=True):
-        """Compute the gradients after ``forward(x, training=True)``; see `gradients` for those of the weights.
-
-        That must be the last call of `forward`, and weights, layers and frozen layers must not have changed since.
-
-        Parameters
-        ----------
-        dy : array_like (B, *output_shape)
-            Gradient of a custom loss with respect to the outputs. It is not divided by B.
-        check_finite : bool
-            Raise an error for NaN and infinity in `dy`.
-
-        Returns
-        -------
-        ndarray (B, *input_shape)
-            Gradient with respect to the inputs.
-
-        Raises
-        ------
-        RuntimeError
-            If there was no such `forward`, or something has changed since; the message says what.
-
-        Examples
-        --------
-        A step of gradient descent on the mean squared error:
-
-        >>> import numpy as np
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
-        >>> model.compile("sgd")
-        >>> x, t = np.ones((8, 2)), np.zeros((8, 1))
-        >>> y = model.forward(x, training=True)
-        >>> dx = model.backward(2 * (y - t) / len(x))
-        >>> model.apply_gradients()
-        """
-        return manual_steps.backward(self, dy, check_finite)
-
-    def gradients(self):
-        """Return the gradients of `trainable_weights` after `backward`, a list of arrays of the same shapes."""
-        return manual_steps.gradients(self)
-
-    def apply_gradients(self, gradients=None, *, check_finite=True):
-        """Perform one optimizer step.
-
-        Parameters
-        ----------
-        gradients : list of ndarray, optional
-            As returned by `gradients`; default: those of the last `backward`.
-        check_finite : bool
-            Raise an error for NaN and infinity, which would spread to every weight after a few steps.
-
-        Raises
-        ------
-        ValueError
-            For a non-finite gradient; the message names the weight, and nothing is changed.
-        """
-        manual_steps.apply_gradients(self, gradients, check_finite)
 
     # --- gradients outside of training ---
 
-    def input_gradient(self, x, y=None, *, dy=None, training=False):
+    def input_gradient(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        dy: ArrayLike | None = None,
+        training: bool = False,
+    ) -> FloatArray:
         """Compute the gradient of the loss, or of ``sum(dy * model(x))``, with respect to the input.
 
         The model is not changed: neither weights, moving averages, random state nor the gradients of the last
@@ -314,7 +258,9 @@ class Model(BaseModel):
         """
         return input_gradient.input_gradient(self, x, y, dy, training)
 
-    def loss_and_grad(self, theta, x, y, sample_weight=None):
+    def loss_and_grad(
+        self, theta: ArrayLike, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, FloatArray]:
         """Compute the loss with trainable weights `theta` and its gradient; the model is not changed.
 
         It is the loss of `compile` over all samples at once, with all penalties on weights and outputs (regularizers,
@@ -355,7 +301,15 @@ class Model(BaseModel):
         """
         return derivatives.loss_and_grad(self, theta, x, y, sample_weight)
 
-    def check_gradients(self, x, y, sample_weight=None, eps=None, per_layer_entries=None, tolerance=None):
+    def check_gradients(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        eps: float | None = None,
+        per_layer_entries: int | None = None,
+        tolerance: float | None = None,
+    ) -> GradientCheck:
         """Compare the training gradients with finite differences of the loss, weight by weight.
 
         The model is first copied in float64; its own weights, optimizer, moving averages and random
@@ -399,8 +353,17 @@ class Model(BaseModel):
     # --- before and after training ---
 
     def find_learning_rate(
-        self, x, y, *, min_lr=1e-7, max_lr=10.0, steps=100, batch_size=32, sample_weight=None, **kwargs
-    ):
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        min_lr: float = 1e-7,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        batch_size: int = 32,
+        sample_weight: ArrayLike | None = None,
+        **kwargs: float,
+    ) -> LearningRateFinder:
         """Run a learning rate range test: train with an increasing rate and suggest a learning rate.
 
         Afterwards, weights, optimizer, shuffling and history are restored.
@@ -438,7 +401,7 @@ class Model(BaseModel):
             self, x, y, min_lr, max_lr, steps, batch_size, sample_weight, **kwargs
         )
 
-    def recalibrate(self, x, batch_size=None):
+    def recalibrate(self, x: ArrayLike, batch_size: int | None = None) -> int:
         """Set the moving averages of every `BatchNormalization` to exact statistics over data.
 
         After training, the moving averages lag behind the weights, and give a short last batch the

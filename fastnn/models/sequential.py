@@ -1,5 +1,9 @@
 """Models: the Sequential model and functions on models."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import layers as layer_classes
 from .._base import html
 from .._base.checks import batch_shape, flag, refuse_keywords, suggest
@@ -11,6 +15,13 @@ from ..layers.input import InputLayer
 from ..training.compiling import forget_targets
 from .model import Model
 from .summary import HEAD, cells, table, totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Never, Self
+
+    from .._base.types import BatchShape, Config, FloatType
+    from ..engine.graph import Graph, Tensor
 
 
 class Sequential(Model):
@@ -47,10 +58,17 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers=None, trainable=True, name=None, dtype=None, *, weight_decay=None, **kwargs
-    ):
+        self,
+        layers: Sequence[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        dtype: FloatType | None = None,
+        *,
+        weight_decay: float | None = None,
+        **kwargs: Never,
+    ) -> None:
         refuse_keywords(type(self), kwargs)
-        self._layers = []
+        self._layers: list[Layer] = []
         super().__init__(name=name, dtype=dtype, weight_decay=weight_decay)
         layers = [] if layers is None else layers
         if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
@@ -61,11 +79,11 @@ class Sequential(Model):
             self.trainable = False
 
     @property
-    def layers(self):
+    def layers(self) -> list[Layer]:
         """The layers, without an `Input`."""
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]
 
-    def add(self, layer, rebuild=True):
+    def add(self, layer: Layer, rebuild: bool = True) -> None:
         """Add a layer at the end of the stack.
 
         Parameters
@@ -120,7 +138,7 @@ class Sequential(Model):
             self._by_name = when, found
         return found
 
-    def pop(self, rebuild=True):
+    def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; of Keras' `rebuild` only the default is accepted."""
         only_default("rebuild", rebuild, True)
         if not self.layers:
@@ -136,7 +154,7 @@ class Sequential(Model):
             forget_targets(self)
         return layer
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: BatchShape | None = None) -> None:
         """Create the weights.
 
         Parameters
@@ -179,18 +197,18 @@ class Sequential(Model):
         self.in_shape, self.dtype, self.built = tuple(shape), dtype, True
         forget_targets(self)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         """Return the output shape for an input shape, both with the batch axis."""
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Graph, x: Tensor) -> Tensor:
         for layer in self._layers:
             x = layer.declare(graph, x)
         return x
 
-    def get_layer(self, name=None, index=None):
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by name or index.
 
         Raises
@@ -213,9 +231,15 @@ class Sequential(Model):
         return self.layers[names.index(name)]
 
     def summary(
-        self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
-        layer_range=None, **kwargs,
-    ):  # fmt: skip
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: tuple[str, str] | None = None,
+        **kwargs: Never,
+    ) -> None:
         """Print a table of the layers, their shapes and numbers of weights.
 
         Parameters
@@ -231,15 +255,15 @@ class Sequential(Model):
         layer_range : (str, str), optional
             Names of the first and the last layer to show, or regular expressions that match them.
         """
-        refuse_keywords(self.summary.__func__, kwargs)
+        refuse_keywords(self.summary, kwargs)
         for line in table(self, line_length, show_trainable, positions, expand_nested, layer_range):
             (print_fn or print)(line)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         rows = [cells(layer)[:3] for layer in self.layers]
         return html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Return name, layers, input shape and dtype, as plain Python values."""
         layers = [layer.describe() for layer in self._layers]
         return {
@@ -253,7 +277,7 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create a model from its `get_config`, with new weights; `custom_objects` maps names to custom classes."""
         config = with_custom(config, custom_objects) if custom_objects else config
         parts = [

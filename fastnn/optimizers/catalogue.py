@@ -3,10 +3,26 @@
 An optimizer object names the kernel row to run; the core updates all weights.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .._base.checks import flag, number
 from .._base.registry import Registry, deserialized
 from .._base.signatures import taking
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Unpack
+
+    from .._base.types import (
+        Config,
+        OptimizerLike,
+        OptimizerOptions,
+        OtherOptimizerOptions,
+        ScheduleLike,
+    )
 
 _registry = Registry("optimizer")
 
@@ -40,7 +56,13 @@ class SGD(Optimizer):
     row = "sgd"
 
     @taking(Optimizer)
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
+    def __init__(
+        self,
+        learning_rate: ScheduleLike = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.momentum = number("momentum", momentum, 0, 1)
         self.nesterov = flag("nesterov", nesterov)
@@ -52,7 +74,14 @@ class _Betas(Optimizer):
     _epsilon_above_0 = True
 
     @taking(Optimizer)
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+    def __init__(
+        self,
+        learning_rate: ScheduleLike = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_high=True)
         self.beta_2 = number("beta_2", beta_2, 0, 1, open_high=True)
@@ -88,13 +117,13 @@ class Adam(_Betas):
     @taking(Optimizer)
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-7,
-        amsgrad=False,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
         self.amsgrad = flag("amsgrad", amsgrad)
         if self.amsgrad:
@@ -120,14 +149,14 @@ class AdamW(Adam):
     @taking(Optimizer)
     def __init__(
         self,
-        learning_rate=0.001,
-        weight_decay=0.004,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-7,
-        amsgrad=False,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Unpack[OtherOptimizerOptions],
+    ) -> None:
         weight_decay = number("weight_decay", weight_decay, 0)
         super().__init__(
             learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
@@ -199,13 +228,13 @@ class RMSprop(Optimizer):
     @taking(Optimizer)
     def __init__(
         self,
-        learning_rate=0.001,
-        rho=0.9,
-        momentum=0.0,
-        epsilon=1e-7,
-        centered=False,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.rho = number("rho", rho, 0, 1, open_high=True)
         self.momentum = number("momentum", momentum, 0, 1)
@@ -232,7 +261,13 @@ class Adagrad(Optimizer):
     row = "adagrad"
 
     @taking(Optimizer)
-    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
+    def __init__(
+        self,
+        learning_rate: ScheduleLike = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         value = number("initial_accumulator_value", initial_accumulator_value, 0)
         self.initial_accumulator_value = value
@@ -258,7 +293,13 @@ class Adadelta(Optimizer):
     row = "adadelta"
 
     @taking(Optimizer)
-    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
+    def __init__(
+        self,
+        learning_rate: ScheduleLike = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.rho = number("rho", rho, 0, 1, open_high=True)
         self.epsilon = number("epsilon", epsilon, 0, open_low=True)
@@ -283,7 +324,13 @@ class Lion(Optimizer):
     row = "lion"
 
     @taking(Optimizer)
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
+    def __init__(
+        self,
+        learning_rate: ScheduleLike = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.beta_1 = number("beta_1", beta_1, 0, 1, open_low=True)
         self.beta_2 = number("beta_2", beta_2, 0, 1)
@@ -312,13 +359,13 @@ class Rprop(Optimizer):
     @taking(Optimizer)
     def __init__(
         self,
-        learning_rate=0.01,
-        eta_minus=0.5,
-        eta_plus=1.2,
-        min_step=1e-6,
-        max_step=50.0,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike = 0.01,
+        eta_minus: float = 0.5,
+        eta_plus: float = 1.2,
+        min_step: float = 1e-6,
+        max_step: float = 50.0,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.eta_minus = number("eta_minus", eta_minus, 0, 1, open_low=True, open_high=True)
         self.eta_plus = number("eta_plus", eta_plus, 1, open_low=True)
@@ -350,15 +397,15 @@ class Ftrl(Optimizer):
     @taking(Optimizer)
     def __init__(
         self,
-        learning_rate=0.001,
-        learning_rate_power=-0.5,
-        initial_accumulator_value=0.1,
-        l1_regularization_strength=0.0,
-        l2_regularization_strength=0.0,
-        l2_shrinkage_regularization_strength=0.0,
-        beta=0.0,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        **kwargs: Unpack[OptimizerOptions],
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.learning_rate_power = number("learning_rate_power", learning_rate_power, None, 0)
         strengths = {
@@ -372,7 +419,7 @@ class Ftrl(Optimizer):
             setattr(self, name, number(name, value, 0))
 
 
-def get(identifier):
+def get(identifier: OptimizerLike | None) -> Optimizer | None:
     """Return the optimizer for a name (in any case), a description, an object or a class; None for None, as in Keras.
 
     Raises
@@ -380,23 +427,26 @@ def get(identifier):
     ValueError
         If the name is unknown; the message lists the known names.
     """
-    found = identifier() if isinstance(identifier, type) else _registry.made(identifier)
+    if isinstance(identifier, type):
+        found = identifier()  # type: ignore[call-arg]  # but for the base class, all have a default
+    else:
+        found = _registry.made(identifier)
     if found is None or isinstance(found, Optimizer):
         return found
     raise TypeError(f"optimizer: expected a name or an Optimizer, got {found!r}")
 
 
-def names():
+def names() -> list[str]:
     """Return the class names of the optimizers; lookups ignore case and underscores."""
     return _registry.names()
 
 
-def serialize(optimizer):
+def serialize(optimizer: Optimizer) -> Config:
     """Return the description of an optimizer, for `deserialize` and `get`."""
     return optimizer.describe()
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: str | Config, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the optimizer for a description or a name; `custom_objects` maps names to custom classes."""
     return deserialized(get, config, custom_objects)
 

@@ -1,7 +1,10 @@
 """Base class of the optimizers: learning rate, clipping, weight decay, averages of the weights."""
 
+from __future__ import annotations
+
 import re
 from inspect import signature
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,14 @@ from .._base.checks import flag, integer, number, refuse_keywords, takes
 from .._base.config import Configurable, CoreRow, is_description
 from .._core.kernels import optimizer_rows
 from . import schedules
+from .schedule import rates as rates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from .._base.types import AnyArray, Config, ScheduleLike
+    from ..variables import Variable
 
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
@@ -56,24 +67,24 @@ class Optimizer(CoreRow):
 
     rows = optimizer_rows()
     _iterations = 0
-    _not_decayed = frozenset(), None  # variables, pattern of names
+    _not_decayed: tuple[frozenset[Any], re.Pattern[str] | None] = frozenset(), None  # variables, pattern of names
     _planned = False
 
     def __init__(
         self,
-        learning_rate,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        **kwargs,
-    ):
+        learning_rate: ScheduleLike,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         if "lr" in kwargs:
             default = signature(type(self).__init__).parameters.get("learning_rate")
             if default is not None and learning_rate is not default.default and learning_rate != default.default:
@@ -110,16 +121,16 @@ class Optimizer(CoreRow):
         self.name = name or type(self).__name__
 
     @property
-    def iterations(self):
+    def iterations(self) -> int:
         """Number of updates so far; read-only, as it belongs to the weights and optimizer state."""
         return self._iterations // (self.gradient_accumulation_steps or 1)
 
-    def at_batch(self, batches):
+    def at_batch(self, batches: int) -> None:
         """Set the number of batches so far; called by the training loop."""
         self._iterations = batches
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> float:
         """The learning rate; with a schedule, that of the next step. It can be set between epochs or batches.
 
         Raises
@@ -129,10 +140,10 @@ class Optimizer(CoreRow):
         """
         if not callable(self._rate):
             return self._rate
-        return float(schedules.rates(self._rate, self._iterations, 1)[0])
+        return float(rates_of(self._rate, self._iterations, 1)[0])
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: ScheduleLike) -> None:
         if callable(self._rate) and not callable(value):
             raise TypeError(
                 f"learning_rate: expected a schedule, got {value!r}; this optimizer was created with a schedule, which"
@@ -143,25 +154,29 @@ class Optimizer(CoreRow):
     lr = learning_rate
 
     @property
-    def schedule(self):
+    def schedule(self) -> Callable[..., Any] | None:
         """The learning rate schedule; None if the rate is a number."""
         return getattr(self._rate, "of_no_arguments", self._rate) if callable(self._rate) else None
 
-    def rates(self, first, n):
+    def rates(self, first: int, n: int) -> AnyArray:
         """Learning rates of steps first … first + n − 1, float64 (n,); with momenta of the schedule (n, 2)."""
-        rates, momenta = schedules.rates(self._rate, first, n), schedules.momenta(self._rate, first, n)
+        rates, momenta = rates_of(self._rate, first, n), schedules.momenta(self._rate, first, n)
         if momenta is None:
             return rates
         if not {"momentum", "beta_1"} & set(self.parameters):
             raise ValueError(f"{self.name}: the schedule sets the momentum, but this optimizer has no momentum")
         return np.column_stack([rates, momenta])
 
-    def use_row(self, row):
+    def use_row(self, row: str) -> None:
         """Run a kernel row other than that of the class, with only the state that is needed."""
         self.row = row
         self.parameters = next(tuple(parameters) for name, parameters, _ in self.rows if name == row)
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+    def exclude_from_weight_decay(
+        self,
+        var_list: Iterable[Variable] | None = None,
+        var_names: str | Sequence[str] | None = None,
+    ) -> None:
         """Exclude weights from `weight_decay`; must be called before the first step.
 
         Parameters
@@ -186,14 +201,14 @@ class Optimizer(CoreRow):
         pattern = re.compile("|".join(names)) if names else None
         self._not_decayed = frozenset(var_list or ()), pattern
 
-    def decay_of(self, variable):
+    def decay_of(self, variable: Variable) -> float:
         """The weight decay λ of a variable."""
         variables, pattern = self._not_decayed
         left_alone = variable in variables
         left_alone |= pattern is not None and bool(pattern.search(variable.name.split("/")[-1]))
         return 0.0 if left_alone else self.weight_decay or 0.0
 
-    def for_core(self):
+    def for_core(self) -> tuple[str | None, tuple[float, ...], dict[str, Any]]:
         """The optimizer for the engine: row, parameters, and further options by name."""
         self._planned = True
         names = [*CLIPS, "gradient_accumulation_steps"]
@@ -204,7 +219,7 @@ class Optimizer(CoreRow):
             around["decay_of"] = self.decay_of
         return self.row, self.params, around
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The constructor's arguments, as plain Python values."""
         rate = getattr(self._rate, "of_no_arguments", self._rate)
         rate = rate.describe() if isinstance(rate, Configurable) else rate

@@ -4,13 +4,24 @@ Cosines, powers and logarithms come from libm, one number at a time. NumPy's own
 different CPUs, and for arrays and scalars: a rate would then depend on how many steps are computed at once.
 """
 
+from __future__ import annotations
+
 import math
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._base.checks import integer
 from .._base.config import Configurable
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from .._base.types import AnyArray
 
 
 def _by_number(function, count=1):
@@ -48,10 +59,10 @@ class LearningRateSchedule(Configurable):
 
     vectorized = False
 
-    def __call__(self, step):
+    def __call__(self, step: ArrayLike) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must implement __call__(step)")
 
-    def plot(self, steps, ax=None):
+    def plot(self, steps: int, ax: Axes | None = None) -> Axes:
         """Plot the learning rates of the first `steps` steps.
 
         Parameters
@@ -74,14 +85,18 @@ class _Vectorized(LearningRateSchedule):
 
     vectorized = True
 
-    def __call__(self, step):
+    def rate(self, step: Any) -> Any:
+        """The rates at the steps of a float64 array."""
+        raise NotImplementedError
+
+    def __call__(self, step: ArrayLike) -> Any:
         """Return the rate at a step (int → float) or at each step of an array."""
         steps = np.asarray(step, np.float64)
         rates = np.broadcast_to(np.asarray(self.rate(steps), np.float64), steps.shape)
         return rates.copy() if steps.ndim else float(rates)
 
 
-def rates(schedule, first, n):
+def rates(schedule: Any, first: int, n: int) -> AnyArray:
     """Return the rates of steps first … first + n − 1.
 
     Parameters

@@ -5,8 +5,11 @@ that `fit` passes the rates of many steps to the core at once. A custom schedule
 ``__call__(step)``, or any function; it is called step by step unless it has ``vectorized = True``.
 """
 
+from __future__ import annotations
+
 import math
 from math import pi
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +18,18 @@ from .._base.config import is_description
 from .._base.registry import Registry
 from .schedule import LearningRateSchedule, _Vectorized, cos, log1p, power, rates
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal
+
+    from numpy.typing import ArrayLike
+
+    from .._base.types import AnyArray, Config, ScheduleLike
+
 _registry = Registry("schedule")
 
 
-def momenta(schedule, first, n):
+def momenta(schedule: Any, first: int, n: int) -> AnyArray | None:
     """Return the momenta of steps first … first + n − 1, float64 (n,); None if the schedule has no momentum."""
     if isinstance(schedule, WarmUp):
         steps = np.maximum(np.arange(first, first + n) - schedule.warmup_steps, 0)
@@ -29,7 +40,7 @@ def momenta(schedule, first, n):
     return np.asarray(schedule.momentum(np.arange(first, first + n)), np.float64)
 
 
-def from_description(description):
+def from_description(description: Config) -> LearningRateSchedule:
     """Return the schedule for ``{"class_name": ..., "config": ...}``; ValueError for an unknown name."""
     return _registry.find(description["class_name"]).from_config(description["config"])
 
@@ -42,10 +53,10 @@ class Constant(_Vectorized):
     learning_rate : float
     """
 
-    def __init__(self, learning_rate):
+    def __init__(self, learning_rate: float) -> None:
         self.learning_rate = number("learning_rate", learning_rate, 0)
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         return self.learning_rate
 
 
@@ -72,18 +83,18 @@ class ExponentialDecay(_Vectorized):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        decay_rate,
-        staircase=False,
-        name="ExponentialDecay",
-    ):
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "ExponentialDecay",
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.decay_rate = number("decay_rate", decay_rate, 0)
         self.staircase, self.name = flag("staircase", staircase), name
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         p = step / self.decay_steps
         return self.initial_learning_rate * power(self.decay_rate, np.floor(p) if self.staircase else p)
 
@@ -100,7 +111,12 @@ class PiecewiseConstantDecay(_Vectorized):
     name : str
     """
 
-    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+    def __init__(
+        self,
+        boundaries: Sequence[int],
+        values: Sequence[float],
+        name: str | None = "PiecewiseConstant",
+    ) -> None:
         self.boundaries = [number(f"boundaries[{i}]", b) for i, b in enumerate(boundaries)]
         self.values = [number(f"values[{i}]", v, 0) for i, v in enumerate(values)]
         self.name = name
@@ -111,7 +127,7 @@ class PiecewiseConstantDecay(_Vectorized):
         if sorted(set(self.boundaries)) != self.boundaries:
             raise ValueError(f"boundaries: expected increasing steps, got {boundaries!r}")
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         return np.asarray(self.values)[np.searchsorted(self.boundaries, step, side="left")]
 
 
@@ -139,13 +155,13 @@ class CosineDecay(_Vectorized):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        alpha=0.0,
-        name="CosineDecay",
-        warmup_target=None,
-        warmup_steps=0,
-    ):
+        initial_learning_rate: float,
+        decay_steps: float,
+        alpha: float = 0.0,
+        name: str | None = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.alpha, self.name = number("alpha", alpha, 0), name
@@ -158,7 +174,7 @@ class CosineDecay(_Vectorized):
                 f"warmup_target: expected a number, as warmup_steps is {self.warmup_steps}, got None"
             )
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         start, warm = self.initial_learning_rate, self.warmup_steps
         top = start if self.warmup_target is None else self.warmup_target
         done = np.clip((step - warm) / self.decay_steps, 0, 1)
@@ -182,14 +198,19 @@ class InverseTimeDecay(_Vectorized):
     """
 
     def __init__(
-        self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"
-    ):
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "InverseTimeDecay",
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.decay_rate = number("decay_rate", decay_rate, 0)
         self.staircase, self.name = flag("staircase", staircase), name
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         part = step / self.decay_steps
         return self.initial_learning_rate / (1 + self.decay_rate * (np.floor(part) if self.staircase else part))
 
@@ -215,19 +236,19 @@ class PolynomialDecay(_Vectorized):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        end_learning_rate=0.0001,
-        power=1.0,
-        cycle=False,
-        name="PolynomialDecay",
-    ):
+        initial_learning_rate: float,
+        decay_steps: float,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str | None = "PolynomialDecay",
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = number("decay_steps", decay_steps, 0, open_low=True)
         self.end_learning_rate = number("end_learning_rate", end_learning_rate, 0)
         self.power, self.cycle, self.name = number("power", power, 0), flag("cycle", cycle), name
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         steps = self.decay_steps
         if self.cycle:
             steps = steps * np.maximum(np.ceil(step / steps), 1)
@@ -265,19 +286,19 @@ class CosineDecayRestarts(_Vectorized):
 
     def __init__(
         self,
-        initial_learning_rate,
-        first_decay_steps,
-        t_mul=2.0,
-        m_mul=1.0,
-        alpha=0.0,
-        name="SGDRDecay",
-    ):
+        initial_learning_rate: float,
+        first_decay_steps: float,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str | None = "SGDRDecay",
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.first_decay_steps = number("first_decay_steps", first_decay_steps, 0, open_low=True)
         self.t_mul, self.m_mul = number("t_mul", t_mul, 1), number("m_mul", m_mul, 0)
         self.alpha, self.name = number("alpha", alpha, 0), name
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         part, ratio = step / self.first_decay_steps, self.t_mul
         if ratio == 1:
             period = np.floor(part)
@@ -316,13 +337,15 @@ class StepDecay(_Vectorized):
     [0.1, 0.1, 0.05, 0.025, 0.0125]
     """
 
-    def __init__(self, initial_learning_rate, factor, every, steps_per_epoch=1):
+    def __init__(
+        self, initial_learning_rate: float, factor: float, every: int, steps_per_epoch: int = 1
+    ) -> None:
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, 0)
         self.factor = number("factor", factor, 0)
         self.every = integer("every", every, 1)
         self.steps_per_epoch = integer("steps_per_epoch", steps_per_epoch, 1)
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         return self.initial_learning_rate * power(self.factor, step // (self.every * self.steps_per_epoch))
 
 
@@ -351,14 +374,13 @@ class WarmUp(LearningRateSchedule):
 
     vectorized = True
 
-    def __init__(self, schedule, warmup_steps, start=0.0):
-        self.schedule = from_description(schedule) if is_description(schedule) else schedule
-        if not callable(self.schedule):
-            self.schedule = Constant(self.schedule)
+    def __init__(self, schedule: ScheduleLike, warmup_steps: int, start: float = 0.0) -> None:
+        found: Any = from_description(schedule) if is_description(schedule) else schedule
+        self.schedule = found if callable(found) else Constant(found)
         self.warmup_steps = integer("warmup_steps", warmup_steps, 0)
         self.start = number("start", start, 0)
 
-    def __call__(self, step):
+    def __call__(self, step: ArrayLike) -> Any:
         steps = np.atleast_1d(np.asarray(step, np.int64))
         later = steps >= self.warmup_steps
         values = np.empty(len(steps))
@@ -401,17 +423,17 @@ class OneCycle(_Vectorized):
 
     def __init__(
         self,
-        max_learning_rate=None,
-        total_steps=None,
-        pct_start=0.3,
-        anneal_strategy="cos",
-        div_factor=25.0,
-        final_div_factor=1e4,
-        three_phase=False,
-        base_momentum=None,
-        max_momentum=None,
-        **kwargs,
-    ):
+        max_learning_rate: float | None = None,
+        total_steps: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        base_momentum: float | None = None,
+        max_momentum: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         if "max_lr" in kwargs:
             if max_learning_rate is not None:
                 raise TypeError("max_lr, max_learning_rate: expected one of the two (max_lr is an alias), got both")
@@ -432,15 +454,15 @@ class OneCycle(_Vectorized):
         self.base_momentum, self.max_momentum = (n if n is None else number(name, n, 0) for name, n in given)
 
     @property
-    def max_lr(self):
+    def max_lr(self) -> float:
         """Alias of `max_learning_rate`, as in PyTorch."""
         return self.max_learning_rate
 
-    def rate(self, step):
+    def rate(self, step: Any) -> Any:
         first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
         return self._through(step, first, top, first / self.final_div_factor)
 
-    def momentum(self, step):
+    def momentum(self, step: Any) -> Any:
         """Return the momentum at an array of steps."""
         return self._through(step, self.max_momentum, self.base_momentum, self.max_momentum)
 
@@ -461,4 +483,5 @@ class OneCycle(_Vectorized):
 _registry.add_classes(globals(), LearningRateSchedule)
 __all__ = ["LearningRateSchedule"]
 __all__.extend(_registry.names())
-__getattr__, __dir__ = module_attributes(__name__, __all__)
+if not TYPE_CHECKING:  # for type checkers, an unknown name is an error
+    __getattr__, __dir__ = module_attributes(__name__, __all__)

@@ -8,8 +8,11 @@
     a new optimizer needs no code here.
 """
 
+from __future__ import annotations
+
 import os
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +24,26 @@ from .._base.signatures import only_default
 from . import configuration
 from .container import FormatError, parse_json, read, write
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .._base.types import Path
+    from ..models.base import BaseModel
+    from ..models.sequential import Sequential
+
 FORMATS = ("model", "weights")
 MAX_LAYERS = 2**17  # more than any valid header can contain
 
 
-def save_model(model, filepath, overwrite=True, zipped=None, *, include_optimizer=True):
+def save_model(
+    model: BaseModel,
+    filepath: Path,
+    overwrite: bool = True,
+    zipped: None = None,
+    *,
+    include_optimizer: bool = True,
+) -> None:
     """`model.save`.
 
     Parameters
@@ -55,7 +73,9 @@ def taken(model, include_optimizer=True):
     return config, tensors
 
 
-def save_weights(model, filepath, overwrite=True, max_shard_size=None):
+def save_weights(
+    model: BaseModel, filepath: Path, overwrite: bool = True, max_shard_size: None = None
+) -> None:
     """`model.save_weights`."""
     only_default("max_shard_size", max_shard_size, None)
     _may_write(filepath, overwrite)
@@ -167,7 +187,12 @@ def _take_state(model, tensors):
 # --- reading ---
 
 
-def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
+def load_model(
+    filepath: Path,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Sequential:
     """Load a model saved by `model.save`.
 
     Loading runs no code from the file and opens no other file: layers, initializers and so on are found
@@ -399,7 +424,9 @@ def _count(name, value, most=2**53):
     return value
 
 
-def load_weights(model, filepath, skip_mismatch=False, *, by_name=False):
+def load_weights(
+    model: BaseModel, filepath: Path, skip_mismatch: bool = False, *, by_name: bool = False
+) -> None:
     """`model.load_weights`."""
     skip_mismatch, by_name = flag("skip_mismatch", skip_mismatch), flag("by_name", by_name)
     with _explained(filepath):

@@ -1,19 +1,27 @@
-"""What tools see: stubs that list the public names, signatures that are true, annotations on what is public."""
+"""What tools see: stubs that list the public names, signatures that are true, annotations on everything public.
+
+mypy and stubtest run where they are installed; FASTNN_REQUIRE_MYPY=1 makes their absence an error.
+"""
 
 import ast
 import importlib
 import inspect
+import os
+import re
+import shutil
 import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
+from places import ROOT, TESTS
 
 import fastnn
 from fastnn._base import lazy, stubs
 
 PACKAGE = Path(fastnn.__file__).parent
+SCRIPTS = TESTS / "typing"
 STUBS = sorted(p for p in PACKAGE.rglob("__init__.pyi") if p.parent.name != "_core")
 
 
@@ -189,10 +197,76 @@ def unannotated(function):
     return bare + ["return"] * (signature.return_annotation is inspect.Signature.empty)
 
 
-PENDING = ("losses", "metrics", "optimizers", "models", "saving")
-FUNCTIONS = {n: f for n, f in functions() if n.split(".")[1] not in PENDING}
+FUNCTIONS = dict(functions())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_everything_public_is_annotated(name):
     assert not unannotated(FUNCTIONS[name])
+
+
+# --- mypy -----------------------------------------------------------------------------------------
+
+
+def tool(name):
+    """The command of a tool of mypy, in the environment of this Python."""
+    path = shutil.which(name, path=str(Path(sys.executable).parent))
+    if path is None:
+        if os.environ.get("FASTNN_REQUIRE_MYPY"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def run(command, folder):
+    env = dict(os.environ)
+    if PACKAGE.parent.name != "site-packages":  # otherwise it is found like any installed package
+        env |= {"MYPYPATH": str(PACKAGE.parent), "PYTHONPATH": str(PACKAGE.parent)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+def checked(script, tmp_path):
+    """What ``mypy --strict`` says of a script of a user; the package itself is not reported on."""
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy]\nstrict = true\n[mypy-fastnn.*]\nignore_errors = true\n")
+    command = [tool("mypy"), "--config-file", str(config), "--cache-dir", str(tmp_path / "cache"), str(script)]
+    return run(command, tmp_path)
+
+
+def test_a_strict_user_script(tmp_path):
+    found = checked(SCRIPTS / "user_script.py", tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_wrong_calls_are_errors(tmp_path):
+    script = SCRIPTS / "wrong_calls.py"
+    lines = enumerate(script.read_text(encoding="utf-8").splitlines(), 1)
+    expected = {i: m[1] for i, line in lines if (m := re.search("# E: (.+)", line))}
+    found = checked(script, tmp_path).stdout
+    codes = {int(m[1]): m[2] for m in re.finditer(r"wrong_calls\.py:(\d+): error: .*\[([\w-]+)\]$", found, re.M)}
+    assert len(expected) > 20
+    assert codes == expected, found
+
+
+def test_the_script_runs(tmp_path, monkeypatch):
+    """`assert_type` does nothing when a script runs; the rest of it is what users write."""
+    source = (SCRIPTS / "user_script.py").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    space = {}
+    exec(compile(source.partition("assert_type(fastnn.layers")[0], "user_script", "exec"), space)
+    assert len(space["history"].history["loss"]) >= 1
+
+
+def test_the_package_itself(tmp_path):
+    """The sources next to the tests, with the options of pyproject.toml."""
+    found = run([tool("mypy"), "--config-file", "pyproject.toml", "--cache-dir", str(tmp_path)], ROOT)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_stubs_agree_with_the_package(tmp_path):
+    allowed = SCRIPTS / "stubtest_allowlist.txt"
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy]\nallow_redefinition = true\nignore_errors = true\nignore_missing_imports = true\n")
+    command = [tool("stubtest"), "fastnn", "--allowlist", str(allowed), "--mypy-config-file", str(config), "--concise"]
+    found = run(command, tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
