@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .._base.types import Logs
+    from .health import Health
 
 
 class History(Callback):
@@ -26,15 +27,19 @@ class History(Callback):
         "loss", the metrics, and the same with prefix ``val_`` for validation data.
     epoch : list of int
     model : the trained model, as long as it exists
+    health : Health or None
+        Gradients, updates, activations and dead units of every layer by epoch; see `fastnn.diagnostics.Health`. None
+        after ``fit(health=False)``.
     """
 
     epoch: list[int]
     history: dict[str, list[Any]]
+    health: Health | None
     _some: dict[str, list[int]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.epoch, self.history = [], {}
+        self.epoch, self.history, self.health = [], {}, None
         self._some = {}  # name: the epochs of its values, if not every epoch has one
 
     @property

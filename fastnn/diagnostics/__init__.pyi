@@ -1,3 +1,4 @@
+from ..callbacks.health import Health as Health
 from .consistency import ConsistencyWarning as ConsistencyWarning
 from .consistency import Finding as Finding
 from .consistency import findings as findings
