@@ -10,6 +10,7 @@ from . import metrics as metrics
 from . import models as models
 from . import ops as ops
 from . import optimizers as optimizers
+from . import plot as plot
 from . import regularizers as regularizers
 from . import saving as saving
 from ._base.random import set_random_seed as set_random_seed

@@ -11,7 +11,7 @@ from fastnn._base.files import naming
 from fastnn.datasets import digits, fashion_mnist
 from fastnn.diagnostics import versions
 from fastnn.models import presets
-from fastnn.plot import history as history_plot
+from fastnn.plot import curves
 
 # name: (module, epochs, batch size)
 DATA = {"digits": (digits, 20, 32), "fashion-mnist": (fashion_mnist, 6, 128)}
@@ -112,7 +112,7 @@ def plot(history, title, path):
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     names = ["loss", "accuracy"]
-    history_plot.draw(history, names, figure.subplots(1, 2), validation="test")
+    curves.draw(history, names, figure.subplots(1, 2), validation="test")
     figure.suptitle(title)
     with naming(path):
         figure.savefig(path, dpi=150)

@@ -3,7 +3,7 @@
 (a) One array (epochs, quantities, layers) holds every number, with room for further epochs that doubles when it is
     full, so an epoch costs a copy of its own numbers only. What users see are views of it, layers × epochs.
 (b) NaN has three reasons: the quantity does not apply to the layer, no step of the epoch was sampled, or the training
-    itself gave NaN. `health_table.reason` tells them apart, for every table and picture.
+    itself gave NaN. `Health.reasons` tells them apart, for every table and picture.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._base.checks import integer, suggest
+from .._base.checks import integer, one_of, suggest
 from . import health_table
 
 if TYPE_CHECKING:
@@ -255,6 +255,22 @@ class Health:
             for i, layer in enumerate(self.layers)
             for e, epoch in enumerate(self.epoch)
         ]
+
+    def reasons(self, quantity: str) -> Any:
+        """Return why numbers are missing.
+
+        Parameters
+        ----------
+        quantity : str
+            One of `QUANTITIES`.
+
+        Returns
+        -------
+        ndarray (layers, epochs) of str
+            "" where there is a number; "does not apply", "no step was sampled", or "not a number" where the training
+            gave NaN.
+        """
+        return health_table.reasons(self, one_of("quantity", quantity, self.QUANTITIES))
 
     def __repr__(self) -> str:
         return f"<Health of {len(self.layers)} layers, {len(self)} epochs, one step in {self.every} sampled>"

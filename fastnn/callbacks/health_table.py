@@ -29,8 +29,7 @@ NAME, KIND = 24, 24  # longest names and kinds, in columns; others are truncated
 SPARK = (8, 3)  # longest and shortest sparkline
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "_.,-~=+#"  # the latter for streams that cannot encode the former
 
-# Reasons of a NaN.
-NUMBER, NOT_APPLICABLE, NOT_SAMPLED, DIVERGED = range(4)
+NOT_APPLICABLE, NOT_SAMPLED, DIVERGED = REASONS = "does not apply", "no step was sampled", "not a number"
 SIGNS = {NOT_APPLICABLE: "-", NOT_SAMPLED: "?", DIVERGED: "nan"}
 WHY = {
     NOT_APPLICABLE: "does not apply to the layer",
@@ -40,13 +39,7 @@ WHY = {
 
 
 def reasons(health: Any, name: str) -> Any:
-    """Why a quantity is NaN, for each layer and epoch.
-
-    Returns
-    -------
-    ndarray (layers, epochs) of int
-        NUMBER (it is not NaN), NOT_APPLICABLE, NOT_SAMPLED or DIVERGED.
-    """
+    """See `Health.reasons`."""
     missing = np.isnan(getattr(health, name))
     sampled = np.array(health.sampled, bool)
     gradients = np.isfinite(health.gradient_norm).any(axis=0)
@@ -58,7 +51,7 @@ def reasons(health: Any, name: str) -> Any:
     if not judged.any() and not counted:  # nothing but NaN, so only the kind of the layer tells
         never &= np.array([name == "drift" and not kind.startswith("BatchNorm") for kind in health.kinds], bool)
         never |= missing.all(axis=1) & ~broken.any()
-    found = np.where(missing, DIVERGED, NUMBER)
+    found = np.where(missing, DIVERGED, "").astype(f"<U{max(map(len, REASONS))}")
     found[missing & ~sampled] = NOT_SAMPLED
     found[never] = NOT_APPLICABLE
     return found
@@ -133,6 +126,19 @@ def marks(health: Any, name: str, epoch: int = -1) -> list[str]:
     return [
         ("!!" if bad else "*") if i == worst else "!" if bad else "" for i, bad in enumerate(outside)
     ]
+
+
+def gradient_ratio(health: Any, epoch: int = -1) -> float | None:
+    """The gradient norm of the first layer with weights divided by that of the last one.
+
+    Returns
+    -------
+    float or None
+        None if there are not two such layers, or their gradients were not measured in the epoch.
+    """
+    norms = health.gradient_norm[:, epoch]
+    norms = norms[~np.isnan(norms)]
+    return float(norms[0] / norms[-1]) if len(norms) > 1 and norms[-1] > 0 and np.isfinite(norms[-1]) else None
 
 
 def number(value: float, fraction: bool = False) -> str:
@@ -247,7 +253,7 @@ def _column(health, name, length):
     cells = []
     for i, mark in enumerate(marks(health, name)):
         last = values[i, -1]
-        shown = SIGNS.get(int(why[i])) or number(last, column.scale == "fraction")
+        shown = SIGNS.get(why[i]) or number(last, column.scale == "fraction")
         line = spark(values[i], limits, column.scale, length)
         cells.append((left(line, length), shown, mark))
     widest, longest = (max(len(cell[k]) for cell in cells) for k in (1, 2))
@@ -304,8 +310,8 @@ def notes(health: Any) -> list[str]:
 
 
 def _missing(health, names):
-    last = {int(why) for name in names for why in reasons(health, name)[:, -1]}
-    return sorted(last - {NUMBER})
+    last = {why for name in names for why in reasons(health, name)[:, -1].tolist()}
+    return [why for why in REASONS if why in last]
 
 
 def _range(column):
@@ -351,6 +357,6 @@ def _changes(health, name):
     values, fraction, why = getattr(health, name), COLUMNS[name].scale == "fraction", reasons(health, name)
     texts, epochs = [], (0, -1)[len(health) == 1 :]
     for i, mark in enumerate(marks(health, name)):
-        ends = [SIGNS.get(int(why[i, k])) or number(values[i, k], fraction) for k in epochs]
+        ends = [SIGNS.get(why[i, k]) or number(values[i, k], fraction) for k in epochs]
         texts.append((ends[-1] if ends[0] == ends[-1] else " → ".join(ends)) + (f" {mark}" if mark else ""))
     return texts

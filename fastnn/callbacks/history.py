@@ -92,9 +92,9 @@ class History(Callback):
         >>> history.plot()  # doctest: +SKIP
         >>> history.plot("loss").set_yscale("log")  # doctest: +SKIP
         """
-        from ..plot import history
+        from ..plot import curves
 
-        drawn = history.draw(self, names, ax)
+        drawn = curves.draw(self, names, ax)
         return drawn if len(drawn) > 1 else drawn[0]
 
     def __repr__(self) -> str:

@@ -5,7 +5,10 @@
     about one line per second. The line of the last finished epoch is always kept: at the end, on an error, on Ctrl-C,
     and before any other output.
 (b) Elsewhere (a file, a pipe, ``TERM=dumb``) and with ``verbose=2`` every epoch gets a line, and nothing is rewritten.
-(c) No colours and no escape sequences; each line or state of the live line is one call of `write`.
+(c) Where the health of the network is measured, the line of an epoch ends with the gradient norm of the first layer
+    relative to the last one's, the one number that says whether the first layers learn. It is computed only for lines
+    that are written.
+(d) No colours and no escape sequences; each line or state of the live line is one call of `write`.
 """
 
 import os
@@ -16,6 +19,7 @@ import time
 
 from .._base.checks import one_of
 from .._base.text import cut, left, width
+from .health_table import gradient_ratio
 
 EVERY = 0.1  # seconds between two states of the live line
 EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and is stored in a notebook that is run without one
@@ -57,7 +61,7 @@ class Progress:
         self.live = self.where is not None
         self.every = EVERY_IN_NOTEBOOK if self.where == "notebook" else EVERY
         self.shown = 0  # width of the live line
-        self.ended = None  # last finished part that is not kept yet: title, seconds, logs, rate
+        self.ended = None  # last finished part that is not kept yet: the arguments of `_last`
         self._bar = False  # whether the live line shows unfinished work
         self._drawn = self._kept = float("-inf")
         self._guards, self._lock = {}, threading.RLock()
@@ -121,7 +125,8 @@ class Progress:
         took = now - self.began
         rate = (done or self.total or 0) / max(seconds or took, 1e-9)
         with self._lock:
-            self.ended = self.title, took, dict(logs), rate
+            health = getattr(logs, "health", None)
+            self.ended = self.title, took, dict(logs), rate, health, -1 if health is None else len(health) - 1
             if keep or not self.live or now - self._kept >= KEPT_EVERY:
                 self._keep(now)
             elif self._bar or now - self._drawn >= self.every:
@@ -180,8 +185,10 @@ class _Guard:
         return getattr(self.stream, name)
 
 
-def _last(title, seconds, logs, rate):
-    return " - ".join([title, _duration(seconds), *_texts(logs), f"{rate:,.0f}/s"])
+def _last(title, seconds, logs, rate, health=None, epoch=-1):
+    ratio = gradient_ratio(health, epoch) if epoch >= 0 else None
+    ratio = [] if ratio is None else [f"first/last gradient: {ratio:.2g}"]
+    return " - ".join([title, _duration(seconds), *_texts(logs), *ratio, f"{rate:,.0f}/s"])
 
 
 def _texts(logs):

@@ -230,6 +230,15 @@ class Sequential(Model):
             )
         return self.layers[names.index(name)]
 
+    def _outputs_of_layers(self, x: Any) -> list[tuple[str, Any]]:
+        """(name, outputs) of the layers that have weights or an activation, for `x` in inference mode."""
+        found: list[tuple[str, Any]] = []
+        for layer in self.layers:
+            x = Sequential([layer]).predict(x, verbose=0)
+            if layer.weights or hasattr(layer, "activation") or not found and layer is self.layers[-1]:
+                found.append((layer.name, x))
+        return found
+
     def summary(
         self,
         line_length: int | None = None,

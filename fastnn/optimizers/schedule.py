@@ -75,9 +75,9 @@ class LearningRateSchedule(Configurable):
         -------
         matplotlib Axes
         """
-        from ..plot import schedule
+        from ..plot import learning_rates
 
-        return schedule.draw(rates(self, 0, integer("steps", steps, 1)), ax)
+        return learning_rates.draw(rates(self, 0, integer("steps", steps, 1)), ax)
 
 
 class _Vectorized(LearningRateSchedule):

@@ -82,3 +82,49 @@ def test_a_long_line_is_cut_on_a_terminal_while_it_lives(clock, monkeypatch):
     assert len(out.calls[0]) == 1 + 39
     line.finish({f"metric_{i}": 1.0 for i in range(10)})
     assert "metric_9: 1.0000 - 10/s\n" in out.calls[1]
+
+
+class MeasuredLogs(dict):
+    """Logs of an epoch whose health was measured."""
+
+    def __init__(self, logs, health):
+        super().__init__(logs)
+        self.health = health
+
+
+def test_the_gradient_of_the_first_layer_relative_to_the_last_one(clock, monkeypatch):
+    """Of layers with weights, in the epoch of the line; it is computed for lines that are written only."""
+    from fastnn.callbacks import progress
+    from fastnn.diagnostics import Health
+
+    out, calls = Terminal(), []
+    monkeypatch.setattr("sys.stdout", out)
+    ratio = progress.gradient_ratio
+    monkeypatch.setattr(progress, "gradient_ratio", lambda *a: calls.append(a) or ratio(*a))
+    health = Health(["a", "b", "c", "d"], ["Activation relu", "Dense", "BatchNormalization", "Dense"])
+    nan = float("nan")
+    with Progress(1) as line:
+        for epoch in range(1000):
+            line.start(f"Epoch {epoch + 1}/1000", 10)
+            clock.now += 0.001
+            health.append(epoch, 1, {"gradient_norm": [nan, 3e-9, 7.0, 2.0 + epoch]}, 1.0)
+            line.finish(MeasuredLogs({"loss": 0.5}, health), keep=False)
+    assert out.getvalue().endswith("Epoch 1000/1000 - 1.00ms - loss: 0.5000 - first/last gradient: 3e-12 - 10,000/s\n")
+    assert len(calls) <= 15
+
+
+@pytest.mark.parametrize("norms", [[], [1.0], [float("nan")] * 2, [1.0, 0.0], [1.0, float("inf")]])
+def test_no_ratio_where_there_is_none(clock, monkeypatch, norms):
+    from fastnn.diagnostics import Health
+
+    out = Stream()
+    monkeypatch.setattr("sys.stdout", out)
+    health = Health(list("ab"[: len(norms)]), ["Dense"] * len(norms))
+    line = Progress(2)
+    for measured in (False, True):
+        if measured:
+            health.append(0, 1, {"gradient_norm": norms})
+        line.start("Epoch 1/2", 10)
+        clock.now += 1
+        line.finish(MeasuredLogs({"loss": 0.5}, health))
+    assert out.calls == ["Epoch 1/2 - 1.00s - loss: 0.5000 - 10/s\n"] * 2

@@ -242,8 +242,8 @@ def test_the_curves_of_the_main_program(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     drawn = []
-    draw = program.history_plot.draw
-    monkeypatch.setattr(program.history_plot, "draw", lambda *a, **k: drawn.append(draw(*a, **k)))
+    draw = program.curves.draw
+    monkeypatch.setattr(program.curves, "draw", lambda *a, **k: drawn.append(draw(*a, **k)))
     assert program.main(["--epochs", "3", "--threads", "1"]) == 0
     plain = capsys.readouterr().out
     assert program.main(["--epochs", "3", "--threads", "1", "--plot", "curves.png"]) == 0

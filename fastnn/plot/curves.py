@@ -15,6 +15,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+def history(
+    history: Any, names: str | Sequence[str] | None = None, ax: Axes | Sequence[Axes] | None = None
+) -> Any:
+    """Plot loss and metrics by epoch, with their validation values.
+
+    Parameters
+    ----------
+    history : History, or a trained model
+    names : str or list of str, optional
+        Names to plot, such as "loss" or "accuracy"; default: all.
+    ax : matplotlib Axes, or a sequence of one Axes per name, optional
+        Default: pyplot's current axes for one name, panels of its current figure for several.
+
+    Returns
+    -------
+    matplotlib Axes, or a list of Axes for several names
+
+    Examples
+    --------
+    >>> ax = fastnn.plot.history(history, "loss")  # doctest: +SKIP
+    """
+    return axes.history_of(history).plot(names, ax)
+
+
 def draw(
     history: Any,
     names: str | Sequence[str] | None = None,
