@@ -280,7 +280,7 @@ def _epochs(health):
     return f"epoch {last}" if len(health) == 1 else f"epochs {first} to {last}"
 
 
-def notes(health: Any) -> list[str]:
+def notes(health: Any, sparklines: bool = True) -> list[str]:
     """What the table does not say of itself: the whole gradient, sampling, marks, and why numbers are missing.
 
     Returns
@@ -292,7 +292,7 @@ def notes(health: Any) -> list[str]:
     whole += "" if np.isnan(clipped) else f"; clipped in {number(clipped, True)} of the sampled steps"
     every = "every step is" if health.every == 1 else f"one step in {health.every} is"
     found = [f"{whole}. Numbers are of epoch {health.epoch[-1] + 1}."]
-    if len(health) > 1:
+    if len(health) > 1 and sparklines:
         found.append(f"Sparklines: {_epochs(health)}, with one scale per column.")
     found.append(
         f"Sampling: {every} measured, {health.sampled[-1]} in this epoch"
@@ -335,8 +335,8 @@ def _wrapped(lines):
         yield part
 
 
-def html(health: Any) -> str:
-    """The table for notebooks: the first and the last number of each quantity.
+def html(health: Any, foot: bool = True) -> str:
+    """The table for notebooks: the first and the last number of each quantity; with `notes` as its foot.
 
     Returns
     -------
@@ -348,9 +348,8 @@ def html(health: Any) -> str:
     columns = [_changes(health, name) for name in shown]
     rows = zip(health.layers, health.kinds, *columns, strict=True)
     head = ["layer", "kind", *(COLUMNS[name].title for name in shown)]
-    arrow = f"Epoch {health.epoch[0] + 1} → {health.epoch[-1] + 1}. " if len(health) > 1 else ""
-    first, *others = notes(health)
-    return html_tables.table(_title(health), head, rows, foot=[arrow + first, *others], text=(0, 1))
+    below = notes(health, sparklines=False) if foot else []
+    return html_tables.table(_title(health), head, rows, foot=below, text=(0, 1))
 
 
 def _changes(health, name):

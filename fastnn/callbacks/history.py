@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from .._base.types import Logs
+    from .._base.types import Logs, Path
     from .health import Health
 
 
@@ -96,6 +96,35 @@ class History(Callback):
 
         drawn = curves.draw(self, names, ax)
         return drawn if len(drawn) > 1 else drawn[0]
+
+    def report(self, filepath: Path, title: str | None = None, findings: Sequence[Any] | None = None) -> None:
+        """Write a report of the training: one HTML page that needs nothing else, no network and no scripts.
+
+        It has the findings and what to do about them, curves of the loss and the metrics, heat maps of the gradients,
+        the health of the layers, the table of the model and what it was compiled with.
+
+        Parameters
+        ----------
+        filepath : str or path-like
+            An existing file is replaced.
+        title : str, optional
+            Default: "Training of" the name of the model.
+        findings : list of Finding, optional
+            Further findings to show, such as those of `Model.check`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib or jinja2 is missing: ``pip install 'fastnn-cpu[plot]'``.
+
+        Examples
+        --------
+        >>> history = model.fit(x, y, epochs=20)  # doctest: +SKIP
+        >>> history.report("run.html", findings=model.check(x, y))  # doctest: +SKIP
+        """
+        from ..diagnostics import report
+
+        report.write(self, filepath, title, findings)
 
     def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"

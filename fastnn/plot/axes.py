@@ -1,11 +1,14 @@
 """Code shared by all plots: axes, scales, legends."""
 
+from contextvars import ContextVar
+
 import numpy as np
 
 from .._base.text import cut, width
 
 WIDE = 50  # positive values that differ by this factor get a logarithmic scale
 MANY = 30  # curves with more points have no markers
+ENDS = ContextVar("ENDS", default=())  # colours (RGB) that those of `colour` lie between; by default, viridis
 PANEL = (4.6, 3.4)  # inches of one of several panels
 
 
@@ -75,6 +78,17 @@ def scale(ax, values):
     values = values[np.isfinite(values)]
     if not ax.has_data() and len(values) and values.min() > 0 and values.max() > WIDE * values.min():
         ax.set_yscale("log")
+
+
+def colour(place):
+    """The colour of a curve by its place between the first (0) and the last (1), as RGB."""
+    ends = np.array(ENDS.get() or [])
+    if not len(ends):
+        from matplotlib import colormaps
+
+        return colormaps["viridis"](0.92 * place)[:3]
+    at = place * (len(ends) - 1)
+    return tuple(float(np.interp(at, np.arange(len(ends)), channel)) for channel in ends.T)
 
 
 def layer_labels(ax, names, room=None):

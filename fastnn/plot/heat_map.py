@@ -115,9 +115,10 @@ def _cells(ax, values, edges):
     # LogNorm masks what is not positive or infinite; both have colours of their own.
     shown = np.where(values <= 0, low / 10, np.where(np.isposinf(values), high * 10, values))
     rows = np.arange(len(values) + 1) - 0.5
+    # Edges of the cells' own colours close the seams that renderers of vector graphics leave.
     return ax.pcolormesh(
         edges, rows, np.ma.masked_where(np.isnan(shown), shown), norm=LogNorm(low, high), cmap=colours,
-        linewidth=0, rasterized=values.size > VECTOR,
+        edgecolors="face", linewidth=0.4, rasterized=values.size > VECTOR,
     )  # fmt: skip
 
 
@@ -148,9 +149,9 @@ def _legend(ax, image, values):
     handles = ax.get_legend_handles_labels()[0]
     low = image.norm.vmin
     if (values == 0).any():
-        handles.append(Patch(facecolor="black", label="zero"))
+        handles.append(Patch(facecolor="black", edgecolor="0.5", label="zero"))
     elif (values < low).any():
-        handles.append(Patch(facecolor="black", label=f"below {low:.0e}"))
+        handles.append(Patch(facecolor="black", edgecolor="0.5", label=f"below {low:.0e}"))
     if np.isposinf(values).any():
         handles.append(Patch(facecolor="red", label="infinite"))
     if handles:

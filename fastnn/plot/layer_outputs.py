@@ -61,8 +61,6 @@ def _size(rows):
 
 
 def _by_epoch(health, ax):
-    from matplotlib import colormaps
-
     mean, std = health.activation_mean, health.activation_std
     rows = np.flatnonzero(np.isfinite(mean).any(axis=1))
     epochs = np.flatnonzero(np.isfinite(mean).any(axis=0))
@@ -71,7 +69,7 @@ def _by_epoch(health, ax):
     ax = axes.current(ax, "fastnn.plot.activations", _size(len(rows)))
     chosen = epochs[np.unique(np.linspace(0, len(epochs) - 1, SHOWN).round().astype(int))]
     for k, epoch in enumerate(chosen):
-        colour = colormaps["viridis"](0.92 * k / max(len(chosen) - 1, 1))
+        colour = axes.colour(k / max(len(chosen) - 1, 1))
         place = np.arange(len(rows)) + 0.6 * ((k + 0.5) / len(chosen) - 0.5)
         ax.errorbar(mean[rows, epoch], place, xerr=std[rows, epoch], fmt="o", color=colour, markersize=3.5,
                     elinewidth=1.6, label=f"epoch {health.epoch[epoch] + 1}")  # fmt: skip
@@ -88,8 +86,6 @@ def _distributions(outputs, ax):
     if not any(map(len, values.values())):
         raise ValueError("x: expected samples for which a layer has finite outputs, got none")
     ax = axes.current(ax, "fastnn.plot.activations", _size(len(values)))
-    from matplotlib import colormaps
-
     ends = np.array([np.quantile(v, [EDGE, 1 - EDGE]) for v in values.values() if len(v)])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     bins = np.linspace(low, high, BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, BINS + 1)
@@ -97,7 +93,7 @@ def _distributions(outputs, ax):
     for i, each in enumerate(values.values()):
         counts = np.histogram(each, bins)[0].astype(float)
         heights = 0.85 * counts / max(counts.max(), 1)
-        colour = colormaps["viridis"](0.92 * i / max(n - 1, 1))
+        colour = axes.colour(i / max(n - 1, 1))
         ax.stairs(i + 0.4 - heights, bins, baseline=i + 0.4, fill=True, color=colour, alpha=0.75)
         ax.stairs(i + 0.4 - heights, bins, baseline=i + 0.4, color=colour, linewidth=1)
     axes.layer_labels(ax, list(values))

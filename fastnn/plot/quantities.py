@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 3
+FEW = 5  # curves of more points have no markers
 NAMED = 8  # up to this number of layers, each is in the legend
 TITLES = {
     "gradient_norm": "gradient norm, weights",
@@ -69,8 +70,6 @@ def health(health: Any, names: str | Sequence[str] | None = None, ax: Axes | Seq
 
 
 def _panel(ax, health, name, first):
-    from matplotlib import colormaps
-
     values, epochs = getattr(health, name), np.asarray(health.epoch) + 1
     if name in LOGARITHMIC and (values[np.isfinite(values)] > 0).any():
         ax.set_yscale("log", nonpositive="mask")
@@ -79,11 +78,11 @@ def _panel(ax, health, name, first):
         if not np.isfinite(values[i]).any():
             continue
         known = ~np.isnan(values[i])  # curves go on over epochs of which no step was sampled
-        colour = colormaps["viridis"](0.92 * i / max(n - 1, 1))
+        colour = axes.colour(i / max(n - 1, 1))
         ends = i in (0, n - 1)
         label = axes.shortened(layer) if n <= NAMED or ends else None
         ax.plot(epochs[known], values[i][known], color=colour, linewidth=1.8 if ends else 1.1, label=label,
-                marker=axes.marker(len(epochs)), markersize=3)  # fmt: skip
+                marker="o" if len(epochs) <= FEW else None, markersize=3)  # fmt: skip
     if name in FRACTIONS and ax.get_yscale() == "linear":  # it may be the panel of another quantity too
         from matplotlib.ticker import PercentFormatter
 

@@ -39,15 +39,16 @@ BELOW = {
     "plot": ("base",),
     "parts": ("core", "base", "ops", "plot"),
     "engine": ("core", "base", "ops", "parts"),
-    "training": ("core", "base", "ops", "parts", "engine"),
+    "training": ("core", "base", "ops", "plot", "parts", "engine"),
     "saving": ("core", "base", "parts", "engine", "training"),
     "models": ("core", "base", "ops", "parts", "engine", "training", "saving"),
     "sweeps": ("core", "base", "plot", "parts", "engine", "training", "saving", "models"),
     "face": ("core", "base", "ops", "plot", "parts", "engine", "training", "saving", "models", "sweeps", "data"),
     "data": ("base",),
 }
-# (file, module): imported when a name is first asked for, since a saved file may name the classes of `models`
-LATE = {("fastnn.saving", "fastnn.models")}
+# (file, module): imported when it is first asked for. A saved file may name the classes of `models`, and a history
+# writes a report of itself.
+LATE = {("fastnn.saving", "fastnn.models"), ("fastnn.callbacks.history", "fastnn.diagnostics.report")}
 
 
 def room_of(module):
