@@ -57,6 +57,18 @@ def reasons(health: Any, name: str) -> Any:
     return found
 
 
+def measured(health: Any, name: str, epoch: int = -1) -> int:
+    """The position of the last epoch, up to `epoch`, that a quantity was measured in; dead units are counted in all.
+
+    Returns
+    -------
+    int
+        `epoch` if there is none.
+    """
+    at = range(len(health))[epoch]
+    return at if name == "dead" else next((e for e in range(at, -1, -1) if health.sampled[e]), at)
+
+
 def _apart(values):
     """How far values are from each other's last, in powers of ten."""
     return np.abs(np.log10(np.maximum(values, 1e-300) / max(values[-1], 1e-300)))
@@ -111,6 +123,7 @@ def marks(health: Any, name: str, epoch: int = -1) -> list[str]:
     -------
     list of str
     """
+    epoch = measured(health, name, epoch)
     column, values = COLUMNS[name], getattr(health, name)[:, epoch]
     finite = np.isfinite(values)
     outside = np.isinf(values) | (reasons(health, name)[:, epoch] == DIVERGED)
@@ -134,9 +147,9 @@ def gradient_ratio(health: Any, epoch: int = -1) -> float | None:
     Returns
     -------
     float or None
-        None if there are not two such layers, or their gradients were not measured in the epoch.
+        Of the last epoch up to `epoch` with sampled steps; None if there is none, or not two such layers.
     """
-    norms = health.gradient_norm[:, epoch]
+    norms = health.gradient_norm[:, measured(health, "gradient_norm", epoch)]
     norms = norms[~np.isnan(norms)]
     return float(norms[0] / norms[-1]) if len(norms) > 1 and norms[-1] > 0 and np.isfinite(norms[-1]) else None
 
@@ -224,8 +237,8 @@ def text(health: Any) -> str:
 
 
 def _shown(health):
-    """Quantities that apply to any layer."""
-    return [name for name in COLUMNS if not np.isnan(getattr(health, name)).all()]
+    """Quantities that apply to any layer and were measured, even if they are not numbers."""
+    return [name for name in COLUMNS if np.isin(reasons(health, name), ("", DIVERGED)).any()]
 
 
 def _tables(heads, shown, health):
@@ -249,10 +262,11 @@ def _tables(heads, shown, health):
 def _column(health, name, length):
     """The cells of a quantity, of equal widths: the title, then a cell for each layer."""
     column, values = COLUMNS[name], getattr(health, name)
-    limits, why = scale_of(values, column.scale), reasons(health, name)[:, -1]
+    at = measured(health, name)
+    limits, why = scale_of(values, column.scale), reasons(health, name)[:, at]
     cells = []
     for i, mark in enumerate(marks(health, name)):
-        last = values[i, -1]
+        last = values[i, at]
         shown = SIGNS.get(why[i]) or number(last, column.scale == "fraction")
         line = spark(values[i], limits, column.scale, length)
         cells.append((left(line, length), shown, mark))
@@ -287,16 +301,20 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
     -------
     list of str
     """
-    total, clipped = health.total_gradient_norm[-1], health.clip_rate[-1]
+    at = measured(health, "gradient_norm")
+    total, clipped = health.total_gradient_norm[at], health.clip_rate[at]
     whole = f"Gradient of the whole model: {number(total)}"
     whole += "" if np.isnan(clipped) else f"; clipped in {number(clipped, True)} of the sampled steps"
     every = "every step is" if health.every == 1 else f"one step in {health.every} is"
-    found = [f"{whole}. Numbers are of epoch {health.epoch[-1] + 1}."]
+    last, counted = (health.epoch[e] + 1 for e in (at, -1))
+    dead = not np.isnan(health.dead).all()
+    also = f", those of dead units of epoch {counted}" if dead and counted != last else ""
+    found = [f"{whole}. Numbers are of epoch {last}{also}."]
     if len(health) > 1 and sparklines:
         found.append(f"Sparklines: {_epochs(health)}, with one scale per column.")
     found.append(
-        f"Sampling: {every} measured, {health.sampled[-1]} in this epoch"
-        + ("; dead units are counted in every step." if not np.isnan(health.dead).all() else ".")
+        f"Sampling: {every} measured, {health.sampled[at]} in epoch {last}"
+        + ("; dead units are counted in every step." if dead else ".")
     )
     names = _shown(health)
     signs = {mark for name in names for mark in marks(health, name)}
@@ -310,7 +328,7 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
 
 
 def _missing(health, names):
-    last = {why for name in names for why in reasons(health, name)[:, -1].tolist()}
+    last = {why for name in names for why in reasons(health, name)[:, measured(health, name)].tolist()}
     return [why for why in REASONS if why in last]
 
 
@@ -354,7 +372,8 @@ def html(health: Any, foot: bool = True) -> str:
 
 def _changes(health, name):
     values, fraction, why = getattr(health, name), COLUMNS[name].scale == "fraction", reasons(health, name)
-    texts, epochs = [], (0, -1)[len(health) == 1 :]
+    first = 0 if name == "dead" else next((e for e, sampled in enumerate(health.sampled) if sampled), 0)
+    texts, epochs = [], (first, measured(health, name))
     for i, mark in enumerate(marks(health, name)):
         ends = [SIGNS.get(why[i, k]) or number(values[i, k], fraction) for k in epochs]
         texts.append((ends[-1] if ends[0] == ends[-1] else " → ".join(ends)) + (f" {mark}" if mark else ""))

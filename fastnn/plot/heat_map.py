@@ -30,6 +30,7 @@ TITLES = {
     "update_ratio": "norm of the updates /\nnorm of the weights",
     "weight_norm": "norm of the weights",
 }
+FEW = 0.2  # fraction of the epochs without sampled steps up to which these are hatched
 VECTOR = 4000  # cells; in a vector graphic, larger maps are bitmaps
 HATCHES = {"does not apply": "///", "no step was sampled": "...", "not a number": "xxxx"}
 
@@ -39,7 +40,8 @@ def gradients(health: Any, quantity: Norm = "gradient_norm", ax: Axes | None = N
 
     The first layer is at the top. A gradient that vanishes on its way back is dark at the top; in a healthy network all
     layers have about the same colour. The numbers at the right are those of the last epoch. Layers without weights are
-    left out, other missing numbers are hatched, zero is black.
+    left out, other missing numbers are hatched, zero is black. If more than a few epochs have no sampled step, only the
+    others are drawn, each as wide as the time to its neighbours.
 
     Parameters
     ----------
@@ -71,24 +73,29 @@ def gradients(health: Any, quantity: Norm = "gradient_norm", ax: Axes | None = N
         raise ValueError(f"health: expected a finite {quantity} to plot, got none")
     values, why, names = values[rows], why[rows], [health.layers[i] for i in rows]
     ax = axes.current(ax, "fastnn.plot.gradients", (7.2, max(3.0, min(12.0, 1.4 + 0.24 * len(rows)))))
-    edges = _edges(health.epoch)
+    epochs = np.asarray(health.epoch)
+    unmeasured = (why == "no step was sampled").any(axis=0)
+    if unmeasured.mean() > FEW:
+        values, why, epochs = values[:, ~unmeasured], why[:, ~unmeasured], epochs[~unmeasured]
+    edges = _edges(epochs, health.epoch)
     image = _cells(ax, values, edges)
     _hatched(ax, why, edges)
     _legend(ax, image, values)
     axes.layer_labels(ax, names)
     axes.whole_epochs(ax)
     ax.set(xlabel="epoch", ylabel="layer, first at the top", xlim=(edges[0], edges[-1]))
-    ax.set_title(_title(values, health.epoch), loc="left", fontsize="medium")
-    _numbers(ax, values[:, -1], why[:, -1])
+    ax.set_title(_title(values, epochs), loc="left", fontsize="medium")
+    last = np.flatnonzero((why != "no step was sampled").any(axis=0))[-1]
+    _numbers(ax, values[:, last], why[:, last])
     _colour_bar(ax, image, values, TITLES[quantity])
     return ax
 
 
-def _edges(epochs):
-    """Left and right ends of the cells of the epochs, counted from 1."""
-    at = np.asarray(epochs, float) + 1
+def _edges(epochs, trained):
+    """Left and right ends of the cells of epochs, counted from 1, over all that were trained."""
+    at = epochs + 1.0
     between = (at[1:] + at[:-1]) / 2
-    return np.concatenate([[at[0] - 0.5], between, [at[-1] + 0.5]])
+    return np.concatenate([[trained[0] + 0.5], between, [trained[-1] + 1.5]])
 
 
 def limits(values: Any) -> tuple[float, float]:

@@ -174,10 +174,12 @@ def test_all_and_nothing_are_said_only_of_all_and_nothing():
 def test_what_is_not_a_number_is_explained():
     health, _ = made(2, dead=[[0.1], [np.nan], [0.2]], drift=np.nan)
     assert "- does not apply to the layer." in str(health) and "drift" not in str(health)
-    health.append(2, 0, {"dead": [0.1, np.nan, 0.2]})
-    assert "? no step of the epoch was sampled." in str(health)
+    never = Health(LAYERS, ["Dense relu"] * 3)
+    never.append(0, 0, {"dead": [0.1, np.nan, 0.2]})
+    never.append(1, 0, {"dead": [0.1, np.nan, 0.2]})
+    assert "gradient" not in str(never).split("Gradient of")[0] and "10%" in str(never)
     health.append(3, 5, {"dead": [0.1, np.nan, 0.2]}, np.nan)
-    assert "nan not a number: the training diverged." in str(health) and "?" not in str(health)
+    assert "nan not a number: the training diverged." in str(health) and "nan !" in lines_of(health, "a")[0]
     assert " -" in lines_of(health, "한국어 층")[1]  # dead, still
 
 
@@ -191,11 +193,24 @@ def test_diverged_in_the_first_epoch():
     assert "nan !" in lines_of(health, "a")[0] and "diverged" in str(health) and " -" in lines_of(health, "b")[1]
 
 
+def test_numbers_are_of_the_last_epoch_with_sampled_steps():
+    """With few steps in an epoch and one in many sampled, most epochs have none; dead units are counted in all."""
+    health = Health(["a", "b"], ["Dense relu"] * 2, every=100)
+    for e in range(9):
+        figures = {"dead": [e / 10, 0]} | ({"gradient_norm": [10.0**-e, 1.0]} if e in (0, 3, 6) else {})
+        health.append(e, int(e in (0, 3, 6)), figures, 7.0 + e if e in (0, 3, 6) else np.nan)
+    gradient, dead = lines_of(health, "a")
+    assert "1.0e-6 !!" in gradient and "80% !!" in dead and "?" not in gradient
+    assert "Gradient of the whole model: 13. Numbers are of epoch 7, those of dead units of epoch 9." in str(health)
+    assert "one step in 100 is measured, 1 in epoch 7;" in str(health)
+    assert "1 → 1.0e-6 !!" in health._repr_html_() and "0% → 80%" in health._repr_html_()
+
+
 def test_how_often_steps_were_sampled_and_clipped():
     health, _ = made(1, every=7)
     health.append(1, 12, {}, 3.25, 0.25)
     text = str(health)
-    assert "one step in 7 is measured, 12 in this epoch" in text
+    assert "one step in 7 is measured, 12 in epoch 2" in text
     assert "Gradient of the whole model: 3.25; clipped in 25% of the sampled steps. Numbers are of epoch 2." in text
 
 

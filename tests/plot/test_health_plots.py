@@ -100,7 +100,7 @@ def test_the_scale_is_in_whole_powers_of_ten():
 def test_what_has_no_number_is_hatched_and_zero_and_infinity_have_colours():
     nan, inf = np.nan, np.inf
     health = made(gradient_norm=[[1, 0, 1, 1], [nan] * 4, [2, 2, inf, 2]])
-    health.append(4, 0, {})
+    health.append(4, 0, {})  # one of six epochs: hatched
     health.append(5, 1, {}, nan)
     ax = fastnn.plot.gradients(health)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "c"]  # b has no weights
@@ -115,6 +115,16 @@ def test_what_has_no_number_is_hatched_and_zero_and_infinity_have_colours():
     ax.figure.canvas.draw()
     box = ax.get_legend().get_window_extent()
     assert box.y0 >= 0 and not box.overlaps(ax.xaxis.get_tightbbox())
+
+
+def test_of_rarely_sampled_epochs_only_these_are_drawn():
+    health = Health(["a", "b"], ["Dense"] * 2, every=100)
+    for e in range(9):
+        health.append(e, int(e in (0, 3, 6)), {"gradient_norm": [10.0**-e, 1.0]} if e in (0, 3, 6) else {}, 1.0)
+    ax = fastnn.plot.gradients(health)
+    assert mesh(ax).get_array().reshape(2, 3)[0].tolist() == [1.0, 1e-3, 1e-6] and not ax.patches
+    assert mesh(ax).get_coordinates()[0, :, 0].tolist() == [0.5, 2.5, 5.5, 9.5]
+    assert ax.get_title(loc="left") == "first layer / last layer, epoch 7: 1.0e-06"
 
 
 def test_names_are_no_formulas_and_not_endless():
