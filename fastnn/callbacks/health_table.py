@@ -3,7 +3,7 @@
 (a) A line per layer; each quantity has a sparkline of its epochs and its last number. Sparklines are as long as `LINE`
     allows; there are two tables with the same layers, one of gradients and one of outputs (more, if names are long).
 (b) All sparklines of a column have one scale, so that layers can be compared. Norms and ratios are shown on a
-    logarithmic scale: what matters are powers of ten.
+    logarithmic scale: what matters are powers of ten. Epochs without a sampled step are left out.
 (c) The marks are reading aids, with thresholds that papers on the subject use; findings look at more than one number.
 """
 
@@ -264,11 +264,12 @@ def _column(health, name, length):
     column, values = COLUMNS[name], getattr(health, name)
     at = measured(health, name)
     limits, why = scale_of(values, column.scale), reasons(health, name)[:, at]
+    known = [e for e, sampled in enumerate(health.sampled) if sampled or name == "dead"]
     cells = []
     for i, mark in enumerate(marks(health, name)):
         last = values[i, at]
         shown = SIGNS.get(why[i]) or number(last, column.scale == "fraction")
-        line = spark(values[i], limits, column.scale, length)
+        line = spark(values[i, known], limits, column.scale, length)
         cells.append((left(line, length), shown, mark))
     widest, longest = (max(len(cell[k]) for cell in cells) for k in (1, 2))
     texts = [f"{line} {right(shown, widest)} {left(mark, longest)}".rstrip() for line, shown, mark in cells]
@@ -311,7 +312,8 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
     also = f", those of dead units of epoch {counted}" if dead and counted != last else ""
     found = [f"{whole}. Numbers are of epoch {last}{also}."]
     if len(health) > 1 and sparklines:
-        found.append(f"Sparklines: {_epochs(health)}, with one scale per column.")
+        some = ", those with sampled steps" if 0 in health.sampled else ""
+        found.append(f"Sparklines: {_epochs(health)}{some}; one scale per column.")
     found.append(
         f"Sampling: {every} measured, {health.sampled[at]} in epoch {last}"
         + ("; dead units are counted in every step." if dead else ".")
