@@ -17,6 +17,7 @@
 #include "loops/features.inl.h"
 #include "loops/maxout.inl.h"
 #include "loops/activity.inl.h"
+#include "loops/health.inl.h"
 #include "gemm/micro.inl.h"
 #include "gemm/dense.inl.h"
 #include "gemm/rows.inl.h"

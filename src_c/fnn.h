@@ -44,6 +44,7 @@ typedef struct fnn_run {
     int accumulate;         /* the slot already holds the gradient of an earlier chunk */
     void *scratch;          /* private to the thread: FNN_SCRATCH_BYTES (or _TILE_), 64-byte aligned */
     double rate;            /* learning rate of this step */
+    ptrdiff_t epoch;        /* of those that one call trains: 0, 1, ... */
 } fnn_run;
 
 typedef struct fnn_rect {

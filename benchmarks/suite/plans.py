@@ -14,8 +14,8 @@ def barriers(model):
     from fastnn.engine.program import Planner
 
     engine = model._engine
-    what, batch, x_code, y_code, weighted, pieces = list(engine._programs)[-1]
-    planner = Planner(engine, what, batch, x_code, y_code, weighted, engine.schedule, pieces)
+    request = next(key for key in reversed(engine._programs) if key[0] == "train")
+    planner = Planner(engine, *request[:5], engine.schedule, *request[5:])
     lowering.lower(planner)
     planner.finish()
     chunked = sum(kind > 0 for kind, _, _ in planner.segments)

@@ -377,15 +377,16 @@ cdef class Executor:
         return 0
 
     def run(self, tuple live, ptrdiff_t count, ptrdiff_t batch, *, const int64_t[::1] index=None, int64_t row0=0,
-            ptrdiff_t epoch=0, ptrdiff_t start=0, lrs=None, uint64_t step0=0, uint64_t seed=0, int threads=1,
-            double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, counter=None,
+            ptrdiff_t epoch=0, ptrdiff_t start=0, ptrdiff_t stop=0, lrs=None, uint64_t step0=0, uint64_t seed=0,
+            int threads=1, double seconds=0, int first=0, int last=-1, double[:, ::1] totals=None, counter=None,
             ptrdiff_t pieces=0, tuple saved=(), later=None):
         """Run segments [first, last) for `count` samples in batches; returns the number of steps done.
 
         live: addresses of the bases named at construction.  epoch: samples of one, where count is that of several (0:
         of one); the last batch of each may be smaller, and rows without an index begin anew.  start: the step to begin
-        with; all else is given as for beginning with the first.  lrs: learning rates (steps,), or with the momentum of
-        each step beside them (steps, 2).  seconds: stop at the first step boundary after so long (0: never), or after
+        with, stop: that to end before (0: after the last); all else is given as for all of them.  lrs: learning rates
+        (steps,), or with the momentum of each step beside them (steps, 2).  seconds: stop at the first step boundary
+        after so long (0: never), or after
         threads had to wait for one that did not run (see `disturbed`).  Sums of losses and metrics are added to
         `totals`, step by step: where a run is cut leaves no trace in them (default: the attribute `totals`, from zero).
         Each epoch has rows of its own there, one after the other.  counter: its `step` goes up by the steps done, here,
@@ -430,6 +431,8 @@ cdef class Executor:
         job.step0, job.seed = step0, seed
         job.first_segment, job.last_segment = first, self.operations.n_segments if last < 0 else last
         job.stop_after, job.steps_done, job.given_up, job.pieces = -1, 0, 0, 0
+        if stop > 0:
+            job.steps = min(steps, stop)
         if pieces > 0:
             job.steps = min(steps, start + 1)
             watched = fnn_watch_begin()

@@ -34,6 +34,7 @@ cdef extern from "fnn.h" nogil:
         int accumulate
         void *scratch
         double rate
+        ptrdiff_t epoch
 
     ctypedef struct fnn_rect:
         ptrdiff_t f0

@@ -261,6 +261,7 @@ cdef inline void begin_step(const Job *job, Member *me, ptrdiff_t step) noexcept
     run.n = run.batch = min(job.batch, min(job.epoch - within, job.count - at))
     run.step = job.step0 + <uint64_t>step
     run.row0 = job.row0 + within
+    run.epoch = epoch_of(job, step)
     if job.index != NULL:
         run.index = job.index + at
     if job.prep != NULL:

@@ -14,10 +14,11 @@ from .._core import kernels
 from . import graph as graphs
 from . import manual_steps, objective, plan_cache
 from .counters import rows
+from .lowering.health import NOTHING
 from .parameter_store import Store
 from .precision import splits_of
 from .program import Program, plan
-from .steps import address, by_parts, code, many, run, targets_code
+from .steps import address, by_parts, code, looking, many, run, targets_code
 from .thread_tuner import Team
 
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
@@ -91,22 +92,31 @@ class Engine:
         self.manual, self.called = None, ()  # of the last `forward(training=True)`, see `manual_steps`
         self.expired = None  # why `backward` may not follow it
         self.has_gradients = False  # of the last `backward`, or given
+        self.health = None  # during `fit`: what is noted about it
         self.besides = {}  # engines of other gradients, see `training.input_gradient`
 
     # -- programs and threads ---------------------------------------------------------------------------------
-    def program(self, what, batch, x_code=None, y_code=None, weighted=False):
-        """The program for batches of a size and of arrays with such codes; `what` as in `Planner`."""
+    def program(self, what, batch, x_code=None, y_code=None, weighted=False, health=NOTHING):
+        """The program for batches of a size and of arrays with such codes; `what` and `health` as in `Planner`."""
         splits = splits_of(self.precision, self.isa) if self.dtype == np.float32 else 0
-        key = (what, batch, x_code, y_code, weighted, splits)
+        key = (what, batch, x_code, y_code, weighted, splits, health)
         program = self._programs.get(key)
         if program is None:
             while len(self._programs) >= 16:
                 self._programs.pop(next(iter(self._programs)))
-            found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, splits)
+            found = plan(self, what, batch, x_code, y_code, weighted, self.schedule, splits, health)
             team = Team(self.threads, found.seconds)
             program = self._programs[key] = Program(found, self, team.at_most())
             program.team, program.teams = team, {}  # of the program, and of the stages of a manual step
+            program.codes = (x_code, y_code, weighted)
+        if health:
+            self.health.register(program)
         return program
+
+    def training_program(self, x, y, w, batch):
+        """The program that trains on batches of arrays like these."""
+        level = NOTHING if self.health is None else self.health.level()
+        return self.program("train", batch, code(x), targets_code(y), w is not None, level)
 
     def forget_programs(self):
         """Plan again: the memory of the programs belongs to an unfinished step."""
@@ -119,7 +129,7 @@ class Engine:
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
         the sums continue those of an earlier block, `carry`, as if it were one block."""
         self._begin_training()
-        program = self.program("train", batch_size, code(x), targets_code(y), w is not None)
+        program = self.training_program(x, y, w, batch_size)
         done, sums = run(self, program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
 
@@ -129,20 +139,21 @@ class Engine:
         `index` has the concatenated orders of the epochs, or is None; `lrs` the rate of every step;
         `totals` receives the sums of every epoch, see `epoch_sums`."""
         self._begin_training()  # weights may have been assigned or a layer frozen between two calls
-        program = self.program("train", batch_size, code(x), targets_code(y), w is not None)
+        program = self.training_program(x, y, w, batch_size)
         live = (address(x), address(y), address(w), 0, 0, 0)
         n = len(x) if index is None else len(index) // epochs
         self.store.weights_clock.tick()
         program.refresh(self.store, training=True)
-        return many(
+        do = many if self.health is None else looking
+        return do(
             self, program, live, epochs * n, batch_size, len(lrs), deadline, step,
-            epoch=n, index=index, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
+            epoch=n, index=index, row0=0, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
         )  # fmt: skip
 
     def room_for_epochs(self, x, y, w, batch_size, epochs):
         """The array for `fit_epochs`' sums of so many epochs; None if Python has a part in every step."""
         self._begin_training()
-        program = self.program("train", batch_size, code(x), targets_code(y), w is not None)
+        program = self.training_program(x, y, w, batch_size)
         alone = program.plan.separate or self.score_places
         return None if alone else np.zeros((epochs * self.total_rows, 2))
 

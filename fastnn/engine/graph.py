@@ -40,6 +40,8 @@ class Node:
     variables: dict = field(default_factory=dict)  # role -> Variable
     act: tuple | None = None  # (row, parameters): the activation fused into this node
     trainable: bool = True
+    layer: tuple | None = None  # (name, class) of the layer that declared it
+    act_layer: tuple | None = None  # the same of the fused activation
 
 
 class Graph:
@@ -49,6 +51,7 @@ class Graph:
         self.nodes = []
         self.consumers = {}  # Tensor -> [Node]
         self.draws = Counter()  # nodes of each random stream
+        self.layer = None  # (name, class) of the layer that declares nodes now
 
     def _stream(self, seed_id):
         """The random stream of a node: that of its layer, or for another use of the layer one of its own."""
@@ -58,6 +61,7 @@ class Graph:
 
     def _add(self, kind, inputs, shape, attrs=None, variables=None, trainable=True):
         node = Node(kind, list(inputs), Tensor(tuple(shape)), attrs or {}, variables or {}, trainable=trainable)
+        node.layer = self.layer
         node.out.node = node
         self.nodes.append(node)
         for tensor in inputs:
@@ -200,7 +204,8 @@ def simplify(graph, x, y):
         if node.kind == "reshape":
             alias[node.out] = inputs[0]
             continue
-        copy = Node(node.kind, inputs, Tensor(node.out.shape), node.attrs, node.variables, None, node.trainable)
+        out = Tensor(node.out.shape)
+        copy = Node(node.kind, inputs, out, node.attrs, node.variables, None, node.trainable, node.layer)
         copy.out.node = copy
         alias[node.out] = copy.out
         nodes.append(copy)
@@ -214,7 +219,7 @@ def simplify(graph, x, y):
         producer = node.inputs[0].node if node.inputs else None
         if (node.kind == "activation" and producer is not None and producer.kind in FUSES_ACTIVATION
                 and producer.act is None and len(consumers[node.inputs[0]]) == 1 and node.inputs[0] is not y):
-            producer.act = (node.attrs["row"], node.attrs["params"])
+            producer.act, producer.act_layer = (node.attrs["row"], node.attrs["params"]), node.layer
             node.out.node = producer
             consumers.pop(producer.out, None)
             producer.out = node.out

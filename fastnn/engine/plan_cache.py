@@ -30,6 +30,7 @@ def structure(engine):
     tensors = {node.out: i for i, node in enumerate(engine.nodes)}
     nodes = tuple(
         (n.kind, tuple(map(tensors.get, n.inputs)), n.out.shape, tuple(n.attrs.items()), n.act, n.trainable,
+         n.act is not None and n.act_layer != n.layer,
          tuple((role, numbers[v]) for role, v in n.variables.items()))
         for n in engine.nodes
     )  # fmt: skip

@@ -20,19 +20,23 @@ AT_ONCE = ("kernel", "bias", "gamma", "beta")  # what one kernel updates togethe
 class Planner:
     """Collects the operations of one program.
 
-    what : {"train", "evaluate", "predict", "manual", "derivative", "gradient"}
+    what : {"train", "evaluate", "predict", "manual", "derivative", "gradient", "observe"}
         "manual" keeps forward, backward and update as separate parts. "derivative" is the loss as "evaluate" has it,
         penalties included, with its gradient by the weights and no update. "gradient" is that of the loss, or of the
-        results times dy if there is none, by the input.
+        results times dy if there is none, by the input. "observe" computes what a training step does, without the
+        update, for its figures.
+    health : {NOTHING, ACTIVE, LOOK}
+        What is noted, see lowering/health.py.
     """
 
-    def __init__(self, engine, what, batch, x_code, y_code, weighted, schedule, splits=0):
+    def __init__(self, engine, what, batch, x_code, y_code, weighted, schedule, splits=0, health=0):
         self.splits, self.by_tiles = splits, False  # see precision.py; whether an operation has any
-        self.engine, self.what, self.batch = engine, what, batch
+        self.engine, self.what, self.batch, self.health = engine, what, batch, health
         self.store, self.dtype = engine.store, engine.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, engine.store.panel
         self.x_code, self.y_code, self.weighted = x_code, y_code, weighted
-        self.training = what in ("train", "manual", "gradient")  # batch statistics and noise are at work, if there are
+        # whether batch statistics and noise are at work, if there are any
+        self.training = what in ("train", "manual", "gradient", "observe")
         self.differentiates = self.training or what == "derivative"
         reduces = self.differentiates and any(n.kind == "batch_norm" and n.trainable for n in engine.nodes)
         self.separate = any(n.kind == "python" for n in engine.nodes) or what == "manual"
@@ -40,7 +44,7 @@ class Planner:
         self.separate |= what in ("train", "evaluate", "gradient") and in_python
         self.separate |= what == "derivative" and bool(engine.python_loss)
         n_params = sum(v.size for v in engine.trainable)
-        if self.separate:
+        if self.separate or what == "observe":
             schedule = "layers"
         elif not self.differentiates:
             schedule = "samples"
@@ -180,6 +184,11 @@ class Planner:
             self._close()
             self.segment_chunked = chunked
             self.since_barrier = {}
+
+    def close(self):
+        """End a segment: what follows can be run by itself."""
+        self._close()
+        self.since_barrier = {}
 
     def _close(self):
         if len(self.ops) > self.segment_start:

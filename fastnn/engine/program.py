@@ -75,6 +75,12 @@ class Plan:
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
+        look = planner.look  # what of the memory is noted about a training, see health.py
+        self.seen, self.figures, self.numbers, self.after = look.seen, look.figures, look.numbers, look.after
+        self.figures_at = planner.keep(look.memory).offset if look.looks else 0
+        blocks = len(look.numbers)
+        self.doubles, self.blocks = look.doubles, {name: (at.offset, blocks) for name, at in look.parameters.items()}
+        self.moments = [(node, mean.offset, deviation.offset) for node, mean, deviation in look.moments]
         self.seconds = estimate_seconds(engine.nodes, planner.batch, planner.differentiates, planner.itemsize)
 
 
@@ -95,6 +101,7 @@ class Program:
         params = () if engine.optimizer_row is None else engine.optimizer_row[1]
         # as many threads as slots work on a chunked segment, each with an arena of its own
         arena = partial(aligned, plan.arena_bytes, whole_pages=True)
+        self.kept = kept
         self.core = executor.Executor(
             plan.operations, arena, plan.copies, shared, plan.scratch_bytes, params, (kept, flat)
         )

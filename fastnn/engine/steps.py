@@ -13,6 +13,7 @@ import numpy as np
 from .._core import kernels
 from .counters import COUNTERS
 from .long_steps import LONG, is_long, watch
+from .lowering.health import LOOK
 from .objective import add_sums, keep_scores, number_or_copy, penalty
 
 
@@ -53,7 +54,8 @@ def run(engine, program, x, y, w, index, first, count, batch, lrs, deadline, tra
     for place, at in engine.core_sums:
         totals[at] = sums[place]
     part = None if index is None else index[first : first + count]
-    step = many(
+    do = looking if training and engine.health is not None else many
+    step = do(
         engine, program, live, count, batch, -(-count // batch), deadline,
         index=part, row0=first, lrs=lrs, step0=engine.step, totals=totals, counter=engine if training else None,
     )  # fmt: skip
@@ -69,6 +71,9 @@ def many(engine, program, live, count, batch, steps, deadline, step=0, **job):
     """Run steps [step, steps) in slices, each with the thread count that pays off; returns the step reached.
 
     `job`: further arguments of `Executor.run`."""
+    stop = job.get("stop")
+    if stop:
+        steps = stop
     if program.plan.seconds >= LONG and is_long(program, engine.store, job.get("counter") is not None):
         return _long(engine, program, live, count, batch, steps, deadline, step, **job)
     core, team, begin, start = program.core, program.team, step, time.monotonic()
@@ -86,6 +91,35 @@ def many(engine, program, live, count, batch, steps, deadline, step=0, **job):
         ran = core.run(live, count, batch, start=step, seed=engine.seed, threads=n, seconds=seconds, **job)
         team.report(n, time.perf_counter() - begun, ran, core.disturbed)
         step += ran
+    return step
+
+
+def looking(engine, program, live, count, batch, steps, deadline, step=0, **job):
+    """`many`, with the steps in between that are looked at (health.py)."""
+    health, begin, start = engine.health, step, time.monotonic()
+    epoch, index, rates = job.pop("epoch", count), job["index"], job["lrs"]
+    per_epoch = -(-epoch // batch)
+    while step < steps:
+        left = deadline - (time.monotonic() - start) if deadline > 0 else 0.0
+        if deadline > 0 and left <= 0 and step > begin:
+            break
+        left = max(left, 1e-9) if deadline > 0 else 0.0
+        before = health.steps_before(engine.step, program)
+        stop = min(steps, step + max(before, 1))
+        if before:
+            reached = many(engine, program, live, count, batch, steps, left, step, stop=stop, epoch=epoch, **job)
+        else:
+            within = step % per_epoch * batch
+            at, rows = step // per_epoch * epoch + within, min(batch, epoch - within)
+            part, rate = None if index is None else index[at : at + rows], rates[step : step + 1]
+            threads = program.team.known()
+            seen = health.before(live, program.codes, batch, rows, part, job["row0"] + within, rate, threads)
+            reached = many(engine, program, live, count, batch, steps, 0.0, step, stop=stop, epoch=epoch, **job)
+            if reached > step:
+                health.after(seen, live, rows, rate, threads, step // per_epoch)
+        if reached < stop:
+            return reached
+        step = reached
     return step
 
 
@@ -111,8 +145,15 @@ def _ends(engine):
 
 def by_parts(engine, program, x, y, w, index, first, count, batch, lrs, deadline, training, live, sums):
     """One step at a time, as there is Python between the kernels."""
-    end, done, step = time.monotonic() + deadline, 0, 0
+    end, done, step, usual = time.monotonic() + deadline, 0, 0, program
+    health = engine.health if training else None
     while done < count:
+        program = usual
+        looks = health is not None and health.steps_before(engine.step, program) == 0
+        if looks:
+            program = engine.program("train", batch, *program.codes, LOOK)
+            program.refresh(engine.store, training)
+            health.begin(program)
         n, at = min(batch, count - done), first + done
         rows = slice(at, at + n) if index is None else index[at : at + n]
         before, given_up, watched = list(sums), False, watch(program, engine.store, training, engine.later)
@@ -140,6 +181,8 @@ def by_parts(engine, program, x, y, w, index, first, count, batch, lrs, deadline
                 break
             continue
         program.team.report(n_threads, seconds, 1, disturbed)
+        if looks:
+            health.add(program, n)
         done, step = done + n, step + 1
         engine.step += training  # immediately, as the Python of the next step may raise
         if deadline > 0 and time.monotonic() > end:

@@ -109,6 +109,14 @@ class Team:
         self.spent, self.retry, self.trying = 0.0, min(2 * self.retry, RETRY), several
         return several, PROBE
 
+    def known(self):
+        """The best thread count so far, for work that is not timed."""
+        fixed = threads.asked() or self.fixed
+        if fixed is not None:
+            return fixed
+        timed = [] if self.is_alone() else [n for n in self.numbers() if n in self.times]
+        return self.best(timed) if timed else 1
+
     def best(self, numbers):
         """The fastest of these thread counts that was timed; the larger one of equals."""
         return min((n for n in reversed(numbers) if n in self.times), key=self.times.get)

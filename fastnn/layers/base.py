@@ -180,7 +180,9 @@ class Layer(Weighted):
 
     def declare(self, graph: Graph, x: Tensor) -> Tensor:
         """`emit`, and the penalty on its result; called by models."""
+        outer, graph.layer = graph.layer, (self.name, type(self).__name__)
         y, penalty = self.emit(graph, x), self.activity_regularizer
+        graph.layer = outer
         if penalty is None or not (penalty.l1 or penalty.l2):
             return y
         return graph.activity(y, penalty.l1, penalty.l2)

@@ -21,7 +21,7 @@ from .batch_model import BatchModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Never
+    from typing import Any, Literal, Never
 
     from numpy.typing import ArrayLike
 
@@ -60,6 +60,7 @@ class Model(BatchModel):
         *,
         check_finite: bool = True,
         threads: int | None = None,
+        health: bool | Literal["every"] = True,
         **kwargs: Never,
     ) -> History:
         """Train the model for a number of epochs.
@@ -109,6 +110,10 @@ class Model(BatchModel):
             Check x and y for NaN and infinity first.
         threads : int, optional
             Thread count; default: as many as pay off, see `compile`. Results do not depend on it.
+        health : bool or "every"
+            Note gradients, updates, activations, dead and saturated units of every layer in ``history.health``,
+            a `fastnn.diagnostics.Health`. True: of one step in so many that it costs about 2 % of the time (dead
+            units: of all steps); "every": of every step. The trained weights are the same, bit for bit.
 
         Returns
         -------
@@ -128,7 +133,7 @@ class Model(BatchModel):
             class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
             validation_batch_size=validation_batch_size, validation_freq=validation_freq, check_finite=check_finite,
-            threads=threads,
+            threads=threads, health=health,
         )  # fmt: skip
 
     def evaluate(

@@ -20,12 +20,14 @@ from .._base.random import permutation
 from .._core import threads as core_threads
 from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
+from ..engine.health import AT_ONCE
 from . import arguments
 from .compiled_metrics import means
 from .data.batches import Batches, Feed, none_but_x, order_of
 from .data.feature_names import refuse_others
 from .evaluate import measure
 from .fit_arguments import Plan, held_out, split
+from .health import EVERY, HealthKeeper, checked
 from .inference import inference_batch, no_more
 from .interrupts import Steps
 from .needs import need_compile, need_loss
@@ -65,12 +67,13 @@ def start(
     model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
     shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
     validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None, rows=None, validation_rows=None,
-    feature_names=None,
+    feature_names=None, health=False,
 ):  # fmt: skip
     """Check the arguments of `Model.fit`; return the generator of its epochs, see `Training.run`.
 
     `rows`, `validation_rows`: samples of x and y for training and validation; `feature_names`: column names, if `x`
     was a data frame."""
+    health = checked(health)
     need_loss(model, "fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
@@ -108,7 +111,7 @@ def start(
         validation_freq=validation_freq,
         validation_steps=validation_steps,
     )
-    return Training(model, train, validation, plan, callbacks, verbose, ahead).run()
+    return Training(model, train, validation, plan, callbacks, verbose, ahead, health).run()
 
 
 class Training:
@@ -124,9 +127,10 @@ class Training:
     verbose : {"auto", 0, 1, 2}
     ahead : callable, optional
         Returns the maximum number of epochs to train in one call.
+    health : bool or "every"
     """
 
-    def __init__(self, model, train, validation, plan, callbacks, verbose, ahead=None):
+    def __init__(self, model, train, validation, plan, callbacks, verbose, ahead=None, health=False):
         self.model, self.train, self.validation, self.plan, self.ahead = model, train, validation, plan, ahead
         self.batches = isinstance(train, Feed)
         self.history = History()
@@ -143,6 +147,8 @@ class Training:
         self.progress = Progress(0 if self.hooks.has(ProgbarLogger) else verbose)
         model.history, model.stop_training = self.history, False
         self.still, self.logs = Unchanged(model, "fit"), {}
+        if health:
+            self.still.health = HealthKeeper(health == EVERY)
         alone = not self.batches and validation is None and not self.progress.out
         self.alone = alone and all(type(c) is History for c in self.hooks.callbacks)
         self.trained = iter(())  # epochs that were trained in one call
@@ -170,12 +176,15 @@ class Training:
                 raise
             finally:
                 self.model.history = self.history
+                if self.still.health is not None:
+                    self.still.health.detach()
 
     def _epochs(self):
         for epoch in range(self.plan.initial_epoch, self.plan.epochs):
             if self.alone:
                 self.logs = self._epoch_ahead(epoch)
                 if self.logs is not None:
+                    self._note(epoch)
                     self.hooks.call("on_epoch_end", epoch, logs=self.logs)
                     yield self.logs
                     continue
@@ -223,8 +232,17 @@ class Training:
         model.history = self.history  # a hook may have called `fit`
         keep = plan.epochs - plan.initial_epoch <= FEW
         progress.finish(logs, seconds, train.n if self.batches else None, keep)
-        hooks.call("on_epoch_end", epoch, logs=logs)
+        if self.still.health is not None:
+            self.still.health.finish()
+            self.still.health.clear()
+            self._note(epoch)
+        hooks.call("on_epoch_end", epoch, logs=self.logs)
         return True
+
+    def _note(self, epoch):
+        """Append the health of an epoch that has ended to the history."""
+        if self.still.health is not None:
+            self.logs = self.still.health.add_to(self.history, epoch, self.logs)
 
     def _finalize(self):
         """Set averaged weights, if there was at least one epoch."""
@@ -249,7 +267,8 @@ def train_epochs(model, data, plan, epochs, still):
 
     Yields nothing if the steps contain Python, or an epoch is so long that there is nothing to gain."""
     n, batch = data.n, plan.batch_size
-    epochs, per_epoch = min(epochs, AHEAD // n), ceil(n / batch)
+    epochs, per_epoch, health = min(epochs, AHEAD // n), ceil(n / batch), still.health
+    epochs = epochs if health is None else min(epochs, AT_ONCE)
     if epochs < 2 or plan.samples(n) != n:
         return
     with model._lock:
@@ -275,8 +294,12 @@ def train_epochs(model, data, plan, epochs, still):
         interrupt, step = error, engine.step - began
     done = step // per_epoch
     model.epochs_done += done
-    for sums in engine.epoch_sums(totals)[:done]:
+    for i, sums in enumerate(engine.epoch_sums(totals)[:done]):
+        if health is not None:
+            health.finish(i)
         yield means(model, n, *sums)
+    if health is not None:
+        health.clear()
     if interrupt is not None:
         raise interrupt
 

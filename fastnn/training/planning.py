@@ -64,6 +64,7 @@ class Unchanged:
 
     def __init__(self, model, what):
         self.model, self.what = model, what
+        self.health = None  # a `HealthKeeper` of `fit`
         self.readings = self._now()
 
     def _now(self):
@@ -84,4 +85,7 @@ class Unchanged:
     def engine(self):
         """The model's engine, if the model has not changed. Called under the model's lock."""
         self.check()
-        return self.model.engine()
+        engine = self.model.engine()
+        if self.health is not None:
+            self.health.attach(engine)
+        return engine

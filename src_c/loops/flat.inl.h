@@ -10,7 +10,7 @@
     _(N, slots) _(N, stride) _(N, chunk)
 #define FNN_OPERANDS_norm_partials(_)                                                                     \
     _(SPLIT, items, none) _(P, fnn_block, blocks, in, all) _(P, T, grad, in, blocks)                      \
-    _(P, double, partial, out, blocks)
+    _(P, double, partial, out, blocks) _(P, double, largest, out_opt, blocks)
 #define FNN_OPERANDS_clip_finish(_)                                                                       \
     _(SPLIT, one, none) _(P, fnn_block, blocks, in, all) _(P, double, partial, in, all)                   \
     _(P, double, scale, out, all) _(N, count) _(N, variables) _(S, clipnorm) _(S, global_clipnorm)
@@ -150,12 +150,22 @@ static void FN(reduce_slots)(const fnn_op *op, const fnn_run *run, const fnn_rec
     }
 }
 
-/* partial[block] = sum of the squares of G[block] */
+/* partial[block] = sum of the squares of G[block], largest[block] = that of their magnitudes, NaN left out */
 static void FN(norm_partials)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(norm_partials)
     (void)run;
-    for (ptrdiff_t f = r->f0; f < r->f1; f++) partial[f] = FN(sumsq_block)(grad + blocks[f].off, blocks[f].len);
+    for (ptrdiff_t f = r->f0; f < r->f1; f++) {
+        const T *g = grad + blocks[f].off;
+        T most = 0;
+        partial[f] = FN(sumsq_block)(g, blocks[f].len);
+        if (!largest) continue;
+        for (ptrdiff_t i = 0; i < blocks[f].len; i++) {
+            const T size = g[i] < 0 ? -g[i] : g[i];
+            most = size > most ? size : most;
+        }
+        largest[f] = (double)most;
+    }
 }
 
 /* What each variable's gradient is to be multiplied with, as Keras 3 has it.

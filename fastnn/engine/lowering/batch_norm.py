@@ -47,7 +47,8 @@ class BatchNorm(Lowering):
         if not (pl.training and node.trainable):
             lo.emit("bn_infer", **given)
             return
-        lo.emit("bn_train", **given, **self.saved(lo, node), xh=xh, momentum=node.attrs["momentum"])
+        momentum = 1.0 if pl.what == "observe" else node.attrs["momentum"]  # 1: the averages stay as they are
+        lo.emit("bn_train", **given, **self.saved(lo, node), xh=xh, momentum=momentum)
 
     def backward(self, lo, node):
         pl, x = lo.pl, node.inputs[0]

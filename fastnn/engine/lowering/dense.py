@@ -34,7 +34,8 @@ class Dense(Lowering):
 
         Two splits have as many bytes as the numbers: computing them again costs less than reading and writing."""
         pl = lo.pl
-        if splits != 1 or node in lo.folds or pl.what == "derivative":  # which has other weights in each call
+        apart = pl.what in ("derivative", "observe")  # the former has other weights in each call
+        if splits != 1 or node in lo.folds or apart:
             return None
         place = pl.store.places[node.variables["kernel"]]
         if place.off not in pl.kept_splits:

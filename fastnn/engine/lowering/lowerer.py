@@ -12,9 +12,11 @@ import numpy as np
 from ..._core import kernels
 from ..folding import find_folds
 from ..parameter_store import aligned
+from .health import Look
 from .update import STATES, Update
 
 LOWERINGS = {}
+ONLY_LOSS = ("derivative", "observe")  # programs without metrics
 
 
 def lowering(kind):
@@ -52,6 +54,7 @@ class Lowerer:
         self.postponed = []  # functions that emit gradients of parameters
         self.emit = planner.emit
         self.update = Update(self)
+        self.look = planner.look = Look(self, planner.health)
 
     # -- helpers ----------------------------------------------------------------------------------------------
     def panels(self, size):
@@ -64,7 +67,8 @@ class Lowerer:
         """The input of the node's activation, where the derivative needs it or the loss does; else None."""
         if node.act is None:
             return None
-        if self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.engine.loss_reads_pre:
+        needed = self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.engine.loss_reads_pre
+        if needed or self.look.has_inner(node):
             return self.pl.buffer(self.tensors[node.out] + ".z", node.out.size)
         return None
 
@@ -89,6 +93,8 @@ class Lowerer:
 
     def way(self, tensor, backward=False):
         """By features if the next operation reduces over the batch (so that it need not wait), else both ways."""
+        if self.look.looks:  # which does for all of them
+            return "features"
         if backward:
             wide = tensor.node.kind == "batch_norm" and tensor.node.trainable
         else:
@@ -104,7 +110,7 @@ class Lowerer:
         node = x.node
         if node.kind != "batch_norm" or not self.pl.training or self.pl.chunked:
             return None
-        alone = node.act is None and len(self.consumers[x]) == 1
+        alone = node.act is None and len(self.consumers[x]) == 1 and not self.look.looks
         both = dense.trainable and node.trainable and x in self.needs
         shared = any(v in self.shared for n in (dense, node) for v in n.variables.values())
         return node if alone and both and not shared and node.inputs[0] not in self.needs else None
@@ -128,7 +134,7 @@ class Lowerer:
     def epilogue(self, tensor):
         """The operands with which a consumer ends its gradient with the producer's derivative, if it can."""
         node = tensor.node
-        if node.act is None or len(self.consumers.get(tensor, ())) != 1:
+        if node.act is None or len(self.consumers.get(tensor, ())) != 1 or self.look.looks:
             return {}
         self.multiplied.add(tensor)
         return {"t": self.act_operand(node), "act": node.act[0], "s": node.act[1]}
@@ -162,7 +168,8 @@ class Lowerer:
         if count == 0:
             return whole, lambda: None
         part = self.pl.buffer(self.gkey(tensor) + ".part", tensor.size)
-        return part, lambda: self.emit("add", way="both", y=whole, a=whole, b=part, F=tensor.size)
+        way = "features" if self.look.looks else "both"
+        return part, lambda: self.emit("add", way=way, y=whole, a=whole, b=part, F=tensor.size)
 
     def pass_on(self, node, x, scale=1.0):
         """The gradient of the node's result, times a number, is a contribution to that of its input."""
@@ -178,6 +185,7 @@ class Lowerer:
             self.emit("act_bwd", way=self.way(node.out, True), dx=d, dy=d, t=self.act_operand(node),
                       F=node.out.size, act=node.act[0], s=node.act[1])  # fmt: skip
             self.multiplied.add(node.out)
+            self.look.inner_gradient(node)
         return d
 
     # -- the whole --------------------------------------------------------------------------------------------
@@ -197,6 +205,7 @@ class Lowerer:
             self.python_loss()
             self.loss_and_metrics()
             self.python_metrics()
+            self.look.after_loss()
         if pl.differentiates:
             self.backward(given=pl.what == "manual" or not with_loss)
         if pl.differentiates and pl.what != "gradient":
@@ -205,7 +214,7 @@ class Lowerer:
     def has_loss(self):
         """Whether the program has the loss in it."""
         what = self.pl.what
-        return what in ("train", "evaluate", "derivative") or what == "gradient" and self.engine.loss is not None
+        return what in ("train", "evaluate", *ONLY_LOSS) or what == "gradient" and self.engine.loss is not None
 
     def loss_factor(self):
         """The factor from a batch mean to a mean over valid samples or weights: known before the chunks start."""
@@ -236,6 +245,7 @@ class Lowerer:
                 self.tensors[node.out] = self.tensors[node.inputs[0]]
             return
         LOWERINGS[node.kind].forward(self, node)
+        self.look.forward(node)
 
     def gather(self, base, into, size, code, way):
         row_bytes, dtype_code = code
@@ -249,7 +259,7 @@ class Lowerer:
         y, size = self.y, self.y.size
         node = y.node
         specs = [] if engine.loss_row is None else [(*engine.loss_row, pl.weighted)]
-        specs += [] if pl.what == "derivative" else engine.metric_rows
+        specs += [] if pl.what in ONLY_LOSS else engine.metric_rows
         if pl.separate:
             pl.part("loss")
         alone = not engine.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
@@ -268,7 +278,7 @@ class Lowerer:
                 probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
             else:
                 source = self.pre(node)
-        strict = pl.what != "derivative"
+        strict = pl.what not in ONLY_LOSS
         for pairs, (kernel, params, target, weighted) in zip(engine.pairs[alone:], specs, strict=strict):
             partial = pl.keep(pl.partials[row])
             row += pairs
@@ -298,7 +308,7 @@ class Lowerer:
 
     def keep_scores(self):
         """The outputs, for metrics by ranks: after the loss, which may be what makes the probabilities."""
-        if self.engine.score_places and self.pl.what != "derivative":
+        if self.engine.score_places and self.pl.what not in ONLY_LOSS:
             self.scatter("out", self.value(self.y), self.y.size)
 
     def python_loss(self):
@@ -313,7 +323,7 @@ class Lowerer:
 
     def python_metrics(self):
         """After the loss, which may be what makes the probabilities."""
-        if self.engine.python_metrics and self.pl.what != "derivative":
+        if self.engine.python_metrics and self.pl.what not in ONLY_LOSS:
             self.pl.part("python", ("metrics", None, (self.tensors[self.y], self.y), (None, None)))
 
     def backward(self, given):
@@ -325,6 +335,7 @@ class Lowerer:
             self.grads[self.y] = 1
         for node in reversed(self.nodes):
             if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
+                self.look.backward(node)
                 LOWERINGS[node.kind].backward(self, node)
         self.emit_postponed()
         if pl.what in ("manual", "gradient"):

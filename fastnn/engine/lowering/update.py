@@ -91,11 +91,17 @@ class Update:
         if left and pl.chunked:
             self.reduce_slots(left)
         if left:
-            self.emit_rules(left, PENALTY if manual or pl.what == "derivative" else PENALTY | DECAY)
+            only_penalty = manual or pl.what in ("derivative", "observe")
+            self.emit_rules(left, PENALTY if only_penalty else PENALTY | DECAY)
         if pl.what == "train":
             self.count()
+        look = self.lo.look
+        if look.looks and self.variables:
+            look.before_update(self.variables)
+            if pl.what == "observe":
+                look.after_update()
         pl.part("update")
-        if engine.optimizer_row is None or pl.what == "derivative":
+        if engine.optimizer_row is None or pl.what in ("derivative", "observe"):
             return
         if left:
             self.step(left, manual)
@@ -109,6 +115,8 @@ class Update:
             if engine.constraints[variable] is not None:
                 self.constrain(variable, engine.constraints[variable])
         self.renew_splits()
+        if look.looks and self.variables:
+            look.after_update()
 
     def count(self):
         """The engine's counters: of gradients as they are before clipping."""
