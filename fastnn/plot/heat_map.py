@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    Norm = Literal["gradient_norm", "output_gradient_norm", "update_ratio", "weight_norm"]
+    _Norm = Literal["gradient_norm", "output_gradient_norm", "update_ratio", "weight_norm"]
 
 DECADES, MOST = 6, 16
 TITLES = {
@@ -35,7 +35,7 @@ VECTOR = 4000  # cells; in a vector graphic, larger maps are bitmaps
 HATCHES = {"does not apply": "///", "no step was sampled": "...", "not a number": "xxxx"}
 
 
-def gradients(health: Any, quantity: Norm = "gradient_norm", ax: Axes | None = None) -> Axes:
+def gradients(health: Any, quantity: _Norm = "gradient_norm", ax: Axes | None = None) -> Axes:
     """Plot a heat map of the gradient norms of the layers by epoch, on a logarithmic scale.
 
     The first layer is at the top. A gradient that vanishes on its way back is dark at the top; in a healthy network all

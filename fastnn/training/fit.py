@@ -230,12 +230,12 @@ class Training:
             logs.update({f"val_{name}": value for name, value in found.items()})
         model.epochs_done += 1
         model.history = self.history  # a hook may have called `fit`
-        keep = plan.epochs - plan.initial_epoch <= FEW
-        progress.finish(logs, seconds, train.n if self.batches else None, keep)
         if self.still.health is not None:
             self.still.health.finish()
             self.still.health.clear()
             self._note(epoch)
+        keep = plan.epochs - plan.initial_epoch <= FEW
+        progress.finish(self.logs, seconds, train.n if self.batches else None, keep)
         hooks.call("on_epoch_end", epoch, logs=self.logs)
         return True
 

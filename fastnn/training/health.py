@@ -17,7 +17,7 @@ def checked(value):
         raise TypeError(f"{error}; a step in so many is looked at if it is True, each if it is 'every'") from None
 
 
-class Logs(dict):
+class Logs(dict[str, float]):
     """The logs of an epoch, which also know its health: ``logs.health``, and ``logs["gradient_norm/dense"]``.
 
     Such names are looked up and not listed, so that callbacks that write all logs go on writing the same."""
