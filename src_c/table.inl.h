@@ -44,16 +44,12 @@ static const fnn_loss FNN_CAT(metrics_, FNN_ISA)[] = {
 
 #define X(name) {#name, FNN_ANY(name), FNN_SIGNATURE(name)},
 static const fnn_named FNN_CAT(kernels_, FNN_ISA)[] = {
-    FNN_DATA_KERNELS(X) FNN_RANDOM_KERNELS(X) FNN_ROW_KERNELS(X) FNN_COL_KERNELS(X)
-    FNN_MAP_KERNELS(X) FNN_FLAT_KERNELS(X) FNN_DENSE_KERNELS(X)
-    FNN_NOISE_KERNELS(X) FNN_LAYER_NORM_KERNELS(X) FNN_FEATURE_KERNELS(X) FNN_MAXOUT_KERNELS(X)
-    FNN_ACTIVITY_KERNELS(X) FNN_RULE_KERNELS(X) FNN_ORTHOGONAL_KERNELS(X) FNN_HEALTH_KERNELS(X) {0}};
+    FNN_KERNELS(X) {0}};
 #undef X
 
 #define X(name) {#name, FNN_ANY(name), NULL},
 static const fnn_named FNN_CAT(functions_, FNN_ISA)[] = {
-    FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X)
-    FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X) {0}};
+    FNN_FUNCTIONS(X) {0}};
 #undef X
 
 /* tiles: whether products of float32 may be made by them */

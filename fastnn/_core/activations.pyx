@@ -5,7 +5,7 @@ from libc.string cimport strcmp
 from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
 from . cimport kernels as k
-from . cimport rows
+from . cimport operands, rows
 from .parameters cimport ACTIVATION, OK, UNKNOWN_ROW, read_parameters
 
 cdef ptrdiff_t PIECE = 1024            # elements; a multiple of every vector
@@ -72,25 +72,29 @@ cdef int activation_backward(const void *row, int f64, void *dx, const void *dy,
 cdef int softmax_forward(int f64, int log, void *y, const void *x, ptrdiff_t B, ptrdiff_t K, ptrdiff_t stride_y,
                          ptrdiff_t stride_x, int threads) noexcept nogil:
     cdef rows.Job job
+    cdef operands.fnn_p_softmax_fwd *p = <operands.fnn_p_softmax_fwd *>job.op.p
     if K == 0:
         return 0
     rows.start(&job, "log_softmax_fwd" if log else "softmax_fwd", f64, B)
-    job.op.n[0] = K
+    (<operands.fnn_n_softmax_fwd *>job.op.n).K = K
     job.sides = 1
-    job.side[0] = rows.Side(<const char *>x, <char *>y, K, stride_x, stride_y, 1, 0)
+    job.side[0] = rows.Side(<const char *>x, <char *>y, K, stride_x, stride_y, rows.place(&job, &p.x),
+                            rows.place(&job, &p.y))
     return rows.run_rows(&job, B, threads)
 
 
 cdef int softmax_backward(int f64, int log, void *dx, const void *dy, const void *y, ptrdiff_t B, ptrdiff_t K,
                           ptrdiff_t stride_dx, ptrdiff_t stride_dy, ptrdiff_t stride_y, int threads) noexcept nogil:
     cdef rows.Job job
+    cdef operands.fnn_p_softmax_bwd *p = <operands.fnn_p_softmax_bwd *>job.op.p
     if K == 0:
         return 0
     rows.start(&job, "log_softmax_bwd" if log else "softmax_bwd", f64, B)
-    job.op.n[0] = K
+    (<operands.fnn_n_softmax_bwd *>job.op.n).K = K
     job.sides = 2
-    job.side[0] = rows.Side(<const char *>dy, <char *>dx, K, stride_dy, stride_dx, 1, 0)
-    job.side[1] = rows.Side(<const char *>y, NULL, K, stride_y, 0, 2, -1)
+    job.side[0] = rows.Side(<const char *>dy, <char *>dx, K, stride_dy, stride_dx, rows.place(&job, &p.dy),
+                            rows.place(&job, &p.dx))
+    job.side[1] = rows.Side(<const char *>y, NULL, K, stride_y, 0, rows.place(&job, &p.y), -1)
     return rows.run_rows(&job, B, threads)
 
 

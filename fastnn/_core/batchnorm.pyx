@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
 from . cimport kernels as k
-from . cimport rows
+from . cimport operands, rows
 
 cdef ptrdiff_t TASK_BYTES = 256 * 1024
 cdef double SECONDS = 1e-9    # an element, roughly
@@ -61,18 +61,22 @@ cdef void one_task(const Columns *q, ptrdiff_t task, char *memory) noexcept nogi
     cdef char *rstd = mean + vector
     cdef char *gamma = rstd + vector
     cdef k.fnn_op op
+    cdef operands.fnn_p_bn_train *stats = <operands.fnn_p_bn_train *>op.p
+    cdef operands.fnn_p_bn_bwd *back = <operands.fnn_p_bn_bwd *>op.p
+    cdef operands.fnn_n_bn_bwd *sizes = <operands.fnn_n_bn_bwd *>op.n
     cdef k.fnn_run run
     cdef k.fnn_rect r
     memset(&op, 0, sizeof(op))
     memset(&run, 0, sizeof(run))
     run.n = run.batch = q.B
     r.f0, r.f1, r.p0, r.p1 = 0, n, 0, rows.ceil_div(q.B, lanes)
-    op.n[0] = n
     rows.gather(q.f64, x, q.x + f * item, n, q.stride_x, 0, q.B)
     if q.dy == NULL:
         # the training kernel with momentum 0 leaves the batch's moments in the moving averages
         memset(out, 0, 2 * vector)
-        op.p[0], op.p[1], op.p[4], op.p[5], op.p[6], op.p[7] = x, x, out, out + vector, mean, rstd
+        stats.y, stats.x, stats.mean, stats.rstd = x, x, mean, rstd
+        stats.moving_mean, stats.moving_variance = out, out + vector
+        (<operands.fnn_n_bn_train *>op.n).F = n
         rows.kernel("bn_train", q.f64)(&op, &run, &r)
     else:
         rows.gather(q.f64, dy, q.dy + f * item, n, q.stride_dy, 0, q.B)
@@ -84,8 +88,9 @@ cdef void one_task(const Columns *q, ptrdiff_t task, char *memory) noexcept nogi
                 (<double *>rstd)[i] = 1 / sqrt((<double *>rstd)[i] + q.epsilon)
             else:
                 (<float *>rstd)[i] = <float>1 / <float>sqrt(<float>((<float *>rstd)[i] + <float>q.epsilon))
-        op.p[0], op.p[1], op.p[2], op.p[3], op.p[7] = (dy if q.dx != NULL else NULL), dy, x, gamma, out
-        op.p[8], op.p[9], op.n[1], op.n[2] = mean, rstd, 0, q.width
+        back.dx, back.dy, back.x, back.mean, back.rstd = (dy if q.dx != NULL else NULL), dy, x, mean, rstd
+        back.theta, back.grad = gamma, out
+        sizes.F, sizes.gamma, sizes.beta = n, 0, q.width
         rows.kernel("bn_bwd", q.f64)(&op, &run, &r)
         if q.dx != NULL:
             rows.scatter(q.f64, q.dx + f * item, dy, n, q.stride_dx, 0, q.B, 0, r.f1)
@@ -132,6 +137,7 @@ cdef int batch_norm_forward(int f64, void *y, const void *x, const void *gamma, 
                             const void *var, double epsilon, ptrdiff_t B, ptrdiff_t F, ptrdiff_t stride_y,
                             ptrdiff_t stride_x, int threads) noexcept nogil:
     cdef rows.Job job
+    cdef operands.fnn_p_bn_infer *p = <operands.fnn_p_bn_infer *>job.op.p
     cdef ptrdiff_t lanes = rows.panel_width(f64), width = rows.ceil_div(F, lanes) * lanes
     cdef size_t vector = rows.whole_lines(<size_t>(width * (8 if f64 else 4)))
     cdef char *memory = <char *>rows.lines(4 * vector)
@@ -143,11 +149,13 @@ cdef int batch_norm_forward(int f64, void *y, const void *x, const void *gamma, 
     fill(f64, memory + 2 * vector, <const char *>mean, 0, F, width, 0)
     fill(f64, memory + 3 * vector, <const char *>var, 0, F, width, 1)
     rows.start(&job, "bn_infer", f64, B)
-    job.op.p[2], job.op.p[3] = memory, memory + vector
-    job.op.p[4], job.op.p[5] = memory + 2 * vector, memory + 3 * vector
-    job.op.n[0], job.op.s[4] = F, epsilon
+    p.gamma, p.beta = memory, memory + vector
+    p.moving_mean, p.moving_variance = memory + 2 * vector, memory + 3 * vector
+    (<operands.fnn_n_bn_infer *>job.op.n).F = F
+    (<operands.fnn_s_bn_infer *>job.op.s).epsilon = epsilon
     job.features, job.sides = F, 1
-    job.side[0] = rows.Side(<const char *>x, <char *>y, F, stride_x, stride_y, 1, 0)
+    job.side[0] = rows.Side(<const char *>x, <char *>y, F, stride_x, stride_y, rows.place(&job, &p.x),
+                            rows.place(&job, &p.y))
     status = rows.run_rows(&job, B, threads)
     free(memory)
     return status

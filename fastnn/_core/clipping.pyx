@@ -8,7 +8,7 @@ from libc.string cimport memset
 from numpy cimport PyArray_DATA, ndarray
 
 from . cimport kernels as k
-from . cimport rows
+from . cimport operands, rows
 
 cdef ptrdiff_t PIECE = k.FNN_BLOCK_LEN   # sums of squares are added up by pieces of this, in order
 cdef double SECONDS = 0.3e-9             # an element, roughly
@@ -59,6 +59,9 @@ cdef void scale(int f64, void *y, const void *x, ptrdiff_t n, double factor, int
 cdef void clip_factors(double *factor, const double *sums, ptrdiff_t n, double clipnorm,
                        double global_clipnorm) noexcept nogil:
     cdef k.fnn_op op
+    cdef operands.fnn_p_clip_finish *p = <operands.fnn_p_clip_finish *>op.p
+    cdef operands.fnn_n_clip_finish *sizes = <operands.fnn_n_clip_finish *>op.n
+    cdef operands.fnn_s_clip_finish *limits = <operands.fnn_s_clip_finish *>op.s
     cdef k.fnn_run run
     cdef k.fnn_rect r
     cdef k.fnn_block block
@@ -68,18 +71,18 @@ cdef void clip_factors(double *factor, const double *sums, ptrdiff_t n, double c
     memset(&run, 0, sizeof(run))
     memset(&r, 0, sizeof(r))
     memset(&block, 0, sizeof(block))
-    op.s[0], op.s[1] = clipnorm, global_clipnorm
-    op.p[0], op.n[0], op.n[1] = &block, 1, 1
+    limits.clipnorm, limits.global_clipnorm = clipnorm, global_clipnorm
+    p.blocks, sizes.count, sizes.variables = &block, 1, 1
     if global_clipnorm > 0:      # one vector made of all
         for v in range(n):
             total += sums[v]
-        op.p[1], op.p[2] = &total, factor
+        p.partial, p.scale = &total, factor
         rows.kernel("clip_finish", 0)(&op, &run, &r)
         for v in range(1, n):
             factor[v] = factor[0]
         return
     for v in range(n):
-        op.p[1], op.p[2] = <void *>(sums + v), factor + v
+        p.partial, p.scale = <void *>(sums + v), factor + v
         rows.kernel("clip_finish", 0)(&op, &run, &r)
 
 

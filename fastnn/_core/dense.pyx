@@ -14,7 +14,7 @@ from numpy cimport (NPY_FLOAT32, NPY_FLOAT64, PyArray_CheckExact, PyArray_DATA, 
                     PyArray_TYPE, import_array, ndarray, npy_intp)
 
 from . cimport kernels as k
-from . cimport packing, rows
+from . cimport operands, packing, rows
 from .activations cimport activation_row
 from .parameters cimport ACTIVATION, NO_MEMORY, OK, read_parameters
 from .product cimport Product, pack_slices, plan_product, run_product
@@ -62,9 +62,9 @@ cdef int dense_forward(int f64, void *y, const void *x, const void *w, const voi
     q.x, q.y, q.w, q.b = <char *>x, <char *>y, <char *>w, <char *>b
     q.op.run = rows.kernel("dense_fwd", f64)
     if act != NULL:
-        q.op.fn[0] = <k.fnn_any>(<const k.fnn_activation *>act).fwd[f64]
+        (<operands.fnn_f_dense_fwd *>q.op.fn).act = <k.fnn_any>(<const k.fnn_activation *>act).fwd[f64]
         for i in range(k.FNN_MAX_S):
-            q.op.s[i] = parameters[i]
+            (<operands.fnn_s_dense_fwd *>q.op.s).s[i] = parameters[i]
     plan_product(&q, threads)
     w_bytes = q.slice_bytes * q.slices if q.chunks > 1 else 0
     memory = <char *>rows.lines(w_bytes + q.each * threads)
@@ -164,6 +164,8 @@ cdef int dense_backward(int f64, void *dx, void *dw, void *db, const void *dy, c
     cdef size_t scratch = <size_t>k.FNN_SCRATCH_BYTES * threads if dw != NULL else 0, w_bytes
     cdef Product q
     cdef Block g
+    cdef operands.fnn_p_dense_dw *p = <operands.fnn_p_dense_dw *>g.dw.p
+    cdef operands.fnn_n_dense_dw *sizes = <operands.fnn_n_dense_dw *>g.dw.n
     cdef packing.Weights c
     cdef char *memory
     cdef double parameters[8]
@@ -195,8 +197,8 @@ cdef int dense_backward(int f64, void *dx, void *dw, void *db, const void *dy, c
     items = units * max(1, rows.ceil_div(I, PARTS))
     if dw != NULL:
         g.dw.run = rows.kernel("dense_dw", f64)
-        g.dw.p[0], g.dw.p[1], g.dw.p[6] = g.x_panels, g.dy_panels, memory
-        g.dw.n[0], g.dw.n[1], g.dw.n[2], g.dw.n[5] = I, O, I + 1, max(1, rows.ceil_div(I, PARTS))
+        p.x, p.dy, p.grad = g.x_panels, g.dy_panels, memory
+        sizes.I, sizes.O, sizes.rows, sizes.parts = I, O, I + 1, max(1, rows.ceil_div(I, PARTS))
     while g.first < B:
         g.n = q.B = min(BLOCK, B - g.first)
         q.y = NULL if dx == NULL else <char *>dx + g.first * stride_dx

@@ -26,7 +26,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from numpy cimport PyArray_DATA, PyArray_NBYTES, ndarray
 
 from . cimport kernels as k
-from . cimport scratch
+from . cimport operands, scratch
 from .team cimport (
     ACROSS_MAX, BY_BOTH, BY_FEATURES, BY_ONE, BY_SAMPLES, MAX_THREADS, OF_LOSS, WITHIN_MAX, Member, begin_step,
     ceil_div, chunked, finish_step, fnn_barrier_forget, fnn_barrier_new, fnn_barrier_wait, fnn_float_enter,
@@ -92,16 +92,16 @@ cdef bint came_before(later) except -1:
         raise
 
 
-def split_weights(isa, size_t kept, size_t w, ptrdiff_t panels, n):
+def split_weights(isa, size_t kept, size_t w, ptrdiff_t panels, ptrdiff_t I, ptrdiff_t O, ptrdiff_t rows):
     """Run the kernel `dense_split` (gemm/dense.inl.h) on weights at an address: for programs that keep their split."""
     cdef k.fnn_op op
     cdef k.fnn_run run
     cdef k.fnn_rect r
-    cdef int i
+    cdef operands.fnn_p_dense_split *p = <operands.fnn_p_dense_split *>op.p
+    cdef operands.fnn_n_dense_split *sizes = <operands.fnn_n_dense_split *>op.n
     op.run = k.find_kernel(k.table_of(isa), "dense_split", 0)
-    op.p[0], op.p[1] = <void *>kept, <void *>w
-    for i in range(len(n)):
-        op.n[i] = n[i]
+    p.kept, p.w = <void *>kept, <void *>w
+    sizes.I, sizes.O, sizes.rows = I, O, rows
     r.f0, r.f1, r.p0, r.p1 = 0, panels, 0, 1
     with nogil:
         op.run(&op, &run, &r)

@@ -7,7 +7,7 @@ from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 import numpy as np
 
 from . cimport kernels as k
-from . cimport rows
+from . cimport operands, rows
 from .parameters cimport LOSS, METRIC, NO_MEMORY, OK, UNKNOWN_ROW, read_parameters
 
 cdef double SECONDS = 3e-9    # an element, roughly
@@ -22,6 +22,16 @@ cdef const void *loss_row(const char *name, int metric) noexcept nogil:
     return NULL
 
 
+cdef void fill_metric(rows.Job *job, ptrdiff_t K, ptrdiff_t stride, const double *s, double *sums) noexcept nogil:
+    """The operands of a metric other than its panels."""
+    cdef operands.fnn_n_metric *sizes = <operands.fnn_n_metric *>job.op.n
+    cdef int i
+    (<operands.fnn_p_metric *>job.op.p).sums = sums
+    sizes.K, sizes.stride = K, stride
+    for i in range(k.FNN_MAX_S):
+        (<operands.fnn_s_metric *>job.op.s).params[i] = s[i]
+
+
 cdef int loss_forward_backward(const void *row, int f64, double *total, void *each, void *dy, const void *y_pred,
                                const void *target, const void *weight, const double *given, int n_s, ptrdiff_t B,
                                ptrdiff_t K, ptrdiff_t stride_dy, ptrdiff_t stride_pred, ptrdiff_t stride_target,
@@ -31,7 +41,10 @@ cdef int loss_forward_backward(const void *row, int f64, double *total, void *ea
     cdef double *partial
     cdef double s[8]
     cdef rows.Job job
+    cdef operands.fnn_p_loss *of_loss = <operands.fnn_p_loss *>job.op.p
+    cdef operands.fnn_p_metric *of_metric = <operands.fnn_p_metric *>job.op.p
     cdef int metric = each == NULL, status = read_parameters(METRIC if metric else LOSS, row, given, n_s, s), i
+    cdef int y_pred_at, target_at
     if status == OK and loss.pairs != 0:
         status = UNKNOWN_ROW    # made of more sums than this function has room for
     if status != OK:
@@ -41,20 +54,23 @@ cdef int loss_forward_backward(const void *row, int f64, double *total, void *ea
         return NO_MEMORY
     rows.start(&job, NULL, f64, 1)   # a batch of 1: the gradient is not divided by the number of rows
     job.op.run = loss.run[f64]
-    job.op.n[0] = K
-    for i in range(k.FNN_MAX_S):
-        job.op.s[i] = s[i]
     job.sides = 1
-    job.side[0] = rows.Side(<const char *>y_pred, <char *>dy, K, stride_pred, stride_dy, 1, 0 if dy != NULL else -1)
+    if metric:
+        fill_metric(&job, K, 0, s, partial)
+        y_pred_at, target_at = rows.place(&job, &of_metric.y_pred), rows.place(&job, &of_metric.target)
+    else:
+        of_loss.weight, of_loss.sums, of_loss.terms = <void *>weight, partial, each
+        (<operands.fnn_n_loss *>job.op.n).K = K
+        for i in range(k.FNN_MAX_S):
+            (<operands.fnn_s_loss *>job.op.s).params[i] = s[i]
+        y_pred_at, target_at = rows.place(&job, &of_loss.y_pred), rows.place(&job, &of_loss.target)
+    job.side[0] = rows.Side(<const char *>y_pred, <char *>dy, K, stride_pred, stride_dy, y_pred_at,
+                            rows.place(&job, &of_loss.grad) if dy != NULL else -1)
     if loss.target == k.FNN_TARGET_LABELS:
-        job.op.p[2] = <void *>target
+        job.op.p[target_at] = <void *>target
     else:
         job.sides = 2
-        job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, 2, -1)
-    if metric:
-        job.op.p[0] = partial
-    else:
-        job.op.p[3], job.op.p[4], job.op.p[6] = <void *>weight, partial, each
+        job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, target_at, -1)
     status = rows.run_rows(&job, B, threads)
     total[0] = total[1] = 0
     for p in range(panels if status == 0 else 0):   # in the order of the rows, whoever computed them
@@ -71,17 +87,16 @@ cdef int wide_metric(const void *row, int f64, double[:, ::1] sums, const void *
     cdef ptrdiff_t panels = rows.ceil_div(B, rows.panel_width(f64)), j, p
     cdef double *partial = <double *>rows.lines(<size_t>(panels * 2 * sums.shape[0]) * sizeof(double))
     cdef rows.Job job
-    cdef int status, i
+    cdef operands.fnn_p_metric *of_metric = <operands.fnn_p_metric *>job.op.p
+    cdef int status
     if partial == NULL:
         return NO_MEMORY
     rows.start(&job, NULL, f64, 1)
     job.op.run = (<const k.fnn_loss *>row).run[f64]
-    job.op.n[0], job.op.n[1], job.op.p[0] = K, 2 * panels, partial
-    for i in range(k.FNN_MAX_S):
-        job.op.s[i] = s[i]
+    fill_metric(&job, K, 2 * panels, s, partial)
     job.sides = 2
-    job.side[0] = rows.Side(<const char *>y_pred, NULL, K, stride_pred, 0, 1, -1)
-    job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, 2, -1)
+    job.side[0] = rows.Side(<const char *>y_pred, NULL, K, stride_pred, 0, rows.place(&job, &of_metric.y_pred), -1)
+    job.side[1] = rows.Side(<const char *>target, NULL, K, stride_target, 0, rows.place(&job, &of_metric.target), -1)
     status = rows.run_rows(&job, B, threads)
     for j in range(sums.shape[0] if status == 0 else 0):
         for p in range(panels):   # in the order of the rows, whoever computed them

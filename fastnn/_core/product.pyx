@@ -9,7 +9,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
 from . cimport kernels as k
-from . cimport packing, rows
+from . cimport operands, packing, rows
 
 cdef ptrdiff_t TASK_PANELS = 16         # of samples (FNN_PC of gemm/dense.inl.h)
 cdef ptrdiff_t TASK_BYTES = 4 << 20     # of x's panels
@@ -53,6 +53,10 @@ cdef void product_task(const Product *q, ptrdiff_t task, int thread) noexcept no
     cdef char *y = x + q.x_bytes
     cdef char *w = y + q.y_bytes
     cdef k.fnn_op op = q.op
+    cdef operands.fnn_p_dense_fwd *fwd = <operands.fnn_p_dense_fwd *>op.p
+    cdef operands.fnn_n_dense_fwd *fwd_sizes = <operands.fnn_n_dense_fwd *>op.n
+    cdef operands.fnn_p_dense_dx *dx = <operands.fnn_p_dense_dx *>op.p
+    cdef operands.fnn_n_dense_dx *dx_sizes = <operands.fnn_n_dense_dx *>op.n
     cdef k.fnn_run run
     cdef k.fnn_rect r
     memset(&run, 0, sizeof(run))
@@ -66,9 +70,13 @@ cdef void product_task(const Product *q, ptrdiff_t task, int thread) noexcept no
             w = q.w_panels + q.slice_bytes * i
         else:
             pack_slice(q, i, w)
-        op.p[0], op.p[1], op.p[2], run.n = y, x, w, samples
-        op.n[0], op.n[1] = (n if q.turned else q.F), (q.F if q.turned else n)
-        op.n[2] = op.n[0] + (q.b != NULL)
+        run.n = samples
+        if q.turned:
+            dx.dx, dx.dy, dx.w = y, x, w
+            dx_sizes.I, dx_sizes.O, dx_sizes.rows = n, q.F, n
+        else:
+            fwd.y, fwd.x, fwd.w = y, x, w
+            fwd_sizes.I, fwd_sizes.O, fwd_sizes.rows = q.F, n, q.F + (q.b != NULL)
         r.f0, r.f1, r.p0, r.p1 = 0, n, 0, rows.ceil_div(samples, width)
         op.run(&op, &run, &r)
         rows.scatter(q.f64, q.y + i * q.slice * item, y, n, q.stride_y, first, samples, 0, r.f1)

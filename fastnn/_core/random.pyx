@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from numpy cimport PyArray_DATA, PyArray_STRIDE, ndarray
 
-from . cimport rows
+from . cimport operands, rows
 
 cdef double SECONDS = 1.5e-9   # an element, roughly
 
@@ -24,12 +24,17 @@ cdef void philox(uint32_t *out, ptrdiff_t n, const uint32_t *counter, const uint
 cdef int dropout(int f64, void *y, const void *x, ptrdiff_t B, ptrdiff_t F, ptrdiff_t stride_y, ptrdiff_t stride_x,
                  double rate, uint64_t seed, uint64_t step, uint32_t layer, int threads) noexcept nogil:
     cdef rows.Job job
+    cdef operands.fnn_p_dropout *p = <operands.fnn_p_dropout *>job.op.p
+    cdef operands.fnn_n_dropout *sizes = <operands.fnn_n_dropout *>job.op.n
     rows.start(&job, "dropout", f64, B)
-    job.op.n[0], job.op.n[1], job.op.s[0] = F, layer, rate
+    sizes.F, sizes.id = F, layer
+    (<operands.fnn_s_dropout *>job.op.s).rate = rate
     job.run.seed, job.run.step = seed, step
     job.features, job.sides = F, 2
-    job.side[0] = rows.Side(<const char *>x, <char *>y, F, stride_x, stride_y, 1, 0)
-    job.side[1] = rows.Side(NULL, NULL, F, 0, 0, 2, -1)   # the mask: the same call makes it again for the gradient
+    job.side[0] = rows.Side(<const char *>x, <char *>y, F, stride_x, stride_y, rows.place(&job, &p.x),
+                            rows.place(&job, &p.y))
+    # the same call computes the mask again for the gradient
+    job.side[1] = rows.Side(NULL, NULL, F, 0, 0, rows.place(&job, &p.mask), -1)
     return rows.run_rows(&job, B, threads)
 
 

@@ -18,6 +18,10 @@ cdef struct Job:
     int f64
     ptrdiff_t features   # of what the kernel calls feature panels; 0: the kernel does all
 
+cdef inline int place(Job *job, void **operand) noexcept nogil:
+    """The number of an operand of the job's kernel (operands.pxd), for a `Side`."""
+    return <int>(operand - job.op.p)
+
 cdef struct Functions:   # what is looked up once
     k.fnn_kernel gather[2]
     k.fnn_kernel scatter[2]

@@ -10,6 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset, strcmp
 
 from . cimport kernels as k
+from . cimport operands
 from .parameters cimport NO_MEMORY, OK
 from .threads cimport affordable, fnn_in_team
 
@@ -89,13 +90,15 @@ cdef void gather(int f64, void *panels, const char *rows, ptrdiff_t features, pt
                  ptrdiff_t first, ptrdiff_t samples) noexcept nogil:
     """Rows first, first + 1, ... into panels; the last panel is filled up with zeros."""
     cdef k.fnn_op op
+    cdef operands.fnn_p_gather *p = <operands.fnn_p_gather *>op.p
+    cdef operands.fnn_n_gather *sizes = <operands.fnn_n_gather *>op.n
     cdef k.fnn_run run
     cdef k.fnn_rect r
     cdef ptrdiff_t width = panel_width(f64)
     memset(&op, 0, sizeof(op))
     memset(&run, 0, sizeof(run))
-    op.p[0], op.p[1] = panels, <void *>rows
-    op.n[0], op.n[1], op.n[2] = features, stride, (10 if f64 else 9)  # FNN_F64, FNN_F32
+    p.y, p.x = panels, <void *>rows
+    sizes.F, sizes.stride, sizes.dtype = features, stride, (k.FNN_F64 if f64 else k.FNN_F32)
     run.n, run.row0 = samples, first
     r.f0, r.f1, r.p0, r.p1 = 0, features, 0, ceil_div(samples, width)
     FUNCTIONS.gather[f64](&op, &run, &r)
@@ -105,13 +108,15 @@ cdef void scatter(int f64, char *rows, const void *panels, ptrdiff_t features, p
                   ptrdiff_t samples, ptrdiff_t f0, ptrdiff_t f1) noexcept nogil:
     """Features f0 .. f1 into rows first, first + 1, ..."""
     cdef k.fnn_op op
+    cdef operands.fnn_p_scatter *p = <operands.fnn_p_scatter *>op.p
+    cdef operands.fnn_n_scatter *sizes = <operands.fnn_n_scatter *>op.n
     cdef k.fnn_run run
     cdef k.fnn_rect r
     cdef ptrdiff_t width = panel_width(f64)
     memset(&op, 0, sizeof(op))
     memset(&run, 0, sizeof(run))
-    op.p[0], op.p[1] = rows, <void *>panels
-    op.n[0], op.n[1] = features, stride // (8 if f64 else 4)
+    p.y, p.x = rows, <void *>panels
+    sizes.F, sizes.stride = features, stride // (8 if f64 else 4)
     run.n, run.row0 = samples, first
     r.f0, r.f1, r.p0, r.p1 = f0, f1, 0, ceil_div(samples, width)
     FUNCTIONS.scatter[f64](&op, &run, &r)

@@ -36,7 +36,7 @@ class Plan:
     links : list of (offset, offset)
         Pointers in the kept block, and where in it they point.
     folds : list of (numbers of nodes: dense, before, after; offset, shape)
-    kept_splits : list of (offset in the kept block, offset in theta, unit panels, n of the kernel `dense_split`)
+    kept_splits : list of (offset in the kept block, offset in theta, unit panels, sizes of the kernel `dense_split`)
     """
 
     def __init__(self, planner):
@@ -67,11 +67,11 @@ class Plan:
         ]  # fmt: skip
         self.isa = engine.isa
         self.kept_splits = [
-            (at.offset, off * self.dtype.itemsize, panels, list(sizes.values()))
+            (at.offset, off * self.dtype.itemsize, panels, sizes)
             for off, (at, panels, sizes, _) in planner.kept_splits.items()
         ]
         block = planner.panel**2 * 2  # bytes of a split of one panel of units by one of inputs
-        self.split_bytes = [(to, panels * -(-n[0] // planner.panel) * block) for to, _, panels, n in self.kept_splits]
+        self.split_bytes = [(to, panels * -(-n["I"] // planner.panel) * block) for to, _, panels, n in self.kept_splits]
         self.kept_bytes, self.links = planner.kept_bytes, planner.links
         images = [(start, owner.reshape(-1).view(np.uint8)) for start, owner in planner.owners.values()]
         self.images = [(start, image.copy()) for start, image in images if image.any()]
@@ -127,8 +127,8 @@ class Program:
         if self.current != store.weights_clock.now - training:
             for fold in self.folds:
                 fold.refresh(store)
-            for split in self.kept_splits:
-                executor.split_weights(self.plan.isa, *split)
+            for *where, sizes in self.kept_splits:
+                executor.split_weights(self.plan.isa, *where, **sizes)
         self.current = store.weights_clock.now
 
     def _panels(self, key, size):

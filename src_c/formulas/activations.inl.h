@@ -40,6 +40,7 @@
 #define FNN_SELU_SCALE ((T)1.05070098735548049342)
 #define FNN_SELU_ALPHA ((T)1.67326324235437728482)
 #endif
+#ifdef SFX
 
 FNN_INLINE V FN(act_linear_f)(V x, FNN_NOS) { return x; }
 FNN_INLINE V FN(act_linear_b)(V y __attribute__((unused)), FNN_NOS) { return v_set1(1); }
@@ -229,3 +230,4 @@ FNN_INLINE V FN(act_sparse_plus_f)(V x, FNN_NOS)
     return v_sel(x <= -1, v_set1(0), v_sel(x >= 1, x, h * h));
 }
 FNN_INLINE V FN(act_sparse_plus_b)(V y, FNN_NOS) { return v_min(v_set1(1), v_sqrt(v_max(v_set1(0), y))); }
+#endif

@@ -24,6 +24,7 @@
 #define FNN_POINT_LOSSES(X) FNN_MEAN_LOSSES(X) FNN_SUM_LOSSES(X)
 #define FNN_LOSS_EPS 1e-7 /* Keras' backend.epsilon(): probabilities are clipped to [eps, 1 - eps] */
 #endif
+#ifdef SFX
 
 FNN_INLINE V FN(loss_mean_squared_error_f)(V p, V t, const V *s) { (void)s; return (p - t) * (p - t); }
 FNN_INLINE V FN(loss_mean_squared_error_b)(V p, V t, const V *s) { (void)s; return (p - t) + (p - t); }
@@ -218,3 +219,4 @@ FNN_INLINE V FN(loss_kl_divergence_b)(V p, V t, const V *s)
     (void)s;
     return v_sel((p < (T)FNN_LOSS_EPS) | (p > 1), (V){0}, -FN(clip_share)(t) / p);
 }
+#endif

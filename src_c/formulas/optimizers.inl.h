@@ -22,6 +22,7 @@
     X(ftrl, "learning_rate_power=-0.5,initial_accumulator_value=0.1,l1_regularization_strength=0.0," \
             "l2_regularization_strength=0.0,l2_shrinkage_regularization_strength=0.0,beta=0.0", "accumulated,linear")
 #endif
+#ifdef SFX
 
 /* m <- mu m - lr g;  w <- w + m, or with Nesterov's look-ahead w + mu m - lr g  (Sutskever et al. 2013, eq. 3) */
 #if IS_F32
@@ -253,3 +254,4 @@ FNN_INLINE void FN(step_ftrl)(V *w, V *a, V *z, V *s2, V g, const V *h)
     const V top = v_min(h[3], v_max(-h[3], *z)) - *z;
     *w = v_sel(top == 0, (V){0}, top / v_fma(after, h[0], h[4]));
 }
+#endif

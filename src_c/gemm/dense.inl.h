@@ -43,6 +43,7 @@ FNN_DENSE_KERNELS(FNN_LAYOUT)
 #define FNN_NARROW (VW / 2) /* units of a panel, or inputs, whose dW goes without a transpose */
 #define FNN_WIDE 4 /* unit panels whose sums go side by side then: one alone would wait for each fma */
 #endif
+#ifdef SFX
 #undef FNN_BY_TILES
 #if IS_F32 && defined(FNN_TILES)
 #define FNN_BY_TILES(kernel, splits) if (splits) { FN(kernel)(op, run, r); return; }
@@ -513,3 +514,4 @@ static void FN(dense_split)(const fnn_op *op, const fnn_run *run, const fnn_rect
     (void)run;
     for (ptrdiff_t u = r->f0; u < r->f1; u++) FN(keep_split)(kept, w + u * rows * PW, I, u, 0, I);
 }
+#endif

@@ -8,6 +8,7 @@
     _(SPLIT, rect, F) _(P, T, dx, out, local) _(P, T, x, in, local) _(N, F) _(S, l1) _(S, l2)
 FNN_ACTIVITY_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* partial: [sample panel][2] of the loss; alone: nonzero if there is no other loss */
 static void FN(activity)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -41,3 +42,4 @@ static void FN(activity_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rec
                        v_store(dx + i, v_fma(slope, v, v_sel(v == 0, (V){0}, v_copysign(size, v))));
                    });
 }
+#endif

@@ -36,6 +36,7 @@
     _(F, fnn_map_bwd, act)
 FNN_COL_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* the vector at sample b of a batch of n, its lanes past the end 0 */
 FNN_INLINE V FN(valid)(V x, ptrdiff_t b, ptrdiff_t n) { return b + VW <= n ? x : v_sel(v_firstn(n - b), x, (V){0}); }
@@ -229,3 +230,4 @@ static void FN(bn_infer_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rec
         if (act) act(dx + at, dx + at, t + at, (f1 - f0) * PW, s);
     }
 }
+#endif

@@ -41,6 +41,7 @@ static inline float fnn_from_half(uint16_t h)
     return r;
 }
 #endif
+#ifdef SFX
 
 /* the constant lanes of the exchange at distance s: from the pair (a, b) the first and the second of each block pair */
 #define TRN_LO(i, s) (((i) & (s)) ? VW + (i) - (s) : (i))
@@ -299,3 +300,4 @@ static ptrdiff_t FN(bad_label)(const int32_t *labels, ptrdiff_t n, ptrdiff_t K)
 #undef TRN_LANES
 #undef TRN_ROUND
 #undef TRN_ADD
+#endif

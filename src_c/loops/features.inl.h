@@ -23,6 +23,7 @@
     _(P, int32_t, map, in_opt, all) _(N, F) _(S, least) _(S, inverse)
 FNN_FEATURE_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* Calls `body` for each feature of the rect, `at` its first lane in a panel, j its element of the vector. */
 #define FNN_EACH_FEATURE(map, j, at, body)                                                                  \
@@ -95,3 +96,4 @@ static void FN(normalize_bwd)(const fnn_op *op, const fnn_run *run, const fnn_re
                      v_store(dx + at, inverse != 0 ? v_load(dy + at) * d : v_load(dy + at) / d))
 }
 #undef FNN_EACH_FEATURE
+#endif

@@ -26,6 +26,7 @@ enum {
 #undef X
 };
 #endif
+#ifdef SFX
 
 FNN_INLINE void FN(step)(int id, V *w, V *s0, V *s1, V *s2, V g, const V *h)
 {
@@ -215,3 +216,4 @@ static void FN(update)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
         }
     }
 }
+#endif

@@ -18,6 +18,7 @@
     _(P, T, stats, in, all) _(N, K) _(N, groups) _(N, stride) _(N, gamma) _(N, beta) _(N, adds)
 FNN_LAYER_NORM_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* y = gamma (x - mean) / sqrt(var + eps) + beta.  Two passes as in `moments` of cols.inl.h.
  * x may be y; stats: panels of (mean, 1 / sqrt(var + eps)) of each group */
@@ -116,3 +117,4 @@ static void FN(ln_params)(const fnn_op *op, const fnn_run *run, const fnn_rect *
         if (beta >= 0) FN(give)(grad, run, adds, stride, beta + f, dbeta);
     }
 }
+#endif

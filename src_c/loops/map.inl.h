@@ -12,6 +12,7 @@
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(S, scale) _(S, offset)
 FNN_MAP_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* s -> vectors.  Always all FNN_MAX_S of fnn_op: what a formula does not use is dropped after inlining. */
 #define FNN_BROADCAST(v, s) \
@@ -100,3 +101,4 @@ static void FN(affine)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
                    for (ptrdiff_t i = at; i < at + count; i += VW)
                        v_store(y + i, v_fma(v_load(x + i), factor, term)));
 }
+#endif

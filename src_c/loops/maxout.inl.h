@@ -8,6 +8,7 @@
     _(P, T, y, in, local) _(N, units) _(N, k)
 FNN_MAXOUT_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* y_j = max_i z_(j k + i), NaN if one of them is.  With k = 2 and (0, x) it is relu's own max(0, x). */
 static void FN(maxout_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
@@ -42,3 +43,4 @@ static void FN(maxout_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect 
                 }
             }
 }
+#endif

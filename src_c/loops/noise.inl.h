@@ -17,6 +17,7 @@ FNN_NOISE_KERNELS(FNN_LAYOUT)
 enum { FNN_DRAW_NORMAL, FNN_DRAW_UNIFORM };
 #define FNN_ALPHA_DROPPED (-1.7580993408473766) /* -alpha scale of SELU: its limit far to the left */
 #endif
+#ifdef SFX
 
 /* The standard normal number of a word w: Phi^-1((w + 1/2) / 2^32), by AS 241 (Wichura 1988), whose third branch
  * 32 bits never reach.  tail = min(u, 1 - u) and centre = |u - 1/2|, both without cancellation; `low`: u < 1/2. */
@@ -113,3 +114,4 @@ FNN_NOISE(alpha_dropout, FNN_DRAW_UNIFORM, ceil(p[0] * 0x1p24) * 0x1p-24, ALPHA_
 FNN_NOISE(rrelu, FNN_DRAW_UNIFORM, p[0], p[1] - p[0])
 #undef ALPHA_A
 #undef FNN_NOISE
+#endif

@@ -16,6 +16,7 @@
     _(N, m) _(N, stride) _(N, rows) _(N, by_column) _(N, count) _(S, epsilon) _(S, factor)
 FNN_ORTHOGONAL_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* Element k of row (or, by_column, column) i of a matrix in unit panels of `rows` rows */
 #define FNN_ELEMENT(i, k) (by_column ? ((i) / PW * rows + (k)) * PW + (i) % PW : ((k) / PW * rows + (i)) * PW + (k) % PW)
@@ -73,3 +74,4 @@ static void FN(orthogonal_add)(const fnn_op *op, const fnn_run *run, const fnn_r
     }
 }
 #undef FNN_ELEMENT
+#endif

@@ -19,6 +19,9 @@ FNN_RANDOM_KERNELS(FNN_LAYOUT)
 #define FNN_PHILOX_M1 0xCD9E8D57u
 #define FNN_PHILOX_W0 0x9E3779B9u
 #define FNN_PHILOX_W1 0xBB67AE85u
+#endif
+#ifdef SFX
+#ifndef V64
 typedef uint64_t FNN_CAT(vec64_, FNN_ISA) __attribute__((vector_size(FNN_VBYTES)));
 typedef uint64_t FNN_CAT(vec64_u_, FNN_ISA) __attribute__((vector_size(FNN_VBYTES), aligned(4), may_alias));
 #define V64 FNN_CAT(vec64_, FNN_ISA)
@@ -233,3 +236,4 @@ static void FN(dropout)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             }
         }
 }
+#endif

@@ -63,6 +63,7 @@ enum {
 #undef X
 };
 #endif
+#ifdef SFX
 
 /* ---- softmax ------------------------------------------------------------------------------------------ */
 
@@ -775,3 +776,4 @@ FNN_POINT_LOSSES(X)
 FNN_ROW_LOSSES(X)
 #undef X
 #undef FNN_AS_METRIC
+#endif

@@ -23,6 +23,7 @@
 FNN_RULE_KERNELS(FNN_LAYOUT)
 enum { FNN_RULE_PENALTY = 1, FNN_RULE_DECAY = 2, FNN_RULE_ALL = 3 };
 #endif
+#ifdef SFX
 
 /* g += l1 sign(w) + l2 w;  w <- w - rate decay w;  values[item] = l1 sum |w| + l2 / 2 sum w^2 of w as it was.
  * n: a multiple of a vector.   what: FNN_RULE_* */
@@ -147,3 +148,4 @@ static void FN(constrain_groups)(const fnn_op *op, const fnn_run *run, const fnn
         for (ptrdiff_t i = 0; i < size; i++) theta[at[i]] *= factor;
     }
 }
+#endif

@@ -1,6 +1,8 @@
 """Operands of kernels by name: what src_c declares beside each kernel is what planning goes by."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +80,27 @@ def test_every_kernel_of_the_table_declares_its_operands():
 
 
 def test_no_operand_is_taken_by_its_number():
-    numbered = re.compile(r"op->(p|n|s|fn)\[[0-9]+\]")
-    found = [p.name for p in SOURCES.rglob("*.[ch]") if numbered.search(p.read_text())]
-    assert not found
+    numbered = re.compile(r"\bop(->|\.)(p|n|s|fn)\[[0-9]+\]|\bdw\.(p|n|s|fn)\[[0-9]+\]")
+    files = [*SOURCES.rglob("*.[ch]"), *(SOURCES.parent / "fastnn" / "_core").glob("*.p[yx][xd]")]
+    assert len(files) > 60
+    assert not [p.name for p in files if numbered.search(p.read_text())]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.parametrize("code, message", [
+    ("((fnn_p_bn_bwd *)op->p)->mean = 0; ((fnn_n_dense_dw *)op->n)->parts = sizeof(fnn_s_loss);", None),
+    ("((fnn_p_bn_bwd *)op->p)->moving_mean = 0;", "moving_mean"),
+    ("((fnn_n_dense_dw *)op->n)->width = 0;", "width"),
+    ("((fnn_p_no_kernel *)op->p)->x = 0;", "fnn_p_no_kernel"),
+])  # fmt: skip
+def test_a_wrong_name_fails_when_compiling(tmp_path, code, message):
+    """In operations that Cython fills: what operands.pxd declares is checked against src_c/layouts.h."""
+    source = tmp_path / "fill.c"
+    source.write_text(f'#include "layouts.h"\nvoid fill(fnn_op *op) {{ {code} }}\n')
+    command = ["cc", "-std=gnu11", "-fsyntax-only", f"-I{SOURCES}", str(source)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode == 0) == (message is None), found.stderr
+    assert message is None or message in found.stderr
 
 
 @pytest.mark.parametrize("first, second, waits", [

@@ -236,7 +236,7 @@ def test_methods_of_models_are_documented_and_short():
 LIBC = {
     "emmintrin.h", "float.h", "limits.h", "math.h", "sched.h", "signal.h", "stdalign.h", "stdatomic.h", "stdbool.h",
     "stddef.h", "stdint.h", "stdlib.h", "string.h", "time.h", "immintrin.h", "cpuid.h", "arm_neon.h", "unistd.h",
-    "errno.h", "sys/syscall.h",
+    "errno.h", "sys/syscall.h", "complex.h",
 }  # fmt: skip
 
 
