@@ -59,7 +59,25 @@ class Graph:
         self.draws[seed_id] += 1
         return seed_id ^ use << 20
 
-    def _add(self, kind, inputs, shape, attrs=None, variables=None, trainable=True):
+    def node(self, kind, inputs, shape, attrs=None, variables=None, trainable=True):
+        """Declare an operation and return its result.
+
+        A layer whose lowering nobody else uses calls this itself, so that it needs no method here.
+
+        Parameters
+        ----------
+        kind : str
+            Name under which `engine.lowering` has it.
+        inputs : list of Tensor
+        shape : tuple of int
+            Of a sample of the result.
+        attrs : dict, optional
+            Whatever the lowering needs; part of the key under which plans are kept.
+        variables : dict, optional
+            ``{role: Variable}``.
+        trainable : bool
+            False if the layer is frozen.
+        """
         node = Node(kind, list(inputs), Tensor(tuple(shape)), attrs or {}, variables or {}, trainable=trainable)
         node.layer = self.layer
         node.out.node = node
@@ -69,24 +87,24 @@ class Graph:
         return node.out
 
     def input(self, shape):
-        return self._add("input", [], shape)
+        return self.node("input", [], shape)
 
     def dense(self, x, kernel, bias=None, trainable=True):
         """``x @ kernel + bias`` over the last axis of a flat tensor."""
         if kernel.shape[0] != x.size:
             raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} features, got {x.size}")
         variables = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
-        return self._add("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
+        return self.node("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
 
     def activation(self, x, row, params=()):
         """An elementwise function by the name of its row in the kernels."""
-        return self._add("activation", [x], x.shape, {"row": row, "params": tuple(params)})
+        return self.node("activation", [x], x.shape, {"row": row, "params": tuple(params)})
 
     def softmax(self, x):
-        return self._add("softmax", [x], x.shape, {"row": "softmax", "length": x.shape[-1]})
+        return self.node("softmax", [x], x.shape, {"row": "softmax", "length": x.shape[-1]})
 
     def log_softmax(self, x):
-        return self._add("softmax", [x], x.shape, {"row": "log_softmax", "length": x.shape[-1]})
+        return self.node("softmax", [x], x.shape, {"row": "log_softmax", "length": x.shape[-1]})
 
     def batch_norm(self, x, gamma, beta, mean, variance, momentum, epsilon, frozen=False):
         """Normalisation by batch statistics in training; by moving averages in inference or if frozen."""
@@ -94,61 +112,57 @@ class Graph:
         variables = {role: v for role, v in variables.items() if v is not None}
         _fit(variables, x.size)
         attrs = {"momentum": momentum, "epsilon": epsilon, "frozen": frozen}
-        return self._add("batch_norm", [x], x.shape, attrs, variables, not frozen)
+        return self.node("batch_norm", [x], x.shape, attrs, variables, not frozen)
 
     def dropout(self, x, rate, seed_id, shared=()):
         """`shared`: what elements have one random number, see `layers.dropout.shared_runs`."""
-        return self._add("dropout", [x], x.shape, {"rate": rate, "id": self._stream(seed_id), "shared": tuple(shared)})
+        return self.node("dropout", [x], x.shape, {"rate": rate, "id": self._stream(seed_id), "shared": tuple(shared)})
 
     def affine(self, x, scale, offset):
         """``x * scale + offset``, two numbers."""
-        return self._add("affine", [x], x.shape, {"scale": scale, "offset": offset})
+        return self.node("affine", [x], x.shape, {"scale": scale, "offset": offset})
 
     def reshape(self, x, shape):
         """A change of shape, without run-time cost."""
-        return self._add("reshape", [x], shape)
+        return self.node("reshape", [x], shape)
 
     def add(self, a, b):
         if a.shape != b.shape:
             raise ValueError(f"add: expected two tensors of equal shape, got {a.shape} and {b.shape}")
-        return self._add("add", [a, b], a.shape)
+        return self.node("add", [a, b], a.shape)
 
     def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True):
         """Each run of `length` features of a sample normalised by its own mean and variance."""
         variables = {role: v for role, v in (("gamma", gamma), ("beta", beta)) if v is not None}
         _fit(variables, length)
-        return self._add("layer_norm", [x], x.shape, {"length": length, "epsilon": epsilon}, variables, trainable)
+        return self.node("layer_norm", [x], x.shape, {"length": length, "epsilon": epsilon}, variables, trainable)
 
     def prelu(self, x, alpha, shape, trainable=True):
         """x above 0, else ``alpha * x``; `alpha`, seen as an array of `shape`, is broadcast to a sample."""
         _fit({"alpha": alpha}, prod(shape), shape, x)
-        return self._add("prelu", [x], x.shape, {"shape": tuple(shape)}, {"alpha": alpha}, trainable)
+        return self.node("prelu", [x], x.shape, {"shape": tuple(shape)}, {"alpha": alpha}, trainable)
 
     def normalize(self, x, mean, variance, shape, invert=False):
         """``(x - mean) / sqrt(variance)``, or the inverse of that; broadcast as in `prelu`."""
         attrs = {"shape": tuple(shape), "invert": bool(invert)}
         _fit({"mean": mean, "variance": variance}, prod(shape), shape, x)
-        return self._add("normalize", [x], x.shape, attrs, {"mean": mean, "variance": variance}, False)
+        return self.node("normalize", [x], x.shape, attrs, {"mean": mean, "variance": variance}, False)
 
     def noise(self, x, row, params, seed_id, shared=()):
         """One of the kernels that draw a number for each element while training (src_c/loops/noise.inl.h)."""
         attrs = {"row": row, "params": tuple(params), "id": self._stream(seed_id), "shared": tuple(shared)}
-        return self._add("noise", [x], x.shape, attrs)
-
-    def maxout(self, z, k):
-        """The largest of each `k` neighbouring features."""
-        return self._add("maxout", [z], (z.size // k,), {"k": k})
+        return self.node("noise", [x], x.shape, attrs)
 
     def activity(self, x, l1, l2):
         """Adds ``(l1 sum|x| + l2 sum x^2) / batch`` to the loss; returns `x`."""
-        self._add("activity", [x], (), {"params": (l1, l2)})
+        self.node("activity", [x], (), {"params": (l1, l2)})
         return x
 
     def python(self, layer, x):
         """A layer in plain NumPy: ``layer.call(x, training)``, or ``layer.call(x)``, and ``layer.backward(dy)``."""
         shape = layer.sample_shape(x.shape)
         variables = dict(enumerate(layer.weights))  # not by name, as names need not be unique
-        return self._add("python", [x], shape, {"layer": layer}, variables, layer.trainable)
+        return self.node("python", [x], shape, {"layer": layer}, variables, layer.trainable)
 
     def variables(self):
         """Every variable once, in order of first use."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import constraints, initializers, regularizers
-from .._base.checks import flag, number, one_of
+from .. import initializers
+from .._base.checks import number, one_of
 from .._base.signatures import check_without_effect
-from . import weight_arguments
+from ._weights import GammaAndBeta, features_of
 from .base import Layer
-from .checked import Checked, Chosen, Rule
+from .checked import Checked, Chosen
 
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, Unpack
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..variables import Variable
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(GammaAndBeta):
     r"""Batch normalisation: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
 
     In training, μ and σ² are the batch statistics (σ² biased, computed in two passes), and moving averages
@@ -71,13 +71,6 @@ class BatchNormalization(Layer):
 
     axis = Checked(one_of, (-1, 1), for_good=True)
     momentum, epsilon = Checked(number, 0, 1), Checked(number, 0, open_low=True)
-    center, scale = Checked(flag, for_good=True), Checked(flag, for_good=True)
-    beta_initializer = Chosen(initializers.get)
-    gamma_initializer = Chosen(initializers.get)
-    beta_regularizer = Rule(regularizers.get)
-    gamma_regularizer = Rule(regularizers.get)
-    beta_constraint = Rule(constraints.get)
-    gamma_constraint = Rule(constraints.get)
     moving_mean_initializer = Chosen(initializers.get)
     moving_variance_initializer = Chosen(initializers.get)
 
@@ -86,8 +79,6 @@ class BatchNormalization(Layer):
         "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99, "synchronized": False,
     }  # fmt: skip
 
-    gamma: Variable | None
-    beta: Variable | None
     moving_mean: Variable
     moving_variance: Variable
 
@@ -115,18 +106,14 @@ class BatchNormalization(Layer):
         super().__init__(**kwargs)
         check_without_effect(self, locals())
         self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
-        self.center, self.scale = center, scale
-        weight_arguments.keep(self, locals(), "beta", "gamma")
+        self._keep(locals())
         self.moving_mean_initializer = moving_mean_initializer
         self.moving_variance_initializer = moving_variance_initializer
-        self.gamma = self.beta = self.moving_mean = self.moving_variance = None  # type: ignore[assignment]
+        self.moving_mean = self.moving_variance = None  # type: ignore[assignment]
 
     def build(self, input_shape: BatchShape) -> None:
-        shape = (weight_arguments.features_of(self, input_shape),)
-        if self.scale:
-            self.gamma = weight_arguments.add(self, "gamma", shape)
-        if self.center:
-            self.beta = weight_arguments.add(self, "beta", shape)
+        shape = (features_of(self, input_shape),)
+        self._add(shape)
         for name in ("moving_mean", "moving_variance"):
             init = getattr(self, f"{name}_initializer")
             setattr(self, name, self.add_weight(shape, init, trainable=False, name=name))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import activations, constraints, initializers, regularizers
-from .._base.checks import flag, integer
+from .. import activations
+from .._base.checks import integer
 from .._base.signatures import check_without_effect
-from . import weight_arguments
+from ._weights import KernelAndBias
 from .base import Layer
-from .checked import Checked, Chosen, Rule
+from .checked import Checked, Chosen
 
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Unpack
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
         RegularizerLike,
     )
     from ..engine.graph import Graph, Tensor
-    from ..variables import Variable
 
 
-class Dense(Layer):
+class Dense(KernelAndBias):
     """A fully connected layer: ``y = activation(x @ kernel + bias)``.
 
     Parameters
@@ -65,21 +64,11 @@ class Dense(Layer):
     """
 
     units = Checked(integer, minimum=1, for_good=True)
-    use_bias = Checked(flag, for_good=True)
     activation = Chosen(activations.get)
-    kernel_initializer = Chosen(initializers.get)
-    bias_initializer = Chosen(initializers.get)
-    kernel_regularizer = Rule(regularizers.get)
-    bias_regularizer = Rule(regularizers.get)
-    kernel_constraint = Rule(constraints.get)
-    bias_constraint = Rule(constraints.get)
 
     without_effect: ClassVar[dict[str, Any]] = {
         **Layer.without_effect, **dict.fromkeys(("lora_rank", "lora_alpha", "quantization_config")),
     }  # fmt: skip
-
-    kernel: Variable
-    bias: Variable | None
 
     def __init__(
         self,
@@ -102,15 +91,10 @@ class Dense(Layer):
         check_without_effect(self, locals())
         self.units = units
         self.activation = activation
-        self.use_bias = use_bias
-        weight_arguments.keep(self, locals(), "kernel", "bias")
-        self.kernel = self.bias = None  # type: ignore[assignment]  # until it is built
+        self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
-        features = weight_arguments.features_of(self, input_shape)
-        self.kernel = weight_arguments.add(self, "kernel", (features, self.units), "kernel")
-        if self.use_bias:
-            self.bias = weight_arguments.add(self, "bias", (self.units,), "bias")
+        self._add(input_shape, self.units)
 
     def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)

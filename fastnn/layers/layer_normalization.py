@@ -5,11 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from .. import constraints, initializers, regularizers
-from .._base.checks import flag, integer, number
-from . import weight_arguments
-from .base import Layer
-from .checked import Checked, Chosen, Rule
+from .._base.checks import integer, number
+from ._weights import GammaAndBeta
+from .checked import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
         RegularizerLike,
     )
     from ..engine.graph import Graph, Tensor
-    from ..variables import Variable
 
 
 def positive_axes(name: str, axis: int | Sequence[int], rank: int) -> list[int]:
@@ -41,7 +38,7 @@ def _axes(name, axis):
     return list(axis) if isinstance(axis, (list, tuple)) else integer(name, axis)
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(GammaAndBeta):
     r"""Layer normalisation of each sample: :math:`y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
 
     Training and inference are the same, for any batch size, including one sample.
@@ -78,16 +75,6 @@ class LayerNormalization(Layer):
 
     axis = Checked(_axes, for_good=True)
     epsilon = Checked(number, 0, open_low=True)
-    center, scale = Checked(flag, for_good=True), Checked(flag, for_good=True)
-    beta_initializer = Chosen(initializers.get)
-    gamma_initializer = Chosen(initializers.get)
-    beta_regularizer = Rule(regularizers.get)
-    gamma_regularizer = Rule(regularizers.get)
-    beta_constraint = Rule(constraints.get)
-    gamma_constraint = Rule(constraints.get)
-
-    gamma: Variable | None
-    beta: Variable | None
 
     def __init__(
         self,
@@ -104,9 +91,8 @@ class LayerNormalization(Layer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
-        weight_arguments.keep(self, locals(), "beta", "gamma")
-        self.gamma = self.beta = None
+        self.axis, self.epsilon = axis, epsilon
+        self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
         rank = len(input_shape)
@@ -118,10 +104,7 @@ class LayerNormalization(Layer):
             )
         shape = tuple(input_shape[axes[0] :])
         self.length = prod(shape)
-        if self.scale:
-            self.gamma = weight_arguments.add(self, "gamma", shape)
-        if self.center:
-            self.beta = weight_arguments.add(self, "beta", shape)
+        self._add(shape)
 
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.layer_norm(x, self.gamma, self.beta, self.length, self.epsilon, self.trainable)

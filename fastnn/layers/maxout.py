@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import constraints, initializers, regularizers
-from .._base.checks import flag, integer
-from . import weight_arguments
-from .base import Layer
-from .checked import Checked, Chosen, Rule
+from .._base.checks import integer
+from ._weights import KernelAndBias
+from .checked import Checked
 
 if TYPE_CHECKING:
     from typing import Any, Unpack
@@ -21,10 +19,9 @@ if TYPE_CHECKING:
         RegularizerLike,
     )
     from ..engine.graph import Graph, Tensor
-    from ..variables import Variable
 
 
-class Maxout(Layer):
+class Maxout(KernelAndBias):
     """A dense layer whose units are each the maximum of `k` linear pieces: a learned convex activation.
 
     ``y[j] = max over i of (x @ kernel + bias)[j * k + i]``
@@ -65,16 +62,6 @@ class Maxout(Layer):
     """
 
     units, k = Checked(integer, minimum=1, for_good=True), Checked(integer, minimum=1, for_good=True)
-    use_bias = Checked(flag, for_good=True)
-    kernel_initializer = Chosen(initializers.get)
-    bias_initializer = Chosen(initializers.get)
-    kernel_regularizer = Rule(regularizers.get)
-    bias_regularizer = Rule(regularizers.get)
-    kernel_constraint = Rule(constraints.get)
-    bias_constraint = Rule(constraints.get)
-
-    kernel: Variable
-    bias: Variable | None
 
     def __init__(
         self,
@@ -92,19 +79,14 @@ class Maxout(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units, self.k = units, k
-        self.use_bias = use_bias
-        weight_arguments.keep(self, locals(), "kernel", "bias")
-        self.kernel = self.bias = None  # type: ignore[assignment]  # until it is built
+        self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
-        features = weight_arguments.features_of(self, input_shape)
-        pieces = self.units * self.k
-        self.kernel = weight_arguments.add(self, "kernel", (features, pieces), "kernel")
-        if self.use_bias:
-            self.bias = weight_arguments.add(self, "bias", (pieces,), "bias")
+        self._add(input_shape, self.units * self.k)
 
     def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)
 
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
-        return graph.maxout(graph.dense(x, self.kernel, self.bias, self.trainable), self.k)
+        z = graph.dense(x, self.kernel, self.bias, self.trainable)
+        return graph.node("maxout", [z], (self.units,), {"k": self.k})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import constraints, initializers, regularizers
-from . import weight_arguments
+from . import _weights
 from .base import Layer
 from .checked import Checked, Chosen, Rule
 from .layer_normalization import positive_axes
@@ -80,7 +80,7 @@ class PReLU(Layer):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        weight_arguments.keep(self, locals(), "alpha")
+        _weights.keep(self, locals(), "alpha")
         self.shared_axes = shared_axes
         self.alpha = None  # type: ignore[assignment]
 
@@ -89,7 +89,7 @@ class PReLU(Layer):
         if self.shared_axes:
             for axis in positive_axes("shared_axes", self.shared_axes, 1 + len(shape)):
                 shape[axis - 1] = 1
-        self.alpha = weight_arguments.add(self, "alpha", shape)
+        self.alpha = _weights.add(self, "alpha", shape)
 
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         return graph.prelu(x, self.alpha, self.alpha.shape, self.trainable)
