@@ -1,18 +1,15 @@
-"""Every example in a docstring, in the README and in docs/ runs and gives what it says; all of it is described."""
+"""Every example in a docstring runs and gives what it says; everything public is described."""
 
 import doctest
 import importlib
 import inspect
 import pkgutil
-import re
 
 import numpy as np
 import pytest
-from places import ROOT
+from page_code import OPTIONS
 
 import fastnn
-
-OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def modules():
@@ -22,7 +19,6 @@ def modules():
 
 
 MODULES = ["fastnn", *modules()]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -40,16 +36,6 @@ def test_there_are_examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = sum(len(t.examples) for m in MODULES for t in finder.find(importlib.import_module(m)))
     assert found >= 60
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
-    """One after the other in one namespace, as a reader would type them."""
-    monkeypatch.chdir(tmp_path)
-    space = {}
-    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S):
-        fastnn.set_random_seed(0)
-        exec(compile(block, page.name, "exec"), space)  # noqa: S102
 
 
 @pytest.mark.parametrize("name", [m for m in MODULES if hasattr(importlib.import_module(m), "__all__")])
