@@ -19,12 +19,13 @@ class Case:
     """
     Attributes
     ----------
-    kind : {"activation", "loss", "optimizer", "metric"}
+    kind : {"activation", "loss", "optimizer", "metric", "counter"}
     name : str
         The row.
     reference : callable
         activation: x -> (y, dy/dx); loss: (y_true, y_pred) -> (value of each row, its derivative by y_pred);
-        metric: the same -> mean over rows; optimizer: (w, [g, ...], lr) -> w after those steps.
+        metric: the same -> mean over rows; optimizer: (w, [g, ...], lr) -> w after those steps;
+        counter: [{layer: (its gradients, its weights before)}, ...] of the steps -> {label: figure}.
     params : dict
         Arguments of the row that are not its defaults.
     domain : (low, high)
@@ -129,6 +130,23 @@ def _sums(name, function, targets, domain=(0.0, 1.0), scale=1.0, **params):
         return function(y_true, y_pred, **params)
 
     return Case("metric", name, reference, params, domain=domain, targets=targets, scale=scale)
+
+
+def _of_layers(function):
+    """A figure of each layer: of a list with its gradients and its weights in each step."""
+
+    def reference(steps):
+        return {f"/{layer}": function([step[layer] for step in steps]) for layer in steps[0]}
+
+    return reference
+
+
+def _norms(steps):
+    return [np.sqrt(sum(np.sum(g**2) for g in gradients)) for gradients, _ in steps]
+
+
+def _largest_norm(steps):
+    return {"": max(np.linalg.norm(_norms(step.values())) for step in steps)}
 
 
 def _signs(rng, rows, outputs):
@@ -273,6 +291,8 @@ CASES = [
     _sums("histogram", ref.histogram, _bits),
     _sums("histogram", ref.histogram, _bits, num_thresholds=7.0),
     _sums("histogram", ref.histogram, _bits, (-4.0, 4.0), from_logits=1.0),
+    Case("counter", "gradient_norm", _of_layers(lambda steps: np.sqrt(np.mean(np.square(_norms(steps)))))),
+    Case("counter", "largest_gradient_norm", _largest_norm),
 ]  # fmt: skip
 # every loss is a metric too
 CASES += [

@@ -1,12 +1,31 @@
 """Every layer that computes something, in a small model: for the tests of gradients, and of the check of gradients."""
 
+from math import prod
+
 import numpy as np
+from layer_cases import CASES
 
 import fastnn
 from fastnn import layers
 
-# name -> layers under test, which stand between two dense layers
-BODIES = {
+
+def of_case(layer, shape):
+    return [layers.Reshape(shape), layers.from_description(layer.describe()), layers.Flatten()]
+
+
+def is_smooth(layer):
+    """Whether its gradient is that of its result, of a size that float32 has digits for."""
+    config = layer.get_config()
+    return not isinstance(layer, layers.ActivityRegularization) and config.get("variance") != 0.0
+
+
+OF_CASES = {
+    f"{i:02} {type(layer).__name__}": (layer, shape) for i, (layer, shape, _) in enumerate(CASES) if is_smooth(layer)
+}
+WIDTHS = {name: prod(shape) for name, (_, shape) in OF_CASES.items()}  # of what they read, if not 18
+
+# name -> layers under test, which stand between two dense layers: every case, and further configurations
+BODIES = {name: lambda case=case: of_case(*case) for name, case in OF_CASES.items()} | {
     "softmax": lambda: [layers.Softmax()],
     "softmax_groups": lambda: [layers.Reshape((2, -1)), layers.Softmax(), layers.Flatten()],
     "log_softmax_groups": lambda: [layers.Reshape((2, -1)), layers.Activation("log_softmax"), layers.Flatten()],
@@ -37,13 +56,16 @@ BODIES = {
 
 # The same where another layer reads what the first one of them reads: gradients of both have to arrive.
 READ_TWICE = {
-    f"{name}, read twice": lambda body=body: [layers.Residual([*body(), layers.Dense(18)])]
+    f"{name}, read twice": lambda body=body, width=WIDTHS.get(name, 18): [
+        layers.Residual([*body(), layers.Dense(2), layers.Dense(width)])
+    ]
     for name, body in BODIES.items()
 }
 
 
-def model_of(name, dtype="float64", width=18, activation="tanh"):
+def model_of(name, dtype="float64", width=None, activation="tanh"):
     fastnn.set_random_seed(4)
+    width = width or WIDTHS.get(name.removesuffix(", read twice"), 18)
     body = (BODIES | READ_TWICE)[name]()
     stack = [fastnn.Input((5,)), layers.Dense(width, activation), *body, layers.Dense(3)]
     model = fastnn.Sequential(stack, dtype=dtype)

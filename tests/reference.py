@@ -664,6 +664,13 @@ class Adam(SGD):
         return -alpha * m / (np.sqrt(v) + self.epsilon)
 
 
+class AdamW(Adam):
+    """Adam with decoupled decay (Loshchilov & Hutter 2019)."""
+
+    def __init__(self, learning_rate=0.001, weight_decay=0.004, **options):
+        super().__init__(learning_rate, weight_decay=weight_decay, **options)
+
+
 class AMSGrad(Adam):
     """Adam with the largest v so far (Reddi, Kale & Kumar 2018)."""
 

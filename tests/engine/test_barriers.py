@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import test_plans
 from engine_tools import virtual_teams
+from layer_bodies import BODIES, OF_CASES, WIDTHS
 
 import fastnn
 from fastnn import layers, losses, optimizers
@@ -136,6 +137,12 @@ def plans(monkeypatch):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_order_gives_the_bits_of_one_thread(name, kind):
     assert differing(MODELS[name], kind) is None
+
+
+@pytest.mark.parametrize("kind", ["train 16", "weighted 70"])
+@pytest.mark.parametrize("name", OF_CASES)
+def test_every_layer_in_every_order(name, kind):
+    assert differing(lambda: test_plans.network(BODIES[name](), {"units": WIDTHS[name]}), kind) is None
 
 
 def test_a_virtual_team_does_what_real_threads_do():

@@ -74,6 +74,19 @@ def test_float32_stays_near_float64(name):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("schedule", ["layers", "samples"])
+@pytest.mark.parametrize("name", BODIES)
+def test_every_layer_has_the_same_bits_for_any_number_of_threads(name, schedule):
+    found = []
+    for threads in (1, 2, 3, 8):
+        model = model_of(name, "float32")
+        engine = engine_of(model, threads=threads, schedule=schedule)
+        x, y = data(300, "float32")
+        engine.fit_block(x, y, None, None, 0, 300, 150, np.full(2, 0.01))
+        found.append((digest(engine), engine.predict(x).tobytes()))
+    assert found[1:] == found[:1] * 3
+
+
 def kitchen(dtype, batch_norm):
     """Everything in one network."""
     fastnn.set_random_seed(4)

@@ -51,14 +51,12 @@ CONSTRAINTS = {
         ),
     ),
 }
-OPTIMIZERS = {
+# name -> (rate, options); each optimizer has at least one
+OPTIMIZERS = {name: (0.01, {}) for name in optimizers.names()} | {
     "SGD": (0.05, {}),
     "Nesterov": (0.05, {"momentum": 0.9, "nesterov": True}),
-    "Adam": (0.01, {}),
     "AdamW": (0.01, {"weight_decay": 0.1}),
     "AMSGrad": (0.01, {}),
-    "Adamax": (0.01, {}),
-    "Nadam": (0.01, {}),
     "RMSprop": (0.005, {"momentum": 0.5, "centered": True, "epsilon": 1e-4}),
     "Adagrad": (0.05, {}),
     "Adadelta": (0.5, {}),
@@ -72,8 +70,7 @@ def optimizer_pair(name, **more):
     """(ours, reference); `more` goes to both."""
     rate, options = OPTIMIZERS[name]
     options = {**options, **more}
-    theirs = {"Nesterov": reference.SGD, "AdamW": reference.Adam}.get(name)
-    theirs = theirs or getattr(reference, name)
+    theirs = getattr(reference, {"Nesterov": "SGD"}.get(name, name))
     ema = {k: options.pop(k) for k in list(options) if k.startswith("ema_")}
     ours = {**options, **ema, **({"use_ema": True} if ema else {})}
     if name == "AMSGrad":

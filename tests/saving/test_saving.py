@@ -22,12 +22,11 @@ def partly_decayed():
     return optimizer
 
 
-OPTIMIZERS = {
-    "sgd": lambda: fastnn.SGD(0.05, momentum=0.9, nesterov=True),
-    "adam": lambda: fastnn.Adam(SCHEDULE, clipnorm=1.0),
-    "rmsprop": lambda: optimizers.RMSprop(0.01, centered=True, global_clipnorm=1.0),
-    "nadam": lambda: optimizers.Nadam(0.01, clipvalue=0.5),
-    "adagrad": lambda: optimizers.Adagrad(0.05),
+OPTIMIZERS = {name: lambda cls=getattr(optimizers, name): cls(0.01) for name in optimizers.names()} | {
+    "SGD": lambda: fastnn.SGD(0.05, momentum=0.9, nesterov=True),
+    "Adam": lambda: fastnn.Adam(SCHEDULE, clipnorm=1.0),
+    "RMSprop": lambda: optimizers.RMSprop(0.01, centered=True, global_clipnorm=1.0),
+    "Nadam": lambda: optimizers.Nadam(0.01, clipvalue=0.5),
     "averaged": lambda: fastnn.Adam(0.05, use_ema=True, ema_momentum=0.5, weight_decay=0.1),
     "partly decayed": lambda: partly_decayed(),
     "accumulated": lambda: fastnn.SGD(0.1, momentum=0.5, gradient_accumulation_steps=3),
