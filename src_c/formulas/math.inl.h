@@ -95,6 +95,9 @@ FNN_INLINE V FN(vexpm1)(V x)
     return v_sel(v_abs(x) < (T)1 / ((TI)2 << MANT_BITS), x, y + y); /* also -0.0 and subnormals */
 }
 
+/* y, which has no sign yet, with that of x */
+FNN_INLINE V FN(with_sign)(V y, V x) { return (V)((VI)y | ((VI)x & v_bits(v_set1((T)-0.0)))); }
+
 #if IS_F32 && defined(FNN_LOOKUP_f32)
 /* By table, where a register pair is one: |x| lies in one of 30 intervals, the quarters of [2^e, 2^(e + 1)) for e =
  * -4..2, what is below them and what is above, so that the top bits of the float are its index.  In each tanh is a
@@ -145,7 +148,7 @@ FNN_INLINE V FN(vtanh)(V x)
     V y = COLUMN(6);
     for (int c = 5; c > 0; c--) y = v_fma(y, t, COLUMN(c));
 #undef COLUMN
-    return (V)((VI)y | ((VI)x & v_bits(v_set1((T)-0.0)))); /* y has no sign yet */
+    return FN(with_sign)(y, x);
 }
 #else
 /* |x| = n ln(2)/2 + r, t = tanh(r), h = 2^-n.  The addition theorem, divided by 2^n, gives
@@ -171,7 +174,7 @@ FNN_INLINE V FN(vtanh)(V x)
     const V r2 = r * r, t = v_fma(r * r2, v_poly(r2, c), r);
     const V h = (V)((UV)m << MANT_BITS), A = 1 - h;
     const V y = A - h * v_fma(h - 3, t, A) / v_fma(A, t, 1 + h);
-    return (V)((VI)y | ((VI)x & v_bits(v_set1((T)-0.0)))); /* y has no sign yet */
+    return FN(with_sign)(y, x);
 }
 #endif
 

@@ -250,16 +250,19 @@ static void FN(forward_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t
         }
     }
 }
-static void FN(dense_fwd_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
-{
-    FNN_OPEN(dense_fwd)
-    const ptrdiff_t end = (fnn_min(r->f1, O) + PW - 1) / PW;
-    FN(tiles_begin)();
-    for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
-        for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
-            FN(forward_by_tiles)(op, run, f, fnn_min(f + FNN_TILE_PANELS, end), p, fnn_min(p + FNN_PC, r->p1));
-    FN(tiles_end)();
-}
+/* kernel: the rectangle r in blocks of panels of its features, of which there are `extent`, by panels of samples */
+#define FNN_IN_BLOCKS(kernel, extent, part)                                                                \
+    static void FN(kernel##_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                \
+    {                                                                                                      \
+        FNN_OPEN(kernel)                                                                                   \
+        const ptrdiff_t end = (fnn_min(r->f1, extent) + PW - 1) / PW;                                      \
+        FN(tiles_begin)();                                                                                 \
+        for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)                                      \
+            for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)                                              \
+                FN(part)(op, run, f, fnn_min(f + FNN_TILE_PANELS, end), p, fnn_min(p + FNN_PC, r->p1));    \
+        FN(tiles_end)();                                                                                   \
+    }
+FNN_IN_BLOCKS(dense_fwd, O, forward_by_tiles)
 
 /* dense_dx by tiles: panels of inputs [f0, f1), sample panels [p0, p1), as above */
 static void FN(dx_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, ptrdiff_t f1, ptrdiff_t p0,
@@ -300,16 +303,8 @@ static void FN(dx_by_tiles)(const fnn_op *op, const fnn_run *run, ptrdiff_t f0, 
         }
     }
 }
-static void FN(dense_dx_tiles)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
-{
-    FNN_OPEN(dense_dx)
-    const ptrdiff_t end = (fnn_min(r->f1, I) + PW - 1) / PW;
-    FN(tiles_begin)();
-    for (ptrdiff_t f = r->f0 / PW; f < end; f += FNN_TILE_PANELS)
-        for (ptrdiff_t p = r->p0; p < r->p1; p += FNN_PC)
-            FN(dx_by_tiles)(op, run, f, fnn_min(f + FNN_TILE_PANELS, end), p, fnn_min(p + FNN_PC, r->p1));
-    FN(tiles_end)();
-}
+FNN_IN_BLOCKS(dense_dx, I, dx_by_tiles)
+#undef FNN_IN_BLOCKS
 
 /* What is at hand of one block of samples in dense_dw. */
 typedef struct FN(dw_block) {
