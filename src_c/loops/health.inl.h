@@ -16,6 +16,7 @@
     _(P, double, partial, out, blocks)
 FNN_HEALTH_KERNELS(FNN_LAYOUT)
 #endif
+#ifdef SFX
 
 /* seen[p][f]: bit e is set once y of the feature was above 0 for a sample of the panel in epoch e of the call, modulo
  * 64.  Nearly always all bits of an epoch are set after its first step: then no y is read.  stride: from the words of a
@@ -96,3 +97,4 @@ static void FN(moved_blocks)(const fnn_op *op, const fnn_run *run, const fnn_rec
         partial[f] = FN(sumsq_block)(moved, b.len);
     }
 }
+#endif
