@@ -1,0 +1,64 @@
+"""All weights zero at the start.
+
+A network 64-50-10 on the digits, all kernels and biases zero, 20 epochs of SGD (momentum 0.9, rate 0.1): how many of
+its four arrays have changed, how many distinct hidden units there are, and the test accuracy. Compared with zeros in
+the last layer only, and with Glorot initialisation. *Learns*: a test accuracy above 0.9.
+"""
+
+import numpy as np
+import protocol
+
+from fastnn.layers import Dense
+
+CLAIMS = {
+    "no-update": ("001", "With zero weights no update is possible, although there is a gradient."),
+    "useless": ("001", "Zero initialisation is the worst possible method: the network does not learn."),
+    "only-last": ("001", "(The same with zeros in the last layer only.)"),
+}
+MEANING = """
+With ReLU or tanh, hidden outputs are 0, so that all gradients but that of the last bias are zero: the network learns
+the class frequencies. With sigmoid, hidden outputs are 0.5: everything is updated, but all units of a layer stay
+equal, and the network is worth one unit. The fault is symmetry, not the zeros: a *last* layer of zeros does no harm.
+"""
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+
+
+def layers(activation, hidden, last):
+    return [Dense(50, activation, kernel_initializer=hidden), Dense(10, kernel_initializer=last)]
+
+
+def run(small=False):
+    changed, units, scores = {}, {}, {}
+    for activation in ACTIVATIONS:
+        for start in (("zeros", "zeros"), ("glorot_uniform", "zeros"), ("glorot_uniform", "glorot_uniform")):
+            for seed in protocol.seeds(small):
+                data = protocol.digits(seed)
+                model = protocol.train(lambda a=activation, s=start: layers(a, *s), data, seed, 20, protocol.sgd(0.1))
+                kernel = model.layers[0].kernel.numpy()
+                key = activation, start
+                changed.setdefault(key, []).append(sum(bool(w.any()) for w in model.get_weights()))
+                units.setdefault(key, []).append(len(np.unique(kernel.round(6), axis=1).T))
+                scores.setdefault(key, []).append(protocol.accuracy(model, data))
+    zeros, last = ("zeros", "zeros"), ("glorot_uniform", "zeros")
+    found = {
+        "no-update": [protocol.check(f"{a}: arrays that changed, of 4", changed[a, zeros], lambda v: v == 0, "d")
+                      for a in ACTIVATIONS],
+        "useless": [protocol.check(f"{a}: test accuracy", scores[a, zeros], lambda v: v < 0.9) for a in ACTIVATIONS]
+        + [protocol.check(f"{a}: distinct hidden units", units[a, zeros], lambda v: v == 1, "d") for a in ACTIVATIONS],
+        "only-last": [protocol.check(f"{a}: test accuracy", scores[a, last], lambda v: v < 0.9) for a in ACTIVATIONS],
+    }  # fmt: skip
+    return found, scores
+
+
+def draw(values):
+    picture, ax = protocol.figure(width=5)
+    names = {("zeros", "zeros"): "all zeros", ("glorot_uniform", "zeros"): "last layer zeros",
+             ("glorot_uniform", "glorot_uniform"): "Glorot"}  # fmt: skip
+    protocol.bars(ax, ACTIVATIONS, {n: [np.mean(values[a, s]) for a in ACTIVATIONS] for s, n in names.items()})
+    ax.set_xlabel("test accuracy")
+    ax.legend(fontsize=7)
+    return picture
+
+
+if __name__ == "__main__":
+    protocol.main()
