@@ -102,8 +102,8 @@ class Workload:
 # --- of the first COMPARED_STEPS, or None ---------------------------------------------------------
 
 
-def keras_like(api, w):
-    """fastnn and Keras: the same lines, as it should be."""
+def keras_like(api, w, **more):
+    """fastnn and Keras: the same lines, as it should be; `more` are arguments of `fit`."""
     layers = [api.layers.Input((w.sizes[0],))]
     for i, units in enumerate(w.sizes[1:], 1):
         if w.bn:
@@ -117,7 +117,7 @@ def keras_like(api, w):
     loss = "sparse_categorical_crossentropy" if w.loss == "ce" else "mean_squared_error"
     model.compile(optimizer=api.optimizers.Adam(RATE), loss=loss)
     x, y = w.data()
-    options = {"batch_size": w.batch, "epochs": 1, "shuffle": False, "verbose": 0}
+    options = {"batch_size": w.batch, "epochs": 1, "shuffle": False, "verbose": 0, **more}
     few = COMPARED_STEPS * w.batch
     losses = model.fit(x[:few], y[:few], **options).history["loss"]
 

@@ -157,6 +157,10 @@ class Health:
                     f" shape {values.shape}"
                 )
             row[self.QUANTITIES.index(name)] = values
+        self._append(epoch, sampled, row, total_gradient_norm, clip_rate)
+
+    def _append(self, epoch, sampled, row, total_gradient_norm, clip_rate):
+        """The same of an array (quantities, layers)."""
         n = len(self.epoch)
         if n == len(self._values):
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])

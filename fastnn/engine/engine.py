@@ -93,6 +93,7 @@ class Engine:
         self.expired = None  # why `backward` may not follow it
         self.has_gradients = False  # of the last `backward`, or given
         self.health = None  # during `fit`: what is noted about it
+        self.kept_health = {}  # between calls of `fit`: {every: Health}
         self.besides = {}  # engines of other gradients, see `training.input_gradient`
 
     # -- programs and threads ---------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class Engine:
 
     def forget_programs(self):
         """Plan again: the memory of the programs belongs to an unfinished step."""
-        self._programs, self.manual, self.has_gradients, self.besides = {}, None, False, {}
+        self._programs, self.manual, self.has_gradients, self.besides, self.kept_health = {}, None, False, {}, {}
 
     # -- training and evaluation ------------------------------------------------------------------------------
     def fit_block(self, x, y, w, index, first, count, batch_size, lrs, deadline=0.0, carry=None):

@@ -1,14 +1,16 @@
 """What is noted about a training, from operations (lowering/health.py) to figures of layers and epochs.
 
 (a) Units that were active are noted in every step. All else is sums of the steps that are *looked at*: one in `every`,
-    and, so that short trainings have some too, steps 8, 16, 32, ... before. `every` follows from shapes alone, so the
+    and, so that short trainings have some too, steps 8, 32, 128, ... before. `every` follows from shapes alone, so the
     figures do not depend on threads or on the machine.
 (b) A step that is looked at is computed twice: by a program that changes nothing, with gradients and activations of the
     whole batch in memory, and then as any other. So what is trained has the same bits with and without.
 (c) Sums of several epochs that the core trains in one call are kept apart (`Sums`); a unit's activity has a bit for
-    each.
+    each. A look only adds arrays; what else there is to compute is done once for an epoch, as small networks have
+    epochs of a fraction of a millisecond.
 """
 
+import weakref
 from math import ceil
 
 import numpy as np
@@ -16,9 +18,10 @@ import numpy as np
 from .lowering.health import ACTIVE, LOOK, NOTHING, activation_of, is_shown, stops_at_zero
 
 AT_ONCE = 64  # epochs of a call, as there are so many bits
-FIRST = 8  # step of the first look
-SHARE = 0.02  # of the time of training that looking may cost
-OVERHEAD = 60e-6  # seconds of a look besides computing the step again
+FIRST, GROWTH = 8, 4  # step of the first look, and how much later each further one is until there is one in `every`
+SHARE = 0.015  # of the time of training that looking may cost
+COST = 3.5  # of a look in steps: the step again, with all in memory, and caches that are filled again afterwards
+OVERHEAD = 150e-6  # seconds of a look besides
 MOSTLY = 0.95  # share of rows on which a saturated unit is flat
 
 LAYER_QUANTITIES = (
@@ -27,19 +30,67 @@ LAYER_QUANTITIES = (
 )  # fmt: skip
 
 
+BLOCKS = ("gradient", "weight", "moved")  # sums of squares of parts of the parameters
+
+
 def interval(seconds):
     """One step in how many is looked at, for a step of so many seconds by estimate: a multiple of `FIRST`."""
-    steps = (1.3 + OVERHEAD / seconds) / SHARE
+    steps = (COST + OVERHEAD / seconds) / SHARE
     return FIRST * ceil(steps / FIRST)
 
 
 class Sums:
     """Of the steps of one epoch that were looked at."""
 
-    def __init__(self, variables, layers):
-        self.looks, self.rows, self.figures, self.clipped, self.total = 0, 0, 0.0, 0, 0.0
-        self.gradient, self.weight, self.moved = (np.zeros(variables) for _ in range(3))
+    def __init__(self, layers):
+        self.looks, self.rows, self.clipped = 0, 0, 0
+        self.figures, self.blocks = 0.0, (0.0, 0.0, 0.0)
         self.drift = np.zeros(layers)
+
+
+def forget(program):
+    """All of which units were active."""
+    for _, bits in program.seen:
+        bits.fill(0)
+
+
+class Places:
+    """Which sums of programs that look are whose: what layers put out, and the gradients of that.
+
+    A layer that has several nodes is shown by the last of them."""
+
+    def __init__(self, plan, health):
+        outputs, gradients = {}, {}
+        for entry in plan.figures:
+            node = health.nodes[entry.node]
+            layer = node.layer if entry.what.startswith("inner") else health._puts_out(node)
+            at = health._owner(layer)
+            if at is None:
+                continue
+            if not entry.what.endswith("gradient"):
+                outputs[at] = entry
+            else:
+                gradients.setdefault(at, entry)  # backwards: the first is that of the last node
+        self.outputs, self.gradients = list(outputs), list(gradients)
+        self.sizes = np.array([entry.size for entry in outputs.values()], float)
+        pieces = [(e.sum, e.size) for e in outputs.values()] + [(e.square, e.size) for e in outputs.values()]
+        pieces += [(e.square, e.size) for e in gradients.values()]
+        self.ends = np.array([(first, first + size) for first, size in pieces], np.intp).reshape(-1)
+        self.flat = [(at, entry.flat, entry.size) for at, entry in outputs.items() if entry.flat >= 0]
+
+    def fill(self, sums, into):
+        """Write the figures of activations and their gradients."""
+        if not len(self.ends):
+            return
+        n = len(self.outputs)
+        each = np.add.reduceat(sums.figures, self.ends)[::2]
+        count = sums.rows * self.sizes
+        mean = each[:n] / count
+        into["activation_mean"][self.outputs] = mean
+        into["activation_std"][self.outputs] = np.sqrt(np.maximum(each[n : 2 * n] / count - mean**2, 0))
+        into["output_gradient_norm"][self.gradients] = np.sqrt(each[2 * n :] / sums.looks)
+        for at, first, size in self.flat:
+            into["saturated"][at] = np.mean(sums.figures[first : first + size] > MOSTLY * sums.rows)
 
 
 class Health:
@@ -59,7 +110,7 @@ class Health:
     """
 
     def __init__(self, engine, every=None):
-        self.engine, self.every = engine, every
+        self.engine, self.nodes, self.every = weakref.proxy(engine), engine.nodes, every  # weak: the engine keeps it
         shown = [node for node in engine.nodes if is_shown(node) and node.layer]
         owners = [owner for node in shown for owner in (node.layer, node.act and node.act_layer) if owner]
         self.owners = tuple(dict.fromkeys(owners))
@@ -71,15 +122,15 @@ class Health:
             for node in engine.nodes if node.trainable for variable in node.variables.values()
         }  # fmt: skip
         self.layer_of = np.array([layer_of[variable] for variable in engine.trainable], np.intp)
-        self.places = None  # of the figures of each layer
-        self.sums, self.programs, self.carried, self.views = {}, {}, {}, {}
+        self.trained = np.bincount(self.layer_of[self.layer_of >= 0], minlength=len(self.owners)) > 0
+        self.places = self.plan = None  # of the figures of each layer, in programs that look
+        self.sums, self.programs, self.carried, self.views, self.dead = {}, {}, {}, {}, None
         self.accumulate = engine.update_options.get("gradient_accumulation_steps") or 1
-        for program in engine._programs.values():
-            self._forget(program)
+        self.start_over()
 
     def _kinds(self):
         rows = {}
-        for node in self.engine.nodes:
+        for node in self.nodes:
             row = activation_of(node)[0].removesuffix("_general") if activation_of(node) else node.kind
             if activation_of(node) or row == "softmax":
                 rows[self._puts_out(node)] = row
@@ -103,11 +154,18 @@ class Health:
         done = step // self.accumulate  # updates of the weights; what is looked at is a step that makes one
         update = done + 1
         if update <= self.every:
-            power = max(FIRST, 1 << (update - 1).bit_length())
-            update = power if power < self.every else self.every
+            early = FIRST
+            while early < update:
+                early *= GROWTH
+            update = min(early, self.every)
         else:
             update = -(-update // self.every) * self.every
         return update * self.accumulate - 1 - step
+
+    @property
+    def clips(self):
+        """Whether gradients are clipped at all."""
+        return any(self.engine.update_options.get(name) for name in ("clipvalue", "clipnorm", "global_clipnorm"))
 
     def register(self, program):
         """Remember that a program notes which units are active."""
@@ -140,28 +198,25 @@ class Health:
 
     def add(self, program, rows, epoch=0):
         """Add the figures of a program that has just done a step; `begin` came before."""
-        plan, engine = program.plan, self.engine
         sums = self.sums.get(epoch)
         if sums is None:
-            sums = self.sums[epoch] = Sums(len(engine.trainable), len(self.owners))
-        if self.places is None:
-            self.places = self._layout(plan)
+            sums = self.sums[epoch] = Sums(len(self.owners))
         figures, blocks, moments = self._views(program)
         sums.figures = sums.figures + figures
         figures[:] = 0
         sums.looks, sums.rows = sums.looks + 1, sums.rows + rows
         if blocks:
-            squares = {name: np.bincount(plan.numbers, blocks[name], len(engine.trainable)) for name in blocks}
-            sums.gradient += squares["gradient"]
-            sums.weight += squares["weight"]
-            sums.moved += squares["moved"]
-            sums.total += squares["gradient"].sum()
-            sums.clipped += self._clipped(squares["gradient"], blocks["largest"])
+            sums.blocks = [total + blocks[name] for total, name in zip(sums.blocks, BLOCKS, strict=True)]
+            if self.clips:
+                sums.clipped += self._clipped(self._by_variable(blocks["gradient"]), blocks["largest"])
         for (at, mean, deviation, _, _, epsilon), moved in zip(moments, self.moving, strict=True):
             moving = np.sqrt(moved[1] + epsilon)
             shift = (mean - moved[0]) / moving
             ratio = -np.log(deviation * moving)
             sums.drift[at] += np.mean(shift**2 + ratio**2)
+
+    def _by_variable(self, blocks):
+        return np.bincount(self.plan.numbers, blocks, len(self.engine.trainable))
 
     def _clipped(self, squares, largest):
         """Whether clipping changes gradients of such squared norms."""
@@ -178,11 +233,14 @@ class Health:
         found = self.views.get(id(program))
         if found is None:
             plan, kept, engine = program.plan, program.kept, self.engine
-            figures = kept[plan.figures_at : plan.figures_at + 8 * plan.doubles].view(np.float64)
+            if self.plan is None:
+                self.plan, self.places = plan, Places(plan, self)
+            # one more than there are, so that sums may end at the last
+            figures = kept[plan.figures_at : plan.figures_at + 8 * (plan.doubles + 1)].view(np.float64)
             blocks = {name: kept[at : at + 8 * n].view(np.float64) for name, (at, n) in plan.blocks.items()}
             moments, item, theta = [], engine.dtype.itemsize, engine.store.flat["theta"].view(engine.dtype)
             for number, mean, deviation in plan.moments:
-                node = engine.nodes[number]
+                node = self.nodes[number]
                 if self._owner(node.layer) is None:
                     continue
                 n = node.out.size
@@ -197,97 +255,78 @@ class Health:
     def _owner(self, layer):
         return self.number.get(layer)
 
-    def _layout(self, plan):
-        """For each layer, which sums are its output's, and which its gradient's; of several uses the last."""
-        outputs, gradients = [None] * len(self.owners), [None] * len(self.owners)
-        for entry in plan.figures:
-            node = self.engine.nodes[entry.node]
-            layer = node.layer if entry.what.startswith("inner") else self._puts_out(node)
-            at = self._owner(layer)
-            if at is None:
-                continue
-            if not entry.what.endswith("gradient"):
-                outputs[at] = entry
-            elif gradients[at] is None:  # backwards: the first is that of the last node
-                gradients[at] = entry
-        return outputs, gradients
-
     # -- figures ----------------------------------------------------------------------------------------------
-    def figures(self, epoch=0):
-        """``(looks, {quantity: [of each layer]}, norm of the whole gradient, share of steps that were clipped)``."""
+    def figures(self, epoch=0, epochs=1):
+        """``(looks, array (quantities, layers), norm of the whole gradient, share of steps that were clipped)``.
+
+        Of one of the epochs of a call, of which there are `epochs`."""
         sums, nan = self.sums.get(epoch), float("nan")
-        found = {name: np.full(len(self.owners), nan) for name in LAYER_QUANTITIES}
-        self._dead(found["dead"], epoch)
+        found = np.full((len(LAYER_QUANTITIES), len(self.owners)), nan)
+        into = dict(zip(LAYER_QUANTITIES, found, strict=True))  # views of the rows
+        if self.dead is None:
+            self.dead = self._dead(epochs)
+        for at, dead in self.dead.items():
+            into["dead"][at] = dead[epoch]
         if sums is None:
             return 0, found, nan, nan
-        trained = np.zeros(len(self.owners), bool)
-        trained[self.layer_of[self.layer_of >= 0]] = True
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gradient, weight, moved = map(self._by_layer, (sums.gradient, sums.weight, sums.moved))
-            for name, values in (
-                ("gradient_norm", np.sqrt(gradient / sums.looks)),
-                ("weight_norm", np.sqrt(weight / sums.looks)),
-                ("update_ratio", np.sqrt(moved / weight)),
-            ):
-                found[name][trained] = values[trained]
-        for at, (output, gradient) in enumerate(zip(*self.places, strict=True)):
-            if gradient is not None:
-                square = self._sum(sums, gradient.square, gradient.size)
-                found["output_gradient_norm"][at] = np.sqrt(square / sums.looks)
-            if output is None:
-                continue
-            count = sums.rows * output.size
-            mean = self._sum(sums, output.sum, output.size) / count
-            variance = self._sum(sums, output.square, output.size) / count - mean**2
-            found["activation_mean"][at], found["activation_std"][at] = mean, np.sqrt(np.maximum(variance, 0))
-            if output.flat >= 0:
-                flat = sums.figures[output.flat : output.flat + output.size]
-                found["saturated"][at] = np.mean(flat > MOSTLY * sums.rows)
+        total = self._of_parameters(sums, into) if np.ndim(sums.blocks[0]) else 0.0
+        self.places.fill(sums, into)
         for at in {at for _, _, moments in self.views.values() for at, *_ in moments}:
-            found["drift"][at] = np.sqrt(sums.drift[at] / sums.looks)
-        clips = any(self.engine.update_options.get(n) for n in ("clipvalue", "clipnorm", "global_clipnorm"))
-        rate = sums.clipped / sums.looks if clips and self.accumulate == 1 else nan
-        return sums.looks, found, float(np.sqrt(sums.total / sums.looks)), rate
+            into["drift"][at] = np.sqrt(sums.drift[at] / sums.looks)
+        rate = sums.clipped / sums.looks if self.clips and self.accumulate == 1 else nan
+        return sums.looks, found, float(np.sqrt(total / sums.looks)), rate
 
-    def _by_layer(self, squares):
-        found = np.zeros(len(self.owners) + 1)
-        np.add.at(found, self.layer_of, squares)
-        return found[:-1]
-
-    def _sum(self, sums, first, size):
-        return sums.figures[first : first + size].sum()
+    def _of_parameters(self, sums, into):
+        """Norms of the layers' gradients, weights and updates; returns the squared norm of the whole gradient."""
+        variables = [self._by_variable(blocks) for blocks in sums.blocks]
+        gradient, weight, moved = (
+            np.bincount(self.layer_of + 1, squares, len(self.owners) + 1)[1:] for squares in variables
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for name, squares in (
+                ("gradient_norm", gradient / sums.looks), ("weight_norm", weight / sums.looks),
+                ("update_ratio", moved / weight),
+            ):  # fmt: skip
+                into[name][self.trained] = np.sqrt(squares[self.trained])
+        return variables[0].sum()
 
     # -- units that are never active ---------------------------------------------------------------------------
-    def _seen(self, program):
-        """For each noted node of a program (number, array (sample panels, features))."""
-        for number, at, panels, size in program.plan.seen:
-            yield number, program.kept[at : at + 8 * panels * size].view(np.uint64).reshape(panels, size)
-
     def active(self):
         """{number of a layer: bits of each of its units}."""
         found = dict(self.carried)
         for program in self.programs.values():
-            for number, bits in self._seen(program):
-                at = self._owner(self._puts_out(self.engine.nodes[number]))
+            for number, bits in program.seen:
+                at = self._owner(self._puts_out(self.nodes[number]))
                 if at is not None:
                     bits = np.bitwise_or.reduce(bits, axis=0)
                     found[at] = found[at] | bits if at in found else bits
         return found
 
-    def _dead(self, into, epoch):
-        bit = np.uint64(1 << epoch % AT_ONCE)
-        for at, bits in self.active().items():
-            into[at] = np.mean((bits & bit) == 0)
-
-    def _forget(self, program):
-        for _, bits in self._seen(program):
-            bits[:] = 0
+    def _dead(self, epochs):
+        """{number of a layer: fraction of units that were not active, by epoch of the call}."""
+        bits = np.uint64(1) << np.arange(epochs, dtype=np.uint64)
+        return {
+            at: np.count_nonzero(of_units[:, None] & bits == 0, axis=0) / len(of_units)
+            for at, of_units in self.active().items()
+        }
 
     def clear(self):
         """Begin again, after the figures of all epochs of a call were read."""
-        self.sums, self.carried = {}, {}
+        self.sums, self.carried, self.dead = {}, {}, None
         for program in self.programs.values():
-            self._forget(program)
+            forget(program)
+
+    def start_over(self):
+        """For a call of `fit`."""
+        self.sums, self.carried, self.dead = {}, {}, None
+        for program in self.engine._programs.values():  # also those that another Health has used
+            forget(program)
+
+    def rest(self):
+        """Until the next call: what belongs to programs that the engine has dropped is dropped too."""
+        there = {id(program) for program in self.engine._programs.values()}
+        self.programs = {key: program for key, program in self.programs.items() if key in there}
+        self.views = {key: views for key, views in self.views.items() if key in there}
 
     def take_over(self, other):
         """Go on with what another engine of the same model has noted in this epoch."""

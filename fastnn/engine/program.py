@@ -102,6 +102,11 @@ class Program:
         # as many threads as slots work on a chunked segment, each with an arena of its own
         arena = partial(aligned, plan.arena_bytes, whole_pages=True)
         self.kept = kept
+        # [(node, bits of its units (sample panels, features)), ...], see health.py
+        self.seen = [
+            (number, kept[at : at + 8 * panels * size].view(np.uint64).reshape(panels, size))
+            for number, at, panels, size in plan.seen
+        ]
         self.core = executor.Executor(
             plan.operations, arena, plan.copies, shared, plan.scratch_bytes, params, (kept, flat)
         )

@@ -296,7 +296,7 @@ def train_epochs(model, data, plan, epochs, still):
     model.epochs_done += done
     for i, sums in enumerate(engine.epoch_sums(totals)[:done]):
         if health is not None:
-            health.finish(i)
+            health.finish(i, done)
         yield means(model, n, *sums)
     if health is not None:
         health.clear()

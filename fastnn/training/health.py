@@ -52,26 +52,36 @@ class HealthKeeper:
 
     def __init__(self, every=False):
         self.every = 1 if every else None
-        self.noted = None  # of the current engine
+        self.engine = self.noted = None  # the current one, and what it notes
         self.health = None  # a `Health`, after the first epoch
         self.row = None  # of the epoch that was finished last
 
     def attach(self, engine):
         """Have an engine note what it trains; another one of the model goes on where the last has stopped."""
-        if self.noted is None or self.noted.engine is not engine:
-            before, self.noted = self.noted, noted.Health(engine, self.every)
+        if self.engine is not engine:
+            self.engine, before, self.noted = engine, self.noted, self._of(engine)
             if before is not None:
                 self.noted.take_over(before)
         engine.health = self.noted
 
+    def _of(self, engine):
+        """What an engine notes, which it keeps between calls of `fit`: short ones are frequent."""
+        kept = engine.kept_health.pop(self.every, None)
+        if kept is None:
+            return noted.Health(engine, self.every)
+        kept.start_over()
+        return kept
+
     def detach(self):
         """End it: the engine notes nothing any more."""
-        if self.noted is not None:
-            self.noted.engine.health = None
+        if self.engine is not None:
+            self.engine.health = None
+            self.noted.rest()
+            self.engine.kept_health[self.every] = self.noted
 
-    def finish(self, epoch=0):
+    def finish(self, epoch=0, epochs=1):
         """Take the figures of one of the epochs of a call of the core."""
-        self.row = self.noted.figures(epoch)
+        self.row = self.noted.figures(epoch, epochs)
 
     def clear(self):
         """After the figures of all epochs of the call were taken."""
@@ -82,7 +92,7 @@ class HealthKeeper:
         looks, figures, total, clipped = self.row
         if self.health is None:
             self.health = Health(self.noted.layers, self.noted.kinds, self.noted.every or 1)
-        self.health.append(epoch, looks, figures, total, clipped)
+        self.health._append(epoch, looks, figures, total, clipped)
         history.health = self.health
         logs = Logs(logs)
         logs.health = self.health

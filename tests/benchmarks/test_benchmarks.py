@@ -8,6 +8,7 @@ from benchmark_tools import run
 
 import fastnn
 
+import health  # isort: skip
 import limits  # isort: skip
 import peers  # isort: skip
 import tasks  # isort: skip
@@ -123,3 +124,12 @@ def test_asv_counts(net):
     step = plans.Step()
     step.setup(net)
     assert 2 < step.track_barriers(net) <= 2 + 2 + step.track_operations(net)
+
+
+def test_cost_of_health():
+    times = {"off": [1e-3, 2e-3, 1e-3], "on": [1.02e-3, 2.08e-3, 1.05e-3], "again": [1e-3, 2.02e-3, 1.03e-3]}
+    row = health.row("rl", 1, times)
+    found = [row[name] for name in ("min_us", "median_us", "of_minima", "paired", "noise")]
+    assert found == pytest.approx([1000, 1000, 0.02, 0.04, 0.01])
+    times = json.loads(run("health.py", "--worker", "rl", "--block", "0.01", "--repeats", "3"))
+    assert {mode: len(blocks) for mode, blocks in times.items()} == {"off": 3, "on": 3, "again": 3}
