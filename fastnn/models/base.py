@@ -227,10 +227,10 @@ class BaseModel(Layer):
         """Save the whole model to a file, for `fastnn.models.load_model`.
 
         The file contains the configuration of the layers, all weights and, if the model is compiled, the arguments
-        of `compile`, the optimizer state, the step, the seed and the number of epochs: `fit` of the
-        loaded model resumes exactly where this one stopped, including dropout and shuffling. If saved
-        in the middle of an epoch, it starts that epoch again. Callbacks, the history
-        and `threads` are not saved.
+        of `compile`, the optimizer state, the step, the seed, the number of epochs and the history, with the health
+        of the layers: `fit` of the loaded model resumes exactly where this one stopped, including dropout and
+        shuffling. If saved in the middle of an epoch, it starts that epoch again. Callbacks and `threads` are not
+        saved.
 
         The format is safetensors, whatever the name of the file. An existing file is replaced atomically, or
         left unchanged if an error occurs.

@@ -21,7 +21,7 @@ from .._base.checks import flag
 from .._base.config import is_description
 from .._base.files import naming
 from .._base.signatures import only_default
-from . import configuration
+from . import configuration, history
 from .container import FormatError, parse_json, read, write
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def taken(model, include_optimizer=True):
         if model.compiled and include_optimizer:
             config["compile"] = _compiled(model)
             config["state"] = _take_state(model, tensors)
+            history.put(model.history, tensors)
     return config, tensors
 
 
@@ -376,6 +377,9 @@ def _compile(model, config, tensors, custom):
     )
     model.epochs_done = _count("epochs_done", how["epochs_done"])
     put_state(model, config["state"], tensors, own)
+    model.history = history.get(tensors)
+    if model.history is not None:
+        model.history.set_model(model)
 
 
 def put_state(model, saved, tensors, own):

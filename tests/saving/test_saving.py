@@ -147,7 +147,7 @@ def test_without_compile_and_without_optimizer(tmp_path):
     bare = load_model(tmp_path / "bare")
     assert same(bare, model) and not bare.compiled
     stored = [len(safetensors.numpy.load_file(tmp_path / name)) for name in ("whole", "bare")]
-    assert stored == [8 + 2 * 6, 8]  # Adam's two moments of each of the six that are trained
+    assert stored == [8 + 2 * 6 + 1, 8]  # Adam's two moments of each of the six that are trained, and the history
 
 
 def test_it_is_a_safetensors_file_under_any_name(tmp_path):
