@@ -10,3 +10,4 @@ from .rates import LearningRateScheduler as LearningRateScheduler
 from .rates import ReduceLROnPlateau as ReduceLROnPlateau
 from .stopping import EarlyStopping as EarlyStopping
 from .stopping import TerminateOnNaN as TerminateOnNaN
+from .stopping import TerminateUntrainable as TerminateUntrainable

@@ -117,3 +117,81 @@ class TerminateOnNaN(Callback):
                 raise RuntimeError(f"batch {batch}: expected a finite loss, got {loss}")
             print(f"Batch {batch}: the loss is {loss}, training stops")
             self.model.stop_training = True
+
+
+class TerminateUntrainable(Callback):
+    """Stop training when no gradient reaches the first layer, so that the network cannot learn.
+
+    An epoch counts if a layer's units are all dead (they were zero in every step of it), or if the gradient norm of the
+    first layer with weights is not finite or below `ratio` times that of the whole gradient. Epochs without a sampled
+    step and without a dead layer do not count in either direction.
+
+    It reads ``logs.health``: `fit` notes it by default, `fastnn.sweep` with ``health=True``, where this callback frees
+    a core early: ``callbacks=lambda: [TerminateUntrainable()]``.
+
+    Parameters
+    ----------
+    patience : int
+        Number of successive epochs that must count.
+    ratio : float
+        Between 0 and 1.
+    verbose : int
+        1: print a message when training stops.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why training was stopped.
+
+    Raises
+    ------
+    ValueError
+        In `fit`, if it notes no health.
+
+    Examples
+    --------
+    >>> callback = fastnn.callbacks.TerminateUntrainable(patience=2)
+    """
+
+    reason: str | None
+
+    def __init__(self, patience: int = 2, ratio: float = 1e-6, verbose: int = 0) -> None:
+        super().__init__()
+        self.patience, self.verbose = integer("patience", patience, minimum=1), verbose
+        self.ratio = number("ratio", ratio)
+        if not 0 < self.ratio < 1:
+            raise ValueError(f"ratio: expected a number between 0 and 1, got {ratio!r}")
+        self.reason, self._count = None, 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.reason, self._count = None, 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        health = getattr(logs, "health", None)
+        if health is None:
+            raise ValueError(
+                "TerminateUntrainable: expected health in the logs, got none; call fit or sweep with health=True"
+            )
+        reason = self._reason(health)
+        if reason is None and not health.sampled[-1]:
+            return
+        self._count = self._count + 1 if reason else 0
+        if self._count >= self.patience:
+            self.reason = f"{reason} for {self._count} epochs"
+            self.model.stop_training = True
+            if self.verbose:
+                print(f"Epoch {epoch + 1}: training stops, {self.reason}")
+
+    def _reason(self, health):
+        """Why the network cannot learn, judged by the last epoch."""
+        for layer, dead in zip(health.layers, health.dead[:, -1], strict=True):
+            if dead == 1:
+                return f"all units of {layer} are dead"
+        norms, total = health.gradient_norm[:, -1], health.total_gradient_norm[-1]
+        trained = [i for i, norm in enumerate(health.weight_norm[:, -1]) if norm == norm or norms[i] == norms[i]]
+        if not trained or not health.sampled[-1]:
+            return None
+        first = trained[0]
+        if not isfinite(norms[first]) or norms[first] <= self.ratio * total:
+            return f"the gradient norm of {health.layers[first]} was {norms[first]:.2g}, of all layers {total:.2g},"
+        return None

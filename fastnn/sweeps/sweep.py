@@ -28,6 +28,7 @@ from ..engine.precision import get_float32_matmul_precision
 from ..saving import state
 from ..training.data import arrays
 from ..training.data.feature_names import names_of, refuse_others
+from ..training.health import checked
 from . import data
 from .journal import Journal, digest
 from .network import LIVE, Network, free, named_arguments, networks_of, rounds_of
@@ -70,6 +71,7 @@ def sweep(
     journal: Path | None = None,
     verbose: Verbosity = "auto",
     check_finite: bool = True,
+    health: bool | Literal["every"] = False,
     **kwargs: Any,
 ) -> SweepResult:
     r"""Train many networks, of any widths, depths, activations, optimizers and seeds, one on each core.
@@ -126,6 +128,8 @@ def sweep(
         1: a live line on a terminal and in a notebook, and one line at the end. 0: silent.
     check_finite : bool
         Check x and y for NaN and infinity, once.
+    health : bool or "every"
+        As in `Model.fit`, for callbacks and the histories of the models that are kept.
 
     Returns
     -------
@@ -188,7 +192,7 @@ def sweep(
         "x": data.shared("x", x), "y": data.labels(data.shared("y", y)),
         "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
         "check_finite": None if check_finite else False,  # whether a network's dtype can hold them, it looks itself
-        "shuffle": shuffle, "feature_names": names_of(x),
+        "shuffle": shuffle, "feature_names": names_of(x), "health": checked(health),
         "sample_weight": None if sample_weight is None else data.shared("sample_weight", sample_weight),
     }  # fmt: skip
     book = None if journal is None else Journal(journal)
