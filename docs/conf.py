@@ -102,7 +102,9 @@ def constructor_signature(app, what, name, obj, options, signature, returned):
     """Python's own answer: Sphinx asks a metaclass first, which takes anything."""
     with contextlib.suppress(ValueError):  # exceptions have none
         if what in ("class", "exception"):
-            return str(inspect.signature(obj)), None
+            signature = inspect.signature(obj)
+            bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+            return str(inspect.Signature(bare)), None
     return None
 
 
