@@ -72,7 +72,8 @@ def best(data, seed, epochs, **variant):
     models, curves = [], []
     for rate in RATES:
         model = protocol.network(build, data, seed, protocol.sgd(rate))
-        curves.append(model.fit(data.x, data.y, epochs=epochs, verbose=0, health=False).history["loss"])
+        history = model.fit(data.x, data.y, epochs=epochs, verbose=0, health=False, on_nan="ignore")
+        curves.append(history.history["loss"])
         models.append(model)
     chosen = protocol.best(models, data)
     return chosen, curves[models.index(chosen)]

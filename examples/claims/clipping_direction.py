@@ -51,7 +51,7 @@ def run(small=False):
             for name, result in clipped.items():
                 each = max(angle([g], [c]) for g, c in zip(found, result, strict=True))
                 kinds[name].append((each, angle(found, result)))
-            model.fit(data.x, data.y, verbose=0, health=False)
+            model.fit(data.x, data.y, verbose=0, health=False, on_nan="ignore")
 
     def turns(name, what):
         values = [pair[what == "whole gradient"] for pair in kinds[name]]

@@ -52,7 +52,7 @@ def run(small=False):
 
                 model = protocol.train(build, data, seed, 1, lambda r=rate: fastnn.SGD(r))
                 early = stuck(model, data, name)
-                model.fit(data.x, data.y, epochs=20, initial_epoch=1, verbose=0, health=False)
+                model.fit(data.x, data.y, epochs=20, initial_epoch=1, verbose=0, health=False, on_nan="ignore")
                 if not np.isfinite(model.get_parameters()).all():
                     continue
                 late = stuck(model, data, name)

@@ -67,7 +67,8 @@ def run(small=False):
             for name in HIDDEN:
                 model = protocol.network(lambda n=name: layers(n), data, seed)
                 h = protocol.outputs(model, data.x)[1]
-                curve = model.fit(data.x, data.y, epochs=EPOCHS[set_name], verbose=0, health=False).history["loss"]
+                history = model.fit(data.x, data.y, epochs=EPOCHS[set_name], verbose=0, health=False, on_nan="ignore")
+                curve = history.history["loss"]
                 key = set_name, name
                 means.setdefault(key, []).append(abs(h.mean()) / h.std())
                 areas.setdefault(key, []).append(np.mean(curve))

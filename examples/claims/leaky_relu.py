@@ -50,7 +50,7 @@ def run(small=False):
             model = protocol.train(lambda s=slope: layers(s), data, seed, 1, lambda: fastnn.SGD(0.5))
             early = comatose(model, data)
             model.compile(fastnn.SGD(0.1), protocol.LOSS)
-            model.fit(data.x, data.y, epochs=100, verbose=0, health=False)
+            model.fit(data.x, data.y, epochs=100, verbose=0, health=False, on_nan="ignore")
             found = woken.setdefault(slope, [0, 0])
             found[0] += early.sum()
             found[1] += (early & ~comatose(model, data)).sum()

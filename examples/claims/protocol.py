@@ -102,10 +102,11 @@ def train(layers, data, seed, epochs, optimizer=None, loss=LOSS, **arguments):
     """Train a network, all of it determined by the seed.
 
     `layers` and `optimizer` are functions that return new ones; without the latter: SGD, rate 0.01, momentum 0.9. The
-    last layer has no activation: the loss takes logits.
+    last layer has no activation: the loss takes logits. A training that explodes goes on with NaN, as a claim about
+    explosions needs: such a network is a bad one and not an error.
     """
     model = network(layers, data, seed, optimizer, loss)
-    model.fit(data.x, data.y, epochs=epochs, verbose=0, health=False, **arguments)
+    model.fit(data.x, data.y, epochs=epochs, verbose=0, health=False, on_nan="ignore", **arguments)
     return model
 
 

@@ -74,7 +74,7 @@ def run(small=False):
             if name == "as it should be":
                 norms = protocol.gradient_norms(model, data)
                 ratios.append(norms[0] / norms[-1])
-                model.fit(data.x, data.y, epochs=20, verbose=0, health=False)
+                model.fit(data.x, data.y, epochs=20, verbose=0, health=False, on_nan="ignore")
                 found = example["after training"] = moments(model, data)
                 kept.setdefault("after training", []).append(normal(found))
                 scores.setdefault("100 layers", []).append(protocol.accuracy(model, data))

@@ -56,7 +56,7 @@ def run(small=False):
             model = protocol.network(lambda n=name: layers(n), data, seed)
             for rows in (1, 32):
                 same.setdefault((name, rows), []).append(one_sign(model, data, rows))
-            curve = model.fit(data.x, data.y, epochs=20, verbose=0, health=False).history["loss"]
+            curve = model.fit(data.x, data.y, epochs=20, verbose=0, health=False, on_nan="ignore").history["loss"]
             losses.setdefault(name, []).append(np.mean(curve))
             curves.setdefault(name, []).append(curve)
     z = np.linspace(-8, 8, 1601)

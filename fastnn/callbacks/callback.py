@@ -24,6 +24,8 @@ class Callback:
     model : the model being trained
     params : dict
         "epochs", "steps", "verbose", "metrics" (the names of the values in the logs).
+    handles_non_finite : bool
+        True in a class that acts on a loss of NaN itself: `fit` then trains on as with ``on_nan="ignore"``.
 
     Examples
     --------
@@ -36,6 +38,7 @@ class Callback:
         check_keywords(cls, kwargs)
         return super().__new__(cls)
 
+    handles_non_finite: bool = False
     model: Any
     params: dict[str, Any]
 

@@ -30,16 +30,24 @@ class History(Callback):
     health : Health or None
         Gradients, updates, activations and dead units of every layer by epoch; see `fastnn.diagnostics.Health`. None
         after ``fit(health=False)``.
+    non_finite : list of NonFiniteError
+        Steps that failed with NaN or infinity: empty, if all went well; see `on_nan` of `fit`.
+    record : dict
+        Steps of every epoch and, if they follow the time, the rates of all steps: what ``fit(replay=record)`` needs
+        to repeat a training that ended after `max_seconds`. It can be written as JSON.
     """
 
     epoch: list[int]
     history: dict[str, list[Any]]
     health: Health | None
+    non_finite: list[Any]
+    record: dict[str, Any]
     _some: dict[str, list[int]]
 
     def __init__(self) -> None:
         super().__init__()
         self.epoch, self.history, self.health = [], {}, None
+        self.non_finite, self.record = [], {}
         self._some = {}  # name: the epochs of its values, if not every epoch has one
 
     @property

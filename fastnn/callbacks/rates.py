@@ -179,6 +179,8 @@ class LearningRateFinder(Callback):
     losses: list[float]
     suggestion: float | None
 
+    handles_non_finite = True
+
     def __init__(
         self,
         min_lr: float = 1e-7,

@@ -106,6 +106,8 @@ class TerminateOnNaN(Callback):
         Raise a RuntimeError instead; `on_train_end` is not called then.
     """
 
+    handles_non_finite = True
+
     def __init__(self, raise_error: bool = False) -> None:
         super().__init__()
         self.raise_error = flag("raise_error", raise_error)

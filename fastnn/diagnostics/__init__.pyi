@@ -5,3 +5,4 @@ from .consistency import findings as findings
 from .gradient_check import EntryCheck as EntryCheck
 from .gradient_check import GradientCheck as GradientCheck
 from .gradient_check import check_gradient as check_gradient
+from .non_finite import NonFiniteError as NonFiniteError

@@ -94,6 +94,8 @@ class Engine:
         self.has_gradients = False  # of the last `backward`, or given
         self.health = None  # during `fit`: what is noted about it
         self.kept_health = {}  # between calls of `fit`: {every: Health}
+        self.boundary = None  # memory for a copy of weights and state, from one `fit` to the next (replay.py)
+        self.finite_at = None  # reading of `store.weights_clock` when all weights were known to be finite
         self.besides = {}  # engines of other gradients, see `training.input_gradient`
 
     # -- programs and threads ---------------------------------------------------------------------------------
@@ -134,11 +136,11 @@ class Engine:
         done, sums = run(self, program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
 
-    def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, totals, deadline=0.0):
+    def fit_epochs(self, x, y, w, index, epochs, batch_size, lrs, step, totals, deadline=0.0, stop=0):
         """Train several epochs on all samples, starting at `step`; returns the step reached.
 
         `index` has the concatenated orders of the epochs, or is None; `lrs` the rate of every step;
-        `totals` receives the sums of every epoch, see `epoch_sums`."""
+        `totals` receives the sums of every epoch, see `epoch_sums`; `stop` is the step to end before (0: none)."""
         self._begin_training()  # weights may have been assigned or a layer frozen between two calls
         program = self.training_program(x, y, w, batch_size)
         live = (address(x), address(y), address(w), 0, 0, 0)
@@ -148,7 +150,8 @@ class Engine:
         do = many if self.health is None else looking
         return do(
             self, program, live, epochs * n, batch_size, len(lrs), deadline, step,
-            epoch=n, index=index, row0=0, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
+            epoch=n, **({"stop": stop} if stop else {}),
+            index=index, row0=0, lrs=lrs, step0=self.step - step, totals=totals, counter=self,
         )  # fmt: skip
 
     def room_for_epochs(self, x, y, w, batch_size, epochs):

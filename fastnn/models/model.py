@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .._base.types import CallbackLike, Data, FloatArray, Verbosity
+    from .._base.types import CallbackLike, Config, Data, FloatArray, Verbosity
     from ..callbacks.history import History
     from ..callbacks.rates import LearningRateFinder
     from ..diagnostics.gradient_check import GradientCheck
@@ -44,7 +44,7 @@ class Model(BatchModel):
         x: Data | None = None,
         y: ArrayLike | None = None,
         batch_size: int | None = None,
-        epochs: int = 1,
+        epochs: int | None = None,
         verbose: Verbosity = "auto",
         callbacks: CallbackLike = None,
         validation_split: float = 0.0,
@@ -61,9 +61,12 @@ class Model(BatchModel):
         check_finite: bool = True,
         threads: int | None = None,
         health: bool | Literal["every"] = True,
+        on_nan: Literal["raise", "stop", "restore", "ignore"] = "raise",
+        max_seconds: float | None = None,
+        replay: Config | None = None,
         **kwargs: Never,
     ) -> History:
-        """Train the model for a number of epochs.
+        """Train the model for a number of epochs, or for a time.
 
         Parameters
         ----------
@@ -79,7 +82,7 @@ class Model(BatchModel):
         batch_size : int
             Default 32; the last batch of an epoch may be smaller. None for batches.
         epochs, initial_epoch : int
-            Train epochs initial_epoch … epochs − 1.
+            Train epochs initial_epoch … epochs − 1. Default: 1 epoch; with `max_seconds`, as many as there is time for.
         verbose : {"auto", 0, 1, 2}
             0: silent; 1: a live line on a terminal and in a notebook, one line per epoch elsewhere;
             2: one line per epoch. "auto" is 1. With a live line and more than 20 epochs, about one
@@ -114,6 +117,19 @@ class Model(BatchModel):
             Note gradients, updates, activations, dead and saturated units of every layer in ``history.health``,
             a `fastnn.diagnostics.Health`. True: of one step in so many that it costs about 2 % of the time (dead
             units: of all steps); "every": of every step. The trained weights are the same, bit for bit.
+        on_nan : {"raise", "stop", "restore", "ignore"}
+            What to do when the loss or a weight becomes NaN or infinite. The step that failed is found by repeating
+            the steps before it, and looked into; the model returns to the boundary before it. "raise": a
+            `fastnn.NonFiniteError` names epoch, batch, rows, layer and tensor. "stop": training ends there, as if
+            `stop_training` had been set. "restore": the step is left out, and training goes on; ten failing steps in a
+            row end it. Both have the errors in ``history.non_finite``. "ignore": train on, without the check.
+        max_seconds : float, optional
+            Stop at the first step boundary after so many seconds, at least one step later. The last epoch may be
+            shorter: its values are means of the steps that were done, and it ends as others do, with validation and
+            `on_epoch_end`, whose time comes on top. Steps per epoch are in ``history.record``.
+        replay : dict, optional
+            ``history.record`` of an earlier `fit` of the same model and data: train its epochs and steps at its rates,
+            to the same weights, bit for bit. Then `epochs` has no effect, and the batch size is that of the record.
 
         Returns
         -------
@@ -124,6 +140,8 @@ class Model(BatchModel):
         ------
         ValueError, TypeError
             For invalid shapes, values and names.
+        NonFiniteError
+            If the loss or a weight becomes NaN or infinite, with ``on_nan="raise"``.
         KeyboardInterrupt
             On Ctrl-C, after the current step; the training so far is kept.
         """
@@ -133,7 +151,7 @@ class Model(BatchModel):
             class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
             validation_batch_size=validation_batch_size, validation_freq=validation_freq, check_finite=check_finite,
-            threads=threads, health=health,
+            threads=threads, health=health, on_nan=on_nan, max_seconds=max_seconds, replay=replay,
         )  # fmt: skip
 
     def evaluate(

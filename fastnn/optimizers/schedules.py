@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._base.checks import flag, integer, module_attributes, number, one_of, refuse_keywords
+from .._base.checks import flag, integer, module_attributes, number
 from .._base.config import is_description
 from .._base.registry import Registry
+from .one_cycle import OneCycle as OneCycle
 from .schedule import LearningRateSchedule, _Vectorized, cos, log1p, power, rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Literal
+    from typing import Any
 
     from numpy.typing import ArrayLike
 
@@ -35,6 +36,12 @@ def momenta(schedule: Any, first: int, n: int) -> AnyArray | None:
         steps = np.maximum(np.arange(first, first + n) - schedule.warmup_steps, 0)
         found = momenta(schedule.schedule, 0, 1)  # None for all steps, if for one
         return found if found is None else np.concatenate([momenta(schedule.schedule, int(s), 1) for s in steps])
+    if isinstance(schedule, OverBudget):
+        steps = schedule.position(np.arange(first, first + n))
+        distinct, which = np.unique(steps, return_inverse=True)
+        each = [momenta(schedule.schedule, int(step), 1) for step in distinct]
+        known = [values for values in each if values is not None]  # of all, or of none
+        return np.concatenate(known)[which] if known else None
     if getattr(schedule, "base_momentum", None) is None:
         return None
     return np.asarray(schedule.momentum(np.arange(first, first + n)), np.float64)
@@ -390,94 +397,69 @@ class WarmUp(LearningRateSchedule):
         return values if np.ndim(step) else float(values[0])
 
 
-class OneCycle(_Vectorized):
-    """One-cycle schedule: up from max_learning_rate / div_factor, then down to the initial rate / final_div_factor.
+class OverBudget(LearningRateSchedule):
+    """A schedule stretched over the time of ``fit(max_seconds=...)``: the rate follows the fraction that has passed.
+
+    Without `max_seconds` it is stretched over the steps of `fit`, all epochs. The rates that were used are in
+    ``history.record``, so that a training by time can be replayed.
 
     Parameters
     ----------
-    max_learning_rate : float
-        PyTorch's name `max_lr` is accepted too.
-    total_steps : int
-        Length of the cycle: epochs times steps per epoch. Later steps keep the last rate.
-    pct_start : float
-        Fraction of the steps in which the rate rises, above 0 and below 1.
-    anneal_strategy : {"cos", "linear"}
-    div_factor, final_div_factor : float
-    three_phase : bool
-        Decay to the initial rate in as many steps as the rise took, then to the final rate.
-    base_momentum, max_momentum : float, optional
-        Both or neither: the momentum of the optimizer (β₁ of Adam and its variants) falls from
-        `max_momentum` to `base_momentum` while the rate rises, and back. (PyTorch does so by default,
-        with 0.85 and 0.95.)
+    schedule : schedule
+    steps : int, optional
+        Length of the schedule, of which the first step comes at the beginning and the last at the end; default: its
+        `total_steps` or `decay_steps`.
 
-    References
-    ----------
-    Smith & Topin 2018; defaults as in PyTorch's ``OneCycleLR``.
+    Raises
+    ------
+    ValueError
+        If `steps` is missing and the schedule does not say how long it is; in `fit`, if neither `max_seconds` nor the
+        number of steps is known.
 
     Examples
     --------
-    >>> schedule = OneCycle(max_learning_rate=0.1, total_steps=10)
-    >>> schedule([0, 2, 9]).round(7).tolist()
-    [0.004, 0.1, 4e-07]
+    One cycle over two seconds, or over all steps without `max_seconds`:
+
+    >>> schedule = OverBudget(OneCycle(0.1, total_steps=1000))
+    >>> model = fastnn.Sequential([fastnn.Input((4,)), fastnn.layers.Dense(1)])
+    >>> model.compile(fastnn.SGD(schedule), "mse")
+    >>> history = model.fit(np.ones((64, 4)), np.ones((64, 1)), epochs=5, verbose=0)
+    >>> schedule([0, 3, 9]).round(4).tolist()
+    [0.004, 0.1, 0.0]
     """
 
-    def __init__(
-        self,
-        max_learning_rate: float | None = None,
-        total_steps: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: Literal["cos", "linear"] = "cos",
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-        base_momentum: float | None = None,
-        max_momentum: float | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if "max_lr" in kwargs:
-            if max_learning_rate is not None:
-                raise TypeError("max_lr, max_learning_rate: expected one of the two (max_lr is an alias), got both")
-            max_learning_rate = kwargs.pop("max_lr")
-        refuse_keywords(type(self), kwargs, also=["max_lr"])
-        self.three_phase = flag("three_phase", three_phase)
-        self.max_learning_rate = number("max_learning_rate", max_learning_rate, 0)
-        self.total_steps = integer("total_steps", total_steps, 1)
-        self.pct_start = number("pct_start", pct_start, 0, 1, open_high=True)
-        self.anneal_strategy = one_of("anneal_strategy", anneal_strategy, ("cos", "linear"))
-        self.div_factor = number("div_factor", div_factor, 0, open_low=True)
-        self.final_div_factor = number("final_div_factor", final_div_factor, 0, open_low=True)
-        if (base_momentum is None) != (max_momentum is None):
-            raise ValueError(
-                f"base_momentum, max_momentum: expected both or neither, got {base_momentum!r} and {max_momentum!r}"
-            )
-        given = (("base_momentum", base_momentum), ("max_momentum", max_momentum))
-        self.base_momentum, self.max_momentum = (n if n is None else number(name, n, 0) for name, n in given)
+    vectorized = True
 
-    @property
-    def max_lr(self) -> float:
-        """Alias of `max_learning_rate`, as in PyTorch."""
-        return self.max_learning_rate
+    def __init__(self, schedule: ScheduleLike, steps: int | None = None) -> None:
+        found: Any = from_description(schedule) if is_description(schedule) else schedule
+        self.schedule = found if callable(found) else Constant(found)
+        own = getattr(self.schedule, "total_steps", None) or getattr(self.schedule, "decay_steps", None)
+        if steps is None and own is None:
+            raise ValueError("steps: expected the length of the schedule, as it has no total_steps or decay_steps")
+        self.steps = integer("steps", own if steps is None else steps, 1)
+        self._fraction: float | None = 0.0
+        self._first, self._total = 0, 1
 
-    def rate(self, step: Any) -> Any:
-        first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
-        return self._through(step, first, top, first / self.final_div_factor)
+    def begin(self, step: int, total: int | None) -> None:
+        """Called by `fit`: stretch over `total` steps from `step` on, or over the time if None."""
+        self._fraction = 0.0 if total is None else None
+        self._first, self._total = step, total or 1
 
-    def momentum(self, step: Any) -> Any:
-        """Return the momentum at an array of steps."""
-        return self._through(step, self.max_momentum, self.base_momentum, self.max_momentum)
+    def advance(self, fraction: float) -> None:
+        """Called by `fit`: the fraction of the time that has passed."""
+        self._fraction = min(max(fraction, 0.0), 1.0)
 
-    def _through(self, step, first, top, last):
-        up, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
-        knots, values = [0, up, end], [first, top, last]
-        if self.three_phase:
-            knots[2:2], values[2:2] = [2 * up], [first]
-        result = np.full(np.shape(step), values[0])
-        for a, b, start, stop in zip(knots, knots[1:], values, values[1:], strict=False):
-            part = np.clip((step - a) / (b - a), 0, 1) if b > a else np.ones(np.shape(step))
-            if self.anneal_strategy == "cos":
-                part = 0.5 * (1 - cos(pi * part))
-            result = np.where(step >= a, start + (stop - start) * part, result)
-        return result
+    def position(self, step: ArrayLike) -> AnyArray:
+        """Return the steps of the schedule that stand for steps of the training."""
+        steps = np.asarray(step, np.float64)
+        part = (steps - self._first) / max(self._total - 1, 1) if self._fraction is None else self._fraction
+        return np.rint(np.clip(np.broadcast_to(part, steps.shape), 0, 1) * (self.steps - 1)).astype(np.int64)
+
+    def __call__(self, step: ArrayLike) -> Any:
+        steps = self.position(step)
+        distinct, which = np.unique(steps, return_inverse=True)
+        values = np.array([rates(self.schedule, int(s), 1)[0] for s in distinct])[which].reshape(steps.shape)
+        return values if steps.ndim else float(values)
 
 
 _registry.add_classes(globals(), LearningRateSchedule)

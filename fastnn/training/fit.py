@@ -1,6 +1,6 @@
 """The loop of `fit`: epochs, blocks of steps, validation, callbacks, progress.
 
-(a) The core runs as many steps as fit into `BLOCK_SECONDS`, so that the live line is updated and Ctrl-C
+(a) The core runs as many steps as fit into `running.BLOCK_SECONDS`, so that the live line is updated and Ctrl-C
     is handled; single batches only if a callback has batch hooks.
 (b) Ctrl-C during a block is recorded and raised after it, so that weights, step count and optimizer state
     are consistent (`interrupts`). A second Ctrl-C is raised immediately.
@@ -21,6 +21,7 @@ from .._core import threads as core_threads
 from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
 from ..engine.health import AT_ONCE
+from ..engine.replay import Block, Epochs
 from . import arguments
 from .compiled_metrics import means
 from .data.batches import Batches, Feed, none_but_x, order_of
@@ -31,9 +32,10 @@ from .health import EVERY, HealthKeeper, checked
 from .inference import inference_batch, no_more
 from .interrupts import Steps
 from .needs import need_compile, need_loss
+from .non_finite import checked as checked_policy
 from .planning import Unchanged
+from .running import UNLIMITED, Running, checked_record, checked_seconds
 
-BLOCK_SECONDS = 0.1
 AHEAD = 1 << 16  # samples of the epochs that are trained in one call
 
 
@@ -64,16 +66,25 @@ def _forgets_names(begin):
 
 @_forgets_names
 def start(
-    model, x, y, batch_size=None, epochs=1, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
+    model, x, y, batch_size=None, epochs=None, verbose=0, callbacks=None, validation_split=0.0, validation_data=None,
     shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0, steps_per_epoch=None, validation_steps=None,
     validation_batch_size=None, validation_freq=1, check_finite=True, ahead=None, rows=None, validation_rows=None,
-    feature_names=None, health=False,
+    feature_names=None, health=False, on_nan="ignore", max_seconds=None, replay=None,
 ):  # fmt: skip
     """Check the arguments of `Model.fit`; return the generator of its epochs, see `Training.run`.
 
     `rows`, `validation_rows`: samples of x and y for training and validation; `feature_names`: column names, if `x`
     was a data frame."""
-    health = checked(health)
+    health, on_nan = checked(health), checked_policy(on_nan)
+    max_seconds, replay = checked_seconds(max_seconds), checked_record(replay)
+    if replay is not None:
+        if max_seconds is not None:
+            raise ValueError("max_seconds, replay: expected at most one of them, got both")
+        batch_size = replay["batch_size"] if batch_size is None else batch_size
+        initial_epoch = initial_epoch or replay["first_epoch"]
+        epochs = replay["first_epoch"] + len(replay["steps"])
+    if epochs is None:
+        epochs = 1 if max_seconds is None else UNLIMITED
     need_loss(model, "fit")
     if is_batches(x):
         none_but_x("x", {"y": y, "batch_size": batch_size, "sample_weight": sample_weight})
@@ -111,7 +122,8 @@ def start(
         validation_freq=validation_freq,
         validation_steps=validation_steps,
     )
-    return Training(model, train, validation, plan, callbacks, verbose, ahead, health).run()
+    running = Running(model, on_nan, max_seconds, replay)
+    return Training(model, train, validation, plan, callbacks, verbose, ahead, health, running).run()
 
 
 class Training:
@@ -128,10 +140,13 @@ class Training:
     ahead : callable, optional
         Returns the maximum number of epochs to train in one call.
     health : bool or "every"
+    running : Running
     """
 
-    def __init__(self, model, train, validation, plan, callbacks, verbose, ahead=None, health=False):
-        self.model, self.train, self.validation, self.plan, self.ahead = model, train, validation, plan, ahead
+    def __init__(self, model, train, validation, plan, callbacks, verbose, ahead, health, running):
+        self.running, self.model, self.train, self.validation, self.plan, self.ahead = (
+            running, model, train, validation, plan, ahead
+        )
         self.batches = isinstance(train, Feed)
         self.history = History()
         names = model.metrics_names
@@ -150,7 +165,11 @@ class Training:
         if health:
             self.still.health = HealthKeeper(health == EVERY)
         alone = not self.batches and validation is None and not self.progress.out
-        self.alone = alone and all(type(c) is History for c in self.hooks.callbacks)
+        self.alone = alone and all(type(c) is History for c in self.hooks.callbacks) and running.replay is None
+        if any(getattr(c, "handles_non_finite", False) for c in self.hooks.callbacks):
+            running.guard.policy = "ignore"
+        running.start(plan, train, self.batches)
+        self.history.record, self.history.non_finite = running.record, running.guard.errors
         self.trained = iter(())  # epochs that were trained in one call
 
     def run(self):
@@ -164,6 +183,9 @@ class Training:
             try:
                 self.hooks.call("on_train_begin")
                 yield from self._epochs()
+                self.running.close()
+                for error in self.running.guard.errors if self.progress.out else ():
+                    print(f"on_nan={self.running.guard.policy!r}: {error}")
                 self._finalize()
                 ended = True
                 self.hooks.call("on_train_end", logs=self.logs)
@@ -175,6 +197,7 @@ class Training:
                         self._finalize()
                 raise
             finally:
+                self.running.cut_record()
                 self.model.history = self.history
                 if self.still.health is not None:
                     self.still.health.detach()
@@ -188,12 +211,12 @@ class Training:
                     self.hooks.call("on_epoch_end", epoch, logs=self.logs)
                     yield self.logs
                     continue
-                if self.model.stop_training:
+                if self.model.stop_training or self.running.ended:
                     break
             if not self._epoch(epoch):
                 break
             yield self.logs
-            if self.model.stop_training:
+            if self.model.stop_training or self.running.ended:
                 break
             if self.batches and self.train.batches.exhausted and epoch + 1 < self.plan.epochs:
                 warn_of_end(self.train.batches, epoch + 1, self.plan)
@@ -205,21 +228,29 @@ class Training:
         if logs is None:
             left = self.plan.epochs - epoch
             left = left if self.ahead is None else min(left, self.ahead())
-            self.trained = train_epochs(self.model, self.train, self.plan, left, self.still)
+            if self.running.ended:
+                return None
+            self.trained = train_epochs(self.model, self.train, self.plan, left, self.still, self.running, epoch)
             logs = next(self.trained, None)
         return logs
 
     def _epoch(self, epoch):
         """Train an epoch and validate; returns whether there were data for it."""
         model, plan, hooks, progress, train = self.model, self.plan, self.hooks, self.progress, self.train
-        progress.start(f"Epoch {epoch + 1}/{plan.epochs}", None if self.batches else plan.samples(train.n))
+        title = f"Epoch {epoch + 1}" + (f"/{plan.epochs}" if plan.epochs < UNLIMITED else "")
+        progress.start(title, None if self.batches else plan.samples(train.n))
         hooks.call("on_epoch_begin", epoch)
         began = time.perf_counter()
         one_epoch = train_batches if self.batches else train_epoch
-        self.logs = logs = one_epoch(model, train, plan, hooks, progress, self.still)
+        logs, steps = one_epoch(model, train, plan, hooks, progress, self.still, self.running, epoch)
+        if self.running.guard.ended and not steps:  # a step of an earlier epoch has failed, or the first of this one
+            return False
         if self.batches and not train.n:  # the generator had ended: this epoch does not exist
+            self.logs = logs
             warn_of_end(train.batches, epoch, plan)
             return False
+        self.logs = logs
+        self.running.trained(steps)
         seconds = time.perf_counter() - began
         if self.still or not model.stop_training:
             self.still.check()
@@ -262,10 +293,11 @@ def warn_of_end(batches, done, plan):
         )
 
 
-def train_epochs(model, data, plan, epochs, still):
+def train_epochs(model, data, plan, epochs, still, running, first):
     """Train several epochs without a return to Python between them; yields the means of each.
 
-    Yields nothing if the steps contain Python, or an epoch is so long that there is nothing to gain."""
+    Yields nothing if the steps contain Python, or an epoch is so long that there is nothing to gain. `first`: number
+    of the first epoch."""
     n, batch = data.n, plan.batch_size
     epochs, per_epoch, health = min(epochs, AHEAD // n), ceil(n / batch), still.health
     epochs = epochs if health is None else min(epochs, AT_ONCE)
@@ -280,84 +312,95 @@ def train_epochs(model, data, plan, epochs, still):
     if index is None and data.rows is not None:
         index = np.tile(np.arange(n), epochs)
     index = data.ordered(index)
-    rates, step, interrupt = model.optimizer.rates(engine.step, epochs * per_epoch), 0, None
+    rates, step, interrupt = running.rates(engine.step, epochs * per_epoch), 0, None
     began = engine.step
     try:
         while step < len(rates) and not model.stop_training:
             with model._lock:
                 engine = still.engine()  # another thread may have frozen a layer
+                if running.is_timed:
+                    rates[step:] = running.rates(engine.step, 1)
                 with Steps(model.optimizer, engine):
-                    step = engine.fit_epochs(
-                        data.x, data.y, data.w, index, epochs, batch, rates, step, totals, BLOCK_SECONDS
-                    )
+                    job = Epochs((data.x, data.y, data.w), index, epochs, batch, rates, step, totals, first)
+                    running.run(engine, job)
+                    step = job.stop
+            if running.ended:
+                break
     except BaseException as error:  # from a signal: raised after the finished epochs are in the history
         interrupt, step = error, engine.step - began
-    done = step // per_epoch
-    model.epochs_done += done
-    for i, sums in enumerate(engine.epoch_sums(totals)[:done]):
+    done, rest = divmod(step, per_epoch)
+    part = bool(rest and interrupt is None and running.ended)  # the last epoch is shorter
+    model.epochs_done += done + part
+    for i, sums in enumerate(engine.epoch_sums(totals)[: done + part]):
         if health is not None:
-            health.finish(i, done)
-        yield means(model, n, *sums)
+            health.finish(i, done + part)
+        steps = per_epoch if i < done else rest
+        running.trained(steps)
+        yield means(model, min(n, steps * batch) - running.guard.left_out.get(first + i, 0), *sums)
     if health is not None:
         health.clear()
     if interrupt is not None:
         raise interrupt
 
 
-def train_epoch(model, data, plan, hooks, progress, still):
-    """Train one epoch; return the means."""
-    n, batch = plan.samples(data.n), plan.batch_size
+def train_epoch(model, data, plan, hooks, progress, still, running, epoch):
+    """Train one epoch; return the means and the number of steps."""
+    n, batch, limit = plan.samples(data.n), plan.batch_size, running.limit(epoch)
+    n = n if limit is None else min(n, limit * batch)
     index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
     single, rates = hooks.per_batch("train"), None
-    done, step, logs, sums = 0, 0, {}, [0.0] * len(model.metrics_names)
+    done, step, logs, sums, left_out = 0, 0, {}, [0.0] * len(model.metrics_names), running.guard.left_out
     while done < n:
         if single:
             hooks.batch("train", "begin", step)
         with model._lock:
             engine = still.engine()  # the hook may have frozen a layer
             if single:
-                rates = model.optimizer.rates(engine.step, 1)
-            elif rates is None:
-                rates = model.optimizer.rates(engine.step, ceil((n - done) / batch))
+                rates = running.rates(engine.step, 1)
+            elif rates is None or running.is_timed:
+                rates = running.rates(engine.step, ceil((n - done) / batch))
             count = min(batch, n - done) if single else n - done
             with Steps(model.optimizer, engine):
-                block = engine.fit_block(
-                    data.x, data.y, data.w, index, done, count, batch, rates, BLOCK_SECONDS, sums
+                job = Block(
+                    (data.x, data.y, data.w), index, done, count, batch, rates, sums, epoch, step
                 )
-        steps = ceil(block[0] / batch)
-        rates = rates[steps:]
-        done, step = done + block[0], step + steps
-        sums = [block[1], *block[2]]
+                running.run(engine, job)
+        steps = ceil(job.done / batch)
+        rates, sums = rates[steps:], job.sums
+        done, step = done + job.done, step + steps
         if single or progress.live:  # only if needed, as metrics by ranks cost a sort
-            logs = means(model, done, *sums)
-        if single:
+            logs = means(model, done - left_out.get(epoch, 0), *sums)
+        if single and not running.guard.ended:
             hooks.batch("train", "end", step - 1, logs)
         progress.update(done, logs)
-        if model.stop_training:
+        if model.stop_training or running.ended:
             break
-    return means(model, done, *sums) if still else logs
+    return means(model, done - left_out.get(epoch, 0), *sums) if still else logs, step
 
 
-def train_batches(model, feed, plan, hooks, progress, still):
-    """Train one epoch of batches that come one by one; return the means."""
-    single, sums, logs = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}
+def train_batches(model, feed, plan, hooks, progress, still, running, epoch):
+    """Train one epoch of batches that come one by one; return the means and the number of steps."""
+    single, sums, logs, step, n = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}, 0, 0
+    limit, left_out, watched = running.limit(epoch), running.guard.left_out, running.guard.policy != "ignore"
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
         if single:
             hooks.batch("train", "begin", i)
         with model._lock:
             engine = still.engine()
-            rates = model.optimizer.rates(engine.step, 1)
+            rates = running.rates(engine.step, 1)
             with Steps(model.optimizer, engine):
-                _, loss, found = engine.fit_block(
-                    data.x, data.y, data.w, None, 0, data.n, feed.largest, rates, 0.0, sums
+                job = Block(
+                    (data.x, data.y, data.w), None, 0, data.n, feed.largest, rates, sums, epoch, i, watched
                 )
-        sums = [loss, *found]
+                running.run(engine, job)
+        sums, n = job.sums, n + job.done
+        step = i + (job.done > 0)
         if single or progress.live:
-            logs = means(model, feed.n, *sums)
-        if single:
+            logs = means(model, n - left_out.get(epoch, 0), *sums)
+        if single and not running.guard.ended:
             hooks.batch("train", "end", i, logs)
         progress.update(feed.n, logs)
-        if model.stop_training:
+        if model.stop_training or running.ended or step == limit:
             break
         still.check()
-    return means(model, feed.n, *sums) if feed.n and still else logs
+    return means(model, n - left_out.get(epoch, 0), *sums) if n and still else logs, step

@@ -87,7 +87,7 @@ def test_one_cycle_with_momentum(arguments, rates, momenta):
 def test_fit_uses_the_momentum_of_every_step(monkeypatch, cut):
     """Gradient 1 at every step: v <- mu v - rate, w <- w + v, in one block or step by step."""
     if cut == "blocks":
-        monkeypatch.setattr("fastnn.training.fit.BLOCK_SECONDS", 1e-9)
+        monkeypatch.setattr("fastnn.training.running.BLOCK_SECONDS", 1e-9)
     if cut == "slices":  # of a block: where the number of threads may change
         monkeypatch.setattr("fastnn.engine.thread_tuner.Team.next", lambda team: (1, 1e-9))
     schedule = schedules.OneCycle(0.5, 10, final_div_factor=2, base_momentum=0.25, max_momentum=0.75)
@@ -155,7 +155,8 @@ def test_warm_up():
 
 def test_every_schedule_comes_back_from_its_description():
     every = [s for s, _ in KERAS] + [schedules.Constant(0.1), schedules.OneCycle(0.1, 9, base_momentum=0.8,
-             max_momentum=0.9), schedules.StepDecay(0.1, 0.5, 3), schedules.WarmUp(0.1, 3)]  # fmt: skip
+             max_momentum=0.9), schedules.StepDecay(0.1, 0.5, 3), schedules.WarmUp(0.1, 3),
+             schedules.OverBudget(schedules.OneCycle(0.1, 9))]  # fmt: skip
     names = {n for n, v in vars(schedules).items()
              if isinstance(v, type) and issubclass(v, schedules.LearningRateSchedule)}  # fmt: skip
     assert {type(s).__name__ for s in every} == {n for n in names if n[0] != "_"} - {"LearningRateSchedule"}
@@ -208,7 +209,7 @@ def test_a_schedule_of_the_users_own(schedule):
 def test_fit_uses_the_rate_of_every_step(monkeypatch, seconds):
     """Gradient 1 at every step: the weight moves by minus the rates' sum, over two calls of `fit`,
     whether an epoch is one block or every step is a block of its own."""
-    monkeypatch.setattr("fastnn.training.fit.BLOCK_SECONDS", seconds)
+    monkeypatch.setattr("fastnn.training.running.BLOCK_SECONDS", seconds)
     schedule = schedules.PiecewiseConstantDecay([2, 5], [1.0, 0.25, 0.0625])
     model = fastnn.Sequential([fastnn.layers.Dense(1, use_bias=False, input_shape=(1,))])
     model.set_weights([[[0.0]]])

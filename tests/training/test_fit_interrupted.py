@@ -12,7 +12,7 @@ from fit_tools import linear
 import fastnn
 from fastnn.layers import Dense
 from fastnn.models import Sequential
-from fastnn.training import fit
+from fastnn.training import running
 from fastnn.training.interrupts import InterruptLater
 
 
@@ -49,7 +49,7 @@ def test_weights_assigned_between_two_blocks_are_trained_on(monkeypatch):
     model.compile(fastnn.SGD(0.1), "mse", threads=1)  # a team of several ends a block one step later
     x = np.ones((64, 3), np.float32)
     model.fit(x, x[:, :1], verbose=0)
-    monkeypatch.setattr(fit, "BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr(running, "BLOCK_SECONDS", 1e-9)
     engine, calls = model.engine(), []
     real = engine.fit_epochs
 
@@ -158,7 +158,7 @@ def test_steps_before_a_signal_that_raises_are_counted(held_out):
 
 def test_a_layer_frozen_by_another_thread_is_frozen_from_the_next_block_on(monkeypatch):
     """Epochs that nobody looks at run in blocks; the model of the next one is the model as it is then."""
-    monkeypatch.setattr(fit, "BLOCK_SECONDS", 1e-9)
+    monkeypatch.setattr(running, "BLOCK_SECONDS", 1e-9)
     model = Sequential([Dense(8, "tanh", input_shape=(3,)), Dense(1)])
     model.compile("sgd", "mse")
     rng = np.random.default_rng(0)

@@ -1,0 +1,213 @@
+"""The first non-finite tensor of a step, by looking at all of them.
+
+(a) The step is computed by the program that also measures health (health.py): it keeps activations and gradients of
+    the whole batch in memory.
+(b) NaN spreads. From the first thing that went wrong (the output, the loss, a gradient, a weight after the update) the
+    search goes back as long as there is a non-finite input; so an infinity that an activation has swallowed on the way
+    is not blamed.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .health import Health
+from .lowering.health import LOOK
+from .steps import address, code, targets_code
+
+
+@dataclass
+class Origin:
+    """What was non-finite first.
+
+    rows: of the batch, bool (n,), or None for what belongs to no row. node: a `Node` or None. made_of: arrays that it
+    was computed from."""
+
+    tensor: str
+    node: object = None
+    variable: object = None
+    value: float = float("nan")
+    rows: object = None
+    made_of: list = field(default_factory=list)
+    backward: bool = False  # whether the layer's own `backward` has returned it
+
+    @property
+    def largest_input(self):
+        """The largest magnitude among finite values that it was computed from; NaN if there are none."""
+        found = float("nan")
+        for array in self.made_of:
+            array = np.abs(np.asarray(array, np.float64))
+            finite = array[np.isfinite(array)]
+            found = np.fmax(found, finite.max(initial=-1.0)) if finite.size else found
+        return float(found)
+
+
+def weight(engine, variables):
+    """The first weight that is non-finite, of `variables` (found by `bad_variables`)."""
+    values = engine.store.get("theta", variables[0])
+    return Origin("weight", _node_of(engine, variables[0]), variables[0], _first(values), made_of=[values])
+
+
+def bad_variables(engine):
+    """Variables of which the store has non-finite values, in the order of the layers."""
+    return [v for v in engine.store.places if not np.isfinite(engine.store.get("theta", v)).all()]
+
+
+def _node_of(engine, variable):
+    return next((node for node in engine.nodes if variable in node.variables.values()), None)
+
+
+def _first(array):
+    """The first non-finite value: NaN, inf or -inf."""
+    flat = np.ravel(array)
+    bad = flat[~np.isfinite(flat)]
+    return float(bad[0]) if bad.size else float("nan")
+
+
+class Step:
+    """A step with all its tensors.
+
+    Parameters
+    ----------
+    engine : Engine
+        At the boundary before the step; afterwards weights and optimizer state may be those after it.
+    data : (x, y, w)
+    part, row0
+        Rows of the batch (None: in order), the first row.
+    n, batch : int
+        Samples of the step, and of a usual one.
+    rates : ndarray
+        Of this step.
+    """
+
+    def __init__(self, engine, data, part, row0, n, batch, rates):
+        self.engine, (x, y, w), self.n, self.loss = engine, data, n, None
+        usual = engine.health
+        if usual is not None:
+            usual.carried = usual.active()  # which another Health forgets
+        health = Health(engine, 1)
+        codes = code(x), targets_code(y), w is not None
+        separate = engine.training_program(x, y, w, batch).plan.separate
+        engine.health = health
+        with np.errstate(all="ignore"):
+            try:
+                self.program = engine.program("train" if separate else "observe", batch, *codes, LOOK)
+                if separate:
+                    first = row0 if part is None else 0
+                    engine.fit_block(x, y, w, part, first, n, batch, rates)
+                else:
+                    live = (address(x), address(y), address(w), 0, 0, 0)
+                    engine.store.weights_clock.tick()
+                    self.program.refresh(engine.store)
+                    health.before(live, codes, batch, n, part, row0, rates, self.program.team.known())
+                    health.add(self.program, n)
+            finally:
+                engine.health = usual
+        blocks = health.sums[0].blocks[0]  # of the gradients of weights, if there are any
+        self.sums = health._by_variable(blocks) if np.ndim(blocks) else ()
+        rows = slice(row0, row0 + n) if part is None else part
+        with np.errstate(over="ignore"):  # as the core reads them
+            self.target = y[rows] if y.dtype.kind != "f" else y[rows].astype(engine.dtype)
+        self.weights = None if w is None else w[rows]
+        self.numbers = {node: i for i, node in enumerate(engine.nodes)}
+        self.producer = {node.out: node for node in engine.nodes}
+        self.separate = separate
+
+    def get(self, tensor, prefix="", suffix=""):
+        """Values (n, ...) of a tensor, or of its gradient; None if there is no memory of its own."""
+        key = f"{prefix}t{self.numbers[self.producer[tensor]]}{suffix}"
+        if key not in self.program.plan.places:
+            return None
+        return self.program.get(key, tensor, self.n).reshape(self.n, -1)
+
+    def value(self, tensor):
+        """Values of a tensor; what shares its memory with its input is read there."""
+        node = self.producer[tensor]
+        found = self.get(tensor)
+        while found is None and node.inputs:
+            node = self.producer[node.inputs[0]]
+            found = self.get(node.out)
+        return np.zeros((self.n, 1)) if found is None else found
+
+    def bad(self, array):
+        """Which rows are non-finite, or None if none is."""
+        if array is None or array.dtype.kind not in "fc":
+            return None
+        found = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        return found if found.any() else None
+
+    # -- the search -------------------------------------------------------------------------------------------
+    def origin(self, loss_is_bad, after):
+        """`Origin` of the first non-finite tensor.
+
+        loss_is_bad: whether the loss is non-finite. after: variables that are non-finite after the step."""
+        if self.bad(self.value(self.engine.y)) is not None:
+            return self._back(self.producer[self.engine.y])
+        if loss_is_bad:
+            for name, array in (("target", self.target), ("sample_weight", self.weights)):
+                rows = self.bad(array)
+                if rows is not None:
+                    return Origin(name, None, None, _first(array), rows)
+            return self._of_loss()
+        found = self._of_gradients()
+        if found is not None:
+            return found
+        if after:
+            gradient = self.engine.store.get("grad", after[0])
+            return Origin("weight", _node_of(self.engine, after[0]), after[0], made_of=[gradient])
+        return self._of_loss()
+
+    def _back(self, node):
+        """From a node with a non-finite result to the first of those that it comes from."""
+        while True:
+            source = next((t for t in node.inputs if self.bad(self.value(t)) is not None), None)
+            if source is None:
+                break
+            node = self.producer[source]
+        values = self.value(node.out)
+        rows, kind = self.bad(values), "input" if node.kind == "input" else "activation"
+        return Origin(kind, node, None, _first(values), rows, self._inputs(node))
+
+    def _inputs(self, node):
+        """What the result of a node is computed from."""
+        weights = [self.engine.store.get("theta", v) for v in node.variables.values()]
+        return [self.value(t) for t in node.inputs] + weights
+
+    def _of_loss(self):
+        """The loss itself, of finite outputs and targets."""
+        engine, out = self.engine, self.value(self.engine.y)
+        before = self.get(engine.y, suffix=".z")  # which the loss reads instead of the output
+        if engine.loss_reads_pre and self.bad(before) is not None:
+            node = self.producer[engine.y]
+            return Origin("activation", node, None, _first(before), self.bad(before), self._inputs(node))
+        rows, value = self.bad(self.get(engine.y, "d")), float("nan")
+        if engine.python_loss:
+            shaped = out.reshape(self.n, *engine.y.shape)
+            with np.errstate(all="ignore"):
+                values = np.reshape(engine.loss(self.target.copy(), shaped)[0], (self.n, -1))
+            rows, value = self.bad(np.asarray(values, np.float64)), _first(values)
+        return Origin("loss", None, None, value, rows, [out])
+
+    def _of_gradients(self):
+        """The first non-finite gradient on the way back from the loss, or None."""
+        engine, consumers = self.engine, self.engine.consumers
+        numbers = {v: i for i, v in enumerate(engine.trainable)}
+        for node in reversed(engine.nodes):
+            arrives = self.get(node.out, "d")
+            rows = self.bad(arrives)
+            if rows is not None:
+                readers = [n for n in consumers.get(node.out, ()) if n.kind == "python"]
+                made_of = [self.get(n.out, "d") for n in consumers.get(node.out, ())]
+                made_of = [array for array in made_of if array is not None] or [self.value(node.out)]
+                owner = readers[0] if readers else node
+                return Origin("gradient", owner, None, _first(arrives), rows, made_of, bool(readers))
+            for variable in node.variables.values():
+                if variable in numbers and not np.isfinite(self.sums[numbers[variable]]):
+                    bad = next((t for t in node.inputs if self.bad(self.value(t)) is not None), None)
+                    if bad is not None:
+                        return self._back(self.producer[bad])
+                    made_of = [self.value(t) for t in node.inputs] + ([] if arrives is None else [arrives])
+                    value = _first(engine.store.get("grad", variable))
+                    python = node.kind == "python"
+                    return Origin("gradient", node, variable, value, None, made_of, python)
+        return None
