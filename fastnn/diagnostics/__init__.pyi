@@ -1,4 +1,5 @@
 from ..callbacks.health import Health as Health
+from ..training.non_finite import find_non_finite as find_non_finite
 from .consistency import ConsistencyWarning as ConsistencyWarning
 from .consistency import Finding as Finding
 from .consistency import findings as findings

@@ -53,7 +53,7 @@ class Block:
     index, first, count, batch, rates, carry
         As for `Engine.fit_block`.
     epoch, number : int
-        Number of the epoch, and of the first step in it.
+        Number of the epoch, and of the first step in it; None outside of `fit`.
     own : bool
         Whether to keep a copy of the data, which will be gone when they are needed again.
     """
@@ -111,7 +111,7 @@ class Block:
 
     def place(self, k):
         """Numbers of the epoch and of the step in it."""
-        return self.epoch, self.number + k
+        return self.epoch, None if self.number is None else self.number + k
 
 
 class Epochs:

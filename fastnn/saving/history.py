@@ -24,6 +24,7 @@ def put(history, tensors):
         except (TypeError, ValueError) as error:
             warnings.warn(f"save: {error}; the file does not have it", stacklevel=5)
     content = {"epoch": history.epoch, "history": values, "some": history._some, "health": None}
+    content["record"] = history.record
     if history.health is not None:
         content["health"] = history.health.to_dict()
     text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
@@ -39,6 +40,7 @@ def get(tensors):
         history.epoch = [int(epoch) for epoch in content["epoch"]]
         history.history = {name: configuration.decode(each, {}) for name, each in content["history"].items()}
         history._some = {name: [int(epoch) for epoch in epochs] for name, epochs in content["some"].items()}
+        history.record = dict(content.get("record", {}))
         if content["health"] is not None:
             history.health = Health.from_dict(content["health"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:

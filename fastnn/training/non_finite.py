@@ -6,8 +6,11 @@
     fails: the model is then at the boundary before it. That step is looked into (engine/non_finite.py).
 """
 
+from __future__ import annotations
+
 import time
 from math import isinf, isnan, log
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +20,15 @@ from ..diagnostics.non_finite import error_of
 from ..engine import non_finite
 from ..engine.lowering.health import activation_of
 from ..engine.replay import Block, Boundary, Epochs
+from . import arguments
+from .needs import need_loss
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+    from ..diagnostics.non_finite import NonFiniteError
 
 POLICIES = ("raise", "stop", "restore", "ignore")
 SHARE = 0.002  # of the time of training that copies and checks of the weights may take
@@ -150,15 +162,8 @@ class Guard:
     def _failed(self, engine, spare, job, k, finite):
         """A step has failed: undo it, say why; returns whether to go on without it."""
         job.undo()
-        after = non_finite.bad_variables(engine)
-        value = non_finite.weight(engine, after).value if after else np.nan
-        spare.restore(engine)
-        step = non_finite.Step(engine, job.data, *job.rows_of(k), job.samples(k), job.batch, job.rate(k))
-        origin = step.origin(not finite, after)
-        if origin.tensor == "weight":
-            origin.value = value
-        spare.restore(engine)
-        self.errors.append(self._error(engine, origin, job, k))
+        origin = _origin(engine, spare, job, k, finite)
+        self.errors.append(_error(engine, origin, job, k))
         self.in_row += 1
         if self.policy != "restore" or self.in_row >= IN_ROW:
             self._end()
@@ -189,14 +194,6 @@ class Guard:
         if self.policy == "raise":
             raise self.errors[-1]
 
-    def _error(self, engine, origin, job, k):
-        epoch, batch = job.place(k)
-        rows, row0 = job.rows_of(k)
-        rows = np.arange(row0, row0 + job.samples(k)) if rows is None else np.array(rows)
-        rows = np.sort(rows if origin.rows is None else rows[origin.rows])
-        rate = float(np.ravel(job.rate(k))[0])
-        return error_of({"epoch": epoch, "batch": batch, **details(engine, origin, rows, rate)})
-
     def _unknown(self, engine, job):
         epoch, batch = job.place(next(iter(job.steps), 0))
         return error_of({
@@ -205,6 +202,30 @@ class Guard:
             " state of its own, or the data have changed",
             "advice": "The weights are those of the repeated steps",
         })  # fmt: skip
+
+
+def _origin(engine, boundary, job, k, finite):
+    """What has failed in a step that was just done; afterwards the engine is at the boundary before it.
+
+    finite: whether the loss was."""
+    after = non_finite.bad_variables(engine)
+    value = non_finite.weight(engine, after).value if after else np.nan
+    boundary.restore(engine)
+    step = non_finite.Step(engine, job.data, *job.rows_of(k), job.samples(k), job.batch, job.rate(k))
+    origin = step.origin(not finite, after)
+    if origin.tensor == "weight":
+        origin.value = value
+    boundary.restore(engine)
+    return origin
+
+
+def _error(engine, origin, job, k):
+    epoch, batch = job.place(k)
+    rows, row0 = job.rows_of(k)
+    rows = np.arange(row0, row0 + job.samples(k)) if rows is None else np.array(rows)
+    rows = np.sort(rows if origin.rows is None else rows[origin.rows])
+    rate = float(np.ravel(job.rate(k))[0])
+    return error_of({"epoch": epoch, "batch": batch, **details(engine, origin, rows, rate)})
 
 
 def details(engine, origin, rows, rate):
@@ -247,3 +268,59 @@ def _why(engine, origin, rate):
             f"Lower the learning rate ({rate:.3g}), clip gradients (clipnorm), scale the data",
         )
     return "a logarithm, division or root at 0, or growth within a step", "Lower the learning rate, scale the data"
+
+
+def find_non_finite(
+    model: Any, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> NonFiniteError | None:
+    """Find the first NaN or infinity in a training step of these samples, for custom training loops.
+
+    The step is computed as `train_on_batch` would do it next, with its dropout masks and its learning rate; weights,
+    optimizer state and step count stay as they are.
+
+    Parameters
+    ----------
+    model : Model
+        Compiled.
+    x, y, sample_weight
+        One batch, as for `train_on_batch`; they are not checked for NaN before.
+
+    Returns
+    -------
+    NonFiniteError or None
+        The error that `fit` would raise; None if all is finite.
+
+    Examples
+    --------
+    >>> model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((8, 3))
+    >>> fastnn.diagnostics.find_non_finite(model, x, np.ones((8, 1))) is None
+    True
+    >>> x[5, 1] = np.nan
+    >>> error = fastnn.diagnostics.find_non_finite(model, x, np.ones((8, 1)))
+    >>> error.tensor, error.rows.tolist()
+    ('input', [5])
+    """
+    need_loss(model, "find_non_finite")
+    data = arguments.data(model, x, y, sample_weight, None, False)
+    if not data.n:
+        raise ValueError("x: expected at least one row, got none")
+    with model._lock:
+        engine = model.engine()
+        engine.store.acquire()
+        engine.start_averages()
+        bad = non_finite.bad_variables(engine)
+        if bad:
+            return error_of(details(engine, non_finite.weight(engine, bad), (), np.nan))
+        boundary, sums = Boundary(engine), [0.0] * len(model.metrics_names)
+        boundary.save(engine)
+        job = Block(
+            (data.x, data.y, data.w), None, 0, data.n, data.n, model.optimizer.rates(engine.step, 1), sums, None, None
+        )
+        try:
+            if job.run(engine, 0.0) and find_beyond(engine.store.flat["theta"]) < 0:
+                return None
+            return _error(engine, _origin(engine, boundary, job, 0, np.isfinite(job.sums[0])), job, 0)
+        finally:
+            boundary.restore(engine)

@@ -5,7 +5,19 @@ import pickle
 
 import numpy as np
 import pytest
-from non_finite_tools import BATCH, MARK, ROW, OwnWeights, Planted, X, Y, marked, model, place_of
+from non_finite_tools import (
+    BATCH,
+    MARK,
+    ROW,
+    OwnWeights,
+    Planted,
+    X,
+    Y,
+    marked,
+    model,
+    place_of,
+    sha,
+)
 
 import fastnn
 from fastnn import layers
@@ -344,3 +356,45 @@ def test_what_was_done_is_printed(policy, capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("on_nan")]
     assert len(lines) == {"stop": 1, "restore": 2}[policy]
     assert lines[0].startswith(f"on_nan='{policy}': epoch 0, batch 1 (counted from 0): expected finite values, got nan")
+
+
+@pytest.mark.parametrize("kind", ["input", "activation", "gradient", "weight", "before", "none"])
+def test_a_step_of_a_custom_loop_is_looked_into(kind):
+    x, y = marked(), Y.copy()
+    inner = {"activation": [Planted(forward=np.nan, name="bad")], "gradient": [
+        layers.Dense(5, kernel_initializer="identity"), Planted(backward=np.inf, name="bad")
+    ]}.get(kind, [layers.Dropout(0.3)])  # fmt: skip
+    network = model(*inner, optimizer=fastnn.Adam(1e38 if kind == "weight" else 0.01))
+    network.train_on_batch(X, Y) if kind != "weight" else None
+    if kind == "input":
+        x[3, 2] = np.inf
+    if kind == "weight":
+        network.compile(fastnn.SGD(1e38), "mse", seed=3)
+        x, y = 1e3 * X, 1e3 * Y
+    if kind == "before":
+        network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()], check_finite=False)
+    known = sha(network)
+    error = fastnn.diagnostics.find_non_finite(network, x, y)
+    assert sha(network) == known
+    if kind == "none":
+        assert error is None
+        return
+    assert error.tensor == {"before": "weight"}.get(kind, kind)
+    assert (error.epoch, error.batch) == (None, None) and str(error).startswith("expected finite values, got ")
+    if kind in ("activation", "gradient"):
+        assert (error.layer, error.rows.tolist()) == ("bad", [ROW])
+    if kind == "input":
+        assert error.rows.tolist() == [3]
+
+
+def test_units_that_were_active_are_not_forgotten():
+    """With "restore", health of the epoch is that of all its steps."""
+    network = model(layers.Dense(40, "relu", name="r"), optimizer=fastnn.SGD(0.0))
+    x = X.copy()
+    clean = network.fit(X, Y, epochs=1, batch_size=BATCH, verbose=0, shuffle=False).health
+    x[-1, 1] = np.nan  # in the last step: those before have active units
+    found = network.fit(x, Y, epochs=1, batch_size=BATCH, verbose=0, shuffle=False, check_finite=False,
+                        on_nan="restore")  # fmt: skip
+    assert len(found.non_finite) == 1
+    at = clean.layers.index("r")
+    assert abs(found.health.dead[at, 0] - clean.dead[at, 0]) <= 0.05
