@@ -30,6 +30,7 @@ def test_history_and_health_come_back(tmp_path):
     assert loaded.health == history.health and len(loaded.health) == 12
     assert load_model(tmp_path / "m", compile=False).history is None
     assert loaded.model is again
+    assert loaded.record == history.record and len(loaded.record["steps"]) == 12
 
 
 def test_resumed_training_has_the_health_of_one_that_was_not_interrupted(tmp_path):

@@ -392,7 +392,8 @@ def test_units_that_were_active_are_not_forgotten():
     network = model(layers.Dense(40, "relu", name="r"), optimizer=fastnn.SGD(0.0))
     x = X.copy()
     clean = network.fit(X, Y, epochs=1, batch_size=BATCH, verbose=0, shuffle=False).health
-    x[-1, 1] = np.nan  # in the last step: those before have active units
+    x[-BATCH:] = 0  # in the last step no unit is active; in those before they are
+    x[-1, 1] = np.nan
     found = network.fit(x, Y, epochs=1, batch_size=BATCH, verbose=0, shuffle=False, check_finite=False,
                         on_nan="restore")  # fmt: skip
     assert len(found.non_finite) == 1
