@@ -322,6 +322,10 @@ class Health:
         for program in self.engine._programs.values():  # also those that another Health has used
             forget(program)
 
+    def keep(self):
+        """Keep which units were active, as another Health of the engine forgets it."""
+        self.carried = self.active()
+
     def rest(self):
         """Until the next call: what belongs to programs that the engine has dropped is dropped too."""
         there = {id(program) for program in self.engine._programs.values()}

@@ -84,7 +84,7 @@ class Step:
         self.engine, (x, y, w), self.n, self.loss = engine, data, n, None
         usual = engine.health
         if usual is not None:
-            usual.carried = usual.active()  # which another Health forgets
+            usual.keep()
         health = Health(engine, 1)
         codes = code(x), targets_code(y), w is not None
         separate = engine.training_program(x, y, w, batch).plan.separate

@@ -132,6 +132,8 @@ class Guard:
     def _replay(self, engine, current):
         """Do the steps since the copy again, without those that fail, or up to the first of them."""
         health, engine.health = engine.health, None
+        if health is not None:
+            health.keep()
         later, engine.later = engine.later, None  # a long step that Ctrl-C interrupts is done again
         before, last, spare = None, None, Boundary(engine)
         failed = len(self.errors)
