@@ -44,12 +44,14 @@ class NonFiniteError(ArithmeticError, ValueError):
     Examples
     --------
     >>> model = fastnn.Sequential([fastnn.Input((3,)), fastnn.layers.Dense(1, name="out")])
-    >>> model.compile(fastnn.optimizers.SGD(1e30), "mse")
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((8, 3))
+    >>> x[5, 1] = np.nan
     >>> try:
-    ...     history = model.fit(np.ones((8, 3)), np.ones((8, 1)), epochs=4)
+    ...     history = model.fit(x, np.ones((8, 1)), verbose=0, check_finite=False)
     ... except fastnn.NonFiniteError as error:
-    ...     print(error.tensor, error.layer)
-    loss None
+    ...     print(error.tensor, error.rows)
+    input [5]
     """
 
     epoch: int | None

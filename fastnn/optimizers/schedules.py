@@ -425,7 +425,7 @@ class OverBudget(LearningRateSchedule):
     >>> model.compile(fastnn.SGD(schedule), "mse")
     >>> history = model.fit(np.ones((64, 4)), np.ones((64, 1)), epochs=5, verbose=0)
     >>> schedule([0, 3, 9]).round(4).tolist()
-    [0.004, 0.1, 0.0]
+    [0.004, 0.0994, 0.0]
     """
 
     vectorized = True
