@@ -269,6 +269,8 @@ def _why(engine, origin, rate):
             f"overflow of {engine.dtype}: the weights have grown, or the data are not scaled",
             f"Lower the learning rate ({rate:.3g}), clip gradients (clipnorm), scale the data",
         )
+    if tensor == "loss":
+        return "the loss is not defined for such outputs or targets", "Use a last activation that fits the loss"
     return "a logarithm, division or root at 0, or growth within a step", "Lower the learning rate, scale the data"
 
 
