@@ -37,6 +37,8 @@ CASES = [
     (Dense(3, "relu", use_bias=False), (5,), lambda x, w: np.maximum(x @ w[0], 0)),
     (Dense(4, LeakyReLU(alpha=0.2)), (5,),
      lambda x, w: reference.activation("leaky_relu", x @ w[0] + w[1], negative_slope=0.2)),
+    (Dense(3, "tanh"), (4, 5), lambda x, w: np.tanh(x @ w[0] + w[1])),
+    (Dense(33, use_bias=False), (2, 3, 2), lambda x, w: x @ w[0]),
     (Dense(4, "Log_Softmax"), (5,), lambda x, w: reference.log_softmax(x @ w[0] + w[1])),
     (Activation("ReLU"), (7,), lambda x, w: np.maximum(x, 0)),
     (Activation("selu"), (3, 4), lambda x, w: reference.activation("selu", x)),

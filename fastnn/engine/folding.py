@@ -61,7 +61,9 @@ def find_folds(lowerer):
     def between(tensor, kind):
         """The only reader of the tensor, if it is of a given kind and the tensor is not needed otherwise."""
         readers = consumers.get(tensor, ())
-        return readers[0] if len(readers) == 1 and readers[0].kind == kind and tensor is not y else None
+        alone = len(readers) == 1 and readers[0].kind == kind and tensor is not y
+        # of a dense layer that acts on groups, a unit has several features of the normalisation
+        return readers[0] if alone and readers[0].attrs.get("groups", 1) == 1 else None
 
     def fold_of(dense):
         if dense not in folds:
@@ -72,7 +74,7 @@ def find_folds(lowerer):
         return folds[dense]
 
     for node in lowerer.nodes:
-        if node.kind == "dense" and node.act is None:
+        if node.kind == "dense" and node.act is None and node.attrs["groups"] == 1:
             after = between(node.out, "batch_norm")
             if after is not None:
                 fold_of(node).after = after

@@ -90,11 +90,12 @@ class Graph:
         return self.node("input", [], shape)
 
     def dense(self, x, kernel, bias=None, trainable=True):
-        """``x @ kernel + bias`` over the last axis of a flat tensor."""
-        if kernel.shape[0] != x.size:
-            raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} features, got {x.size}")
+        """``x @ kernel + bias`` over the last axis; each group, an index of the other axes, is treated alike."""
+        if kernel.shape[0] != x.shape[-1]:
+            raise ValueError(f"{kernel.name}: expected an input of {kernel.shape[0]} features, got {x.shape[-1]}")
         variables = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
-        return self.node("dense", [x], kernel.shape[1:], {"inputs": x.size}, variables, trainable)
+        attrs = {"inputs": x.shape[-1], "groups": prod(x.shape[:-1])}
+        return self.node("dense", [x], (*x.shape[:-1], kernel.shape[1]), attrs, variables, trainable)
 
     def activation(self, x, row, params=()):
         """An elementwise function by the name of its row in the kernels."""

@@ -55,7 +55,7 @@ def estimate_seconds(nodes, batch, training, itemsize):
     for node in nodes:
         if node.kind == "dense":
             size = int(np.prod(node.variables["kernel"].shape))
-            flops += 2 * size * batch * (3 if training else 1)
+            flops += 2 * size * node.attrs["groups"] * batch * (3 if training else 1)
             params += size
         values += node.out.size * batch * (4 if node.kind == "batch_norm" or node.act else 1)
     return flops * itemsize / 4 / 80e9 + values * 0.4e-9 + (params * 0.4e-9 if training else 0) + 1e-6

@@ -69,9 +69,9 @@ class KernelAndBias(Layer):
         keep(self, given, "kernel", "bias")
         self.kernel = self.bias = None  # type: ignore[assignment]
 
-    def _add(self, input_shape: BatchShape, columns: int) -> None:
+    def _add(self, features: int, columns: int) -> None:
         """Create kernel and bias."""
-        self.kernel = add(self, "kernel", (features_of(self, input_shape), columns), "kernel")
+        self.kernel = add(self, "kernel", (features, columns), "kernel")
         if self.use_bias:
             self.bias = add(self, "bias", (columns,), "bias")
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Dense(KernelAndBias):
     """A fully connected layer: ``y = activation(x @ kernel + bias)``.
 
+    It acts on the last axis of a sample, and on every index of the other axes alike: an input (T, features) becomes
+    (T, units). To connect all values of such a sample, put `Flatten` before it.
+
     Parameters
     ----------
     units : int
@@ -54,13 +57,18 @@ class Dense(KernelAndBias):
     Raises
     ------
     ValueError
-        For units below 1, unknown names, or an input that is not flat.
+        For units below 1, and for unknown names.
 
     Examples
     --------
     >>> model = fastnn.Sequential([fastnn.layers.Dense(3, "relu", input_shape=(2,))])
     >>> [w.shape for w in model.get_weights()]
     [(2, 3), (3,)]
+
+    The same weights for each of 5 time steps:
+
+    >>> fastnn.Sequential([fastnn.layers.Dense(3, input_shape=(5, 2))]).output_shape
+    (None, 5, 3)
     """
 
     units = Checked(integer, minimum=1, for_good=True)
@@ -94,7 +102,9 @@ class Dense(KernelAndBias):
         self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
-        self._add(input_shape, self.units)
+        if len(input_shape) < 2:
+            raise ValueError(f"{self.name}: expected an input with features, (..., features), got shape ()")
+        self._add(input_shape[-1], self.units)
 
     def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._base.checks import integer
-from ._weights import KernelAndBias
+from ._weights import KernelAndBias, features_of
 from .checked import Checked
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Maxout(KernelAndBias):
         self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
-        self._add(input_shape, self.units * self.k)
+        self._add(features_of(self, input_shape), self.units * self.k)
 
     def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)

@@ -16,23 +16,26 @@
  *     and costs the same for one.  Each sum has the same terms in the same order, so a sample's bits do not depend on
  *     it.
  * (g) Products by bfloat16 tiles are in tiles.inl.h, where the unit has such.
+ * (h) A sample of shape (groups, I), as with time steps, needs no copy and no stride: the features of a group are
+ *     neighbouring rows of the sample panel, so it is `groups` panels of I features, one after the other.  Only the
+ *     samples of a last, partial panel are not neighbours then: dW takes its groups one by one.
  */
 #ifndef FNN_DENSE_KERNELS
 #define FNN_DENSE_KERNELS(X) X(dense_fwd) X(dense_dx) X(dense_dw) X(dense_split)
 #define FNN_OPERANDS_dense_fwd(_)                                                                         \
     _(SPLIT, rect, O) _(P, T, y, out, local) _(P, T, x, in, samples) _(P, T, w, in, all)                  \
     _(P, T, z, out_opt, local) _(P, TI, kept, in_opt, all)                                                \
-    _(N, I) _(N, O) _(N, rows) _(N, splits) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
+    _(N, I) _(N, O) _(N, rows) _(N, splits) _(N, groups) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
 #define FNN_OPERANDS_dense_dx(_)                                                                          \
     _(SPLIT, rect, I) _(P, T, dx, out, local) _(P, T, dy, in, samples) _(P, T, w, in, all)                \
     _(P, T, t, in_opt, local) _(P, TI, kept, in_opt, all)                                                 \
-    _(N, I) _(N, O) _(N, rows) _(N, splits) _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
+    _(N, I) _(N, O) _(N, rows) _(N, splits) _(N, groups) _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
 #define FNN_OPERANDS_dense_dw(_)                                                                          \
     _(SPLIT, slots, none) _(P, T, x, in, all) _(P, T, dy, in, all) _(P, T, w, updated, all)               \
     _(P, T, state0, updated_opt, all) _(P, T, state1, updated_opt, all) _(P, T, state2, updated_opt, all) \
     _(P, T, grad, io_opt, all) _(P, fnn_rule, rules, in_opt, all) _(P, T, of_bn, out_opt, all)            \
     _(P, T, gamma, in_opt, all) _(P, T, beta, in_opt, all) _(P, TI, kept, out_opt, all)                   \
-    _(N, I) _(N, O) _(N, rows) _(N, stride) _(N, splits) _(N, parts) _(N, adds) _(S, clipvalue)                     \
+    _(N, I) _(N, O) _(N, rows) _(N, stride) _(N, splits) _(N, parts) _(N, adds) _(N, groups) _(S, clipvalue)        \
     _(F, fnn_update, update) _(F, fnn_beside, beside)
 #define FNN_OPERANDS_dense_split(_) \
     _(SPLIT, items, none) _(P, TI, kept, out, all) _(P, T, w, in, all) _(N, I) _(N, O) _(N, rows)
@@ -393,18 +396,18 @@ FNN_INLINE void FN(forward_sample)(const int count, const fnn_op *op, T *y_lane,
     }
 }
 
-/* `dense_fwd` of the first n samples of one panel */
-static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
+/* `dense_fwd` of the first n samples of panel p */
+static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t p, ptrdiff_t n)
 {
     FNN_OPEN(dense_fwd)
     const ptrdiff_t end = fnn_min(r->f1, O);
     T *const linear = z ? z : y;
     for (ptrdiff_t u = r->f0 / PW; u * PW < end;) {
-        const ptrdiff_t count = end - u * PW > (FNN_WIDE - 1) * PW ? FNN_WIDE : 1, at = (r->p0 * O + u * PW) * PW;
+        const ptrdiff_t count = end - u * PW > (FNN_WIDE - 1) * PW ? FNN_WIDE : 1, at = (p * O + u * PW) * PW;
         const ptrdiff_t o0 = r->f0 - u * PW, o1 = end - u * PW;
         for (ptrdiff_t i = 0; i < n; i++)
 #define SAMPLE(panels)                                                                                        \
-    FN(forward_sample)(panels, op, y + at + i, linear + at + i, x + r->p0 * I * PW + i, w + u * rows * PW, o0, o1)
+    FN(forward_sample)(panels, op, y + at + i, linear + at + i, x + p * I * PW + i, w + u * rows * PW, o0, o1)
             if (count == 1) SAMPLE(1);
             else SAMPLE(FNN_WIDE);
 #undef SAMPLE
@@ -414,24 +417,26 @@ static void FN(forward_few)(const fnn_op *op, const fnn_rect *r, ptrdiff_t n)
 
 /* y = act(x w + b).  f: units.
  * w: unit panels of `rows` rows, I + 1 with a bias; z: NULL, or where the input of the activation is kept; kept: the
- * split of w, for one split (NULL: to be made; see `dense_split`); splits: of a number (0: fma) */
+ * split of w, for one split (NULL: to be made; see `dense_split`); splits: of a number (0: fma); groups: of a sample, each
+of which the layer acts on (0: it is one; more: without splits) */
 static void FN(dense_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(dense_fwd)
     FNN_BY_TILES(dense_fwd_tiles, splits)
     T *const linear = z ? z : y;
-    const ptrdiff_t blocks = fnn_parts(I, FNN_KC), end = fnn_min(r->f1, O);
+    const ptrdiff_t blocks = fnn_parts(I, FNN_KC), end = fnn_min(r->f1, O), each = fnn_max(groups, 1);
+    const ptrdiff_t first = r->p0 * each, last = r->p1 * each;
     if (run->n - r->p0 * PW <= FNN_FEW) {
-        FN(forward_few)(op, r, run->n - r->p0 * PW);
+        for (ptrdiff_t p = first; p < last; p++) FN(forward_few)(op, r, p, run->n - r->p0 * PW);
         return;
     }
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+    for (ptrdiff_t pb = first; pb < last; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
             const ptrdiff_t k0 = fnn_cut(I, blocks, kb, 1), k1 = fnn_cut(I, blocks, kb + 1, 1);
             for (ptrdiff_t f = r->f0, next; f < end; f = next) {
                 next = FN(panel_end)(f, end);
                 const T *wu = w + f / PW * rows * PW + f % PW, *bias = rows > I ? wu + I * PW : NULL;
-                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, last); p++) {
                     const T *xp = x + (p * I + k0) * PW;
                     T *zp = linear + (p * O + f) * PW;
                     FN(forward_panel)(zp, xp, wu + k0 * PW, bias, k1 - k0, next - f, kb > 0);
@@ -446,13 +451,14 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
 {
     FNN_OPEN(dense_dx)
     FNN_BY_TILES(dense_dx_tiles, splits)
-    const ptrdiff_t blocks = fnn_parts(O, FNN_KC), end = fnn_min(r->f1, I);
-    for (ptrdiff_t pb = r->p0; pb < r->p1; pb += FNN_PC)
+    const ptrdiff_t blocks = fnn_parts(O, FNN_KC), end = fnn_min(r->f1, I), each = fnn_max(groups, 1);
+    const ptrdiff_t last = r->p1 * each;
+    for (ptrdiff_t pb = r->p0 * each; pb < last; pb += FNN_PC)
         for (ptrdiff_t kb = 0; kb < blocks; kb++) {
             const ptrdiff_t k0 = fnn_cut(O, blocks, kb, PW), k1 = fnn_cut(O, blocks, kb + 1, PW);
             for (ptrdiff_t f = r->f0, next; f < end; f = next) {
                 next = FN(panel_end)(f, end);
-                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, r->p1); p++) {
+                for (ptrdiff_t p = pb; p < fnn_min(pb + FNN_PC, last); p++) {
                     T *dxp = dx + (p * I + f) * PW;
                     FN(backward_panel)(dxp, dy + (p * O + k0) * PW, w + (k0 / PW * rows + f) * PW, rows * PW, k1 - k0,
                                        next - f, kb > 0);
@@ -468,14 +474,17 @@ static void FN(dense_dx)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
  * rules: of kernel and bias, with update.  of_bn: [unit panel][2][inputs, in whole panels] of dgamma and dbeta (NULL: x
  * is what the layer reads; else x is xh, see `tile_behind_bn`, and splits is 0).  kept: the split of the new weights,
  * which update leaves there (NULL: it does not).  stride: elements from a gradient slot to the next.  parts: of the
- * inputs, of at most FNN_DW_INPUTS.  adds: grad holds the gradient of another use of w already.  update: NULL: leave
- * the gradient in grad; beside: the same beside products (NULL: never).  A clipvalue of 0 is off. */
+ * inputs, of at most FNN_DW_INPUTS.  adds: grad holds the gradient of another use of w already.  groups: of a sample (0:
+ * it is one; more: with grad, and without of_bn, kept and splits).  update: NULL: leave the gradient in grad; beside: the same beside products (NULL: never).  A clipvalue of 0 is off. */
 static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(dense_dw)
     FNN_BY_TILES(dense_dw_tiles, splits)
-    const ptrdiff_t n = fnn_min(r->p1 * PW, run->n) - r->p0 * PW, blocks = fnn_parts(n, FNN_DW_SAMPLES);
-    const T *x_rect = x + r->p0 * PW * I, *dy_rect = dy + r->p0 * PW * O;
+    const ptrdiff_t each = fnn_max(groups, 1), samples = fnn_min(r->p1 * PW, run->n) - r->p0 * PW;
+    /* n neighbouring samples in blocks, and of those left in a partial panel (only of several groups) a block each */
+    const ptrdiff_t left = each > 1 ? samples % PW : 0, n = (samples - left) * each;
+    const ptrdiff_t whole = n ? fnn_parts(n, FNN_DW_SAMPLES) : 0, blocks = whole + (left ? each : 0);
+    const T *x_rect = x + r->p0 * each * PW * I, *dy_rect = dy + r->p0 * each * PW * O;
     T *g = grad ? grad + run->slot * stride : NULL;
     /* nothing stands between the gradient of a tile and its update, or what a tile is enough for */
     const int plain = update && !rules && !kept && !(clipvalue > 0) && (!of_bn || FNN_BESIDE);
@@ -486,7 +495,8 @@ static void FN(dense_dw)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
         const int narrow = (units <= FNN_NARROW || I <= FNN_NARROW) && !of_bn;
         V db[2] = {{0}, {0}};
         for (ptrdiff_t nb = 0; nb < blocks; nb++) {
-            const ptrdiff_t b0 = fnn_cut(n, blocks, nb, PW), k = fnn_cut(n, blocks, nb + 1, PW) - b0;
+            const ptrdiff_t b0 = nb < whole ? fnn_cut(n, whole, nb, PW) : n + (nb - whole) * PW;
+            const ptrdiff_t k = nb < whole ? fnn_cut(n, whole, nb + 1, PW) - b0 : left;
             const int resume = nb > 0 || run->accumulate || adds, end = nb == blocks - 1;
             if (!narrow) FN(transpose_dy)(dyt, dy_rect, O, u, b0, b0 + k);
             if (of_bn) FN(add_dy)(db, dyt, k, PW);

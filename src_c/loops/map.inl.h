@@ -1,6 +1,6 @@
 /* Elementwise loops: the formulas over contiguous elements, and kernels that apply them to a rectangle. */
 #ifndef FNN_MAP_KERNELS
-#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(affine)
+#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(affine) X(copy_part)
 #define FNN_OPERANDS_act_fwd(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
 #define FNN_OPERANDS_act_bwd(_)                                                                                  \
@@ -10,6 +10,9 @@
 #define FNN_OPERANDS_add FNN_OPERANDS_mul
 #define FNN_OPERANDS_affine(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(S, scale) _(S, offset)
+#define FNN_OPERANDS_copy_part(_)                                                                       \
+    _(SPLIT, rect, F) _(P, T, y, out, samples) _(P, T, x, in, samples) _(N, F)                          \
+    _(N, y_width) _(N, y_first) _(N, x_width) _(N, x_first)
 FNN_MAP_KERNELS(FNN_LAYOUT)
 #endif
 #ifdef SFX
@@ -100,5 +103,16 @@ static void FN(affine)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     FNN_EACH_PIECE(F, r, at, count,
                    for (ptrdiff_t i = at; i < at + count; i += VW)
                        v_store(y + i, v_fma(v_load(x + i), factor, term)));
+}
+
+/* y[y_first + f] = x[x_first + f], F features of samples of y_width and of x_width */
+static void FN(copy_part)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FNN_OPEN(copy_part)
+    const ptrdiff_t end = fnn_min(r->f1, F);
+    (void)run;
+    for (ptrdiff_t p = r->p0; p < r->p1; p++)
+        memcpy(y + (p * y_width + y_first + r->f0) * PW, x + (p * x_width + x_first + r->f0) * PW,
+               (size_t)((end - r->f0) * PW) * sizeof(T));
 }
 #endif

@@ -128,7 +128,7 @@ def test_an_update_that_is_not_there_writes_nothing(planner):
     """Only with the formula `update` does the kernel of the gradient change the weights."""
     planner.chunked = False
     theta = planner.at("theta", list(planner.store.places), 0)
-    sizes = {"I": 3, "O": 2, "rows": 4, "splits": 0}
+    sizes = {"I": 3, "O": 2, "rows": 4, "splits": 0, "groups": 0}
     planner.emit("dense_fwd", y=planner.buffer("y", 2), x=planner.buffer("x", 3), w=theta, **sizes)
     more = {"stride": 8, "parts": 1, "adds": 0, **sizes}
     more |= {"x": planner.buffer("x", 3), "dy": planner.buffer("d", 2), "w": theta}

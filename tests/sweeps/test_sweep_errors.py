@@ -146,7 +146,7 @@ def test_errors_name_the_network():
     (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=3), TypeError, "validation_data: expected .*, got int"),
     (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=(X, LABELS, None, 5)), TypeError, "validation_data"),
     (lambda: fastnn.sweep(build, 2, X, LABELS, validation_data=np.ones((3, 200, 5))), TypeError, "validation_data"),
-    (lambda: fastnn.sweep(build, 2, np.float32(1), LABELS), ValueError, r"expected a flat input .*, got shape \(\)"),
+    (lambda: fastnn.sweep(build, 2, np.float32(1), LABELS), ValueError, r"an input with features, .*, got shape \(\)"),
     (lambda: fastnn.sweep(build, 2, X, 3), ValueError, r"y: expected"),
     (lambda: fastnn.sweep(lambda: without_loss(), 2, X, LABELS), ValueError, "expected a model compiled with a loss"),
 ])  # fmt: skip

@@ -12,18 +12,20 @@ WORTH_WAITING = 1 << 17  # floating-point operations of a layer: half a microsec
 class Dense(Lowering):
     def sizes(self, lo, node, kernel, tiles=True, rows=None):
         """The node's sizes, and how many bf16 splits a number of its products has."""
-        pl, place = lo.pl, lo.pl.store.places[node.variables["kernel"]]
-        batch = pl.chunk if pl.chunked else pl.batch
+        pl, place, groups = lo.pl, lo.pl.store.places[node.variables["kernel"]], node.attrs["groups"]
+        batch, tiles = pl.chunk if pl.chunked else pl.batch, tiles and groups == 1
         splits = splits_for(kernel, pl.splits, batch, place.inputs, place.units) if tiles else 0
         if splits and not kernels.has_tiles(lo.engine.isa):
             splits = 0
         pl.by_tiles |= splits > 0
-        return {"I": place.inputs, "O": place.units, "rows": rows or place.rows, "splits": splits}
+        sizes = {"I": place.inputs, "O": place.units, "rows": rows or place.rows, "splits": splits}
+        return sizes | {"groups": groups if groups > 1 else 0}
 
     def way(self, lo, tensor, sizes, backward=False):
         """By samples if there is so little work that a barrier would cost more than other threads save."""
         pl, way = lo.pl, lo.way(tensor, backward)
-        small = 2 * sizes["I"] * sizes["O"] * pl.batch <= WORTH_WAITING and pl.training and not pl.chunked
+        work = 2 * sizes["I"] * sizes["O"] * max(1, sizes["groups"]) * pl.batch
+        small = work <= WORTH_WAITING and pl.training and not pl.chunked
         return "samples" if small and way == "both" else way
 
     def weights(self, lo, node):
@@ -82,7 +84,7 @@ class Dense(Lowering):
         place = pl.store.places[node.variables["kernel"]]
         sizes = self.sizes(lo, node, "dense_dw", tiles=bn is None)
         fused, grad = lo.update.fuses(node), lo.slots(node, place.off)
-        if fused and pl.batch <= kernels.DW_SAMPLES:  # the gradient never leaves the cache
+        if fused and pl.batch <= kernels.DW_SAMPLES and node.attrs["groups"] == 1:  # it stays in the cache
             grad = None
         more = {}
         renews = fused and place.off in pl.kept_splits and lo.update.finishes(node)

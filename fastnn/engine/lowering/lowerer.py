@@ -108,7 +108,7 @@ class Lowerer:
         Not in chunks: none of them has the whole gradient of the dense layer."""
         x = dense.inputs[0]
         node = x.node
-        if node.kind != "batch_norm" or not self.pl.training or self.pl.chunked:
+        if node.kind != "batch_norm" or not self.pl.training or self.pl.chunked or dense.attrs["groups"] > 1:
             return None
         alone = node.act is None and len(self.consumers[x]) == 1 and not self.look.looks
         both = dense.trainable and node.trainable and x in self.needs
