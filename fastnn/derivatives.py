@@ -12,8 +12,9 @@ import numpy as np
 
 from ._base.numbers import as_array, check_finite
 from ._core.calls import DerivativeCall
-from .engine.objective import add_sums
-from .engine.steps import address, by_parts, code, many, targets_code
+from .engine.objective import add_sums, whole_loss
+from .engine.ports import addresses, code, targets_code, weighted
+from .engine.steps import by_parts, many
 from .training import arguments, fast_path
 from .training.needs import need_loss
 
@@ -93,10 +94,10 @@ def evaluate(engine, theta, x, y, w=None):
     engine.store.acquire()
     engine.has_gradients = False  # will be overwritten
     store, n = engine.store, len(x)
-    program = engine.program("derivative", n, code(x), targets_code(y), w is not None)
+    program = engine.program("derivative", n, code(x), targets_code(y), weighted(w))
     index, flat = places(engine), store.flat["theta"]
     before, sums = flat[index], [0.0] * (1 + len(engine.metrics))
-    live = (*map(address, (x, y, w)), 0, 0, 0)
+    live = addresses(engine, x, y, w)
     try:
         flat[index] = theta
         if program.plan.separate:
@@ -107,7 +108,7 @@ def evaluate(engine, theta, x, y, w=None):
             add_sums(engine, totals, sums)
     finally:
         flat[index] = before
-    return sums[0] / n, store.flat["grad"][index].astype(theta.dtype, copy=False)
+    return whole_loss(engine, sums) / n, store.flat["grad"][index].astype(theta.dtype, copy=False)
 
 
 def call_of(engine, *arguments):

@@ -40,6 +40,7 @@ cdef class Executor:
     cdef readonly object totals
     cdef double *own_totals
 
+    cdef int read(self, tuple live, void **bases) except -1
     cdef void bind(self, void **live) noexcept nogil
     cpdef int prepare(self, int threads) except -1
     cdef int once(self, void **live, ptrdiff_t n, double rate, uint64_t step, uint64_t seed,

@@ -44,6 +44,7 @@ SPLITS = {"features": BY_FEATURES, "samples": BY_SAMPLES, "both": BY_BOTH, "one"
 
 cdef enum:
     MAX_BASES = 16
+    MAX_LIVE = 128
 
 
 cdef void work(Job *job, int tid, int team) noexcept nogil:
@@ -319,6 +320,17 @@ cdef class Executor:
             self.add_copy()
         return 0
 
+    cdef int read(self, tuple live, void **bases) except -1:
+        """The addresses of the caller's arrays."""
+        cdef int i
+        cdef size_t address
+        if len(live) != len(self.operations.live) or len(live) > MAX_LIVE:
+            raise ValueError(f"live: expected {len(self.operations.live)} of at most {MAX_LIVE}, got {len(live)}")
+        for i, given in enumerate(live):
+            address = given
+            bases[i] = <void *>address
+        return 0
+
     cdef void bind(self, void **live) noexcept nogil:
         """Point the operations to the caller's arrays."""
         cdef int c, i
@@ -396,11 +408,10 @@ cdef class Executor:
         arrays of `saved`, a tuple of (array, copy), are put back, the handlers of signals run, and no step is done.
         later: its `came` says whether such a signal came before.  In the main thread."""
         cdef Job *job = &self.job
-        cdef size_t address
         cdef ptrdiff_t steps
         cdef ndarray array, copy
-        cdef int watched = 0, failed = 0, i
-        cdef void *bases[8]
+        cdef int watched = 0, failed = 0
+        cdef void *bases[MAX_LIVE]
         cdef const double[:, ::1] hypers
         epoch = epoch if epoch > 0 else max(1, count)
         steps = count // epoch * ceil_div(epoch, batch) + ceil_div(count % epoch, batch) if count > 0 else 0
@@ -418,9 +429,7 @@ cdef class Executor:
             raise ValueError(f"lrs: expected {steps} learning rates")
         if lrs is not None and hypers.shape[1] == 2 and job.momentum_at < 0:
             raise ValueError("lrs: a momentum for an optimizer that has none")
-        for i, given in enumerate(live):
-            address = given
-            bases[i] = <void *>address
+        self.read(live, bases)
         self.prepare(threads)
         self.bind(bases)
         job.totals = &totals[0, 0]

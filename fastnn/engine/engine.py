@@ -16,9 +16,10 @@ from . import manual_steps, objective, plan_cache
 from .counters import rows
 from .lowering.health import NOTHING
 from .parameter_store import Store
+from .ports import addresses, code, room, shaped, targets_code, weighted
 from .precision import splits_of
 from .program import Program, plan
-from .steps import address, by_parts, code, looking, many, run, targets_code
+from .steps import by_parts, looking, many, run
 from .thread_tuner import Team
 
 STATE_VECTORS = {name: len(state) for name, _, state in kernels.optimizer_rows()}
@@ -30,11 +31,14 @@ class Engine:
     Parameters
     ----------
     graph : Graph
-    x, y : Tensor
-        Input and output.
+    x, y : Tensor or list of Tensor
+        Input and output, or several of them. Then arrays of several inputs or outputs are passed as `ports.Arrays`.
     dtype : {"float32", "float64"}
     loss : None, LossSpec or callable
         A callable takes (y_true, y_pred) and returns (value of each sample, its gradient with respect to y_pred).
+        Of several outputs a list, None for an output that is not trained for.
+    loss_weights : list of float, optional
+        Factors of several losses in the whole loss; default: 1 each.
     optimizer : None or (row, parameters, {...})
         Options: "clipvalue", "clipnorm", "global_clipnorm"; "gradient_accumulation_steps";
         "ema_momentum" and "ema_overwrite_frequency"; "decay_of", a function from a variable to its decoupled decay.
@@ -42,6 +46,8 @@ class Engine:
         The row may be `metrics.curves.BY_RANKS`.
     weighted_metrics : list of the same
         Metrics with sample weights. They come after `metrics`.
+    metric_outputs : list of int, optional
+        The number of the output of each of `metrics` and `weighted_metrics`; None: there is one output.
     seed : int
         Key of dropout and other noise.
     threads : int, optional
@@ -62,11 +68,14 @@ class Engine:
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
                  seed=0, threads=None, schedule=None, isa=None, weight_decay=0.0, precision=None,
-                 store=None, counters=()):  # fmt: skip
+                 store=None, counters=(), loss_weights=None, metric_outputs=None):  # fmt: skip
         self.precision, self.later = precision, None  # later: a `training.interrupts.InterruptLater` around the calls
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
-        self.nodes, self.x, self.y, self.consumers = graphs.simplify(graph, x, y)
+        inputs, outputs = (tuple(t) if isinstance(t, (list, tuple)) else (t,) for t in (x, y))
+        self.nodes, self.inputs, self.outputs, self.consumers = graphs.simplify(graph, inputs, outputs)
+        self.several = len(self.inputs) > 1 or len(self.outputs) > 1
+        self.x, self.y = self.inputs[0], self.outputs[0]  # the only ones, unless there are several
         self.trainable = graph.trainable_variables()
         self.optimizer_row, self.update_options = None, {}
         n_state = 0
@@ -79,9 +88,9 @@ class Engine:
         self.store = Store(graph, dtype, isa, n_state, tuple(more)) if store is None else store
         self.dtype = self.store.dtype
         self.step = 0
-        objective.set_loss(self, loss)
+        objective.set_losses(self, loss, loss_weights)
         self.counter_rows = rows(self, counters)
-        objective.set_metrics(self, metrics, weighted_metrics)
+        objective.set_metrics(self, metrics, weighted_metrics, metric_outputs)
         # Copies, so that later plans use the current settings: regularizers and constraints are mutable, and plans are
         # shared by all models with the same structure.
         self.regularizers = {v: copy(v.regularizer) for v in self.trainable}
@@ -119,7 +128,7 @@ class Engine:
     def training_program(self, x, y, w, batch):
         """The program that trains on batches of arrays like these."""
         level = NOTHING if self.health is None else self.health.level()
-        return self.program("train", batch, code(x), targets_code(y), w is not None, level)
+        return self.program("train", batch, code(x), targets_code(y), weighted(w), level)
 
     def forget_programs(self):
         """Plan again: the memory of the programs belongs to an unfinished step."""
@@ -130,7 +139,8 @@ class Engine:
         """Train on samples [first, first + count) of the order `index` (None: in memory order).
 
         Stops at a step boundary after `deadline` seconds. Returns (samples done, sum of w * loss, [sums of metrics]);
-        the sums continue those of an earlier block, `carry`, as if it were one block."""
+        the sums continue those of an earlier block, `carry`, as if it were one block. Of several outputs the first sum
+        is that of penalties, and those of the losses come first among the metrics: see `objective.whole_loss`."""
         self._begin_training()
         program = self.training_program(x, y, w, batch_size)
         done, sums = run(self, program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
@@ -143,7 +153,7 @@ class Engine:
         `totals` receives the sums of every epoch, see `epoch_sums`; `stop` is the step to end before (0: none)."""
         self._begin_training()  # weights may have been assigned or a layer frozen between two calls
         program = self.training_program(x, y, w, batch_size)
-        live = (address(x), address(y), address(w), 0, 0, 0)
+        live = addresses(self, x, y, w)
         n = len(x) if index is None else len(index) // epochs
         self.store.weights_clock.tick()
         program.refresh(self.store, training=True)
@@ -179,7 +189,7 @@ class Engine:
 
         The sums go on from `carry`."""
         self.store.acquire()
-        program = self.program("evaluate", batch_size, code(x), targets_code(y), w is not None)
+        program = self.program("evaluate", batch_size, code(x), targets_code(y), weighted(w))
         n = len(x) if index is None else len(index)
         done, sums = run(self, program, x, y, w, index, 0, n, batch_size, None, 0.0, False, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
@@ -190,11 +200,11 @@ class Engine:
         self.store.acquire()
         n = len(x)
         if out is None:
-            out = np.empty((n, self.y.size), self.dtype)
+            out = room(self.outputs, n, self.dtype)
         if n:
             batch = min(batch_size, n)
             program = self.program("predict", batch, code(x))
-            live = (address(x), 0, 0, address(out), 0, 0)
+            live = addresses(self, x, out=out)
             program.refresh(self.store)
             if program.plan.separate:
                 rates = np.zeros(-(-n // batch))
@@ -202,7 +212,7 @@ class Engine:
             else:
                 steps = -(-n // batch)
                 many(self, program, live, n, batch, steps, 0.0, lrs=np.zeros(steps), step0=self.step)
-        return out.reshape(n, *self.y.shape)
+        return shaped(self.outputs, out, n)
 
     def forward(self, x, training=False):
         """Results of one batch. ``training=True`` uses dropout and batch statistics, and `backward` may follow."""
@@ -226,6 +236,11 @@ class Engine:
 
     def _begin_training(self):
         """Acquire the newest weights and invalidate the gradients of `backward`."""
+        if self.unreached:
+            raise ValueError(
+                f"loss: expected a loss for every output that has weights of its own, got none on which"
+                f" {self.unreached[0].name} depends; set trainable=False for its layer, or give its output a loss"
+            )
         self.store.acquire()
         self.has_gradients, self.expired = False, manual_steps.TRAINED
         self.start_averages()

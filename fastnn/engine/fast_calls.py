@@ -9,7 +9,7 @@ import numpy as np
 
 from .._core import calls, threads
 from .long_steps import is_long
-from .steps import code, targets_code
+from .ports import code, targets_code
 from .thread_tuner import Team
 
 STAGES = ("forward", "backward", "update")  # of a manual step
@@ -20,11 +20,13 @@ def one_batch(engine, what, x, y, layers_at, make=None):
 
     layers_at: reading of the clock LAYERS for which this engine was made.
     make: what to make in its place, from this engine and the same arguments."""
+    if engine.several:
+        return None
     usual = x.ndim == 2 and x.flags.c_contiguous and "average" not in engine.store.flat
     usual &= y is None or y.flags.c_contiguous  # the program contains y's stride
     usual &= threads.asked() is None  # not for a thread count given for one call
     simple = all(pairs == 1 for pairs in engine.pairs) and not engine.score_places and not engine.counter_rows
-    simple = simple and not any(row[3] for row in engine.metric_rows)
+    simple = simple and not any(row.weighted for row in engine.core_rows if not row.is_loss)
     if not usual or what != "derivative" and not simple:
         return None
     program = engine.program(what, len(x), code(x), targets_code(y))
@@ -40,7 +42,7 @@ def one_batch(engine, what, x, y, layers_at, make=None):
 
 def manual_step(engine, x, layers_at):
     """A `calls.ManualCall` for batches like x, and its program."""
-    if x.ndim != 2 or not x.flags.c_contiguous:
+    if engine.several or x.ndim != 2 or not x.flags.c_contiguous:
         return None
     program = engine.program("manual", len(x), code(x), code(np.empty((1, engine.y.size), engine.dtype)))
     parts = {name: (lo, hi) for name, lo, hi, call in program.parts if call is None}

@@ -56,12 +56,12 @@ def affine(node, store):
 def find_folds(lowerer):
     """``({dense node: Fold}, {batch normalisation: "before" | "after" the dense layer it is folded into})``."""
     folds, absorbed, store = {}, {}, lowerer.pl.store
-    y, consumers = lowerer.y, lowerer.consumers
+    outputs, consumers = lowerer.outputs, lowerer.consumers
 
     def between(tensor, kind):
         """The only reader of the tensor, if it is of a given kind and the tensor is not needed otherwise."""
         readers = consumers.get(tensor, ())
-        alone = len(readers) == 1 and readers[0].kind == kind and tensor is not y
+        alone = len(readers) == 1 and readers[0].kind == kind and tensor not in outputs
         # of a dense layer that acts on groups, a unit has several features of the normalisation
         return readers[0] if alone and readers[0].attrs.get("groups", 1) == 1 else None
 

@@ -188,19 +188,27 @@ FUSES_ACTIVATION = ("dense", "batch_norm")
 SIDE_EFFECTS = ("activity",)  # needed although the result has no reader
 
 
-def simplify(graph, x, y):
-    """The nodes between x and y, shapes resolved away and activations fused: ``(nodes, x, y, consumers)``.
+def simplify(graph, inputs, outputs):
+    """The nodes between some tensors, shapes resolved away and activations fused.
 
     Nodes are copied, so that the graph can be planned again with other choices. An activation joins the dense or
     batch normalisation that feeds it, if that result has no other reader.
+
+    Returns
+    -------
+    nodes : list of Node
+    inputs, outputs : tuple of Tensor
+        In the order of the arguments.
+    consumers : dict
+        Tensor to the nodes that read it.
     """
-    needed, stack = set(), [y]
+    needed, stack = set(), list(outputs)
     while stack:
         tensor = stack.pop()
         if tensor in needed:
             continue
         needed.add(tensor)
-        if tensor.node is not None and tensor is not x:
+        if tensor.node is not None and tensor not in inputs:
             stack += tensor.node.inputs
     needed.update(n.out for n in graph.nodes if n.kind in SIDE_EFFECTS and n.inputs[0] in needed)
     alias, nodes = {}, []
@@ -213,18 +221,18 @@ def simplify(graph, x, y):
     for node in graph.nodes:
         if node.out not in needed:
             continue
-        if node.out is x and node.kind != "input":  # a segment that starts inside the graph
-            node = Node("input", [], x)
-        inputs = [resolve(t) for t in node.inputs]
+        if node.out in inputs and node.kind != "input":  # a segment that starts inside the graph
+            node = Node("input", [], node.out)
+        read = [resolve(t) for t in node.inputs]
         if node.kind == "reshape":
-            alias[node.out] = inputs[0]
+            alias[node.out] = read[0]
             continue
         out = Tensor(node.out.shape)
-        copy = Node(node.kind, inputs, out, node.attrs, node.variables, None, node.trainable, node.layer)
+        copy = Node(node.kind, read, out, node.attrs, node.variables, None, node.trainable, node.layer)
         copy.out.node = copy
         alias[node.out] = copy.out
         nodes.append(copy)
-    x, y = resolve(x), resolve(y)
+    inputs, outputs = tuple(map(resolve, inputs)), tuple(map(resolve, outputs))
     consumers = {}
     for node in nodes:
         for tensor in node.inputs:
@@ -233,11 +241,11 @@ def simplify(graph, x, y):
     for node in nodes:
         producer = node.inputs[0].node if node.inputs else None
         if (node.kind == "activation" and producer is not None and producer.kind in FUSES_ACTIVATION
-                and producer.act is None and len(consumers[node.inputs[0]]) == 1 and node.inputs[0] is not y):
+                and producer.act is None and len(consumers[node.inputs[0]]) == 1 and node.inputs[0] not in outputs):
             producer.act, producer.act_layer = (node.attrs["row"], node.attrs["params"]), node.layer
             node.out.node = producer
             consumers.pop(producer.out, None)
             producer.out = node.out
             continue
         fused.append(node)
-    return fused, x, y, consumers
+    return fused, inputs, outputs, consumers

@@ -13,7 +13,8 @@ from .._base.numbers import as_array, check_finite
 from .._core import calls
 from .._core.beyond import find_beyond
 from .long_steps import watch
-from .steps import address, call_python, code
+from .ports import addresses, code, room, shaped
+from .steps import call_python
 from .thread_tuner import Team
 
 TRAINED = "the model was trained after it"  # why `backward` raises an error
@@ -24,13 +25,13 @@ def forward(engine, x):
     """Results of one batch, with dropout and batch statistics; `backward` may follow."""
     engine.store.acquire()
     n = len(x)
-    out = np.empty((n, engine.y.size), engine.dtype)
+    out = room(engine.outputs, n, engine.dtype)
     program = engine.program("manual", n, code(x), code(out))
     engine.manual, engine.has_gradients = None, False  # until it is done, as its Python may raise
-    _run(engine, (program, n, x), "forward", (address(x), 0, 0, address(out), 0, 0))
+    _run(engine, (program, n, x), "forward", addresses(engine, x, out=out))
     engine.manual, engine.expired, engine.store.forward_at = (program, n, x), None, engine.store.load_clock.now
     engine.called = _calls_of_layers(engine)
-    return out.reshape(n, *engine.y.shape)
+    return shaped(engine.outputs, out, n)
 
 
 def backward(engine, dy):
@@ -39,10 +40,10 @@ def backward(engine, dy):
     program, n, x = engine.manual
     if len(dy) != n:
         raise ValueError(f"dy: expected {n} rows, as many as x of the last call of forward, got {len(dy)}")
-    dx = np.empty((n, engine.x.size), engine.dtype)
-    _run(engine, engine.manual, "backward", (address(x), 0, 0, 0, address(dy), address(dx)))
+    dx = room(engine.inputs, n, engine.dtype)
+    _run(engine, engine.manual, "backward", addresses(engine, x, dy=dy, dx=dx))
     engine.has_gradients = True
-    return dx.reshape(n, *engine.x.shape)
+    return shaped(engine.inputs, dx, n)
 
 
 def gradients(engine):
@@ -74,7 +75,7 @@ def apply_gradients(engine, lr, check_finite=True):
     if check_finite and find_beyond(engine.store.flat["grad"]) >= 0:
         _refuse_non_finite(engine)
     engine.expired = calls.APPLIED
-    _run(engine, engine.manual, "update", (0,) * 6, lr)
+    _run(engine, engine.manual, "update", addresses(engine), lr)
     engine.step += 1
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .health import Health
 from .lowering.health import LOOK
-from .steps import address, code, targets_code
+from .ports import addresses, code, each, targets_code, weighted
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Step:
         if usual is not None:
             usual.keep()
         health = Health(engine, 1)
-        codes = code(x), targets_code(y), w is not None
+        codes = code(x), targets_code(y), weighted(w)
         separate = engine.training_program(x, y, w, batch).plan.separate
         engine.health = health
         with np.errstate(all="ignore"):
@@ -96,7 +96,7 @@ class Step:
                     first = row0 if part is None else 0
                     engine.fit_block(x, y, w, part, first, n, batch, rates)
                 else:
-                    live = (address(x), address(y), address(w), 0, 0, 0)
+                    live = addresses(engine, x, y, w)
                     engine.store.weights_clock.tick()
                     self.program.refresh(engine.store)
                     health.before(live, codes, batch, n, part, row0, rates, self.program.team.known())
@@ -106,9 +106,12 @@ class Step:
         blocks = health.sums[0].blocks[0]  # of the gradients of weights, if there are any
         self.sums = health._by_variable(blocks) if np.ndim(blocks) else ()
         rows = slice(row0, row0 + n) if part is None else part
+        ports = len(engine.outputs)
         with np.errstate(over="ignore"):  # as the core reads them
-            self.target = y[rows] if y.dtype.kind != "f" else y[rows].astype(engine.dtype)
-        self.weights = None if w is None else w[rows]
+            self.targets = [
+                a if a is None or a.dtype.kind != "f" else a.astype(engine.dtype) for a in each(y[rows], ports)
+            ]
+        self.weights = each(None if w is None else w[rows], ports)
         self.numbers = {node: i for i, node in enumerate(engine.nodes)}
         self.producer = {node.out: node for node in engine.nodes}
         self.separate = separate
@@ -141,21 +144,23 @@ class Step:
         """`Origin` of the first non-finite tensor.
 
         loss_is_bad: whether the loss is non-finite. after: variables that are non-finite after the step."""
-        if self.bad(self.value(self.engine.y)) is not None:
-            return self._back(self.producer[self.engine.y])
+        for y in self.engine.outputs:
+            if self.bad(self.value(y)) is not None:
+                return self._back(self.producer[y])
         if loss_is_bad:
-            for name, array in (("target", self.target), ("sample_weight", self.weights)):
-                rows = self.bad(array)
-                if rows is not None:
-                    return Origin(name, None, None, _first(array), rows)
-            return self._of_loss()
+            for name, arrays in (("target", self.targets), ("sample_weight", self.weights)):
+                for array in arrays:
+                    rows = self.bad(array)
+                    if rows is not None:
+                        return Origin(name, None, None, _first(array), rows)
+            return self._of_losses()
         found = self._of_gradients()
         if found is not None:
             return found
         if after:
             gradient = self.engine.store.get("grad", after[0])
             return Origin("weight", _node_of(self.engine, after[0]), after[0], made_of=[gradient])
-        return self._of_loss()
+        return self._of_losses()
 
     def _back(self, node):
         """From a node with a non-finite result to the first of those that it comes from."""
@@ -173,20 +178,26 @@ class Step:
         weights = [self.engine.store.get("theta", v) for v in node.variables.values()]
         return [self.value(t) for t in node.inputs] + weights
 
-    def _of_loss(self):
-        """The loss itself, of finite outputs and targets."""
-        engine, out = self.engine, self.value(self.engine.y)
-        before = self.get(engine.y, suffix=".z")  # which the loss reads instead of the output
-        if engine.loss_reads_pre and self.bad(before) is not None:
-            node = self.producer[engine.y]
+    def _of_losses(self):
+        """The loss itself, of finite outputs and targets: of several the first with a row that shows it."""
+        engine = self.engine
+        all_ = zip(engine.outputs, engine.objectives, self.targets, strict=True)
+        found = [self._of_loss(y, o, target) for y, o, target in all_ if o.loss is not None]
+        return next((origin for origin in found if origin.rows is not None), found[0])
+
+    def _of_loss(self, y, objective, target):
+        out, node = self.value(y), self.producer[y]
+        before = self.get(y, suffix=".z")  # which the loss reads instead of the output
+        if objective.reads_pre and self.bad(before) is not None:
             return Origin("activation", node, None, _first(before), self.bad(before), self._inputs(node))
-        rows, value = self.bad(self.get(engine.y, "d")), float("nan")
-        if engine.python_loss:
-            shaped = out.reshape(self.n, *engine.y.shape)
+        rows, value = self.bad(self.get(y, "d")), float("nan")
+        if objective.in_python:
+            shaped = out.reshape(self.n, *y.shape)
             with np.errstate(all="ignore"):
-                values = np.reshape(engine.loss(self.target.copy(), shaped)[0], (self.n, -1))
+                values = np.reshape(objective.loss(target.copy(), shaped)[0], (self.n, -1))
             rows, value = self.bad(np.asarray(values, np.float64)), _first(values)
-        return Origin("loss", None, None, value, rows, [out])
+        owner = node if len(self.engine.outputs) > 1 else None
+        return Origin("loss", owner, None, value, rows, [out])
 
     def _of_gradients(self):
         """The first non-finite gradient on the way back from the loss, or None."""

@@ -42,9 +42,10 @@ def structure(engine):
     options = engine.update_options.items()
     around = tuple((name, value) for name, value in options if name != "decay_of")  # that is in the rules
     return (
-        nodes, tensors[engine.x], tensors[engine.y], variables, trained, tuple(engine.store.flat),
-        engine.store.size, engine.dtype.str, engine.isa, engine.loss_row, engine.loss_reads_pre,
-        engine.reduction, tuple(engine.metric_rows), tuple(engine.pairs), bool(engine.score_places),
+        nodes, tuple(map(tensors.get, engine.inputs)), tuple(map(tensors.get, engine.outputs)), variables, trained,
+        tuple(engine.store.flat), engine.store.size, engine.dtype.str, engine.isa,
+        tuple((o.row, o.reads_pre, o.reduction, o.weight) for o in engine.objectives), tuple(engine.core_rows),
+        tuple(engine.pairs), tuple(sorted({output for *_, output in engine.score_places})),
         engine.optimizer_row and engine.optimizer_row[0], around, tuple(row.label for row in engine.counter_rows),
     )  # fmt: skip
 

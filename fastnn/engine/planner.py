@@ -34,7 +34,11 @@ class Planner:
         self.engine, self.what, self.batch, self.health = engine, what, batch, health
         self.store, self.dtype = engine.store, engine.store.dtype
         self.itemsize, self.panel = self.dtype.itemsize, engine.store.panel
-        self.x_code, self.y_code, self.weighted = x_code, y_code, weighted
+        # of each input and output
+        self.x_codes = x_code if len(engine.inputs) > 1 else (x_code,)
+        several = len(engine.outputs) > 1
+        self.y_codes = y_code or (None,) * len(engine.outputs) if several else (y_code,)
+        self.weighted = weighted if isinstance(weighted, tuple) else (weighted,) * len(engine.outputs)
         # whether batch statistics and noise are at work, if there are any
         self.training = what in ("train", "manual", "gradient", "observe")
         self.differentiates = self.training or what == "derivative"

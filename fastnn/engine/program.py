@@ -15,9 +15,8 @@ from . import lowering, plan_cache
 from .folding import Fold
 from .parameter_store import aligned
 from .planner import Planner
+from .ports import names
 from .schedule import estimate_seconds
-
-LIVE = ("x", "y", "weight", "out", "dy", "dx")
 
 
 class Plan:
@@ -56,8 +55,9 @@ class Plan:
         self.flat = tuple(planner.store.flat)
         optimizer = None if engine.optimizer_row is None else engine.optimizer_row[0]
         self.operations = executor.Operations(
-            engine.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat), LIVE, partials,
-            optimizer, self.panel, planner.chunk, planner.slots, tuple(planner.counters), planner.accumulate,
+            engine.isa, self.dtype, self.ops, planner.segments, ("arena", "kept", *self.flat),
+            names(len(engine.inputs), len(engine.outputs)), partials, optimizer, self.panel, planner.chunk,
+            planner.slots, tuple(planner.counters), planner.accumulate,
         )  # fmt: skip
         numbers = {node: i for i, node in enumerate(engine.nodes)}
         self.folds = [

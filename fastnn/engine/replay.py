@@ -10,6 +10,7 @@ from math import ceil, isfinite
 import numpy as np
 
 from ..metrics.curves import Scores
+from .objective import whole_loss
 
 
 class Boundary:
@@ -82,7 +83,7 @@ class Block:
             x, y, w, self.index, self.first, self.count, self.batch, self.rates, seconds, self.sums
         )
         self.sums = [loss, *found]
-        return isfinite(loss)
+        return isfinite(whole_loss(engine, self.sums))
 
     def rewind(self, before):
         """Prepare for `again`; before: the `Block` that came before in the same replay, or None."""
@@ -96,7 +97,7 @@ class Block:
         _, loss, found = engine.fit_block(x, y, w, self.index, at, n, self.batch, self.rates[k : k + 1], 0.0, self.sums)
         self.sums = [loss, *found]
         self.undo = lambda: setattr(self, "sums", before)
-        return isfinite(loss)
+        return isfinite(whole_loss(engine, self.sums))
 
     def samples(self, k):
         return min(self.batch, self.done - k * self.batch)
@@ -141,7 +142,8 @@ class Epochs:
 
     def _is_finite(self, engine, first, last):
         """Whether the losses of the epochs of steps first … last are finite."""
-        losses = [at for place, at in engine.core_sums if place == 0]
+        places = {0, *(objective.place for objective in engine.objectives)}
+        losses = [at for place, at in engine.core_sums if place in places]
         for step in range(first - first % self.per_epoch, last + 1, self.per_epoch):
             rows = self._rows(step)
             if not all(np.isfinite(rows[at]).all() for at in losses):

@@ -10,26 +10,11 @@ import time
 
 import numpy as np
 
-from .._core import kernels
 from .counters import COUNTERS
 from .long_steps import LONG, is_long, watch
 from .lowering.health import LOOK
 from .objective import add_sums, keep_scores, number_or_copy, penalty
-
-
-def code(array):
-    """How the core reads an array: bytes from row to row, and its dtype."""
-    return (array.strides[0] if len(array) else array.dtype.itemsize, kernels.DATA_CODES[array.dtype.str])
-
-
-def targets_code(y):
-    """`code` of dense targets; None for class labels, or without targets."""
-    return code(y) if y is not None and y.ndim == 2 else None
-
-
-def address(array):
-    """Address of an array; 0 for None."""
-    return 0 if array is None else kernels.address(array)
+from .ports import addresses, each, room
 
 
 def run(engine, program, x, y, w, index, first, count, batch, lrs, deadline, training, carry=None):
@@ -38,8 +23,8 @@ def run(engine, program, x, y, w, index, first, count, batch, lrs, deadline, tra
     if count <= 0:
         return 0, sums
     # the outputs are written at their places in the order of the epoch; of those that are not, no memory is touched
-    out = np.empty((first + count, engine.y.size), engine.dtype) if engine.score_places else None
-    live = (address(x), address(y), address(w), address(out), 0, 0)
+    out = room(engine.outputs, first + count, engine.dtype) if engine.score_places else None
+    live = addresses(engine, x, y, w, out)
     if training:
         engine.store.weights_clock.tick()
     program.refresh(engine.store, training)
@@ -204,8 +189,10 @@ def add_part(engine, program, of_loss, sums):
 
 def call_python(engine, program, call, y, w, rows, n, training, sums):
     """One call of Python between the kernels; arrays are (samples, *shape) copies."""
-    what, layer, (in_key, in_tensor), (out_key, out_tensor) = call
+    what, layer, (in_key, in_tensor), (out_key, out_tensor) = call  # layer: of losses and metrics an output
     given = program.get(in_key, in_tensor, n)
+    if what in ("metrics", "loss"):
+        y, w = each(y, len(engine.outputs))[layer], each(w, len(engine.outputs))[layer]
     if what == "call":
         result = layer.call(given, training=training) if layer._takes_training else layer.call(given)
         program.put(out_key, out_tensor, result, n, layer)
@@ -223,7 +210,9 @@ def call_python(engine, program, call, y, w, rows, n, training, sums):
         if out_key is not None:
             program.put(out_key, out_tensor, result, n, layer)
     elif what == "metrics":
-        for place, metric, weighted in engine.python_metrics:
+        for place, metric, weighted, output in engine.python_metrics:
+            if output != layer:
+                continue
             values = np.reshape(metric(np.array(y[rows]), given), n)
             if not weighted:
                 sums[place] += float(np.sum(values))
@@ -233,9 +222,10 @@ def call_python(engine, program, call, y, w, rows, n, training, sums):
             total = np.sum(values * weights, where=weights != 0)
             sums[place] = sums[place] + np.array([[total, weights.sum()]])
     else:
-        values, gradient = engine.loss(np.array(y[rows]), given)  # a copy, as the function may write to it
+        objective = engine.objectives[layer]
+        values, gradient = objective.loss(np.array(y[rows]), given)  # a copy, as the function may write to it
         weights = np.ones(n) if w is None else w[rows]
-        sums[0] += float(np.sum(np.reshape(values, n) * weights))
+        sums[objective.place] += float(np.sum(np.reshape(values, n) * weights))
         if out_key is not None:
-            scale = np.reshape(weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
+            scale = np.reshape(objective.weight * weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
             program.put(out_key, out_tensor, gradient * scale, n, "loss")

@@ -14,7 +14,8 @@ from .._base.checks import flag
 from .._base.config import float_dtype
 from ..engine.engine import Engine
 from ..engine.long_steps import watch
-from ..engine.steps import address, by_parts, code, targets_code
+from ..engine.ports import addresses, code, room, targets_code
+from ..engine.steps import by_parts
 from . import arguments
 from .data import arrays
 from .needs import need_loss
@@ -75,17 +76,17 @@ def _gradient(engine, x, y, training):
     """dx for checked x and y, or dy if there is no loss."""
     engine.store.acquire()
     n = len(x)
-    dx = np.empty((n, engine.x.size), engine.dtype)
+    dx = room(engine.inputs, n, engine.dtype)
     if not n:
         return dx
     program = engine.program("gradient", n, code(x), code(y) if engine.loss is None else targets_code(y))
     program.refresh(engine.store)
-    live = (address(x), address(y), 0, 0, address(y), address(dx))
+    live = addresses(engine, x, y, dy=y, dx=dx)
     moving = [v for node in engine.nodes if node.trainable for v in map(node.variables.get, ("mean", "variance"))]
     before = [engine.store.get("theta", variable) for variable in moving]
     try:
         if program.plan.separate:
-            step, sums = engine.step, [0.0]
+            step, sums = engine.step, engine.no_sums()
             by_parts(engine, program, x, y, None, None, 0, n, n, np.zeros(1), 0.0, training, live, sums)
             engine.step = step
         else:

@@ -44,7 +44,7 @@ def _run(graph, start, x, dtype, threads, batch_size):
 
 def cuts(graph, entry, target):
     """Whether `target` depends only on `entry`."""
-    nodes, x, _, _ = simplify(graph, entry, target)
+    nodes, (x,), _, _ = simplify(graph, (entry,), (target,))
     return all(n.kind != "input" or n.out is x for n in nodes)
 
 

@@ -5,6 +5,7 @@ consumer multiplies by its derivative in its own epilogue if it can (`epilogue`)
 """
 
 from collections import Counter
+from itertools import accumulate
 from math import inf
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ..._core import kernels
 from ..folding import find_folds
 from ..parameter_store import aligned
+from ..ports import name
 from .health import Look
 from .update import STATES, Update
 
@@ -35,7 +37,7 @@ class Lowerer:
     def __init__(self, planner):
         self.pl = planner
         self.engine = planner.engine
-        self.nodes, self.x, self.y = self.engine.nodes, self.engine.x, self.engine.y
+        self.nodes, self.inputs, self.outputs = self.engine.nodes, self.engine.inputs, self.engine.outputs
         self.consumers = self.engine.consumers
         self.rows = {name: from_input for name, _, from_input in kernels.activation_rows()}
         self.ids = {node: i for i, node in enumerate(self.nodes)}
@@ -67,7 +69,7 @@ class Lowerer:
         """The input of the node's activation, where the derivative needs it or the loss does; else None."""
         if node.act is None:
             return None
-        needed = self.rows[node.act[0]] and self.pl.differentiates or node.out is self.y and self.engine.loss_reads_pre
+        needed = self.rows[node.act[0]] and self.pl.differentiates or self.is_read_through(node.out)
         if needed or self.look.has_inner(node):
             return self.pl.buffer(self.tensors[node.out] + ".z", node.out.size)
         return None
@@ -110,7 +112,7 @@ class Lowerer:
         node = x.node
         if node.kind != "batch_norm" or not self.pl.training or self.pl.chunked or dense.attrs["groups"] > 1:
             return None
-        alone = node.act is None and len(self.consumers[x]) == 1 and not self.look.looks
+        alone = node.act is None and len(self.consumers[x]) == 1 and not self.look.looks and x not in self.outputs
         both = dense.trainable and node.trainable and x in self.needs
         shared = any(v in self.shared for n in (dense, node) for v in n.variables.values())
         return node if alone and both and not shared and node.inputs[0] not in self.needs else None
@@ -134,7 +136,7 @@ class Lowerer:
     def epilogue(self, tensor):
         """The operands with which a consumer ends its gradient with the producer's derivative, if it can."""
         node = tensor.node
-        if node.act is None or len(self.consumers.get(tensor, ())) != 1 or self.look.looks:
+        if node.act is None or len(self.consumers.get(tensor, ())) != 1 or self.look.looks or tensor in self.outputs:
             return {}
         self.multiplied.add(tensor)
         return {"t": self.act_operand(node), "act": node.act[0], "s": node.act[1]}
@@ -194,13 +196,15 @@ class Lowerer:
         pl.part("forward")
         with_loss = self.has_loss()
         if with_loss:
-            self.loss_factor()
-        self.gather("x", self.value(self.x), self.x.size, pl.x_code, self.way(self.x))
+            self.factors = [self.loss_factor(o, port) for port, o in enumerate(self.engine.objectives)]
+        for port, x in enumerate(self.inputs):
+            self.gather(name("x", port), self.value(x), x.size, pl.x_codes[port], self.way(x))
         for node in self.nodes:
             if node.kind != "input":
                 self.forward(node)
         if pl.what in ("predict", "manual"):
-            self.scatter("out", self.value(self.y), self.y.size)
+            for port, y in enumerate(self.outputs):
+                self.scatter(name("out", port), self.value(y), y.size)
         if with_loss:
             self.python_loss()
             self.loss_and_metrics()
@@ -216,26 +220,31 @@ class Lowerer:
         what = self.pl.what
         return what in ("train", "evaluate", *ONLY_LOSS) or what == "gradient" and self.engine.loss is not None
 
-    def loss_factor(self):
+    def is_read_through(self, tensor):
+        """Whether this is an output whose loss reads what its activation reads."""
+        both = zip(self.outputs, self.engine.objectives, strict=True)
+        return any(y is tensor and objective.reads_pre for y, objective in both)
+
+    def loss_factor(self, objective, port):
         """The factor from a batch mean to a mean over valid samples or weights: known before the chunks start."""
-        pl, engine = self.pl, self.engine
-        self.factor = None
-        if engine.loss_row is None or engine.reduction in ("sum", "none"):
-            return
-        _, params, target = engine.loss_row
+        pl = self.pl
+        if objective.row is None or objective.reduction in ("sum", "none"):
+            return None
+        _, params, target = objective.row
         ignores = target == "labels" and params[0] != inf
-        weighted = pl.weighted and engine.reduction == "mean_with_sample_weight"
+        weighted = pl.weighted[port] and objective.reduction == "mean_with_sample_weight"
         if not (ignores or weighted):
-            return
-        self.factor = pl.keep(np.zeros(1))
-        self.emit("loss_factor", factor=self.factor, labels=pl.live("y") if ignores else None,
-                  weight=pl.live("weight") if weighted else None,
+            return None
+        factor = pl.keep(np.zeros(1))
+        self.emit("loss_factor", factor=factor, labels=pl.live(name("y", port)) if ignores else None,
+                  weight=pl.live(name("weight", port)) if weighted else None,
                   ignore_class=params[0] if ignores else inf)  # fmt: skip
+        return factor
 
     def loss_gives(self, node):
         """Whether this is the softmax whose probabilities the loss, which works on the logits, gives by the way."""
-        by_loss = self.engine.loss_reads_pre and self.has_loss()
-        return by_loss and node.out is self.y and node.kind == "softmax" and node.attrs["row"] == "softmax"
+        gives = node.kind == "softmax" and node.attrs["row"] == "softmax"
+        return gives and self.has_loss() and self.is_read_through(node.out)
 
     def forward(self, node):
         if self.loss_gives(node):
@@ -256,90 +265,109 @@ class Lowerer:
 
     def loss_and_metrics(self):
         pl, engine = self.pl, self.engine
-        y, size = self.y, self.y.size
-        node = y.node
-        specs = [] if engine.loss_row is None else [(*engine.loss_row, pl.weighted)]
-        specs += [] if pl.what in ONLY_LOSS else engine.metric_rows
         if pl.separate:
             pl.part("loss")
-        alone = not engine.loss_row and bool(self.penalties)  # then the penalty is what is first in the sums
-        if not specs and not alone:
+        starts = [0, *accumulate(engine.pairs)][engine.penalties_apart :]
+        rows = [(row, at) for row, at in zip(engine.core_rows, starts, strict=False) if self.counts(row)]
+        if not rows and not self.penalties:
             self.keep_scores()
             return
-        if any(spec[2] == "values" for spec in specs):
-            self.gather("y", pl.buffer("target", size), size, pl.y_code, "samples")
-        stride, row = 2 * -(-pl.batch // pl.panel), int(alone)
-        pl.partials = np.zeros((sum(engine.pairs), stride))
-        source, probabilities = self.value(y), None
-        if engine.loss_reads_pre:
-            if node.kind == "softmax":
-                logits = node.inputs[0]
-                source = self.value(logits)
-                probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
-            else:
-                source = self.pre(node)
-        strict = pl.what not in ONLY_LOSS
-        for pairs, (kernel, params, target, weighted) in zip(engine.pairs[alone:], specs, strict=strict):
-            partial = pl.keep(pl.partials[row])
-            row += pairs
-            truth = pl.live("y") if target == "labels" else pl.buffer("target", size)
-            weight = pl.live("weight") if pl.weighted and weighted else None
-            if kernel.startswith("metric:"):
-                self.emit(kernel, sums=partial, y_pred=self.value(y), target=truth, weight=weight,
-                          K=size, stride=stride, params=params)  # fmt: skip
-                continue
-            dy = None
-            if pl.differentiates and y in self.needs:
-                into = node.inputs[0] if engine.loss_reads_pre and node.kind == "softmax" else y
-                self.grads[into] = self.grads.get(into, 0) + 1
-                if engine.loss_reads_pre and node.act is not None:
-                    self.multiplied.add(y)  # the loss went through the activation
-                dy = self.gradient(into)
-            self.emit(kernel, grad=dy, y_pred=source, target=truth, weight=weight, sums=partial,
-                      probabilities=probabilities, factor=self.factor, K=size,
-                      by_sum=int(engine.reduction == "sum"), params=params)  # fmt: skip
-
+        pl.partials = np.zeros((sum(engine.pairs), 2 * -(-pl.batch // pl.panel)))
+        for port, y in enumerate(self.outputs):
+            of_output = [(row, at) for row, at in rows if row.output == port]
+            if any(row.target == "values" for row, _ in of_output):
+                self.gather(name("y", port), pl.buffer(self.target(port), y.size), y.size, pl.y_codes[port], "samples")
+            for row, at in of_output:
+                (self.loss if row.is_loss else self.metric)(row, pl.keep(pl.partials[at]))
         self.keep_scores()
         for i, penalty in enumerate(self.penalties):
             x = penalty.inputs[0]
             l1, l2 = penalty.attrs["params"]
             self.emit("activity", partial=pl.keep(pl.partials[0]), x=self.value(x), F=x.size,
-                      alone=int(alone and i == 0), l1=l1, l2=l2)  # fmt: skip
+                      alone=int(engine.penalties_apart and i == 0), l1=l1, l2=l2)  # fmt: skip
+
+    def counts(self, row):
+        """Whether the program has this loss or metric in it."""
+        return row.is_loss or self.pl.what not in ONLY_LOSS
+
+    def target(self, port):
+        """The key of the buffer of an output's targets."""
+        return name("target", port)
+
+    def of_data(self, row):
+        """What a loss or metric reads: targets, and weights or None."""
+        port, y = row.output, self.outputs[row.output]
+        truth = self.pl.live(name("y", port)) if row.target == "labels" else self.pl.buffer(self.target(port), y.size)
+        return truth, self.pl.live(name("weight", port)) if self.pl.weighted[port] and row.weighted else None
+
+    def metric(self, row, sums):
+        y, (truth, weight) = self.outputs[row.output], self.of_data(row)
+        self.emit(row.kernel, sums=sums, y_pred=self.value(y), target=truth, weight=weight, K=y.size,
+                  stride=self.pl.partials[0].size, params=row.params)  # fmt: skip
+
+    def loss(self, row, sums):
+        pl, y, objective = self.pl, self.outputs[row.output], self.engine.objectives[row.output]
+        node, (truth, weight) = y.node, self.of_data(row)
+        source, into, probabilities = self.value(y), y, None
+        if objective.reads_pre and node.kind == "softmax":
+            into = node.inputs[0]
+            source = self.value(into)
+            probabilities = self.value(y) if node.attrs["row"] == "softmax" else None
+        elif objective.reads_pre:
+            source = self.pre(node)
+        dy, done = None, None
+        if pl.differentiates and y in self.needs:
+            if objective.reads_pre and node.act is not None:
+                self.multiplied.add(y)  # the loss went through the activation
+            dy, done = self.contribute(into)
+        self.emit(row.kernel, grad=dy, y_pred=source, target=truth, weight=weight, sums=sums,
+                  probabilities=probabilities, factor=self.factors[row.output], K=y.size,
+                  by_sum=int(objective.reduction == "sum"), params=row.params)  # fmt: skip
+        if dy is not None and objective.weight != 1:
+            self.emit("affine", way="samples", y=dy, x=dy, F=y.size, scale=objective.weight, offset=0.0)
+        if done is not None:
+            done()
 
     def keep_scores(self):
         """The outputs, for metrics by ranks: after the loss, which may be what makes the probabilities."""
-        if self.engine.score_places and self.pl.what not in ONLY_LOSS:
-            self.scatter("out", self.value(self.y), self.y.size)
+        if self.pl.what not in ONLY_LOSS:
+            for port in sorted({output for *_, output in self.engine.score_places}):
+                self.scatter(name("out", port), self.value(self.outputs[port]), self.outputs[port].size)
 
     def python_loss(self):
-        y = self.y
-        if self.engine.python_loss:
-            out = None
-            if self.pl.differentiates and y in self.needs:
-                self.grads[y] = 1
-                self.gradient(y)
-                out = self.gkey(y)
-            self.pl.part("python", ("loss", None, (self.tensors[y], y), (out, y)))
+        for port, (y, objective) in enumerate(zip(self.outputs, self.engine.objectives, strict=True)):
+            if objective.in_python:
+                out, done = None, None
+                if self.pl.differentiates and y in self.needs:
+                    out, done = self.contribute(y)
+                self.pl.part("python", ("loss", port, (self.tensors[y], y), (out and out.key, y)))
+                if done is not None and self.grads[y] > 1:
+                    self.pl.part("forward")
+                    done()
 
     def python_metrics(self):
         """After the loss, which may be what makes the probabilities."""
-        if self.engine.python_metrics and self.pl.what not in ONLY_LOSS:
-            self.pl.part("python", ("metrics", None, (self.tensors[self.y], self.y), (None, None)))
+        for port in sorted({output for *_, output in self.engine.python_metrics}):
+            if self.pl.what not in ONLY_LOSS:
+                y = self.outputs[port]
+                self.pl.part("python", ("metrics", port, (self.tensors[y], y), (None, None)))
 
     def backward(self, given):
         """given: whether the gradient of the results comes from the caller."""
         pl = self.pl
         pl.part("backward")
-        if given:
-            self.gather("dy", self.gradient(self.y), self.y.size, pl.y_code, "both")
-            self.grads[self.y] = 1
+        for port, y in enumerate(self.outputs if given else ()):
+            dy, done = self.contribute(y)
+            self.gather(name("dy", port), dy, y.size, pl.y_codes[port], "both")
+            done()
         for node in reversed(self.nodes):
             if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
                 self.look.backward(node)
                 LOWERINGS[node.kind].backward(self, node)
         self.emit_postponed()
         if pl.what in ("manual", "gradient"):
-            self.scatter("dx", self.gradient(self.x), self.x.size)
+            for port, x in enumerate(self.inputs):
+                self.scatter(name("dx", port), self.gradient(x), x.size)
 
     def emit_postponed(self):
         """Gradients of parameters that were postponed until after the gradient of the next layer's input.
