@@ -27,6 +27,7 @@ from .layers import Input as Input
 from .layers import Layer as Layer
 from .losses import Loss as Loss
 from .metrics import Metric as Metric
+from .models import Model as Model
 from .models import Sequential as Sequential
 from .optimizers import Optimizer as Optimizer
 from .sweeps.result import SweepResult as SweepResult

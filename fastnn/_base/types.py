@@ -1,6 +1,6 @@
 """Types for annotations. Only type checkers import this module, so it does not lengthen the import of fastnn."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
@@ -33,6 +33,8 @@ Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.uint8]
 # Samples: an array, or an iterable of batches.
 Data: TypeAlias = ArrayLike | Iterable[Any]
+# Of one port an array, of several a list or a dict by their names.
+ArraysLike: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 Mode: TypeAlias = Literal["auto", "min", "max"]
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2] | bool
 Reduction: TypeAlias = Literal["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"]

@@ -247,8 +247,8 @@ def findings(model: Model) -> list[Finding]:
 
 
 def _found(model, checks):
-    parts = Parts(model)
-    return [finding for check in checks for finding in check(parts)]
+    each = [model] if model._ports is None else model._ports.outputs
+    return [finding for parts in map(Parts, each) for check in checks for finding in check(parts)]
 
 
 def warn(model, run=False):

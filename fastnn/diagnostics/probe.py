@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import optimizers
 from .._base.checks import integer
+from ..engine.objective import whole_loss
 from ..training import arguments
 from ..training.needs import need_compile
 from .gradient_check import ENTRIES, Differences, EntryCheck, GradientCheck
@@ -50,10 +51,10 @@ class Probe:
         for variable, value in self.others:
             variable.assign(value)
         data, self.engine.step = self.data, self.step
-        _, total, _ = self.engine.fit_block(
+        _, total, sums = self.engine.fit_block(
             data.x, data.y, data.w, None, 0, data.n, data.n, np.full(1, rate)
         )
-        return float(total) / data.n
+        return float(whole_loss(self.engine, [total, *sums])) / data.n
 
     def gradients(self):
         """Gradients of the loss with respect to the variables."""

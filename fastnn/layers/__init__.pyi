@@ -17,6 +17,11 @@ from .dropout import Dropout as Dropout
 from .input import InputLayer as InputLayer
 from .layer_normalization import LayerNormalization as LayerNormalization
 from .maxout import Maxout as Maxout
+from .merging import Add as Add
+from .merging import Average as Average
+from .merging import Concatenate as Concatenate
+from .merging import Multiply as Multiply
+from .merging import Subtract as Subtract
 from .noise import AlphaDropout as AlphaDropout
 from .noise import GaussianDropout as GaussianDropout
 from .noise import GaussianNoise as GaussianNoise

@@ -13,6 +13,7 @@ from .._base.numbers import cast
 from .._base.signatures import check_without_effect, only_default
 from .._core.clocks import NAMES, Clock
 from ..variables import Variable, blank
+from . import symbolic
 from .checked import Checked
 from .weighted import Weighted
 
@@ -96,6 +97,7 @@ class Layer(Weighted):
     without_effect: ClassVar[dict[str, Any]] = {"autocast": True}
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
+    takes_several = False  # whether it is called on a list of tensors
     _takes_training = True  # `call` of a NumPy layer
     built: bool
     dtype: Literal["float32", "float64"] | None
@@ -169,6 +171,20 @@ class Layer(Weighted):
     def sample_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """`compute_output_shape` without the batch axis."""
         return tuple(self.compute_output_shape((None, *input_shape)))[1:]
+
+    def result_shapes(self, shapes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        """Shapes of samples of the results, for those of the inputs."""
+        return [self.sample_shape(shape) for shape in shapes]
+
+    def __call__(self, inputs: Any) -> Any:
+        """Use the layer in a `fastnn.Model`: the result is a symbolic tensor.
+
+        Parameters
+        ----------
+        inputs : SymbolicTensor, or a list of these
+            `Input`, or results of other layers. Several calls of a layer share its weights.
+        """
+        return symbolic.called(self, inputs)
 
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         """Declare the computation on tensor `x`; returns a tensor."""

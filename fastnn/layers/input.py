@@ -9,6 +9,7 @@ import numpy as np
 from .._base.checks import batch_shape, integer, shape_of
 from .._base.signatures import check_without_effect, only_default
 from .base import Layer
+from .symbolic import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from .._base.types import BatchShape, Config, SampleShape
     from ..engine.graph import Graph, Tensor
+    from .symbolic import SymbolicTensor
 
 LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}
 
@@ -57,12 +59,19 @@ class InputLayer(Layer):
         shape, rows = _shape_and_rows(shape, batch_size, batch_shape)
         super().__init__(input_shape=shape, name=name, **kwargs)
         self.shape, self._rows, self.data_dtype = self.given_shape, rows, _dtype(dtype)
+        self._tensor: SymbolicTensor | None = None
 
     def get_config(self) -> Config:
         return {
             "shape": self.shape, "batch_size": self._rows, "dtype": self.data_dtype, "name": self.name,
             "trainable": self.trainable,
         }  # fmt: skip
+
+    def tensor_of(self) -> SymbolicTensor:
+        """The symbolic tensor that it stands for."""
+        if self._tensor is None:
+            self._tensor = Call(self, (), [self.shape or ()]).outputs[0]
+        return self._tensor
 
     def ensure_built(self, input_shape: Sequence[int], dtype: Any = None) -> None:
         """No weights, so no dtype: the next layer determines the dtype of the model."""
@@ -106,7 +115,7 @@ def Input(
     tensor: None = None,
     optional: bool = False,
 ) -> InputLayer:
-    """Declare the shape of a sample, as the first entry of a Sequential model.
+    """Declare the shape of a sample: the first entry of a Sequential model, or what the layers of a Model begin with.
 
     Parameters
     ----------

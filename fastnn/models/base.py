@@ -24,7 +24,7 @@ from ..training import compiled_metrics, compiling, planning
 from ..training.data import feature_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, Literal, Never
 
     from numpy.typing import ArrayLike
@@ -72,6 +72,7 @@ class BaseModel(Layer):
 
     builds_itself = True
     _loss_asked = None
+    _ports: Any = None  # `training.ports.Ports` of several inputs or outputs
     _fast_path = True  # False: every call takes the slow path, for tests
 
     def __init__(self, *, weight_decay: float | None = None, **kwargs: Any) -> None:
@@ -304,10 +305,10 @@ class BaseModel(Layer):
     def compile(
         self,
         optimizer: OptimizerLike = "rmsprop",
-        loss: LossLike = None,
-        loss_weights: None = None,
-        metrics: MetricLike | Sequence[MetricLike] = None,
-        weighted_metrics: MetricLike | Sequence[MetricLike] = None,
+        loss: LossLike | Sequence[LossLike] = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        metrics: MetricLike | Sequence[MetricLike | Sequence[MetricLike]] = None,
+        weighted_metrics: MetricLike | Sequence[MetricLike | Sequence[MetricLike]] = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: Literal["auto"] = "auto",
@@ -329,6 +330,7 @@ class BaseModel(Layer):
             output or after a sigmoid, sparse for class labels, otherwise categorical; from logits if there is no
             activation. A custom loss is a function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
             `losses.PythonLoss`. None for manual training with `forward`, `backward` and `apply_gradients`.
+            Of a model with several outputs a list, or a dict by their names; one loss is for all. Metrics likewise.
         metrics : list of str, Metric or function, optional
             ``"accuracy"`` selects the kind that matches the loss and the output. A metric given by name takes logits
             where the loss does (``"binary_accuracy"`` then has the threshold 0). A function ``(y_true,
@@ -336,9 +338,10 @@ class BaseModel(Layer):
         weighted_metrics : list of str, Metric or function, optional
             Metrics with sample and class weights applied: means are weighted, counts are sums of weights. A metric
             that is also in `metrics` is called ``"weighted_…"``.
-        loss_weights, run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-            For compatibility with Keras; only the defaults are accepted: there is one loss, and the core always runs
-            many steps in one call.
+        loss_weights : list of float or dict, optional
+            Factors of the losses of several outputs in the whole loss; default: 1 each.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            For compatibility with Keras; only the defaults are accepted: the core always runs many steps in one call.
         weight_decay : float, optional
             λ of the penalty λ / 2 times the sum of squares of all trainable weight matrices,
             biases excluded: with the textbook factor of one half, unlike Keras'
@@ -379,6 +382,8 @@ class BaseModel(Layer):
     @property
     def metrics_names(self) -> list[str]:
         """``["loss", ...]``: the names of the values that `evaluate` returns, in order."""
+        if self._metrics is None and self._ports is not None:
+            return ["loss", *self._ports.names_of_metrics()]
         if self._metrics is None:
             return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
         return ["loss", *(m.name for m in self._metrics)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .._base.signatures import only_default
+from ..layers import symbolic
 from ..training import manual_steps, single_batch
 from .base import BaseModel
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .._base.types import FloatArray
+    from .._base.types import ArraysLike, FloatArray
 
 
 class BatchModel(BaseModel):
@@ -24,9 +27,9 @@ class BatchModel(BaseModel):
 
     def train_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        x: ArraysLike,
+        y: ArraysLike | None = None,
+        sample_weight: ArraysLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
         *,
@@ -52,21 +55,21 @@ class BatchModel(BaseModel):
 
     def test_on_batch(
         self,
-        x: ArrayLike,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        x: ArraysLike,
+        y: ArraysLike | None = None,
+        sample_weight: ArraysLike | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Compute loss and metrics of one batch, as `evaluate`."""
         return single_batch.test_on_batch(self, x, y, sample_weight, return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> FloatArray:
+    def predict_on_batch(self, x: ArraysLike) -> FloatArray:
         """Compute predictions for one batch, as `predict`."""
         return single_batch.predict_on_batch(self, x)
 
     # --- custom training loops ---
 
-    def forward(self, x: ArrayLike, training: bool = False) -> FloatArray:
+    def forward(self, x: ArraysLike, training: bool = False) -> FloatArray:
         """Compute the outputs for one batch; ``training=True`` enables dropout and batch statistics.
 
         Parameters
@@ -82,8 +85,10 @@ class BatchModel(BaseModel):
         """
         return manual_steps.forward(self, x, training)
 
-    def __call__(self, x: ArrayLike, training: bool = False) -> FloatArray:
-        """Call `forward`."""
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Call `forward`; of a symbolic tensor: use the model as a layer of another `Model`."""
+        if type(x) is not np.ndarray and symbolic.is_symbolic(x):
+            return symbolic.called(self, x)
         return self.forward(x, training)
 
     def call(
@@ -93,7 +98,7 @@ class BatchModel(BaseModel):
         only_default("mask", mask, None)
         return self.forward(inputs, False if training is None else training)
 
-    def backward(self, dy: ArrayLike, *, check_finite: bool = True) -> FloatArray:
+    def backward(self, dy: ArraysLike, *, check_finite: bool = True) -> FloatArray:
         """Compute the gradients after ``forward(x, training=True)``; see `gradients` for those of the weights.
 
         That must be the last call of `forward`, and weights, layers and frozen layers must not have changed since.

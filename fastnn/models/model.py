@@ -21,11 +21,11 @@ from .batch_model import BatchModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Literal, Never
+    from typing import Any, ClassVar, Literal, Never, Self
 
     from numpy.typing import ArrayLike
 
-    from .._base.types import CallbackLike, Config, Data, FloatArray, Verbosity
+    from .._base.types import ArraysLike, CallbackLike, Config, Data, FloatArray, Verbosity
     from ..callbacks.history import History
     from ..callbacks.rates import LearningRateFinder
     from ..diagnostics.gradient_check import GradientCheck
@@ -34,15 +34,27 @@ if TYPE_CHECKING:
 class Model(BatchModel):
     """Base class of models: a layer that can be compiled, trained and evaluated.
 
+    ``fastnn.Model(inputs, outputs)`` makes a model of layers that were called on symbolic tensors, see `Functional`.
+
     Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
     """
+
+    _functional: ClassVar[type[Model]]  # what `Model` itself makes
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = cls._functional if cls is Model else cls
+        return super().__new__(made, *args, **kwargs)  # type: ignore[return-value]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     # --- many samples ---
 
     def fit(
         self,
         x: Data | None = None,
-        y: ArrayLike | None = None,
+        y: ArraysLike | None = None,
         batch_size: int | None = None,
         epochs: int | None = None,
         verbose: Verbosity = "auto",
@@ -51,7 +63,7 @@ class Model(BatchModel):
         validation_data: Data | None = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArraysLike | None = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
@@ -77,6 +89,8 @@ class Model(BatchModel):
             Batches: a generator, an iterable or a data set
             as in Keras (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
             or tensors of any library; one epoch is one pass, or `steps_per_epoch` batches.
+            Of a model with several inputs a list of arrays, or a dict by their names; `y` and
+            `sample_weight` of several outputs likewise.
         y : array_like
             Class labels (n,) or values (n, *output_shape), depending on the loss. None for batches.
         batch_size : int
@@ -157,10 +171,10 @@ class Model(BatchModel):
     def evaluate(
         self,
         x: Data | None = None,
-        y: ArrayLike | None = None,
+        y: ArraysLike | None = None,
         batch_size: int | None = None,
         verbose: Verbosity = "auto",
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArraysLike | None = None,
         steps: int | None = None,
         callbacks: CallbackLike = None,
         return_dict: bool = False,
@@ -235,10 +249,10 @@ class Model(BatchModel):
 
     def input_gradient(
         self,
-        x: ArrayLike,
-        y: ArrayLike | None = None,
+        x: ArraysLike,
+        y: ArraysLike | None = None,
         *,
-        dy: ArrayLike | None = None,
+        dy: ArraysLike | None = None,
         training: bool = False,
     ) -> FloatArray:
         """Compute the gradient of the loss, or of ``sum(dy * model(x))``, with respect to the input.
@@ -282,7 +296,7 @@ class Model(BatchModel):
         return input_gradient.input_gradient(self, x, y, dy, training)
 
     def loss_and_grad(
-        self, theta: ArrayLike, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self, theta: ArrayLike, x: ArraysLike, y: ArraysLike, sample_weight: ArraysLike | None = None
     ) -> tuple[float, FloatArray]:
         """Compute the loss with trainable weights `theta` and its gradient; the model is not changed.
 
@@ -326,9 +340,9 @@ class Model(BatchModel):
 
     def check_gradients(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
+        x: ArraysLike,
+        y: ArraysLike,
+        sample_weight: ArraysLike | None = None,
         eps: float | None = None,
         per_layer_entries: int | None = None,
         tolerance: float | None = None,
@@ -377,14 +391,14 @@ class Model(BatchModel):
 
     def find_learning_rate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArraysLike,
+        y: ArraysLike,
         *,
         min_lr: float = 1e-7,
         max_lr: float = 10.0,
         steps: int = 100,
         batch_size: int = 32,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArraysLike | None = None,
         **kwargs: float,
     ) -> LearningRateFinder:
         """Run a learning rate range test: train with an increasing rate and suggest a learning rate.

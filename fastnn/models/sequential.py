@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import layers as layer_classes
-from .._base import html
-from .._base.checks import batch_shape, flag, refuse_keywords, suggest
+from .._base.checks import batch_shape, flag, refuse_keywords
 from .._base.config import float_dtype, is_description
 from .._base.signatures import only_default, with_custom
 from .._core.clocks import NAMES
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..training.compiling import forget_targets
-from .model import Model
-from .summary import HEAD, cells, table, totals
+from .layered import LayeredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Never, Self
 
     from .._base.types import BatchShape, Config, FloatType
     from ..engine.graph import Graph, Tensor
 
 
-class Sequential(Model):
+class Sequential(LayeredModel):
     """A stack of layers.
 
     It is built, that is, has weights, as soon as the shape of a sample is known: from `Input` or
@@ -208,28 +206,6 @@ class Sequential(Model):
             x = layer.declare(graph, x)
         return x
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return a layer by name or index.
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer; the message suggests the nearest name.
-        """
-        if (name is None) == (index is None):
-            got = "neither" if name is None else "both"
-            raise ValueError(f"get_layer: expected either a name or an index, got {got}")
-        names = [layer.name for layer in self.layers]
-        if index is not None and -len(names) <= index < len(names):
-            return self.layers[index]
-        if index is not None:
-            raise ValueError(f"index: expected 0 to {len(names) - 1}, got {index}")
-        if name not in names:
-            raise ValueError(
-                f"name: expected the name of a layer, got {name!r}.{suggest(name, names)} Available: {', '.join(names)}"
-            )
-        return self.layers[names.index(name)]
-
     def _outputs_of_layers(self, x: Any) -> list[tuple[str, Any]]:
         """(name, outputs) of the layers that have weights or an activation, for `x` in inference mode."""
         found: list[tuple[str, Any]] = []
@@ -238,39 +214,6 @@ class Sequential(Model):
             if layer.weights or hasattr(layer, "activation") or not found and layer is self.layers[-1]:
                 found.append((layer.name, x))
         return found
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: tuple[str, str] | None = None,
-        **kwargs: Never,
-    ) -> None:
-        """Print a table of the layers, their shapes and numbers of weights.
-
-        Parameters
-        ----------
-        line_length : int, optional
-        positions : list of float, optional
-            Ends of the columns, as fractions of the line length (up to 1), or in characters.
-        print_fn : callable, optional
-            Called with each line instead of `print`.
-        expand_nested : bool
-            Also show the layers of nested models and blocks.
-        show_trainable : bool
-        layer_range : (str, str), optional
-            Names of the first and the last layer to show, or regular expressions that match them.
-        """
-        refuse_keywords(self.summary, kwargs)
-        for line in table(self, line_length, show_trainable, positions, expand_nested, layer_range):
-            (print_fn or print)(line)
-
-    def _repr_html_(self) -> str:
-        rows = [cells(layer)[:3] for layer in self.layers]
-        return html.table(f'Model: "{self.name}"', HEAD[:3], rows, foot=totals(self), text=(0, 1))
 
     def get_config(self) -> Config:
         """Return name, layers, input shape and dtype, as plain Python values."""

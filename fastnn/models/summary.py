@@ -7,9 +7,11 @@ from .._base.text import cut, left
 from .._base.text import width as columns_of
 
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
+CONNECTED = "Connected to"  # a column of models that are no stack
 GAP = 3
 LINE = 80  # characters, if positions are fractions of the line
 SHARES = (0.0, 0.52, 0.76, 0.88)  # where columns start, as fractions of a given line length
+SHARES_CONNECTED = (0.0, 0.3, 0.55, 0.65, 0.88)
 
 
 def table(model, line_length=None, show_trainable=False, positions=None, expand_nested=False, layer_range=None):
@@ -36,12 +38,18 @@ def table(model, line_length=None, show_trainable=False, positions=None, expand_
     show_trainable, nested = flag("show_trainable", show_trainable), flag("expand_nested", expand_nested)
     rows = [HEAD, *(row for layer in _chosen(model.layers, layer_range) for row in _cells_of(layer, nested))]
     rows = [row if show_trainable else row[:3] for row in rows]
+    connected = getattr(type(model), "connected_to", None)
+    if connected is not None:
+        names = {layer.name: connected(model, layer) for layer in model.layers}
+        read = (names.get(name.partition(" (")[0], "") for name, *_ in rows[1:])
+        rows = [(*row[:3], cell, *row[3:]) for row, cell in zip(rows, (CONNECTED, *read), strict=True)]
     if line_length is None:
         widths = [max(map(columns_of, column)) + GAP for column in zip(*rows, strict=True)]
         starts = [sum(widths[:i]) for i in range(len(widths))]
         width = sum(widths) - GAP
     else:
-        starts, width = [int(share * line_length) for share in SHARES], line_length
+        shares = SHARES if connected is None else SHARES_CONNECTED
+        starts, width = [int(share * line_length) for share in shares], line_length
     if positions is not None:
         starts, width = _columns(positions, line_length or LINE, len(rows[0]))
 

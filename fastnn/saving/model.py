@@ -134,21 +134,35 @@ def _take_weights(model):
 
 
 def _compiled(model):
-    loss = model.loss
-    if isinstance(loss, losses.PythonLoss):
-        loss = {"$function": configuration.function_name(loss.function, "loss")}
     variables, pattern = model.optimizer._not_decayed
     named = zip(model.weights, _names(model), strict=True)
     return {
         "not_decayed": [[name for v, name in named if v in variables], pattern and pattern.pattern],
         "optimizer": configuration.encode(model.optimizer, "optimizer"),
-        "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
-        "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(model._metrics_asked)],
-        "weighted_metrics": [_metric(m, f"weighted_metrics[{i}]") for i, m in enumerate(model._weighted_asked)],
+        **_trained_for(model),
         "weight_decay": model.weight_decay,
         "seed": model.seed,
         "matmul_precision": model.matmul_precision,
         "epochs_done": model.epochs_done,
+    }
+
+
+def _trained_for(model):
+    """Loss and metrics; of several inputs or outputs, for each output."""
+    if model._ports is not None:
+        each = [_trained_for_one(output) | {"loss_weight": output.weight} for output in model._ports.outputs]
+        return {"outputs": each}
+    return _trained_for_one(model)
+
+
+def _trained_for_one(part):
+    loss = part.loss
+    if isinstance(loss, losses.PythonLoss):
+        loss = {"$function": configuration.function_name(loss.function, "loss")}
+    return {
+        "loss": loss if isinstance(loss, dict) else configuration.encode(loss, "loss"),
+        "metrics": [_metric(m, f"metrics[{i}]") for i, m in enumerate(part._metrics_asked)],
+        "weighted_metrics": [_metric(m, f"weighted_metrics[{i}]") for i, m in enumerate(part._weighted_asked)],
     }
 
 
@@ -368,9 +382,7 @@ def _compile(model, config, tensors, custom):
         optimizer.exclude_from_weight_decay([own[n] for n in excluded], pattern)
     model.compile(
         optimizer,
-        configuration.decode(how["loss"], custom),
-        metrics=_metrics(how["metrics"], custom),
-        weighted_metrics=_metrics(how.get("weighted_metrics", ()), custom),
+        **_revived_aims(how, custom),
         weight_decay=how.get("weight_decay"),
         seed=how["seed"],
         matmul_precision=how["matmul_precision"],
@@ -380,6 +392,19 @@ def _compile(model, config, tensors, custom):
     model.history = history.get(tensors)
     if model.history is not None:
         model.history.set_model(model)
+
+
+def _revived_aims(how, custom):
+    """The arguments of `compile` that `_trained_for` has described."""
+    if "outputs" in how:
+        each = [_revived_aims(output, custom) for output in how["outputs"]]
+        found = {name: [output[name] for output in each] for name in ("loss", "metrics", "weighted_metrics")}
+        return {**found, "loss_weights": [output["loss_weight"] for output in how["outputs"]]}
+    return {
+        "loss": configuration.decode(how["loss"], custom),
+        "metrics": _metrics(how["metrics"], custom),
+        "weighted_metrics": _metrics(how.get("weighted_metrics", ()), custom),
+    }
 
 
 def put_state(model, saved, tensors, own):

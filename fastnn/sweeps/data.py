@@ -13,6 +13,8 @@ def shared(name, value):
     """An array that all networks read in place; copied once if the core cannot read it in place."""
     if is_batches(value):
         raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data several times, in any order")
+    if isinstance(value, dict):
+        raise TypeError(f"{name}: expected an array, got a dict; models of a sweep have one input and one output")
     array = arrays.as_array(name, value)
     return arrays.readable(array, array.dtype.newbyteorder("="))
 

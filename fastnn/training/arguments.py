@@ -3,12 +3,16 @@
 from math import prod
 
 from .._base.checks import flag
-from .compiling import resolve_targets
+from ..engine.ports import gathered
+from . import ports
+from .compiling import adopt_targets, resolve_targets
 from .data import arrays, feature_names
 
 
 def samples(model, name, x, finite=None):
     """x as a checked array; builds the model if it is not built. `finite` as in `arrays.samples`."""
+    if model._ports is not None:
+        return _inputs(model, name, x, finite)
     feature_names.refuse_others(name, model._feature_names, feature_names.names_of(x))
     x = arrays.as_array(name, x)
     if not model.built:
@@ -30,6 +34,8 @@ def data(
     training=False,
 ):  # fmt: skip
     """Checked `arrays.Data` for a model; `check_finite` as `finite` of `arrays.samples`."""
+    if model._ports is not None:
+        return _of_ports(model, x, y, sample_weight, class_weight, check_finite, names)
     given, training = x, flag("training", training)
     x = samples(model, names[0], x, check_finite)
     n, w = len(x), None
@@ -48,6 +54,44 @@ def data(
     if training:
         keep_feature_names(model, given)
     return found
+
+
+def _inputs(model, name, x, finite):
+    """The checked arrays of all inputs of a model with ports."""
+    inputs, found = model._ports.inputs, []
+    for (label, value), shape in zip(ports.by_port(name, x, list(inputs)), inputs.values(), strict=True):
+        found.append(arrays.samples(label, arrays.as_array(label, value), shape, model.dtype, finite))
+        if len(found[-1]) != len(found[0]):
+            n = len(found[0])
+            raise ValueError(f"{label}: expected {n} rows, as many as the first input, got {len(found[-1])}")
+    return gathered(found)
+
+
+def _of_ports(model, x, y, sample_weight, class_weight, check_finite, names):
+    """`data` of a model with several inputs or outputs."""
+    x = _inputs(model, names[0], x, check_finite)
+    outputs, found = model._ports.outputs, []
+    if y is None:
+        raise TypeError(f"{names[1]}: expected targets, got None")
+    optional = [output.name for output in outputs if not output.reads_targets]
+    targets = ports.by_port(names[1], y, model._ports.names, optional)
+    for output, (label, value) in zip(outputs, targets, strict=True):
+        if value is None or not output.reads_targets:
+            found.append(None)
+            continue
+        resolve_targets(output, value)
+        output.dtype = model.dtype
+        found.append(_targets(output, label, value, check_finite))
+        arrays.same_length(len(x), **{label: found[-1]})
+    adopt_targets(model)
+    weights = None
+    if sample_weight is not None:
+        weights = gathered(
+            None if w is None else arrays.weights(label, w, len(x), model.dtype)
+            for label, w in ports.weights_by_port(names[2], sample_weight, model._ports.names)
+        )
+    data = arrays.Data(x, gathered(found), weights)
+    return data if class_weight is None else weighted(model, data, class_weight, whole=False)
 
 
 def _targets(model, name, y, check_finite):
@@ -72,6 +116,13 @@ def keep_feature_names(model, x):
 
 def weighted(model, given, class_weight, whole):
     """Data with sample weights multiplied by class weights; `whole`: whether these are all targets."""
+    if model._ports is not None:
+        if model._ports.many:
+            raise ValueError(
+                "class_weight: expected None for a model with several outputs, got weights; use sample_weight, a list"
+            )
+        dtype, model = model.dtype, model._ports.outputs[0]
+        model.dtype = dtype
     n = prod(model.out_shape)
     binary = n == 1 and getattr(model.loss, "shares", False)
     count = n if model._kind == "labels" else 2 if binary else None

@@ -78,6 +78,8 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
 
 def means(model, n, loss, *found):
     """Loss and metrics of n samples by name, from the sums of the engine."""
+    if model._ports is not None:
+        loss = model._ports.whole_loss(loss, found)
     logs = {"loss": loss / n if n else nan}
     for metric, sums in zip(model.metrics, found, strict=True):
         # of a weighted mean, the weighted sum and the sum of the weights

@@ -27,19 +27,11 @@ def compile_model(
     model, optimizer, loss, metrics, weighted_metrics, weight_decay, seed, threads, matmul_precision, **keras_alone
 ):
     """`Model.compile`; `keras_alone`: the arguments of `KERAS_ALONE`."""
-    loss_weights = keras_alone["loss_weights"]
-    if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
-        raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; pass metrics by name: metrics=...")
-    for name, default in KERAS_ALONE.items():
-        only_default(name, keras_alone[name], default)
-    asked = compiled_metrics.checked("metrics", metrics)
-    weighted = compiled_metrics.checked("weighted_metrics", weighted_metrics)
+    loss, asked, weighted, apply = _trained_for(model, loss, metrics, weighted_metrics, keras_alone)
     decay = model._own_weight_decay if weight_decay is None else checked_decay(weight_decay)
-    loss, chosen = loss if losses.by_targets(loss) else losses.get(loss), optimizers.get(optimizer)
+    chosen = optimizers.get(optimizer)
     if chosen is None:
         raise TypeError("optimizer: expected a name or an Optimizer, got None")
-    if model.built:
-        compiled_metrics.check(asked + weighted, prod(model.out_shape))
     threads = core_threads.checked("threads", threads)
     seed = next_seed() if seed is None else check_seed("seed", seed)
     if matmul_precision is not None:
@@ -53,12 +45,33 @@ def compile_model(
         model.optimizer, model.loss, model._loss_asked = chosen, loss, loss
         model._metrics_asked, model._weighted_asked = asked, weighted
         model._metrics = model._kind = None
+        apply()
         model._warned_of = set()
         model.weight_decay = decay
         model.seed, model.threads, model.epochs_done, model.compiled = seed, threads, 0, True
         model._compile_clock.tick()
     if model.built:
         consistency.warn(model)
+
+
+def _trained_for(model, loss, metrics, weighted_metrics, keras_alone):
+    """Loss, metrics and weighted metrics, checked, and a function that sets them in the outputs of several."""
+    loss_weights = keras_alone["loss_weights"]
+    if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
+        raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; pass metrics by name: metrics=...")
+    several = model._ports is not None
+    for name, default in KERAS_ALONE.items():
+        if name != "loss_weights" or not several:
+            only_default(name, keras_alone[name], default)
+    if several:
+        loss, apply = model._ports.compile(loss, loss_weights, metrics, weighted_metrics)
+        return loss, [], [], apply
+    asked = compiled_metrics.checked("metrics", metrics)
+    weighted = compiled_metrics.checked("weighted_metrics", weighted_metrics)
+    loss = loss if losses.by_targets(loss) else losses.get(loss)
+    if model.built:
+        compiled_metrics.check(asked + weighted, prod(model.out_shape))
+    return loss, asked, weighted, lambda: None
 
 
 def checked_decay(value):
@@ -89,6 +102,18 @@ def resolve_targets(model, y):
         model._target_clock.tick()
 
 
+def adopt_targets(model):
+    """After the targets of the outputs of several were resolved: metrics of the whole model."""
+    outputs = model._ports.outputs
+    at = tuple(output._target_clock.now for output in outputs)
+    if model._metrics is None or model._kind != at:
+        found = [output.loss for output in outputs]
+        if model.loss is not None:
+            model.loss = found if model._ports.many else found[0]
+        model._metrics, model._kind = model._ports.metrics(), at
+        model._target_clock.tick()
+
+
 def _refuse_several_axes(model, found):
     """The core supports a single output axis only."""
     last = len(model.out_shape)
@@ -108,5 +133,7 @@ def forget_targets(model):
     model._metrics = model._kind = None
     if isinstance(model._loss_asked, str):
         model.loss = model._loss_asked
+    if model._ports is not None:
+        model._ports.forget_targets()
     model._structure_clock.tick()
     LAYERS.tick()

@@ -11,15 +11,16 @@ import time
 import numpy as np
 
 from .._base.checks import flag
-from .._base.config import float_dtype
 from ..engine.engine import Engine
 from ..engine.long_steps import watch
 from ..engine.ports import addresses, code, room, targets_code
 from ..engine.steps import by_parts
 from . import arguments
 from .data import arrays
+from .manual_steps import gradients_of_results
 from .needs import need_loss
 from .planning import graph_of
+from .ports import shaped
 
 
 def input_gradient(model, x, y, dy, training):
@@ -34,12 +35,11 @@ def input_gradient(model, x, y, dy, training):
         x, y = data.x, data.y
     else:
         x = arguments.samples(model, "x", x)
-        dy = arrays.targets("dy", dy, model.out_shape, model.dtype, True)
-        arrays.same_length(len(x), dy=dy)
-        y = arrays.aligned(dy, float_dtype(model.dtype))
+        y = gradients_of_results(model, dy, True)
+        arrays.same_length(len(x), dy=y)
     with model._lock:
         beside = _beside(model, model.engine(), training, dy is None)
-        return _gradient(beside, x, y, training).reshape(len(x), *model.in_shape)
+        return shaped(model, _gradient(beside, x, y, training), len(x), inputs=True)
 
 
 def _beside(model, engine, training, with_loss):
@@ -49,8 +49,9 @@ def _beside(model, engine, training, with_loss):
         graph, x, y = graph_of(model)
         _keep_from_training(graph, training, with_loss)
         engine.besides[key] = Engine(
-            graph, x, y, dtype=model.dtype, loss=model.loss if with_loss else None, seed=engine.seed,
-            threads=engine.threads, precision=engine.precision, store=None if training else engine.store,
+            graph, x, y, dtype=model.dtype, loss=engine.loss if with_loss else None, seed=engine.seed,
+            loss_weights=[o.weight for o in engine.objectives], threads=engine.threads,
+            precision=engine.precision, store=None if training else engine.store,
         )  # fmt: skip
     found = engine.besides[key]
     found.step = engine.step

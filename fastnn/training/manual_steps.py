@@ -2,11 +2,13 @@
 
 from .._base.checks import flag
 from .._base.config import float_dtype
-from . import arguments, fast_path
+from ..engine.ports import gathered
+from . import arguments, fast_path, ports
 from .compiling import resolve_targets
 from .data import arrays
 from .interrupts import Steps
 from .needs import need_compile
+from .ports import shaped
 from .single_batch import predict_on_batch
 
 INFERENCE = "forward without training=True came after it; for gradients in inference mode use input_gradient"
@@ -25,12 +27,12 @@ def forward(model, x, training):
     if not len(x):
         raise ValueError("x: expected at least one row, got none")
     arguments.keep_feature_names(model, given)
-    if model._kind is None and getattr(model.loss, "target", None) is not None:
+    if model._ports is None and model._kind is None and getattr(model.loss, "target", None) is not None:
         resolve_targets(model, None)  # otherwise the first `evaluate` would cause planning again before `backward`
     with model._lock:
         y = model.engine().forward(x, training=True)
         fast_path.note(model, "manual", x)
-    return y.reshape(len(x), *model.out_shape)
+    return shaped(model, y, len(x))
 
 
 def backward(model, dy, check_finite):
@@ -40,13 +42,24 @@ def backward(model, dy, check_finite):
     if dx is not None:
         return dx
     _need_forward(model, "backward")
-    dy = arrays.targets("dy", dy, model.out_shape, model.dtype, finite)
-    dy = arrays.aligned(dy, float_dtype(model.dtype))
+    dy = gradients_of_results(model, dy, finite)
     dx = fast_path.backward(model, dy, False)  # possible for the dtype of the model
     if dx is not None:
         return dx
     with model._lock:
-        return model.engine().backward(dy).reshape(len(dy), *model.in_shape)
+        return shaped(model, model.engine().backward(dy), len(dy), inputs=True)
+
+
+def gradients_of_results(model, dy, finite):
+    """`dy` as the engine takes it."""
+    outputs = [model] if model._ports is None else model._ports.outputs
+    given = [("dy", dy)] if model._ports is None else ports.by_port("dy", dy, model._ports.names)
+    found = []
+    for output, (label, value) in zip(outputs, given, strict=True):
+        value = arrays.targets(label, value, output.out_shape, model.dtype, finite)
+        found.append(arrays.aligned(value, float_dtype(model.dtype)))
+        arrays.same_length(len(found[0]), **{label: found[-1]})
+    return gathered(found)
 
 
 def _need_forward(model, what):

@@ -29,34 +29,58 @@ def engine(model):
 
 
 def graph_of(model):
-    """The computation of a model: ``(graph, input, output)``."""
-    graph = Graph()
+    """The computation of a model: ``(graph, input, output)``, or lists of several of these."""
+    graph, x = _with_inputs(model)
     for position, layer in enumerate(model.leaves()):
         layer.position = position
-    x = graph.input(model.in_shape)
+    x = x if len(x) > 1 else x[0]
     return graph, x, model.emit(graph, x)
+
+
+def _with_inputs(model):
+    graph = Graph()
+    shapes = [model.in_shape] if model._ports is None else model._ports.inputs.values()
+    return graph, [graph.input(shape) for shape in shapes]
+
+
+def results(model, x, chosen):
+    """Values of tensors inside of a model for checked `x`, in inference mode: a list of arrays.
+
+    chosen : function
+        From a graph and a list of its inputs to a list of tensors."""
+    graph, into = _with_inputs(model)
+    tensors = chosen(graph, into)
+    with model._lock:
+        found = Engine(graph, into, tensors, dtype=model.dtype).predict(x)
+    return found if len(tensors) > 1 else [found]
 
 
 def _plan(model):
     before, model._calls = model._engine, {}
     graph, x, y = graph_of(model)
-    if tuple(y.shape) != tuple(model.out_shape):  # a nested model may have changed since
+    shapes = tuple(tuple(t.shape) for t in y) if isinstance(y, list) else tuple(y.shape)
+    if shapes != tuple(model.out_shape):  # a nested model may have changed since
         raise ValueError(
-            f"{model.name}: expected layers with output shape {model.out_shape}, as when built, got {y.shape}"
+            f"{model.name}: expected layers with output shape {model.out_shape}, as when built, got {shapes}"
         )
     what = {}
     if model.compiled:
-        found = model._metrics or []
-        loss = None if isinstance(model.loss, str) else model.loss  # a name is resolved by the first targets
-        found, plain = [m.for_core() for m in found], len(found) - len(model._weighted_asked)
-        what = {"loss": loss, "metrics": found[:plain], "weighted_metrics": found[plain:], "seed": model.seed}
-        what |= {"optimizer": model.optimizer.for_core(), "threads": model.threads}
+        what = _trained_for(model) if model._ports is None else model._ports.for_engine()
+        what |= {"optimizer": model.optimizer.for_core(), "threads": model.threads, "seed": model.seed}
         what["weight_decay"] = model.weight_decay
         what["precision"] = model.matmul_precision
     consistency.warn(model, run=True)
     model._engine = Engine(graph, x, y, dtype=model.dtype, **what)
     if before is not None:
         model._engine.take_over(before)
+
+
+def _trained_for(model):
+    """Loss and metrics of a model with one input and output, as arguments of `Engine`."""
+    found = model._metrics or []
+    loss = None if isinstance(model.loss, str) else model.loss  # a name is resolved by the first targets
+    found, plain = [m.for_core() for m in found], len(found) - len(model._weighted_asked)
+    return {"loss": loss, "metrics": found[:plain], "weighted_metrics": found[plain:]}
 
 
 class Unchanged:

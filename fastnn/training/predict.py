@@ -1,10 +1,5 @@
 """`predict`: the outputs of many samples, in inference mode."""
 
-from math import prod
-
-import numpy as np
-
-from .._base.config import float_dtype
 from .._base.numbers import is_batches
 from .._core import threads as core_threads
 from ..callbacks import CallbackList
@@ -13,6 +8,7 @@ from . import arguments, fast_path
 from .data import arrays, batches
 from .inference import INFERENCE_BATCH, first_batches, inference_batch, parts
 from .planning import Unchanged
+from .ports import joined, room, shaped
 
 
 def predict(model, x, batch_size, verbose, steps, callbacks, threads):
@@ -32,8 +28,7 @@ def predict(model, x, batch_size, verbose, steps, callbacks, threads):
 def _of_array(model, x, batch_size, steps, progress, callbacks):
     batch_size = inference_batch(batch_size)
     data = first_batches(arrays.Data(arguments.samples(model, "x", x)), steps, batch_size)
-    shape, done = model.out_shape, 0
-    out = np.empty((data.n, prod(shape)), float_dtype(model.dtype))
+    done, out = 0, room(model, data.n)
     progress.start("Prediction", data.n)
     still, model.stop_predicting = Unchanged(model, "predict"), False
     callbacks.call("on_predict_begin")
@@ -43,7 +38,7 @@ def _of_array(model, x, batch_size, steps, progress, callbacks):
         here = out[part.start : part.stop]
         with model._lock:
             still.engine().predict(part.x, batch_size, here)
-        logs["outputs"] = here.reshape(part.n, *shape)
+        logs["outputs"] = shaped(model, here, part.n)
         done = part.stop
         progress.update(done, {})
     callbacks.call("on_predict_end")
@@ -51,7 +46,7 @@ def _of_array(model, x, batch_size, steps, progress, callbacks):
     if data.n and batch_size >= data.n and still:
         with model._lock:
             fast_path.note(model, "predict", data.x)
-    return out[:done].reshape(done, *shape)
+    return shaped(model, out[:done], done)
 
 
 def _of_batches(model, source, progress, callbacks):
@@ -65,16 +60,15 @@ def _of_batches(model, source, progress, callbacks):
     )  # fmt: skip
     for i, batch in enumerate(pieces):
         x = arguments.samples(model, f"x, batch {i}", batches.parts("x", batch)[0])
-        out = np.empty((len(x), prod(model.out_shape)), float_dtype(model.dtype))
+        out = room(model, len(x))
         if still is None:  # the first batch has built the model
             still = Unchanged(model, "predict")
         with model._lock:
             still.engine().predict(x, INFERENCE_BATCH, out)
         found.append(out)
-        shape = model.out_shape
-        logs["outputs"] = out.reshape(len(x), *shape)
+        logs["outputs"] = shaped(model, out, len(x))
         done += len(x)
         progress.update(done, {})
     callbacks.call("on_predict_end")
     progress.clear()
-    return np.concatenate(found).reshape(done, *shape)
+    return shaped(model, joined(found), done)

@@ -17,6 +17,8 @@ ROWS = 8192  # per call of the core: Ctrl-C is handled between two calls
 
 def recalibrate(model, x, batch_size):
     """`Model.recalibrate`."""
+    if model._ports is not None:
+        raise ValueError("recalibrate: expected a model with one input and one output, got one with several")
     x = arguments.samples(model, "x", x, True)
     if not len(x):
         raise ValueError("x: expected at least one sample, got none")

@@ -5,6 +5,7 @@ from . import arguments, fast_path
 from .compiled_metrics import means, result
 from .interrupts import Steps
 from .needs import need_compile, need_loss
+from .ports import shaped
 
 
 def train_on_batch(model, x, y, sample_weight, class_weight, return_dict, check_finite):
@@ -49,4 +50,4 @@ def predict_on_batch(model, x):
     with model._lock:
         y = model.engine().forward(x)
         fast_path.note(model, "predict", x)
-    return y.reshape(len(x), *model.out_shape)
+    return shaped(model, y, len(x))

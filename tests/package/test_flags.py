@@ -14,6 +14,7 @@ MODULES = (
     " losses metrics models ops optimizers optimizers.schedules regularizers saving"
 ).split()
 X, Y = np.zeros((4, 3), np.float32), np.zeros((4, 1), np.float32)
+INPUT = fastnn.Input((3,))
 # What arguments without a default get, by name.
 REQUIRED = {
     "alpha": 0.5, "batch": 0, "boundaries": [1], "build": lambda: None, "config": {}, "decay_rate": 0.5,
@@ -23,7 +24,7 @@ REQUIRED = {
     "precision": 0.5, "rate": 0.5, "recall": 0.5, "scale": 2.0, "schedule": 0.1, "seed": 1, "sensitivity": 0.5,
     "specificity": 0.5, "stddev": 0.1, "target_shape": (3,), "theta": 0.0, "threshold": 0.5, "total_steps": 10,
     "t": Y, "units": 3, "value": 0.0, "values": [0.1, 0.2], "warmup_steps": 1, "x": X, "y": Y, "y_pred": Y, "y_true": Y,
-    "networks": [], "monitor": "loss", "rising": False,
+    "inputs": INPUT, "outputs": fastnn.layers.Dense(2)(INPUT), "networks": [], "monitor": "loss", "rising": False,
     "every": 5, "factor": 0.5, "weights": [], "n": 4, "bias": None, "kernel": None, "shape": (3,), "max_norm": 1.0,
 }  # fmt: skip
 

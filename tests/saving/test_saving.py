@@ -93,7 +93,12 @@ def everything():
         Sequential([Dense(4, "tanh"), Dropout(0.1)], name="inner"),
     ]  # fmt: skip
     named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax"}
-    regular += [getattr(layers, name)() for name in layers.__all__ if name not in named]  # those made since
+    others = [getattr(layers, name)() for name in layers.__all__ if name not in named]
+    x = y = layers.Input((4,))
+    for layer in (layer for layer in others if layer.takes_several):
+        y = Dense(4)(layer([y, Dense(4, "tanh")(x)]))
+    regular.append(fastnn.Model(x, y, name="joined"))
+    regular += [layer for layer in others if not layer.takes_several]  # those made since
     model = Sequential([layers.Input((7,)), *regular, Dense(3), layers.Softmax()])
     model.layers[3].adapt(X)
     model.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy", "sparse_top_k_categorical_accuracy"])

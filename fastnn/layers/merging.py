@@ -1,0 +1,153 @@
+"""Layers that join several inputs: Add, Subtract, Multiply, Average, Concatenate."""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import prod
+from typing import TYPE_CHECKING
+
+from .._base.checks import integer
+from .._base.config import float_dtype
+from .base import Layer
+from .checked import Checked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, ClassVar, Unpack
+
+    from .._base.types import FloatType, LayerOptions
+    from ..engine.graph import Graph, Tensor
+
+
+class _Merge(Layer):
+    """Base class of layers that join several inputs of equal shape; called on a list of symbolic tensors.
+
+    Subclasses override `join`.
+    """
+
+    takes_several = True
+    least: ClassVar[int] = 2  # inputs
+    most: ClassVar[int | None] = None
+
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+
+    def result_shapes(self, shapes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        found = [tuple(shape) for shape in shapes]
+        if len(shapes) < self.least or len(shapes) != (self.most or len(shapes)):
+            expected = f"{self.most}" if self.most else f"at least {self.least}"
+            raise ValueError(f"{self.name}: expected a list of {expected} inputs, got {len(shapes)}")
+        return [self.joined_shape(found)]
+
+    def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """The shape of a sample of the result."""
+        if len(set(shapes)) > 1:
+            raise ValueError(f"{self.name}: expected inputs of equal shape, got {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Return the output shape for a list of input shapes, all with the batch axis."""
+        rows = input_shape[0][0]
+        return rows, *self.result_shapes([shape[1:] for shape in input_shape])[0]
+
+    def ensure_built(self, input_shape: Any, dtype: FloatType | None = None) -> None:
+        """No weights; any number of uses, of any shapes."""
+        if not all(isinstance(shape, (tuple, list)) for shape in input_shape):
+            raise ValueError(f"{self.name}: expected a list of inputs, as in fastnn.Model, got shape {input_shape}")
+        shapes = tuple(tuple(shape) for shape in input_shape)
+        self.out_shape = self.result_shapes(shapes)[0]
+        self.in_shape, self.dtype, self.built = shapes, float_dtype(dtype or self.dtype), True
+
+    @property
+    def input_shape(self) -> Any:
+        """A list of shapes, each with the batch axis; None before the layer is built."""
+        return None if self.in_shape is None else [(self._rows, *shape) for shape in self.in_shape]
+
+    def emit(self, graph: Graph, x: Any) -> Tensor:
+        return self.join(graph, x)
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        """Declare the computation on a list of tensors."""
+        raise NotImplementedError(f"{type(self).__name__} must implement join(graph, x)")
+
+
+class Add(_Merge):
+    """Sum of the inputs.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Add, Dense, Input
+    >>> x = Input((4,))
+    >>> model = fastnn.Model(x, Add()([x, Dense(4, "relu")(x)]))
+    >>> model.output_shape
+    (None, 4)
+    """
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return reduce(graph.add, x)
+
+
+class Subtract(_Merge):
+    """Difference of two inputs: the first minus the second."""
+
+    most = 2
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return graph.add(x[0], graph.affine(x[1], -1.0, 0.0))
+
+
+class Average(_Merge):
+    """Mean of the inputs."""
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return graph.affine(reduce(graph.add, x), 1.0 / len(x), 0.0)
+
+
+class Multiply(_Merge):
+    """Product of the inputs, element by element."""
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return reduce(lambda a, b: graph.node("multiply", [a, b], a.shape), x)
+
+
+class Concatenate(_Merge):
+    """Inputs side by side: (3,) and (4,) become (7,).
+
+    Parameters
+    ----------
+    axis : int
+        Of the inputs with their batch axis, which is 0; their other axes must agree.
+    **kwargs
+        `name`, `trainable`, `dtype` (see `Layer`).
+
+    Examples
+    --------
+    >>> from fastnn.layers import Concatenate, Input
+    >>> fastnn.Model(inputs := [Input((3,)), Input((4,))], Concatenate()(inputs)).output_shape
+    (None, 7)
+    """
+
+    axis = Checked(integer, for_good=True)
+
+    def __init__(self, axis: int = -1, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def _axis(self, rank):
+        """The axis of a sample."""
+        at = self.axis + rank if self.axis < 0 else self.axis - 1
+        if not 0 <= at < rank:
+            raise ValueError(f"{self.name}: expected an axis 1 to {rank} or -1 to {-rank}, got {self.axis}")
+        return at
+
+    def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        at = self._axis(len(shapes[0]))
+        others = {(len(shape), shape[:at], shape[at + 1 :]) for shape in shapes}
+        if len(others) > 1:
+            text = ", ".join(map(str, shapes))
+            raise ValueError(f"{self.name}: expected inputs that differ only in axis {self.axis}, got {text}")
+        return (*shapes[0][:at], sum(shape[at] for shape in shapes), *shapes[0][at + 1 :])
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        shape = self.joined_shape([t.shape for t in x])
+        return graph.node("concatenate", x, shape, {"groups": prod(shape[: self._axis(len(shape))])})
