@@ -1,4 +1,7 @@
-"""``python -m fastnn``: train one of the models of the notes on real data; print its accuracy and speed."""
+"""``python -m fastnn``: train one of the models of the notes on real data; print its accuracy and speed.
+
+``python -m fastnn check model.fastnn --data train.npz`` checks a saved model instead.
+"""
 
 import argparse
 import math
@@ -10,6 +13,7 @@ import fastnn
 from fastnn._base.files import naming
 from fastnn.datasets import digits, fashion_mnist
 from fastnn.diagnostics import versions
+from fastnn.diagnostics.doctor import command
 from fastnn.models import presets
 from fastnn.plot import curves
 
@@ -22,6 +26,7 @@ def parser():
     p = argparse.ArgumentParser(
         prog="python -m fastnn",
         description="Train a network on real data; print its test accuracy and speed.",
+        epilog="python -m fastnn check --help: check a saved model and its data.",
     )
     p.add_argument(
         "--data", choices=list(DATA), default="digits", help="default: digits (embedded)"
@@ -170,6 +175,9 @@ def train(options):
 
 
 def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["check"]:
+        return command.main(arguments[1:], fastnn.models.load_model)
     p = parser()
     options = p.parse_args(arguments)
     try:

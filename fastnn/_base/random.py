@@ -40,6 +40,17 @@ class seeded:
         _here.state = self.before
 
 
+class unchanged:
+    """``with unchanged()``: the numbers that the block draws are drawn again after it."""
+
+    def __enter__(self):
+        self.state = _state()
+        self.drawn = self.state["drawn"]
+
+    def __exit__(self, *error):
+        self.state["drawn"] = self.drawn
+
+
 def set_random_seed(seed: int | None) -> None:
     """Set the seed of all random numbers: initial weights, shuffling, dropout.
 

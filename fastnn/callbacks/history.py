@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .._base.types import Logs, Path
+    from ..diagnostics.doctor.finding import Findings
     from .health import Health
 
 
@@ -48,6 +49,7 @@ class History(Callback):
         super().__init__()
         self.epoch, self.history, self.health = [], {}, None
         self.non_finite, self.record = [], {}
+        self.seen = self.found = None  # for the doctor: data and parts that `fit` had; findings and their epoch
         self._some = {}  # name: the epochs of its values, if not every epoch has one
 
     @property
@@ -59,7 +61,7 @@ class History(Callback):
         self._model = None if model is None else weakref.ref(model)
 
     def __getstate__(self):
-        return {**self.__dict__, "_model": None}
+        return {**self.__dict__, "_model": None, "seen": None}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
@@ -68,6 +70,22 @@ class History(Callback):
             if len(values) < len(self.epoch) - 1:
                 self._some.setdefault(name, self.epoch[: len(values)]).append(epoch)
             values.append(value)
+
+    @property
+    def findings(self) -> Findings:
+        """What the doctor finds wrong with the training so far, the most important first.
+
+        Rules about the model, its data, the curves of the loss and the health of the layers; see `Model.check` for what
+        they have found before. Callbacks can read it after each epoch. It costs nothing unless it is read.
+
+        Examples
+        --------
+        >>> history = model.fit(x, y, epochs=20)  # doctest: +SKIP
+        >>> print(history.findings)  # doctest: +SKIP
+        """
+        from ..diagnostics.doctor import check
+
+        return check.of_history(self)
 
     def epochs_of(self, name: str) -> list[int]:
         """Return the epochs of the values of a name; with `validation_freq`, not every epoch has one.

@@ -1,8 +1,9 @@
 from ..callbacks.health import Health as Health
 from ..training.non_finite import find_non_finite as find_non_finite
 from .consistency import ConsistencyWarning as ConsistencyWarning
-from .consistency import Finding as Finding
 from .consistency import findings as findings
+from .doctor.finding import Finding as Finding
+from .doctor.silence import ignore as ignore
 from .gradient_check import EntryCheck as EntryCheck
 from .gradient_check import GradientCheck as GradientCheck
 from .gradient_check import check_gradient as check_gradient

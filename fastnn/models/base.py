@@ -87,6 +87,7 @@ class BaseModel(Layer):
         self._metrics = self._kind = None
         self._feature_names = None
         self._warned_of: set[Any] = set()  # findings of `diagnostics.consistency`
+        self._checked: tuple[int, Sequence[Any]] = -1, ()  # the last findings of `check`, and of which `compile`
         self._new_to_the_process()
 
     # --- copies (copy.deepcopy, pickle): the contents of a saved file, and the history ---

@@ -8,7 +8,7 @@
 
 import time
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
 from math import ceil
 
@@ -20,6 +20,8 @@ from .._base.random import permutation
 from .._core import threads as core_threads
 from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
+from ..diagnostics.doctor import check as doctor
+from ..diagnostics.doctor.seen import Seen
 from ..engine.health import AT_ONCE
 from ..engine.replay import Block, Epochs
 from . import arguments
@@ -43,10 +45,21 @@ def fit(model, *given, shuffle, check_finite, threads, **more):
     """`Model.fit`: the arguments of `start`, and `threads`."""
     shuffle, check_finite = flag("shuffle", shuffle), flag("check_finite", check_finite)
     need_compile(model, "fit")
-    with core_threads.using(threads):
+    with core_threads.using(threads), explained(model, *given[:2], given[7]):
         for _ in start(model, *given, shuffle=shuffle, check_finite=check_finite, **more):
             pass
     return model.history
+
+
+@contextmanager
+def explained(model, x, y, validation_data):
+    """Give errors about data, and of trainings that diverge, a `finding`: what the doctor says about the cause."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError) as error:
+        if getattr(error, "finding", None) is None:
+            error.finding = doctor.of_error(model, error, x, y, validation_data)
+        raise
 
 
 def _forgets_names(begin):
@@ -171,6 +184,8 @@ class Training:
         running.start(plan, train, self.batches)
         self.history.record, self.history.non_finite = running.record, running.guard.errors
         self.trained = iter(())  # epochs that were trained in one call
+        if ahead is None:  # else it is one of many networks
+            self.history.seen = Seen(model, train, validation, plan)
 
     def run(self):
         """Generator that trains one epoch per `next` and yields its logs; updates `model.history`.

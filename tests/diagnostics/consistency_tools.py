@@ -7,6 +7,7 @@ import numpy as np
 import fastnn
 from fastnn import layers, losses
 from fastnn.diagnostics import ConsistencyWarning
+from fastnn.diagnostics.doctor.registry import RULES
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(40, 4))
@@ -21,8 +22,9 @@ def stack(*parts, shape=(4,)):
 
 
 def codes(caught):
-    """Codes of the warnings that were caught."""
-    return [str(w.message).rsplit("[", 1)[1][:-1] for w in caught if w.category is ConsistencyWarning]
+    """Names of the rules of the warnings that were caught."""
+    found = [str(w.message).rsplit("[", 1)[1][:-1] for w in caught if w.category is ConsistencyWarning]
+    return [RULES[code].name for code in found]
 
 
 def warned(act):

@@ -46,6 +46,7 @@ def trained(depth=20, epochs=5, **options):
     model = network()
     history = model.fit(*tools.data(64), epochs=epochs, validation_split=0.25, verbose=0)
     health, _ = tools.trained(Health, depth, epochs=epochs, **options)
+    history.seen = None  # the findings are those that are passed
     history.health = Health([HOSTILE, *health.layers[1:]], health.kinds, 4)
     for e in range(epochs):
         figures = {name: getattr(health, name)[:, e] for name in Health.QUANTITIES}

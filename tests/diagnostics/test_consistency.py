@@ -194,8 +194,8 @@ def test_findings():
     with pytest.warns(ConsistencyWarning):
         model.compile("sgd", "mse")
     found = diagnostics.findings(model)
-    assert [f.code for f in found] == ["softmax-of-one-unit", "normalization-not-adapted"]
-    assert all(f.message in str(f) and f.remedy in str(f) and f.code in str(f) for f in found)
+    assert [f.code for f in found] == ["FN101", "FN112"]
+    assert all(f.message in str(f) and f.fix in str(f) and f.code in str(f) for f in found)
 
 
 def test_a_warning_names_the_line_of_the_caller_and_loops_warn_once():

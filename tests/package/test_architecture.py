@@ -47,8 +47,9 @@ BELOW = {
     "data": ("base",),
 }
 # (file, module): imported when it is first asked for. A saved file may name the classes of `models`, and a history
-# writes a report of itself.
-LATE = {("fastnn.saving", "fastnn.models"), ("fastnn.callbacks.history", "fastnn.diagnostics.report")}
+# writes a report of itself and finds out what is wrong with it.
+LATE = {("fastnn.saving", "fastnn.models"), ("fastnn.callbacks.history", "fastnn.diagnostics.report"),
+        ("fastnn.callbacks.history", "fastnn.diagnostics.doctor.check")}  # fmt: skip
 
 
 def room_of(module):
