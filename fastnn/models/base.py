@@ -24,13 +24,14 @@ from ..training import compiled_metrics, compiling, planning
 from ..training.data import feature_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any, Literal, Never
 
     from numpy.typing import ArrayLike
 
     from .._base.types import FloatArray, LossLike, MetricLike, OptimizerLike, Path, Precision
     from ..callbacks.history import History
+    from ..diagnostics.doctor.finding import Findings
     from ..optimizers.optimizer import Optimizer
     from ..variables import Variable
 
@@ -300,6 +301,54 @@ class BaseModel(Layer):
         from ..saving import model
 
         model.load_weights(self, filepath, skip_mismatch, by_name=by_name)
+
+    # --- before training ---
+
+    def check(
+        self,
+        x: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        validation_data: Sequence[ArrayLike] | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        ignore: Iterable[str] = (),
+    ) -> Findings:
+        """Look for what would keep the model from learning, before it is trained.
+
+        Checks the layers, the arguments of `compile` and the data, and does a few training steps on at most 1024 rows
+        with a copy of the weights. The model is not changed: neither weights, optimizer, moving averages nor random
+        state. What a training shows is in ``history.findings``.
+
+        Parameters
+        ----------
+        x, y, sample_weight : array_like, optional
+            As for `fit`. Without them, only the model is checked.
+        validation_data : (x, y), optional
+        ignore : list of str
+            Codes of findings that are not wanted, such as "FN222"; see also `diagnostics.ignore`.
+
+        Returns
+        -------
+        list of Finding
+            The most severe first, then the most likely cause. Print it for what to do.
+
+        Raises
+        ------
+        TypeError
+            For batches: pass the arrays of one of them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,), activation="sigmoid")])
+        >>> model.compile("adam", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> [finding.fault for finding in model.check(x, 5 * x[:, 0])]
+        ['wrong_last_activation', 'target_out_of_range']
+        """
+        from ..diagnostics.doctor import check
+
+        return check.check(self, x, y, validation_data, sample_weight, ignore)
 
     # --- what `compile` sets ---
 
