@@ -17,7 +17,7 @@ import numpy as np
 
 from ...engine import objective
 from ...engine.engine import Engine
-from ...engine.health import Health
+from ...engine.health import LAYER_QUANTITIES, Health
 from ...training.planning import graph_of
 from ...variables import Variable
 
@@ -93,8 +93,8 @@ def step(model: Any, loss: Any, x: Any, y: Any, w: Any = None) -> Start:
         _, total, _ = engine.fit_block(x, y, w, None, 0, n, n, rates)
         losses.append(total / n)
         if i == 0:
-            _, figures, norm, _ = health.figures()
-            figures["total_gradient_norm"] = norm
+            found = health.figures()[1]
+            figures = dict(zip(LAYER_QUANTITIES, found, strict=True))
             health.every = NEVER
     return Start(health.layers, health.kinds, figures, losses[0], penalty, losses, outputs)
 
