@@ -139,6 +139,14 @@ class Facts(Parts):
     @cached_property
     def start(self) -> Any:
         """See `start.Start`; None if the step is impossible, as data do not match."""
+        return self._start(1.0)
+
+    @cached_property
+    def slower_start(self) -> Any:
+        """The same at half the rate: what happens there too is no coincidence."""
+        return self._start(0.5)
+
+    def _start(self, scale):
         if not self.x_fits or not self.y_fits or not self.same_length or self.non_finite or self.wrong:
             return None
         model, x, y = self.model, self.inputs.x, self.targets.y
@@ -149,7 +157,7 @@ class Facts(Parts):
             wanted = self._checked_targets(y[rows])
             w = None if w is None else arrays.weights("sample_weight", w, len(given), model.dtype)
             with np.errstate(all="ignore"):
-                return start.step(model, self.loss, given, wanted, w)
+                return start.step(model, self.loss, given, wanted, w, scale)
         except (TypeError, ValueError, NotImplementedError, FloatingPointError):
             return None
 

@@ -62,8 +62,8 @@ class Start:
         return [(n, float(v)) for n, v in zip(self.layers, self.figures[quantity], strict=True) if not np.isnan(v)]
 
 
-def step(model: Any, loss: Any, x: Any, y: Any, w: Any = None) -> Start:
-    """Do a step with `loss` on checked arrays.
+def step(model: Any, loss: Any, x: Any, y: Any, w: Any = None, scale: float = 1.0) -> Start:
+    """Do steps with `loss` on checked arrays, at `scale` times the rate.
 
     Returns
     -------
@@ -87,6 +87,8 @@ def step(model: Any, loss: Any, x: Any, y: Any, w: Any = None) -> Start:
     outputs = engine.predict(x, n).reshape(n, -1)
     penalty = objective.penalty(engine)
     rates = copy.copy(model.optimizer).rates(engine.step, 1)
+    if rates.ndim == 1:  # otherwise with momenta
+        rates = rates * scale
     health = engine.health = Health(engine, 1)
     losses = []
     for i in range(STEPS):

@@ -132,22 +132,29 @@ def first_loss(facts):
         )  # fmt: skip
 
 
+def diverges(losses):
+    """Whether steps make the loss larger."""
+    late = losses[len(losses) // 2 :]
+    return not np.isfinite(losses).all() or bool(late.min() > losses[0] and losses[-1] > 1.5 * losses[0])
+
+
 @rule("FN326", "first-steps", "lr_too_high", "Steps that make the loss larger", "start",
     reference="LeCun, Bottou, Orr &"
       " Müller 1998, section 4.7")  # fmt: skip
 def first_steps(facts):
-    """A few steps on one batch, with its own gradient, should make the loss smaller. It is a warning if it is larger
-    after them than before, by half and in the second half of them throughout; an error if it is no number."""
+    """A few steps on one batch, with its own gradient, should make the loss smaller, or at least at half the rate. It
+    is a warning if it is larger after them than before, by half and in the second half of them throughout; an error
+    if it is no number."""
     start = facts.start
     if start is None or facts.learned_before:
         return
     losses = np.array(start.losses)
     before, rate = losses[0], facts.rate
     finite = np.isfinite(losses)
-    if not np.isfinite(before):
+    if not np.isfinite(before) or not diverges(losses):
         return
-    late = losses[len(losses) // 2 :]
-    if finite.all() and not (late.min() > before and losses[-1] > 1.5 * before):
+    slower = facts.slower_start
+    if slower is not None and not diverges(np.array(slower.losses)):
         return
     shown = "not a number" if not finite[-1] else f"{losses[-1]:.3g}"
     severe = not finite.all() or losses[-1] > 100 * before
