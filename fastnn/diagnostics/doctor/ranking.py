@@ -51,6 +51,8 @@ SYMPTOMS = {"exploding_gradient", "vanishing_gradient", "saturated", "dying_relu
             "lr_too_high", "lr_too_low", "too_few_epochs", "overfitting", "too_few_units"}  # fmt: skip
 EXPLAINED, AGAIN = 0.3, 0.5  # factors of the likelihood: of what is explained, and of a fault that was named before
 DEPTH = 3
+# What is found before the first step is no consequence of the steps.
+LATER, BEFORE = {"lr_too_high", "lr_too_low"}, {"FN321", "FN322", "FN323", "FN324", "FN325", "FN329"}
 # Rules that read what was declared, so that what they find is never a consequence.
 DECLARED = {"FN301", "FN302", "FN303", "FN306", "FN307", "FN309", "FN310", "FN317", "FN318", "FN401", "FN407"}
 
@@ -85,7 +87,7 @@ def _explains(cause, finding):
         return False
     if cause.fault in ROOTS and cause.severity == "error":
         return finding.fault in SYMPTOMS
-    if finding.code in DECLARED:
+    if finding.code in DECLARED or cause.fault in LATER and finding.code in BEFORE:
         return False
     if cause.code == "FN304" and finding.fault in ("vanishing_gradient", "dying_relu"):
         return True
