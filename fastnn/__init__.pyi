@@ -20,6 +20,7 @@ from ._core.threads import set_num_threads as set_num_threads
 from .diagnostics import check_gradient as check_gradient
 from .diagnostics import Finding as Finding
 from .diagnostics.non_finite import NonFiniteError as NonFiniteError
+from .diagnostics.repair import repair as repair
 from .diagnostics.versions import show_versions as show_versions
 from .engine.precision import float32_matmul_precision as float32_matmul_precision
 from .engine.precision import get_float32_matmul_precision as get_float32_matmul_precision

@@ -8,3 +8,5 @@ from .gradient_check import EntryCheck as EntryCheck
 from .gradient_check import GradientCheck as GradientCheck
 from .gradient_check import check_gradient as check_gradient
 from .non_finite import NonFiniteError as NonFiniteError
+from .repair.result import Change as Change
+from .repair.result import Repair as Repair
