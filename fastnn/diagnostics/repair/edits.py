@@ -180,14 +180,22 @@ def right_init():
     """Initial weights that fit each activation, biases of zero."""
 
     def change(b):
+        changed = False
         for at in b.dense():
             name = INITIALIZERS.get(b.activation_after(at)[1], "glorot_uniform")
             config = b.parts[at].config
-            config["kernel_initializer"], b.parts[at].weights = name, None
-            if "bias_initializer" in config:
-                config["bias_initializer"] = "zeros"
+            wanted = {"kernel_initializer": name, "bias_initializer": "zeros"}
+            if any(_plain(config.get(key)) != _plain(value) for key, value in wanted.items() if key in config):
+                config.update(wanted)
+                b.parts[at].weights, changed = None, True
+        return changed
 
     return Edit("init", "initial weights: He, LeCun or Glorot by activation; biases 0", change)
+
+
+def _plain(initializer):
+    found = initializer.get("class_name") if isinstance(initializer, dict) else initializer
+    return str(found).lower().replace("_", "")
 
 
 def activate(name="relu", linear_only=False):
@@ -290,7 +298,7 @@ def adam(rate=3e-3):
         for name in ("clipnorm", "global_clipnorm", "clipvalue"):
             if b.optimizer.config.get(name):
                 config[name] = b.optimizer.config[name]
-        if b.optimizer.name == "Adam" and b.rate == rate and b.optimizer.config.get("epsilon", 0) >= 1e-8:
+        if b.optimizer.name == "Adam" and b.rate == rate and b.optimizer.config.get("epsilon", 1e-7) >= 1e-8:
             return False
         b.optimizer = Part(Adam, config)
 

@@ -225,6 +225,7 @@ class _Job:
         self.say("original", before.last)
         best = self.fix(before, findings)
         best = self.challenge(best)
+        best.train(best.blueprint.epochs, self.deadline)
         if not self.satisfied(best):
             best = self.search(best)
         best = self.finish(best, before)
@@ -233,7 +234,7 @@ class _Job:
         after = best.last
         if best is before:
             self.changes = []
-        figures = [f.as_dict(self.task) if np.isfinite(f.loss) else {} for f in (before.last, after)]
+        figures = [f.as_dict(self.task) for f in (before.last, after)]
         return Repair(best.model, self.changes, *figures, findings, len(best.curve), best.blueprint.batch_size,
                       self.cost(), self.rejected)  # fmt: skip
 
@@ -268,9 +269,13 @@ class _Job:
         if not new.better_than(old):
             self.rejected += what
             return None
-        pair = [f.as_dict(self.task) if np.isfinite(f.loss) else {} for f in (old, new)]
-        self.changes += [Change(each, why, code, *pair) for each in what]
+        self.note(what, why, code, old, new)
         return made
+
+    def note(self, what, why, code, old, new):
+        """Log what was kept."""
+        pair = [f.as_dict(self.task) for f in (old, new)]
+        self.changes += [Change(each, why, code, *pair) for each in what]
 
     def challenge(self, best):
         """The recipe as a whole, for what no finding said."""
@@ -303,8 +308,7 @@ class _Job:
         if not what or not found.last.better_than(best.train(epochs, self.deadline).at(epochs)):
             return best
         self.say("; ".join(what), found.last)
-        pair = [f.as_dict(self.task) if np.isfinite(f.loss) else {} for f in (best.at(epochs), found.last)]
-        self.changes += [Change(each, "found by a search with short runs", None, *pair) for each in what]
+        self.note(what, "found by a search with short runs", None, best.at(epochs), found.last)
         return found
 
     def finish(self, best, before):
@@ -325,10 +329,8 @@ class _Job:
             if unchanged:
                 best = self.copy_of(before)
             if best.keep_best():
-                pair = [f.as_dict(self.task) for f in (at_end, best.last) if np.isfinite(f.loss)]
-                pair = pair if len(pair) == 2 else [{}, best.last.as_dict(self.task)]
                 self.changes = [] if unchanged else self.changes
-                self.changes.append(Change(early_stop().what, "it was better than at the end", None, *pair))
+                self.note([early_stop().what], "it was better than at the end", None, at_end, best.last)
         return best
 
     def copy_of(self, trial):
@@ -340,8 +342,9 @@ class _Job:
 
     def say(self, what, figures):
         if self.verbose:
-            shown = figures.as_dict(self.task)
-            print(f"{what}: {', '.join(f'{name} {value:.4g}' for name, value in shown.items())}", flush=True)
+            shown = figures.as_dict(self.task).items()
+            text = ", ".join(f"{name} {value:.4g}" for name, value in shown) or "no finite predictions"
+            print(f"{what}: {text}", flush=True)
 
 
 def merged(*lists):

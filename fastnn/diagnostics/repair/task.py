@@ -52,6 +52,9 @@ class Figures:
         return self.loss < 0.97 * other.loss
 
     def as_dict(self, task):
+        """By name; nothing, of predictions that are not finite."""
+        if not np.isfinite(self.loss):
+            return {}
         name = "r2" if task.kind == VALUES else "accuracy"
         return {name: self.score, "loss": self.loss}
 

@@ -77,7 +77,7 @@ class Trial:
 
     def train(self, epochs, deadline=None, hopeless_at=None):
         """Continue to so many epochs."""
-        done = len(self.curve)
+        done, epochs = len(self.curve), min(epochs, self.blueprint.epochs)
         if self.error is not None or epochs <= done or self.stopped:
             return self
         b, d = self.blueprint, self.data
