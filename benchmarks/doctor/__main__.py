@@ -12,6 +12,7 @@ import fastnn
 
 from . import measure, reference, scores
 from .measure import OURS, Record
+from .program import run
 from .repairs import repair_all, repair_table
 
 
@@ -81,6 +82,20 @@ def diagnose(options):
     return {"summary": summary, "baselines": baselines, "times": times, "records": [vars(r) for r in records]}
 
 
+def show(name):
+    """Print a program, its findings and its figures."""
+    program = measure.named(name)
+    print(program)
+    out = run(program)
+    for finding in out.findings:
+        print(f"{finding.severity} {finding.fault}: {finding}\n    {finding.evidence}")
+    print("error:" if out.error else "score:", out.error or out.score)
+    if out.history is not None:
+        print(getattr(out.history, "health", None))
+        print({key: [round(v, 4) for v in values[:: max(1, len(values) // 8)]] for key, values in
+               out.history.history.items()})  # fmt: skip
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.doctor", description="How often the doctor is right.")
     parser.add_argument("--quick", action="store_true", help="one seed, two architectures: a minute")
@@ -88,7 +103,10 @@ def main():
     parser.add_argument("--labels", nargs="*", metavar="LABEL", help="only these faults, no healthy networks")
     parser.add_argument("--repair", action="store_true", help="measure fastnn.repair instead")
     parser.add_argument("--json", metavar="FILE", help="write everything to a file")
+    parser.add_argument("--show", metavar="PROGRAM", help="what is found in one program, such as zero_init:digits/relu/0")
     options = parser.parse_args()
+    if options.show:
+        return show(options.show)
     unknown = sorted(set(options.labels or ()) - set(scores.FAULT))
     if unknown:
         parser.error(f"--labels: expected some of {', '.join(scores.FAULT)}, got {', '.join(unknown)}")

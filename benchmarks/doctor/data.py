@@ -19,7 +19,7 @@ class Data:
     x, y, xv, yv : arrays
         What is passed to `fit`; y in the encoding that the program's loss needs.
     truth : array
-        Classes (n,), labels (n, k) or values (n,) of the validation rows, whatever the program makes of yv.
+        Classes (n,) or labels (n, k) of the validation rows, whatever the program makes of yv.
     classes : int
         Number of classes or labels; 1 for binary targets and values.
     raw : tuple of arrays, optional

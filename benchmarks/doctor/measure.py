@@ -97,6 +97,17 @@ def jobs(seeds, quick=False, labels=None):
                 yield sound, (name, seed, 4 if quick else None)
 
 
+def named(name):
+    """A program by its name, as in the table of misses."""
+    kind, _, rest = name.partition(":")
+    if kind == "healthy":
+        set_name, *_, seed = rest.split("/")
+        return next(p for p in healthy.programs([int(seed)]) if p.name == name)
+    set_name, architecture, seed = (rest or name).split("/")
+    program = base(SETS[set_name](int(seed)), architecture, int(seed))
+    return plant(next(f for f in FAULTS if f.label == kind), program) if rest else program
+
+
 def check_times():
     """Seconds of `check` at 60,000 × 784 and for a table of 768 × 8; minimum and median of 7."""
     rng, found = np.random.default_rng(0), {}

@@ -174,7 +174,7 @@ def score(model, data):
     if not np.isfinite(prediction).all():
         return 0.0
     if data.task == "values":
-        truth = np.asarray(data.truth, float).ravel()
+        truth = np.asarray(data.yv, float).ravel()  # in the unit of the program
         if prediction.size != truth.size:
             return 0.0
         return max(0.0, 1 - np.mean((prediction.ravel() - truth) ** 2) / np.var(truth))
