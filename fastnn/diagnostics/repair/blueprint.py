@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,8 +78,8 @@ class Blueprint:
     input_shape: tuple[int, ...]
     dtype: str | None = None
     weight_decay: float = 0.0
+    order: int | None = None  # seed of the order of samples
     stop_early: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model, batch_size, epochs, input_shape):
@@ -95,14 +95,14 @@ class Blueprint:
         loss = model._loss_asked
         shape = tuple(model.in_shape) if model.built else tuple(input_shape)
         return cls(type(model), parts, optimizer, loss, list(model._metrics_asked), batch_size, epochs, shape,
-                   model.dtype, model.weight_decay)  # fmt: skip
+                   model.dtype, model.weight_decay, model.seed)  # fmt: skip
 
     def copy(self):
         """A copy whose parts can be changed."""
         made = copy.copy(self)
         made.parts = [Part(p.kind, copy.deepcopy(p.config), p.weights) for p in self.parts]
         made.optimizer = Part(self.optimizer.kind, copy.deepcopy(self.optimizer.config))
-        made.metrics, made.notes = list(self.metrics), dict(self.notes)
+        made.metrics = list(self.metrics)
         return made
 
     def build(self, seed):
@@ -123,7 +123,10 @@ class Blueprint:
             if isinstance(loss, Loss):
                 loss = type(loss).from_config(loss.get_config())
             optimizer = self.optimizer.kind.from_config(copy.deepcopy(self.optimizer.config))
-            model.compile(optimizer, loss, metrics=self.metrics or None, weight_decay=self.weight_decay or None)
+            model.compile(
+                optimizer, loss, metrics=copy.deepcopy(self.metrics) or None, seed=self.order,
+                weight_decay=self.weight_decay or None,
+            )  # fmt: skip
         return model
 
     # --- where things are ---
@@ -136,6 +139,11 @@ class Blueprint:
     def last(self):
         """Position of the last layer with units."""
         return self.dense()[-1]
+
+    @property
+    def units(self):
+        """Number of outputs, as far as it is known."""
+        return self.parts[self.last].config["units"] if self.dense() else 1
 
     def hidden(self):
         """Positions of the other ones."""

@@ -48,7 +48,9 @@ class Edit:
     change: Callable[[Blueprint], bool | None]
 
     def applied(self, blueprint):
-        """A changed copy; None if nothing changes."""
+        """A changed copy; None if nothing changes, or the layers are of no known kind."""
+        if not blueprint.dense():
+            return None
         made = blueprint.copy()
         return None if self.change(made) is False else made
 

@@ -10,6 +10,8 @@ FITTING = ("relu", "elu", "selu", "gelu", "leaky_relu", "tanh", "silu", "swish",
 
 def usual(b, task, data):
     """The blueprint with the usual settings where it has others; and what was changed."""
+    if not b.dense():
+        return b, []
     chosen = [edits.right_shape(data.x.shape[1:])]
     if not _fits(b, task):
         chosen.append(edits.right_end(task))

@@ -165,8 +165,7 @@ class _Job:
         self.data, self.epochs, self.seed, self.verbose = data, epochs, seed, verbose
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self.original = Blueprint.of(model, min(batch_size, data.n), epochs, data.x.shape[1:])
-        last = self.original.parts[self.original.last]
-        self.task = Task.of(data.y, last.config["units"], model.loss)
+        self.task = Task.of(data.y, model.output_shape[-1] if model.built else self.original.units, model.loss)
         self.model, self.steps = model, 0
         self.changes, self.rejected, self.trials = [], [], []
         if data.left_out:
@@ -233,8 +232,8 @@ class _Job:
             print("nothing that was tried helps")
         after = best.last
         if best is before:
-            self.changes = []
-        figures = [f.as_dict(self.task) for f in (before.last, after)]
+            self.changes = self.changes[: bool(self.data.left_out)]
+        figures = [{} if self.data.left_out else before.last.as_dict(self.task), after.as_dict(self.task)]
         return Repair(best.model, self.changes, *figures, findings, len(best.curve), best.blueprint.batch_size,
                       self.cost(), self.rejected)  # fmt: skip
 
@@ -329,7 +328,7 @@ class _Job:
             if unchanged:
                 best = self.copy_of(before)
             if best.keep_best():
-                self.changes = [] if unchanged else self.changes
+                self.changes = self.changes[: bool(self.data.left_out)] if unchanged else self.changes
                 self.note([early_stop().what], "it was better than at the end", None, at_end, best.last)
         return best
 
