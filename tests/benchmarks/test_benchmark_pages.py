@@ -71,9 +71,11 @@ def documented():
     """[(page, extras installed, scripts run)] of the commands that set up their environment."""
     for page in PAGES:
         for line in page.read_text().splitlines():
-            if "pip install" in line and "python -P benchmarks/" in line:
-                installed = re.search(r"pip install --quiet '?\.(?:\[([\w,]+)\])?'?", line)
+            if "pip install" in line and ("python -P benchmarks/" in line or "python -m benchmarks." in line):
+                installed = re.search(r"pip install --quiet (?:--editable )?'?\.(?:\[([\w,]+)\])?'?", line)
                 scripts = re.findall(r"python -P (benchmarks/[\w/]+\.py)", line)
+                packages = re.findall(r"python -m (benchmarks\.\w+)", line)  # editable: from the checkout, built there
+                scripts += [f"{name.replace('.', '/')}/__main__.py" for name in packages]
                 yield page.name, (installed[1] or "").split(","), scripts
 
 
