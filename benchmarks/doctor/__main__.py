@@ -35,7 +35,8 @@ def percent(value):
 
 
 def print_labels(table):
-    print(f"\n| {OURS}: label | programs | detected % | top 3 % | first % | top 3, or equivalent | first, or equivalent |")
+    columns = ("programs", "detected %", "top 3 %", "first %", "top 3, or equivalent", "first, or equivalent")
+    print(f"\n| {OURS}: label | {' | '.join(columns)} |")
     print("|---|---|---|---|---|---|---|")
     for label, row in table.items():
         cells = " | ".join(percent(row[k]) for k in row if k != "programs")
@@ -51,7 +52,8 @@ def print_doctors(summary, baselines):
         print(f"| {name} | {' | '.join(cells)} | {percent(found['false_alarms']['share'])} |")
     if baselines:
         first, three = baselines["first"], baselines["top3"]
-        print(f"| always {first['answer']} | 100.0 | {percent(first['share'])} | {percent(first['share'])} | – | 100.0 |")
+        share = percent(first["share"])
+        print(f"| always {first['answer']} | 100.0 | {share} | {share} | – | 100.0 |")
         print(f"| always {', '.join(three['answer'])} | 100.0 | {percent(three['share'])} | – | – | 100.0 |")
 
 
@@ -103,7 +105,7 @@ def main():
     parser.add_argument("--labels", nargs="*", metavar="LABEL", help="only these faults, no healthy networks")
     parser.add_argument("--repair", action="store_true", help="measure fastnn.repair instead")
     parser.add_argument("--json", metavar="FILE", help="write everything to a file")
-    parser.add_argument("--show", metavar="PROGRAM", help="what is found in one program, such as zero_init:digits/relu/0")
+    parser.add_argument("--show", metavar="PROGRAM", help="what is found in it, such as zero_init:digits/relu/0")
     options = parser.parse_args()
     if options.show:
         return show(options.show)

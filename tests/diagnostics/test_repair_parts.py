@@ -146,7 +146,8 @@ def test_edits_of_activations_and_structure():
     normal = edits.normalise().applied(b)
     assert activations(normal) == activations(b) and all(normal.normalised(at) for at in normal.hidden())
     assert edits.normalise().applied(normal) is None
-    assert [type(layer).__name__ for layer in normal.build(0).layers[:3]] == ["Dense", "BatchNormalization", "Activation"]
+    names = [type(layer).__name__ for layer in normal.build(0).layers[:3]]
+    assert names == ["Dense", "BatchNormalization", "Activation"]
     assert len(edits.shallower(2).applied(b).hidden()) == 2 and edits.shallower(4).applied(b) is None
     assert edits.wider(16).applied(b).build(0).layers[0].units == 16
     init = edits.right_init().applied(b).build(0).layers
@@ -179,7 +180,8 @@ def test_what_a_finding_proposes():
         findings = [fastnn.diagnostics.Finding("FN1", f, severity, None, "m", "w", "f") for f in faults]
         return [edit.family for edit, _ in proposals.proposed(findings, available, set(tried), set(kept))]
 
-    assert proposed("lr_too_high", "zero_init") == ["scale of x", "scale of y", "init", "rate", "rate", "optimizer", "clipping"]
+    both = ["scale of x", "scale of y", "init", "rate", "rate", "optimizer", "clipping"]
+    assert proposed("lr_too_high", "zero_init") == both
     assert proposed("zero_init", kept=["init"]) == [] == proposed("zero_init", severity="note")
     assert proposed("zero_init", tried=[available["init"][0].what]) == []
 
