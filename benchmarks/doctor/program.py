@@ -175,7 +175,7 @@ def score(model, data):
         return 0.0
     if data.task == "values":
         truth = np.asarray(data.yv, float).ravel()  # in the unit of the program
-        if prediction.size != truth.size:
+        if prediction.size != truth.size or np.ptp(truth) == 0:
             return 0.0
         return max(0.0, 1 - np.mean((prediction.ravel() - truth) ** 2) / np.var(truth))
     if data.task == "labels":

@@ -1,7 +1,7 @@
 """Reference doctors: thresholds of published tools on the counters of `history.health`.
 
-They are the published facts, not the tools: what a tool reads from tensors is read from our counters here, which
-favours it (a unit counts as dead only if it never was active, not if an entry is zero). Each doctor returns labels, in the
+They are the published facts, not the tools: what a tool reads from tensors is read from our counters, which favours
+it (a unit counts as dead only if it never was active, not if an entry is zero). Each doctor returns labels, in the
 order in which its tool looks.
 
 References

@@ -75,14 +75,17 @@ def test_comparison_of_figures():
     assert Figures(0.895, 0.2, 0.01).better_than(a) and not Figures(0.905, 0.295, 0.01).better_than(a)
 
 
-def test_yardstick_is_the_better_of_a_linear_model_and_neighbours():
+def test_yardstick_is_the_best_of_simple_methods():
     x = RNG.normal(size=(400, 2))
     linear, rings = x @ [2.0, -1.0], (np.hypot(*x.T) > 1.2).astype(int)
     data = x[:300], x[300:]
     assert yardstick(Task.of(linear, 1, "mse"), data[0], linear[:300], data[1], linear[300:]) > 0.999
     score = yardstick(Task.of(rings, 1, "mse"), data[0], rings[:300], data[1], rings[300:])
     near = [np.bincount(rings[:300][np.argsort(((data[0] - v) ** 2).sum(1))[:5]], minlength=2) for v in data[1]]
-    assert score == pytest.approx(np.mean(np.argmax(near, axis=1) == rings[300:]), abs=0.03)
+    assert score >= np.mean(np.argmax(near, axis=1) == rings[300:]) - 0.01 > 0.85  # a linear model: 0.5
+    smooth = np.cos(2 * x[:, 0]) * x[:, 1]
+    score = yardstick(Task.of(smooth, 1, "mse"), data[0], smooth[:300], data[1], smooth[300:])
+    assert score > 0.9  # 200 random features; a linear model: 0.1
 
 
 def test_blueprint_rebuilds_the_model_bit_for_bit():

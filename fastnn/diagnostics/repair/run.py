@@ -4,7 +4,7 @@
 (b) The original is trained to the end, unless it is no better than a constant after half of the epochs; it is
     continued if the repaired model is not clearly better than that.
 (c) After the fixes, a recipe that works for most small networks is tried as a whole, and if the result is worse than
-    a linear model or the nearest neighbours, rates, initial weights and widths, by successive halving.
+    simple methods (`task.yardstick`), rates, initial weights and widths, by successive halving.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SHORT = 4  # a short run has this part of the epochs
 ROUNDS = 8  # at most so many changes by findings
+NEAR = 0.02  # of the score of simple methods
 CLEAR = 0.1  # a gain of the score that needs no further comparison
 
 
@@ -287,7 +288,7 @@ class _Job:
     def satisfied(self, best):
         d = self.data
         bar = yardstick(self.task, d.x, d.y, d.xv, d.yv)
-        return best.last.score >= bar - 3 * best.last.margin
+        return best.last.score >= bar - max(NEAR, 2 * best.last.margin)
 
     def search(self, best):
         """Successive halving over rate, initial weights and width, from a sixteenth of the epochs."""
