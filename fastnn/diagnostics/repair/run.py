@@ -221,7 +221,7 @@ class _Job:
         before = self.trial(self.original, self.model)
         findings = self.checked(self.model)
         before.train(self.epochs, self.deadline, hopeless_at=ceil(self.epochs / 2))
-        findings = merged(findings, before.findings)
+        findings = merged(findings, before.findings())
         self.say("original", before.last)
         best = self.fix(before, findings)
         best = self.challenge(best)
@@ -254,7 +254,7 @@ class _Job:
                     break
             else:
                 return best
-            asked = merged(self.checked(best.blueprint.build(self.seed)), best.findings)
+            asked = merged(self.checked(best.blueprint.build(self.seed)), best.findings())
         return best
 
     def attempt(self, best, blueprint, what, why, code=None):
@@ -336,7 +336,7 @@ class _Job:
     def copy_of(self, trial):
         """The same trial for other weights: the original keeps its own."""
         made = Trial(trial.blueprint, trial.blueprint.build(self.seed), self.task, self.data, list(trial.curve),
-                     trial.findings, trial.error, trial.best)  # fmt: skip
+                     trial.history, trial.error, trial.best)  # fmt: skip
         made.model.set_weights(trial.model.get_weights())
         return made
 

@@ -60,8 +60,8 @@ class Trial:
     ----------
     curve : list of Figures
         After each epoch.
-    findings : list of Finding
-        Of the training.
+    history : History
+        Of the last part of the training.
     error : Exception or None
         What ended it.
     """
@@ -71,7 +71,7 @@ class Trial:
     task: Any
     data: Data
     curve: list[Any] = field(default_factory=list)
-    findings: list[Any] = field(default_factory=list)
+    history: Any = None
     error: Exception | None = None
     best: Any = None  # (figures, weights, epoch)
 
@@ -84,16 +84,20 @@ class Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                history = self.model.fit(
+                self.history = self.model.fit(
                     d.x, d.y, batch_size=b.batch_size, epochs=epochs, initial_epoch=done, verbose=0,
                     validation_data=(d.xv, d.yv), callbacks=[_Watch(self, deadline, hopeless_at)],
                 )  # fmt: skip
-                self.findings = list(getattr(history, "findings", None) or [])
             except Exception as error:  # of any layer or loss: the candidate is no good
                 self.error = error
-                found = getattr(error, "finding", None)
-                self.findings = [found] if found is not None else []
         return self
+
+    def findings(self):
+        """Of the training, or of the error that ended it."""
+        if self.error is not None:
+            found = getattr(self.error, "finding", None)
+            return [] if found is None else [found]
+        return list(getattr(self.history, "findings", None) or ())
 
     @property
     def stopped(self):
