@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ...layers.base import Layer
+    from ...models.model import Model
 
 SHORT = 4  # a short run has this part of the epochs
 ROUNDS = 8  # at most so many changes by findings
@@ -40,7 +40,7 @@ CLEAR = 0.1  # a gain of the score that needs no further comparison
 
 
 def repair(
-    build: Callable[[], Layer],
+    build: Callable[[], Model],
     x: ArrayLike,
     y: ArrayLike,
     validation_data: tuple[ArrayLike, ArrayLike] | None = None,
