@@ -80,7 +80,7 @@ def right_end(task):
             config["kernel_initializer"] = "glorot_uniform"
         if task.unusual_binary:
             b.parts.append(Part(Rescaling, {"scale": task.high - task.low, "offset": task.low}))
-        b.metrics = _metrics(task)
+        b.metrics = b.metrics and _metrics(task)
 
     end = f"{ENDS[task.kind]} and {LOSSES[task.kind] if not task.unusual_binary else 'mse'}"
     if task.unusual_binary:
