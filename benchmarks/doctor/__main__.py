@@ -16,8 +16,10 @@ from .program import run
 from .repairs import repair_all, repair_table
 
 
-def run_all(jobs):
-    """Results of (function, arguments), in their order, one core each; results depend on no thread count."""
+def run_all(jobs, path=None):
+    """Results of (function, arguments), in their order, one core each; results depend on no thread count.
+
+    What there is so far is also written to a file of JSON lines, for runs that are interrupted."""
     jobs = list(jobs)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
@@ -25,7 +27,11 @@ def run_all(jobs):
     ) as pool:
         futures = [pool.submit(function, *arguments) for function, arguments in jobs]
         for at, future in enumerate(futures, 1):
-            yield from future.result()
+            found = future.result()
+            if path:
+                with open(f"{path}.part", "a" if at > 1 else "w") as file:
+                    file.writelines(json.dumps(each) + "\n" for each in found)
+            yield from found
             print(f"\r{at}/{len(jobs)}", end="", flush=True)
     print()
 
@@ -60,7 +66,8 @@ def print_doctors(summary, baselines):
 def diagnose(options):
     """Run all programs; print and return the tables."""
     began, seeds = time.perf_counter(), list(range(1 if options.quick else options.seeds))
-    records = [Record(**r) for r in run_all(measure.jobs(seeds, options.quick, options.labels))]
+    jobs = measure.jobs(seeds, options.quick, options.labels)
+    records = [Record(**r) for r in run_all(jobs, options.json)]
     kept = measure.counted(records)
     summary = {}
     for doctor in (OURS, *reference.DOCTORS):
@@ -113,7 +120,8 @@ def main():
     if unknown:
         parser.error(f"--labels: expected some of {', '.join(scores.FAULT)}, got {', '.join(unknown)}")
     if options.repair:
-        results = repair_table(run_all(repair_all(range(1 if options.quick else options.seeds), options)))
+        jobs = repair_all(range(1 if options.quick else options.seeds), options)
+        results = repair_table(run_all(jobs, options.json))
     else:
         results = diagnose(options)
     if options.json:
