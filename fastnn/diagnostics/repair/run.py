@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 SHORT = 4  # a short run has this part of the epochs
 ROUNDS = 8  # at most so many changes by findings
 NEAR = 0.02  # of the score of simple methods
+LATE = 3  # candidates that are trained to the end after they were rejected
 CLEAR = 0.1  # a gain of the score that needs no further comparison
 
 
@@ -168,7 +169,7 @@ class _Job:
         self.original = Blueprint.of(model, min(batch_size, data.n), epochs, data.x.shape[1:])
         self.task = Task.of(data.y, model.output_shape[-1] if model.built else self.original.units, model.loss)
         self.model, self.steps = model, 0
-        self.changes, self.rejected, self.trials = [], [], []
+        self.changes, self.rejected, self.trials, self.late_bloomers = [], [], [], []
         if data.left_out:
             self.changes.append(Change(f"{data.left_out} rows with NaN or infinity left out", "they spoil all weights"))
 
@@ -227,6 +228,8 @@ class _Job:
         best = self.challenge(best)
         best.train(best.blueprint.epochs, self.deadline)
         if not self.satisfied(best):
+            best = self.extend(best)
+        if not self.satisfied(best):
             best = self.search(best)
         best = self.finish(best, before)
         if self.verbose and best is before:
@@ -247,7 +250,8 @@ class _Job:
                 if self.late():
                     return best
                 tried.add(edit.what)
-                better = self.attempt(best, edit.applied(best.blueprint), [edit.what], finding.message, finding.code)
+                made = edit.applied(best.blueprint)
+                better = self.attempt(best, made, [edit.what], finding.message, finding.code)
                 if better is not None:
                     best = better
                     kept.add(edit.family)
@@ -264,10 +268,11 @@ class _Job:
             return None
         short = self.short(blueprint)
         made.train(short, self.deadline)
-        old, new = best.at(short), made.last
+        old, new = best.at(short), made.at(short)
         self.say("; ".join(what), new)
         if not new.better_than(old):
             self.rejected += what
+            self.late_bloomers.append((best, made, what, why, code))
             return None
         self.note(what, why, code, old, new)
         return made
@@ -280,10 +285,22 @@ class _Job:
     def challenge(self, best):
         """The recipe as a whole, for what no finding said."""
         blueprint, what = recipes.usual(best.blueprint, self.task, self.data)
-        if not what or self.late():
+        if set(what) <= set(self.rejected) or self.late():
             return best
         best.train(self.short(blueprint), self.deadline)
         return self.attempt(best, blueprint, what, "usual for small networks; better than what was there") or best
+
+    def extend(self, best):
+        """Train to the end what was rejected after a short run: some changes pay off late."""
+        for base, made, what, why, code in self.late_bloomers[:LATE]:
+            if base is best and not self.late():
+                made.train(made.blueprint.epochs, self.deadline)
+                self.say("; ".join(what) + ", all epochs", made.last)
+                if made.last.better_than(best.last):
+                    self.note(what, why, code, best.last, made.last)
+                    self.rejected = [each for each in self.rejected if each not in what]
+                    return made
+        return best
 
     def satisfied(self, best):
         d = self.data
@@ -291,13 +308,13 @@ class _Job:
         return best.last.score >= bar - max(NEAR, 2 * best.last.margin)
 
     def search(self, best):
-        """Successive halving over rate, initial weights and width, from a sixteenth of the epochs."""
+        """Successive halving over rate, initial weights and width, from an eighth of the epochs."""
         field = [(best, [])]
         for blueprint, what in recipes.neighbours(best.blueprint):
             made = self.trial(blueprint)
             if made is not None:
                 field.append((made, what))
-        epochs = max(1, self.short(best.blueprint) // 4)
+        epochs = max(1, self.short(best.blueprint) // 2)
         while len(field) > 1 and not self.late():
             for each, _ in field:
                 each.train(epochs, self.deadline)
@@ -305,10 +322,10 @@ class _Job:
             field, epochs = field[: len(field) // 2], epochs * 2
         found, what = field[0]
         epochs = len(found.curve)
-        if not what or not found.last.better_than(best.train(epochs, self.deadline).at(epochs)):
+        if not what or not found.at(epochs).better_than(best.train(epochs, self.deadline).at(epochs)):
             return best
-        self.say("; ".join(what), found.last)
-        self.note(what, "found by a search with short runs", None, best.at(epochs), found.last)
+        self.say("; ".join(what), found.at(epochs))
+        self.note(what, "found by a search with short runs", None, best.at(epochs), found.at(epochs))
         return found
 
     def finish(self, best, before):

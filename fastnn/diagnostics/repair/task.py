@@ -64,6 +64,13 @@ class Figures:
 WORST = Figures(-np.inf, np.inf)
 
 
+def mean_of(figures):
+    """Means over several epochs."""
+    if len(figures) == 1:
+        return figures[0]
+    return Figures(*(float(np.mean([getattr(f, name) for f in figures])) for name in ("score", "loss", "margin")))
+
+
 @dataclass(frozen=True)
 class Task:
     """What the targets ask for.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...callbacks.callback import Callback
-from .task import WORST
+from .task import WORST, mean_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -113,14 +113,17 @@ class Trial:
             self.best = figures, model.get_weights(), len(self.curve)
 
     def at(self, epoch):
-        """Figures after so many epochs, or the last there are; the worst after an error."""
+        """Figures after so many epochs, or the last there are: means over a fifth of the epochs, as single epochs of
+        an unstable training may be good by chance. The worst after an error."""
         if self.error is not None or not self.curve:
             return WORST
-        return self.curve[min(epoch, len(self.curve)) - 1]
+        end = min(epoch, len(self.curve))
+        return mean_of(self.curve[max(0, end - 1 - end // 5) : end])
 
     @property
     def last(self):
-        return self.at(len(self.curve))
+        """Figures of the weights as they are."""
+        return WORST if self.error is not None or not self.curve else self.curve[-1]
 
     def hopeless(self):
         """Whether it is no better than a constant, and has not moved since."""
