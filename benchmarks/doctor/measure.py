@@ -47,7 +47,7 @@ def record(program, planted=None, twin=None, harm=False):
     out = run(program)
     seen = reference.Run(
         program.data.x, program.data.y, out.model, getattr(out.history, "health", None),
-        getattr(out.history, "history", {}), out.error is not None,
+        getattr(out.history, "history", {}), out.error is not None, isinstance(out.error, fastnn.NonFiniteError),
     )  # fmt: skip
     answers = {}
     for name, doctor in reference.DOCTORS.items():

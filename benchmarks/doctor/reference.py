@@ -29,6 +29,8 @@ class Run:
         ``history.history``.
     failed : bool
         Whether `fit` raised an error.
+    non_finite : bool
+        Whether it did because of NaN or infinity, which the tools would have seen.
     """
 
     x: np.ndarray
@@ -37,6 +39,7 @@ class Run:
     health: object
     logs: dict
     failed: bool = False
+    non_finite: bool = False
 
     def of(self, name):
         """A quantity of the layers that have it, (layers, epochs)."""
@@ -62,7 +65,7 @@ class Run:
         return norms / np.sqrt(np.asarray(sizes, float))[:, None] * np.sqrt(2 / np.pi)
 
     def is_bad(self):
-        return bool((~np.isfinite(self.loss())).any())
+        return self.non_finite or bool((~np.isfinite(self.loss())).any())
 
 
 def has_nan(array):
