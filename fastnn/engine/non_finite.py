@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .. import ops
+from .._core import kernels
 from .health import Health
 from .lowering.health import LOOK
 from .ports import addresses, code, each, targets_code, weighted
@@ -186,18 +188,30 @@ class Step:
         return next((origin for origin in found if origin.rows is not None), found[0])
 
     def _of_loss(self, y, objective, target):
-        out, node = self.value(y), self.producer[y]
+        node = self.producer[y]
         before = self.get(y, suffix=".z")  # which the loss reads instead of the output
         if objective.reads_pre and self.bad(before) is not None:
             return Origin("activation", node, None, _first(before), self.bad(before), self._inputs(node))
-        rows, value = self.bad(self.get(y, "d")), float("nan")
-        if objective.in_python:
-            shaped = out.reshape(self.n, *y.shape)
-            with np.errstate(all="ignore"):
-                values = np.reshape(objective.loss(target.copy(), shaped)[0], (self.n, -1))
-            rows, value = self.bad(np.asarray(values, np.float64)), _first(values)
+        read = before if objective.reads_pre and before is not None else self.value(y)
+        with np.errstate(all="ignore"):
+            values = self._losses(objective, target, read, y)
+        rows = self.bad(values)
+        if rows is None:  # in the gradient alone, as of sqrt(0)
+            rows = self.bad(self.get(y, "d"))
         owner = node if len(self.engine.outputs) > 1 else None
-        return Origin("loss", owner, None, value, rows, [out])
+        return Origin("loss", owner, None, _first(values), rows, [read, target])
+
+    def _losses(self, objective, target, read, y):
+        """The loss of each row, (n, 1)."""
+        if objective.in_python:
+            values = objective.loss(target.copy(), read.reshape(self.n, *y.shape))[0]
+            return np.asarray(np.reshape(values, (self.n, -1)), np.float64)
+        kernel, values, _ = objective.row
+        name = kernel.removeprefix("loss:")
+        names = next(defaults for row, defaults, _ in kernels.loss_rows() if row == name)
+        shape = (self.n, -1) if target.ndim == 2 else (self.n,)
+        parameters = dict(zip(names, values, strict=True))
+        return ops.loss(name, target.reshape(shape), np.ascontiguousarray(read), **parameters)[0].reshape(self.n, 1)
 
     def _of_gradients(self):
         """The first non-finite gradient on the way back from the loss, or None."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..metrics.curves import Scores
 from .objective import whole_loss
+from .ports import each, gathered
 
 
 class Boundary:
@@ -60,8 +61,10 @@ class Block:
     """
 
     def __init__(self, data, index, first, count, batch, rates, carry, epoch, number, own=False):
-        self.own = sum(a.nbytes for a in data if a is not None) if own else 0
-        data = tuple(None if a is None else a.copy() for a in data) if own else data
+        self.own = 0
+        if own:
+            data = tuple(gathered(None if a is None else a.copy() for a in each(of_ports)) for of_ports in data)
+            self.own = sum(a.nbytes for of_ports in data for a in each(of_ports) if a is not None)
         self.data, self.index, self.first, self.count, self.batch = data, index, first, count, batch
         self.rates, self.epoch, self.number = rates, epoch, number
         self.carry = [_copied(s) for s in carry]

@@ -316,7 +316,8 @@ class BaseModel(Layer):
         """Look for what would keep the model from learning, before it is trained.
 
         Checks the layers, the arguments of `compile` and the data, and does a few training steps on at most 1024 rows
-        with a copy of the weights. The model is not changed: neither weights, optimizer, moving averages nor random
+        with a copy of the weights. Of a model with several inputs or outputs it only checks that activation, loss and
+        metrics of each output match. The model is not changed: neither weights, optimizer, moving averages nor random
         state. What a training shows is in ``history.findings``.
 
         Parameters

@@ -184,7 +184,7 @@ class Training:
         running.start(plan, train, self.batches)
         self.history.record, self.history.non_finite = running.record, running.guard.errors
         self.trained = iter(())  # epochs that were trained in one call
-        if ahead is None:  # else it is one of many networks
+        if ahead is None and model._ports is None:  # else it is one of many networks, or no rule knows it
             self.history.seen = Seen(model, train, validation, plan)
 
     def run(self):

@@ -19,6 +19,7 @@ from .._core.beyond import find_beyond
 from ..diagnostics.non_finite import error_of
 from ..engine import non_finite
 from ..engine.lowering.health import activation_of
+from ..engine.objective import whole_loss
 from ..engine.replay import Block, Boundary, Epochs
 from . import arguments
 from .needs import need_loss
@@ -325,6 +326,6 @@ def find_non_finite(
         try:
             if job.run(engine, 0.0) and find_beyond(engine.store.flat["theta"]) < 0:
                 return None
-            return _error(engine, _origin(engine, boundary, job, 0, np.isfinite(job.sums[0])), job, 0)
+            return _error(engine, _origin(engine, boundary, job, 0, np.isfinite(whole_loss(engine, job.sums))), job, 0)
         finally:
             boundary.restore(engine)

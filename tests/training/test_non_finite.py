@@ -399,3 +399,25 @@ def test_units_that_were_active_are_not_forgotten():
     assert len(found.non_finite) == 1
     at = clean.layers.index("r")
     assert abs(found.health.dead[at, 0] - clean.dead[at, 0]) <= 0.05
+
+
+@pytest.mark.parametrize("planted", ["target", "input"])
+def test_in_models_of_several_inputs_and_outputs(planted):
+    """A target whose squared error overflows, and an infinite input: named with their rows."""
+    left, right = fastnn.layers.Input((4,), name="left"), fastnn.layers.Input((3,), name="right")
+    both = fastnn.layers.Concatenate()([fastnn.layers.Dense(8, "tanh")(left), fastnn.layers.Dense(8, "tanh")(right)])
+    outputs = [fastnn.layers.Dense(1, name="value")(both), fastnn.layers.Dense(3, "softmax", name="label")(both)]
+    model = fastnn.Model([left, right], outputs)
+    model.compile("adam", ["mse", "sparse_categorical_crossentropy"], seed=1)
+    rng = np.random.default_rng(0)
+    x, y = [rng.normal(size=(60, 4)), rng.normal(size=(60, 3))], [rng.normal(size=(60, 1)), rng.integers(0, 3, 60)]
+    x[0][31], y[0][7] = (np.inf, y[0][7]) if planted == "input" else (x[0][31], 1e30)
+    before = model.get_weights()
+    with pytest.raises(fastnn.NonFiniteError) as caught:
+        model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0, check_finite=False)
+    error = caught.value
+    expected = ("input", [31], 3) if planted == "input" else ("loss", [7], 0)
+    assert (error.tensor, error.rows.tolist(), error.batch) == expected and error.value == np.inf
+    assert error.batch or all(map(np.array_equal, before, model.get_weights()))
+    again = fastnn.diagnostics.find_non_finite(model, x, y)
+    assert (again.tensor, again.rows.tolist()) == expected[:2]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..._base.numbers import is_batches
-from . import rules
+from . import output_rules, rules
 from .facts import Facts
 from .finding import Finding, Findings
+from .parts import Parts
 from .ranking import ranked
 from .registry import RULES, run
 from .silence import checked, silenced
@@ -38,6 +39,9 @@ def check(model: Any, x: Any = None, y: Any = None, validation_data: Any = None,
                 f"{name}: expected {'an array' if name == 'x' else '(x, y)'}, got batches ({type(value).__name__});"
                 " pass the arrays of one of its batches"
             )
+    if model._ports is not None:  # other rules know one input and one output
+        codes = [code for code in output_rules.AT_RUN if code not in ignored]
+        return Findings(f for output in model._ports.outputs for code in codes for f in run(RULES[code], Parts(output)))
     if x is None and y is not None:
         raise TypeError("x: expected an array, as y is given, got None")
     with model._lock:
@@ -73,6 +77,8 @@ def of_error(model: Any, error: BaseException, x: Any, y: Any, validation_data: 
     Finding or None
     """
     rules.load()
+    if model._ports is not None:
+        return None
     try:
         if isinstance(error, ArithmeticError):
             return _of_divergence(model)
