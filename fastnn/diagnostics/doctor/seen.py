@@ -16,7 +16,7 @@ from .data_facts import ROWS, some_rows
 if TYPE_CHECKING:
     from typing import Any
 
-MOST = 1 << 23  # bytes of a sample
+MOST = 1 << 21  # bytes of a sample of one array
 
 
 class Seen:
