@@ -78,6 +78,11 @@ class History(Callback):
         Rules about the model, its data, the curves of the loss and the health of the layers; see `Model.check` for what
         they have found before. Callbacks can read it after each epoch. It costs nothing unless it is read.
 
+        Raises
+        ------
+        RuntimeError
+            If a model of more than 262,144 weights was deleted before it was first read.
+
         Examples
         --------
         >>> history = model.fit(x, y, epochs=20)  # doctest: +SKIP

@@ -61,7 +61,8 @@ MODELS = {**{f"{i:02}": make for i, make in enumerate(test_plans.DIFFERENT)}, **
 
 
 def fitted(model, y, batch_size, epochs=2, **options):
-    history = model.fit(X, y, batch_size=batch_size, epochs=epochs, verbose=0, health="every", **options)
+    options |= {"health": "every", "on_nan": "ignore"}
+    history = model.fit(X, y, batch_size=batch_size, epochs=epochs, verbose=0, **options)
     yield from history.history.values()
     yield from (getattr(history.health, name) for name in (*history.health.QUANTITIES, "total_gradient_norm"))
 

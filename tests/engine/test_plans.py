@@ -208,20 +208,31 @@ def test_as_many_plans_are_kept_as_is_said_and_no_large_ones(monkeypatch):
     assert list(plan_cache._kept) == before
 
 
-def test_a_model_leaves_memory_with_its_last_name():
+@pytest.mark.parametrize("large", [False, True])
+def test_a_model_leaves_memory_with_its_last_name(large):
     """Without a look for cycles, though its plans and its history are still there."""
-    model = network([layers.BatchNormalization(), layers.Dropout(0.1)], metrics=["mae"])
+    width = 600 if large else 6
+    model = network(
+        [layers.BatchNormalization(), layers.Dropout(0.1), layers.Dense(width), layers.Dense(width)], metrics=["mae"]
+    )
     gc.collect()
     gc.disable()
     try:
         history = model.fit(X, Y, epochs=3, validation_split=0.2, verbose=0)
         for _ in range(2):
             model.predict(X, verbose=0), model.train_on_batch(X[:4], Y[:4]), model.predict(X[:1], verbose=0)
-        parts = [weakref.ref(o) for o in (model, model.engine(), model.engine().store, *model.layers, *model.weights)]
+        # layers of small models stay for `history.findings`, see doctor/seen.py
+        parts = [weakref.ref(o) for o in (model, model.engine(), model.engine().store)]
+        parts += [weakref.ref(o) for o in (*model.layers, *model.weights) if large]
         assert history.model is model
         del model
         assert [part() for part in parts if part() is not None] == []
         assert history.model is None and len(history.history["val_mae"]) == 3 and plan_cache._kept
+        if large:
+            with pytest.raises(RuntimeError, match="findings: expected that the model of the history exists"):
+                history.findings  # noqa: B018
+        else:
+            assert isinstance(history.findings, list)
     finally:
         gc.enable()
 

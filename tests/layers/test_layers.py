@@ -52,6 +52,7 @@ def test_configuration_gives_the_same_layer(layer, shape, expected):
 
 def test_every_layer_has_a_case():
     tested = {type(layer).__name__ for layer, _, _ in CASES}
+    tested |= {"Add", "Average", "Concatenate", "Multiply", "Subtract"}  # of several inputs: models/test_functional.py
     assert tested | {"Layer", "InputLayer", "Input"} == set(layers.__all__)
 
 

@@ -26,6 +26,7 @@ REQUIRED = {
     "t": Y, "units": 3, "value": 0.0, "values": [0.1, 0.2], "warmup_steps": 1, "x": X, "y": Y, "y_pred": Y, "y_true": Y,
     "inputs": INPUT, "outputs": fastnn.layers.Dense(2)(INPUT), "networks": [], "monitor": "loss", "rising": False,
     "every": 5, "factor": 0.5, "weights": [], "n": 4, "bias": None, "kernel": None, "shape": (3,), "max_norm": 1.0,
+    "model": None, "changes": [], "before": {}, "after": {}, "findings": [], "epochs": 1, "batch_size": 1,
 }  # fmt: skip
 
 

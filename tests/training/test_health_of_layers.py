@@ -1,7 +1,5 @@
 """The health of every layer that has a case, in both schedules; gradients of weights by central differences."""
 
-import copy
-
 import numpy as np
 import pytest
 from layer_cases import CASES
@@ -21,7 +19,7 @@ def named(case):
 def network(layer, shape):
     """Dense, the layer, Dense, with weights that are nowhere near a kink; returns the model and the layer in it."""
     fastnn.set_random_seed(4)
-    layer = copy.deepcopy(layer)
+    layer = fastnn.layers.from_description(layer.describe())  # other tests may have built the case's
     size = int(np.prod(shape))
     model = fastnn.Sequential(
         [fastnn.Input((6,)), Dense(size, name="before"), Reshape(shape), layer, Flatten(), Dense(2, name="after")],
@@ -65,7 +63,9 @@ def test_figures_of_a_layer(case, schedule):
         ("activation_mean", out.mean()), ("activation_std", out.std()),
         ("output_gradient_norm", np.linalg.norm(arriving)),
     ):  # fmt: skip
-        np.testing.assert_allclose(found[name], expected, rtol=1e-12, atol=1e-14, err_msg=name)
+        # of equal outputs, the difference of E[x²] and E[x]² is the rounding of the squares
+        atol = 1e-7 * abs(out.mean()) if name == "activation_std" and np.ptp(out) == 0 else 1e-14
+        np.testing.assert_allclose(found[name], expected, rtol=1e-12, atol=atol, err_msg=name)
     trainable = [i for i, v in enumerate(layer.weights) if v.trainable]
     if not trainable:
         assert np.isnan([found["gradient_norm"], found["update_ratio"]]).all()

@@ -62,6 +62,11 @@ def of_history(history: Any) -> Findings:
     if seen is None or not history.epoch and not seen.diverged:
         return Findings()
     key = len(history.epoch), silenced()
+    if seen.gone and (history.found is None or history.found[0] != key):
+        raise RuntimeError(
+            "findings: expected that the model of the history exists, but it was deleted; read history.findings before,"
+            " or keep the model"
+        )
     if history.found is None or history.found[0] != key:
         training = Training(history, seen)
         facts = Facts(seen, seen.x, seen.y, seen.w, training=training, n=seen.n, whole=False)

@@ -2,21 +2,24 @@
 
 (a) It costs a copy of at most `ROWS` rows (and `MOST` bytes); everything else is done when findings are asked for.
 (b) It stands for the model in rules, so findings of a training stay the same after the model was compiled again or is
-    gone.
+    gone; of large models only as long as their layers exist, as a history must not hold much memory.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...optimizers.schedules import LearningRateSchedule
 from .data_facts import ROWS, some_rows
 
 if TYPE_CHECKING:
     from typing import Any
 
 MOST = 1 << 21  # bytes of a sample of one array
+MOST_WEIGHTS = 1 << 18  # weights of a model whose layers are kept
 
 
 class Seen:
@@ -32,12 +35,15 @@ class Seen:
     """
 
     def __init__(self, model: Any, data: Any, validation: Any, plan: Any) -> None:
-        self.name, self.layer_list, self.dtype = model.name, list(model.leaves()), model.dtype
-        self.layers, self._engine = list(model.layers), None
+        self.name, self.dtype, self._engine = model.name, model.dtype, None
+        found = list(model.layers), list(model.leaves())
+        if sum(variable.size for variable in model.weights) > MOST_WEIGHTS:
+            found = tuple([weakref.ref(layer) for layer in layers] for layers in found)
+        self._layers, self._leaves = found
         self.in_shape, self.out_shape, self.built, self.compiled = model.in_shape, model.out_shape, True, True
         self.loss, self.optimizer, self.weight_decay = model.loss, model.optimizer, model.weight_decay
         self._metrics_asked, self._weighted_asked = model._metrics_asked, model._weighted_asked
-        self.rate, self.batch_size, self.plan = float(model.optimizer.learning_rate), plan.batch_size, plan
+        self.rate, self.batch_size, self.plan = _rate(model.optimizer), plan.batch_size, plan
         when, found = model._checked
         self.checked = found if when == model._compile_clock.now else ()
         self.n = getattr(data, "n", None)
@@ -47,9 +53,31 @@ class Seen:
         self.diverged = False  # whether training has ended by a value that was not finite
         self.shuffle, self.validation_rows = plan.shuffle, getattr(validation, "n", None)
 
+    @property
+    def gone(self) -> bool:
+        """Whether a layer of the model does not exist any more."""
+        return any(_alive(layer) is None for layer in self._leaves)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, as `Model.layers`."""
+        return [_alive(layer) for layer in self._layers]
+
     def leaves(self) -> Any:
         """The layers, as `Model.leaves`."""
-        return iter(self.layer_list)
+        return iter([_alive(layer) for layer in self._leaves])
+
+
+def _alive(layer):
+    return layer() if isinstance(layer, weakref.ref) else layer
+
+
+def _rate(optimizer):
+    """The learning rate; NaN where that would be a call of a function of the user, who may count them."""
+    schedule = optimizer.schedule
+    if schedule is None or isinstance(schedule, LearningRateSchedule):
+        return float(optimizer.learning_rate)
+    return float("nan")
 
 
 def _sample(data):

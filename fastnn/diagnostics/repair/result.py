@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..._base.checks import flag
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -71,6 +73,9 @@ class Repair:
     trainings: float = 0.0
     rejected: list[str] = field(default_factory=list)
     planned: bool = False
+
+    def __post_init__(self) -> None:
+        self.planned = flag("planned", self.planned)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
