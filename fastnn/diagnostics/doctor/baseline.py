@@ -13,6 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from typing import Any
 
+OF_MEANS = {"crossentropy", "binary_crossentropy", "kl_divergence", "mean_squared_error"}  # the mean is best
 TRIED = np.linspace(0, 1, 21)  # quantiles
 
 
@@ -67,8 +68,8 @@ def _of_labels(targets, w, loss, n):
 
 def _best(loss, row, table, mean, w, limits):
     candidates = [mean]
-    if row not in ("crossentropy", "kl_divergence", "mean_squared_error"):
-        candidates += [np.quantile(table, q, axis=0) for q in TRIED]
+    if row not in OF_MEANS:
+        candidates += list(np.quantile(table, TRIED, axis=0))
     found = []
     plain = type(loss)(**_settings(loss))
     for each in candidates:

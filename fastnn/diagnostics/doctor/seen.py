@@ -36,10 +36,9 @@ class Seen:
 
     def __init__(self, model: Any, data: Any, validation: Any, plan: Any) -> None:
         self.name, self.dtype, self._engine = model.name, model.dtype, None
-        found = list(model.layers), list(model.leaves())
-        if sum(variable.size for variable in model.weights) > MOST_WEIGHTS:
-            found = tuple([weakref.ref(layer) for layer in layers] for layers in found)
-        self._layers, self._leaves = found
+        keep: Any = weakref.ref if sum(v.size for v in model.weights) > MOST_WEIGHTS else lambda layer: layer
+        self._layers: list[Any] = [keep(layer) for layer in model.layers]
+        self._leaves: list[Any] = [keep(layer) for layer in model.leaves()]
         self.in_shape, self.out_shape, self.built, self.compiled = model.in_shape, model.out_shape, True, True
         self.loss, self.optimizer, self.weight_decay = model.loss, model.optimizer, model.weight_decay
         self._metrics_asked, self._weighted_asked = model._metrics_asked, model._weighted_asked
