@@ -17,6 +17,13 @@ from .non_finite import Guard
 
 BLOCK_SECONDS = 0.1
 UNLIMITED = 2**31 - 1  # epochs of a training that time ends
+
+
+class _Default(int):
+    """A default that can be told from the same number given by a user."""
+
+
+ONE_EPOCH = _Default(1)  # as in Keras; with a time budget there is no limit
 RATES = 200  # rates of a schedule over the budget
 VERSION = 1
 
