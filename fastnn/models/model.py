@@ -163,8 +163,8 @@ class Model(BatchModel):
         refuse_keywords(self.fit, kwargs)
         return fit.fit(
             self, x, y, batch_size, None if epochs is ONE_EPOCH else epochs, verbose, callbacks, validation_split,
-            validation_data, shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
+            validation_data, shuffle=shuffle, class_weight=class_weight, sample_weight=sample_weight,
+            initial_epoch=initial_epoch, steps_per_epoch=steps_per_epoch, validation_steps=validation_steps,
             validation_batch_size=validation_batch_size, validation_freq=validation_freq, check_finite=check_finite,
             threads=threads, health=health, on_nan=on_nan, max_seconds=max_seconds, replay=replay,
         )  # fmt: skip

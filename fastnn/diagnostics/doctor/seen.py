@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST = 1 << 21  # bytes of a sample of one array
+FROM_FILE = 64  # rows of a sample of a memory-mapped array
 MOST_WEIGHTS = 1 << 18  # weights of a model whose layers are kept
 
 
@@ -67,6 +68,13 @@ class Seen:
         return iter([_alive(layer) for layer in self._leaves])
 
 
+def _is_mapped(array):
+    """Whether an array is in a file: each row may then be read from a disk."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
 def _alive(layer):
     return layer() if isinstance(layer, weakref.ref) else layer
 
@@ -84,7 +92,8 @@ def _sample(data):
     if not hasattr(data, "rows"):
         return None, None, None
     size = max(1, data.x[:1].nbytes, data.y[:1].nbytes)
-    rows = some_rows(data.n, max(32, min(ROWS, MOST // size)))
+    most = FROM_FILE if _is_mapped(data.x) else ROWS
+    rows = some_rows(data.n, max(32, min(most, MOST // size)))
     if data.rows is not None:
         rows = data.rows[rows]
     return tuple(None if a is None else np.array(a[rows]) for a in (data.x, data.y, data.w))
