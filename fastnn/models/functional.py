@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from .. import layers as layer_classes
 from .._base.checks import flag, refuse_keywords
-from .._base.config import float_dtype, is_description
-from .._base.signatures import with_custom
+from .._base.config import float_dtype
 from ..layers import symbolic
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..training import arguments, planning
 from ..training.compiling import forget_targets
 from ..training.ports import Output, Ports
-from .layered import LayeredModel
+from .layered import LayeredModel, with_layers
 from .model import Model
 
 if TYPE_CHECKING:
@@ -256,8 +255,8 @@ class Functional(LayeredModel):
     @classmethod
     def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create a model from its `get_config`, with new weights; `custom_objects` maps names to custom classes."""
-        config = with_custom(config, custom_objects) if custom_objects else config
-        parts = [layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]]
+        config = with_layers(config, custom_objects)
+        parts = config["layers"]
         inputs = [parts[i] for i in config["inputs"]]
         values: list[Any] = [layer.tensor_of() for layer in inputs]
         for at, given in config["calls"]:

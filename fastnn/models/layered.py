@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import layers as layer_classes
 from .._base import html
 from .._base.checks import refuse_keywords, suggest
+from .._base.config import is_description
+from .._base.signatures import with_custom
 from .model import Model
 from .summary import HEAD, cells, table, totals
 
@@ -14,6 +17,13 @@ if TYPE_CHECKING:
     from typing import Any, Never
 
     from ..layers.base import Layer
+
+
+def with_layers(config, custom_objects):
+    """A configuration whose layers are layers; `custom_objects` maps names to custom classes."""
+    config = with_custom(config, custom_objects) if custom_objects else config
+    layers = [layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]]
+    return {**config, "layers": layers}
 
 
 class LayeredModel(Model):

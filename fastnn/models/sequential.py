@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from .. import layers as layer_classes
 from .._base.checks import batch_shape, flag, refuse_keywords
-from .._base.config import float_dtype, is_description
-from .._base.signatures import only_default, with_custom
+from .._base.config import float_dtype
+from .._base.signatures import only_default
 from .._core.clocks import NAMES
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..training.compiling import forget_targets
-from .layered import LayeredModel
+from .layered import LayeredModel, with_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -231,12 +231,9 @@ class Sequential(LayeredModel):
     @classmethod
     def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create a model from its `get_config`, with new weights; `custom_objects` maps names to custom classes."""
-        config = with_custom(config, custom_objects) if custom_objects else config
-        parts = [
-            layer_classes.from_description(d) if is_description(d) else d for d in config["layers"]
-        ]
+        config = with_layers(config, custom_objects)
         decay = config.get("weight_decay")
-        model = cls(parts, name=config["name"], dtype=config["dtype"], weight_decay=decay)
+        model = cls(config["layers"], name=config["name"], dtype=config["dtype"], weight_decay=decay)
         if config.get("input_shape") and not model.built:
             model._build(tuple(config["input_shape"]))
         model._set_rows(config.get("rows"))
