@@ -9,6 +9,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # This process: `python -m pytest` put the checkout's root first.
@@ -21,6 +23,14 @@ if find_spec("fastnn") is None:
 
 # A shell that starts a command with "&" has it, and all of its children, ignore Ctrl-C: tests of it would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_figures():
+    """A test meets no figure of pyplot's that another test left open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def force_threads(n):

@@ -24,13 +24,6 @@ PICTURES = {name: getattr(fastnn.plot, name) for name in ("gradients", "activati
 pictures = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 
 
-@pytest.fixture(autouse=True)
-def no_figures():
-    plt.close("all")
-    yield
-    plt.close("all")
-
-
 def network(units=8):
     model = fastnn.Sequential(
         [

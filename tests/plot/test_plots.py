@@ -21,13 +21,6 @@ X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
 
 
-@pytest.fixture(autouse=True)
-def no_figures():
-    plt.close("all")
-    yield
-    plt.close("all")
-
-
 def model(units=4, learning_rate=0.1):
     m = fastnn.Sequential([fastnn.layers.Dense(units, "tanh", input_shape=(3,)), fastnn.layers.Dense(2, "softmax")])
     m.compile(fastnn.SGD(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"], seed=0)
