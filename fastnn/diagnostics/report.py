@@ -23,6 +23,7 @@ from .._base.files import naming
 from ..callbacks import health_table
 from ..plot import axes, curves, heat_map, quantities
 from . import report_page
+from .doctor.finding import SEVERITIES, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,6 @@ ABOUT_MAPS = {
     "a gradient that is dark at the top vanishes on its way back to the first layers.",
     "output_gradient_norm": "Norm of the gradient that arrives at each layer's output.",
 }
-SEVERITIES = ("error", "warning", "note")
 
 
 def write(
@@ -117,7 +117,7 @@ def _findings(found):
         shown.append(
             {
                 "severity": finding.severity if finding.severity in order else "note",
-                "title": finding.fault.replace("_", " "),
+                "title": named(finding.fault),
                 "layer": finding.layer,
                 "message": _sentence(finding.message),
                 "why": _sentence(finding.why),

@@ -15,7 +15,7 @@ from fastnn.diagnostics.doctor import check, page, rules
 from fastnn.diagnostics.doctor.finding import SEVERITIES, Finding, Findings
 from fastnn.diagnostics.doctor.ranking import ranked
 from fastnn.diagnostics.doctor.registry import FAULTS, RULES
-from fastnn.layers import BatchNormalization, Dense, Dropout
+from fastnn.layers import Activation, BatchNormalization, Dense, Dropout
 
 rules.load()
 pytestmark = pytest.mark.filterwarnings("ignore::fastnn.diagnostics.ConsistencyWarning")
@@ -179,6 +179,18 @@ def test_a_list_of_findings_says_what_to_do():
     assert "<th" in findings._repr_html_() and "sparse_categorical_crossentropy" in findings._repr_html_()
     assert str(Findings()) == "No findings."
     assert isinstance(findings[0], fastnn.Finding) and fastnn.Finding is diagnostics.Finding
+
+
+def test_labels_are_read_in_words():
+    findings = net(Dense(8), BatchNormalization(), Activation("relu"), opt=fastnn.Adam(1.0)).check(X, LABELS)
+    said = {line.partition(":")[2].partition("[")[0].strip() for line in str(findings).splitlines() if "[FN" in line}
+    assert {"learning rate too high", "bias before batch normalisation in layer " + findings[-1].layer} <= said
+
+
+@pytest.mark.parametrize("constant, severity", [(1, "note"), (3, "warning"), (5, "warning")])
+def test_constant_columns_of_half_a_table(constant, severity):
+    findings = net().check(np.where(np.arange(6) < constant, 1, X).astype("float32"), LABELS)
+    assert [f.severity for f in findings if f.code == "FN223"] == [severity]
 
 
 def test_silenced_by_code_and_by_name():

@@ -61,6 +61,8 @@ TRAINING = {
     "FN512": (lambda: fit(net(), x=NOISE, y=RANDOM, epochs=40, valid=(NOISE[:60] + 2, RANDOM[60:120])), GOOD),
     "FN513": (lambda: fit(real(*stack(2), opt=optimizers.SGD(1e6))(), y=REAL), GOOD),
     "FN514": (lambda: fit(net(), epochs=1, batch_size=1), GOOD),
+    "FN515": (lambda: fit(net(opt=optimizers.Adadelta(1e-3)), epochs=20),
+              lambda: fit(net(opt=optimizers.Adadelta(1.0)), epochs=20)),
 }  # fmt: skip
 
 
@@ -143,6 +145,36 @@ def test_batches_have_findings_of_the_training():
     model = net(opt=optimizers.SGD(1e-7))
     batches = [(X[i : i + 50], LABELS[i : i + 50]) for i in range(0, 200, 50)]
     assert "FN403" in [f.code for f in model.fit(Lot(batches), epochs=2, verbose=0).findings]
+
+
+def serious(history):
+    return {f.fault for f in history.findings if f.severity != "note"}
+
+
+@pytest.mark.parametrize(
+    "steps, batch_size, faults", [(1, 200, {"batch_size", "too_few_epochs"}), (20, 10, set())]
+)
+def test_a_full_batch_that_is_not_done_is_found_though_it_has_learned(steps, batch_size, faults):
+    """The loss is a third of that of a constant, log 3, and falls by 10 % per epoch."""
+    history = curves(1.1 * 0.9 ** np.arange(12))
+    history.params["steps"], history.seen.batch_size = steps, batch_size
+    assert serious(history) == faults
+
+
+@pytest.mark.parametrize("rate, found", [(0.05, True), (0.02, False)])
+def test_a_high_rate_of_adam_and_a_poor_loss(rate, found):
+    history = curves(np.full(12, 0.7), net(opt=optimizers.Adam(rate), metrics=["accuracy"]))
+    assert ("lr_too_high" in serious(history)) == found
+
+
+@pytest.mark.parametrize("spread, found", [(1.0, False), (0.1, True)])
+def test_overfitting_is_measured_by_a_constant_of_the_validation_targets(spread, found):
+    """A validation loss of 0.05: less than the variance 0.5 of its targets, or far more."""
+    history = fit(real()(), y=REAL, valid=(X, REAL), epochs=1)
+    history.epoch = list(range(20))
+    history.seen.validation_y = (spread * np.tile([-1, 1], 100)).astype("float32").reshape(-1, 1)
+    history.history = {"loss": list(falling(to=1e-3)), "val_loss": [1.0] * 12 + [0.05] * 8}
+    assert ("overfitting" in serious(history)) == found
 
 
 class Lot:

@@ -176,6 +176,15 @@ class Facts(Parts):
             return None
         return baseline.constant_loss(self.loss, self.targets, self.limits, self.n)
 
+    @cached_property
+    def constant_validation_loss(self):
+        """The same of the validation targets of a training."""
+        seen = None if self.training is None else self.training.seen
+        y = None if seen is None else seen.validation_y
+        if y is None or self.targets is None or y.shape[1:] != self.targets.y.shape[1:]:
+            return None
+        return baseline.constant_loss(self.loss, Targets(y, None, seen.validation_rows), self.limits, self.n)
+
     # --- what rules have in common ---
 
     @cached_property

@@ -87,7 +87,7 @@ class Findings(list[Finding]):
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"{f.severity}: {f.fault.replace('_', ' ')}", f.layer or "", f.message, f.fix, f.code) for f in self
+            (f"{f.severity}: {named(f.fault)}", f.layer or "", f.message, f.fix, f.code) for f in self
         ]
         return html.table(str(len(self)) + " findings" if len(self) != 1 else "1 finding",
                           ("finding", "layer", "what", "what to do", "code"), rows, text=range(5))  # fmt: skip
@@ -96,7 +96,7 @@ class Findings(list[Finding]):
 def _lines(findings):
     for i, finding in enumerate(findings, 1):
         where = f" in layer {finding.layer}" if finding.layer else ""
-        yield f"{i}. {finding.severity}: {finding.fault.replace('_', ' ')}{where} [{finding.code}]"
+        yield f"{i}. {finding.severity}: {named(finding.fault)}{where} [{finding.code}]"
         for name, text in (("", finding.message), ("Why: ", finding.why), ("What to do: ", finding.fix)):
             if text:
                 yield f"   {name}{_sentence(text)}"
@@ -105,6 +105,16 @@ def _lines(findings):
 def _sentence(text):
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+# How abbreviations in labels are read.
+SPELLED = {"bn": "batch normalisation", "lr": "learning rate", "relu": "ReLU", "nan": "NaN", "adam": "Adam",
+           "init": "initialisation"}  # fmt: skip
+
+
+def named(fault: str) -> str:
+    """A label in words: "learning rate too high"."""
+    return " ".join(SPELLED.get(word, word) for word in fault.split("_"))
 
 
 def ordered(findings):

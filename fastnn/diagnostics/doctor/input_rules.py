@@ -68,17 +68,17 @@ def input_scale(facts):
 
 @rule("FN223", "constant-columns", "constant_feature", "Constant columns", "x")
 def constant_columns(facts):
-    """A column with a single value teaches nothing. It is a warning if most columns are so, which points to a mistake
-    in how they were made; pixels at the border of images are often constant."""
+    """A column with a single value teaches nothing. It is a warning if at least half of the columns are so, which
+    points to a mistake in how they were made; pixels at the border of images are often constant."""
     constant = facts.inputs.constant
     k = facts.inputs.table.shape[1]
-    if len(constant) and len(constant) < k and "x" not in facts.non_finite and (
-        len(constant) > 0.5 * k or not facts.inputs.image):  # fmt: skip
+    many = len(constant) >= 0.5 * k
+    if 0 < len(constant) < k and "x" not in facts.non_finite and (many or not facts.inputs.image):
         yield found(
-            "warning" if len(constant) > 0.5 * k else "note",
+            "warning" if many else "note",
             f"{len(constant)} of {k} columns of x are constant, such as column {constant[0]}", "Leave them out.",
             "They say nothing about a sample.", evidence={"columns": len(constant), "first": int(constant[0])},
-            likelihood=0.7 if len(constant) > 0.5 * k else 0.2,
+            likelihood=0.7 if many else 0.2,
         )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ class Seen:
             self.x = self.x.reshape(len(self.x), *model.in_shape)
         self.diverged = False  # whether training has ended by a value that was not finite
         self.shuffle, self.validation_rows = plan.shuffle, getattr(validation, "n", None)
+        self.validation_y = None if validation is None else _sample(validation)[1]
 
     @property
     def gone(self) -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .optimizer_rules import ADAM, momentum
 from .registry import found, rule
 
 GLOROT = "Glorot & Bengio 2010"
 RATIO, RATIO_ERROR, UPDATE = 1e-3, 1e-6, 1e-5
+# Rates up to which they are slow on scaled data. Adadelta's paper has 1; Adagrad and Ftrl divide by all past gradients.
+SLOW = {"Adadelta": 0.01, "Adagrad": 2e-3, "Ftrl": 2e-3, "SGD": 1e-3}
 
 
 def percent(x):
@@ -56,7 +59,8 @@ def vanishing_gradient(facts):
       "Karniadakis 2019")  # fmt: skip
 def dying_relu(facts):
     """Half of the units of a layer, or more, were not active for any sample of the last epochs. It is a warning if
-    the training has not become better than a constant predictor, and an error if all units of a layer are dead."""
+    the loss is not half of that of a constant predictor, and an error if all units of a layer are dead and the training
+    has not become better than a constant predictor."""
     dead = facts.training.recent("dead")
     if dead is None:
         return
@@ -65,11 +69,9 @@ def dying_relu(facts):
     share, layer = float(least[worst]), facts.training.health.layers[worst]
     if share <= 0:
         return
-    if share >= 0.5:
-        severity = "error" if share == 1 else "warning"
-        severity = severity if facts.harmed else "note"
-    else:
-        severity = "note"
+    severity = "note"
+    if share >= 0.5 and facts.poor:
+        severity = "error" if share == 1 and facts.harmed else "warning"
     yield found(
         severity, f"{percent(share)} of the units of {layer} were not active for any sample of an epoch",
         "Lower the learning rate, use he_normal and scaled inputs, or leaky_relu or elu.",
@@ -117,14 +119,17 @@ def no_learning(facts):
 @rule("FN502", "large-updates", "lr_too_high", "Updates as large as the weights", "history", reference="Karpathy 2019")
 def large_updates(facts):
     """Updates of a layer were above a tenth of its weights on average over an epoch (about 1e-3 is usual), and the
-    training has come to nothing, or its loss jumps up and down and is not half of that of a constant predictor."""
+    training has come to nothing, or its loss jumps up and down and is not half of that of a constant predictor; or
+    the rate of Adam, or its kind, is above 0.03 and the loss is not half of that of a constant predictor."""
     training = facts.training
     early, recent = training.early, training.recent("update_ratio")
     if early is None or not np.isfinite(early).any():
         return
     ratio = float(np.nanmax(early))
     now = float(np.nanmax(recent)) if recent is not None else 0.0
-    if max(ratio, now) <= 0.1 or not (facts.harmed or training.jumps > 0.4 and facts.poor):
+    large = max(ratio, now) > 0.1 and (facts.harmed or training.jumps > 0.4 and facts.poor)
+    high = type(facts.optimizer).__name__ in ADAM and facts.rate > 0.03 and not facts.scheduled and facts.poor
+    if not (large or high):
         return
     at = int(np.nanargmax(early))
     yield found(
@@ -141,45 +146,67 @@ def small_updates(facts):
     """The training is not better than a constant predictor by 20 %, and updates are below 2e-4 of the weights per
     step, so that all of them together moved the weights by less than a fifth. Or updates are below 5e-4, the loss is
     not half of that of a constant predictor, and still falls by more than 0.5 % per epoch."""
-    training = facts.training
-    update, steps = training.update, training.steps
-    if update is None or steps is None or not training.finite or not update > 0 or not facts.output_trains:
+    if not hardly_move(facts):
         return
-    falling = training.slope is not None and training.slope > 0.005
-    if not (update < 2e-4 and update * steps < 0.2 and facts.harmed or update < 5e-4 and falling and facts.poor):
-        return
-    kind, adam = type(facts.optimizer).__name__, ("Adam", "AdamW", "RMSprop", "Nadam", "Adamax")
+    update, steps = facts.training.update, facts.training.steps
     yield found(
         "warning", f"updates were {update:.1g} of the weights per step, {update * steps:.2g} in {steps} steps",
         "Use a higher rate: see find_learning_rate, or Adam with 1e-3.",
         "The weights are nearly those of the start, or on their way.",
         evidence={"update_ratio": update, "threshold": 2e-4, "steps": steps, "rate": facts.rate}, likelihood=0.8,
     )  # fmt: skip
-    if kind not in adam:
-        yield found(
-            "warning", f"{kind} with rate {facts.rate:g} makes tiny steps here",
-            "Use Adam with 1e-3, whose steps do not depend on the size of the gradient.",
-            "Such steps need ten times the epochs, or more.",
-            evidence={"update_ratio": update, "rate": facts.rate}, likelihood=0.5 if kind == "SGD" else 0.82,
-            fault="wrong_optimizer",
-        )  # fmt: skip
+
+
+def hardly_move(facts):
+    training = facts.training
+    update, steps = training.update, training.steps
+    if update is None or steps is None or not training.finite or not update > 0 or not facts.output_trains:
+        return False
+    falling = training.slope is not None and training.slope > 0.005
+    return update < 2e-4 and update * steps < 0.2 and facts.harmed or update < 5e-4 and falling and facts.poor
+
+
+@rule("FN515", "slow-optimizer", "wrong_optimizer", "An optimizer that takes far more epochs", "history",
+    reference="Zeiler 2012; Duchi, Hazan & Singer 2011; McMahan et al. 2013")
+def slow_optimizer(facts):
+    """Adadelta, Adagrad or Ftrl with a rate far below that of their papers, or SGD without momentum and a rate of
+    1e-3 or less: after at least 100 steps, the training is not better than a constant predictor by 20 %, or its loss
+    is not a fifth of that of one and still falls by more than 0.3 % per epoch. Or updates of any optimizer but Adam
+    and its kind are as small as in `FN503`."""
+    training, constant, rate = facts.training, facts.constant_loss, facts.rate
+    kind, steps = type(facts.optimizer).__name__, training.steps
+    if kind in ADAM or not training.finite or steps is None or constant is None or facts.scheduled:
+        return
+    slow = steps >= 100 and rate <= SLOW.get(kind, 0.0) and not momentum(facts.optimizer)
+    falling = training.slope is not None and training.slope > 0.003
+    slow = slow and (facts.harmed or falling and training.last - facts.penalty > 0.2 * constant)
+    if not (slow or hardly_move(facts)):
+        return
+    yield found(
+        "warning", f"{kind} with rate {rate:g} is slow here: after {steps} steps the loss is {training.last:.3g}",
+        "Use Adam with 1e-3, whose steps do not depend on the size of the gradient.",
+        "Such steps need ten times the epochs, or more.",
+        evidence={"rate": rate, "steps": steps, "loss": training.last, "constant": constant},
+        likelihood=0.82 if slow or kind != "SGD" else 0.5,
+    )  # fmt: skip
 
 
 @rule("FN504", "few-steps", "too_few_epochs", "Too few steps", "history", reference="Bengio 2012, section 3.1.2")
 def few_steps(facts):
     """The training is not better than a constant predictor by 20 % after less than 200 steps, or while its loss still
-    falls by more than 1 % per epoch; or its loss is not half of that of a constant predictor after at most 3 epochs,
-    or after less than 200 steps with at most 2 per epoch (`batch_size`)."""
+    falls by more than 1 % per epoch; or its loss is not half of that of a constant predictor after at most 3 epochs;
+    or, with at most 2 steps per epoch (`batch_size`), it is not a quarter of it and falls after less than 200 steps."""
     training = facts.training
     steps, slope = training.steps, training.slope
-    if steps is None or not training.finite or facts.learned is None or not facts.poor:
+    if steps is None or not training.finite or facts.learned is None:
         return
     constant = facts.constant_loss
     above = training.loss[0] > 3 * constant  # it is still on its way down from a bad start
     falling = slope is not None and slope > 0.01
     whole, batch, n = training.steps_per_epoch, training.seen.batch_size, training.seen.n
     large = bool(whole and whole <= 2 and n and n >= 64 and batch and batch > n / 4 and steps < 200)
-    early = training.epochs <= 3 and steps < 300
+    large = large and (facts.poor or falling and training.last - facts.penalty > 0.25 * constant)
+    early = training.epochs <= 3 and steps < 300 and facts.poor
     if not (facts.harmed and (steps < 200 or falling) or early or large):
         return
     if large:
@@ -225,14 +252,14 @@ def jumping_loss(facts):
 def overfitting(facts):
     """The validation loss has been above 1.1 times its minimum for at least 5 epochs, while the training loss fell: a
     note. It is a warning if the accuracy is 15 points lower in validation than in training and the validation loss
-    rose by a quarter; without accuracy, if the validation loss ends above that of a constant predictor and 5 times
-    the training loss."""
+    rose by a quarter; without accuracy, if the validation loss ends above that of a constant predictor of the
+    validation targets and 5 times the training loss."""
     training = facts.training
     valid = training.curve("val_loss")
     if len(valid) != len(training.loss) or len(valid) < 8 or not np.isfinite(valid).all() or not training.finite:
         return
     at = int(valid.argmin())
-    since, constant, gap = len(valid) - 1 - at, facts.constant_loss, training.accuracy_gap
+    since, constant, gap = len(valid) - 1 - at, facts.constant_validation_loss, training.accuracy_gap
     useless = constant is not None and constant > 0 and valid[-1] > constant and facts.settled_loss < 0.2 * valid[-1]
     rises = since >= 5 and (valid[-5:] > 1.1 * valid[at]).all() and training.loss[-1] < training.loss[at]
     if not (rises or useless):
