@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = attach(__name__)
 
 _registry = Registry("layer", "Pass a custom layer as a class or an object.")
 for _name in __all__:
-    if _name != "Input":  # a function
+    if _name != "Input" and not _name.islower():  # functions
         _registry.add(_name, _name)  # imported when it is asked for
 
 

@@ -186,6 +186,25 @@ class Layer(Weighted):
         """
         return symbolic.called(self, inputs)
 
+    @property
+    def input(self) -> Any:
+        """What the layer reads in its model: a symbolic tensor, or a list; an error if it is used several times."""
+        return symbolic.of_layer(self, "input")
+
+    @property
+    def output(self) -> Any:
+        """What the layer makes in its model: a symbolic tensor, or a list; an error if it is used several times.
+
+        Examples
+        --------
+        >>> from fastnn.layers import Dense, Input
+        >>> model = fastnn.Sequential([Input((4,)), Dense(3, "relu", name="hidden"), Dense(1)])
+        >>> features = fastnn.Model(model.input, model.get_layer("hidden").output)
+        >>> features.output_shape
+        (None, 3)
+        """
+        return symbolic.of_layer(self, "output")
+
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         """Declare the computation on tensor `x`; returns a tensor."""
         if type(self).call is Layer.call:

@@ -8,8 +8,9 @@ import numpy as np
 
 from .._base.checks import batch_shape, integer, shape_of
 from .._base.signatures import check_without_effect, only_default
+from . import arithmetic  # noqa: F401  (the operators of what begins here)
 from .base import Layer
-from .symbolic import Call
+from .symbolic import Call, Operand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 LESS = {"sparse": None, "ragged": None, "input_tensor": None, "optional": False}
 
 
-class InputLayer(Layer):
+class InputLayer(Operand, Layer):
     """Input of a model; computes nothing and is not part of ``model.layers``.
 
     Parameters
@@ -59,7 +60,6 @@ class InputLayer(Layer):
         shape, rows = _shape_and_rows(shape, batch_size, batch_shape)
         super().__init__(input_shape=shape, name=name, **kwargs)
         self.shape, self._rows, self.data_dtype = self.given_shape, rows, _dtype(dtype)
-        self._tensor: SymbolicTensor | None = None
 
     def get_config(self) -> Config:
         return {
@@ -69,9 +69,7 @@ class InputLayer(Layer):
 
     def tensor_of(self) -> SymbolicTensor:
         """The symbolic tensor that it stands for."""
-        if self._tensor is None:
-            self._tensor = Call(self, (), [self.shape or ()]).outputs[0]
-        return self._tensor
+        return Call(self, (), [self.shape or ()]).outputs[0]
 
     def ensure_built(self, input_shape: Sequence[int], dtype: Any = None) -> None:
         """No weights, so no dtype: the next layer determines the dtype of the model."""

@@ -1,4 +1,4 @@
-"""Layers that join several inputs: Add, Subtract, Multiply, Average, Concatenate."""
+"""Layers that join several inputs: Add, Subtract, Multiply, Average, Concatenate; and functions that use them once."""
 
 from __future__ import annotations
 
@@ -151,3 +151,36 @@ class Concatenate(_Merge):
     def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
         shape = self.joined_shape([t.shape for t in x])
         return graph.node("concatenate", x, shape, {"groups": prod(shape[: self._axis(len(shape))])})
+
+
+def add(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """Sum of a list of symbolic tensors: ``Add(**kwargs)(inputs)``.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Dense, Input, add
+    >>> x = Input((4,))
+    >>> fastnn.Model(x, add([x, Dense(4, "relu")(x)])).output_shape
+    (None, 4)
+    """
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """First minus second of a list of two symbolic tensors: ``Subtract(**kwargs)(inputs)``."""
+    return Subtract(**kwargs)(inputs)
+
+
+def average(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """Mean of a list of symbolic tensors: ``Average(**kwargs)(inputs)``."""
+    return Average(**kwargs)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """Product of a list of symbolic tensors: ``Multiply(**kwargs)(inputs)``."""
+    return Multiply(**kwargs)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Unpack[LayerOptions]) -> Any:
+    """A list of symbolic tensors side by side: ``Concatenate(axis, **kwargs)(inputs)``."""
+    return Concatenate(axis, **kwargs)(inputs)

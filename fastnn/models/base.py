@@ -48,7 +48,7 @@ if hasattr(os, "register_at_fork"):
 
 OF_THE_PROCESS = (  # attributes that are not copied
     "_lock", "_engine", "_engine_of", "_calls", "_by_name", "_layers_at", "_structure_clock", "_compile_clock",
-    "_target_clock",
+    "_target_clock", "_symbols", "_made_input",
 )  # fmt: skip
 
 

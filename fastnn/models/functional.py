@@ -2,13 +2,14 @@
 
 (a) A model is a list of calls in an order in which they can run: a layer, the numbers of the values that it reads, and
     of those it makes. The values of the inputs come first. So a model keeps no symbolic tensors, and copies of deep
-    models do not recurse.
+    models do not recurse; it remembers those that live elsewhere, and makes the others when they are asked for.
 (b) Layers are in Keras' order: by their distance from the outputs, then in the order in which they are found from
     there. So `set_weights` takes the weights of the same model in Keras.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from .. import layers as layer_classes
@@ -105,6 +106,7 @@ class Functional(LayeredModel):
         self._out = [numbers[tensor] for _, tensor in outof]
         self._out_names = _distinct(list(outputs) if isinstance(outputs, dict) else [t.name for _, t in outof])
         self._refuse_equal_names()
+        self._symbols = [weakref.ref(call) for call in calls if call.inputs]
         self._create()
         if not flag("trainable", trainable):
             self.trainable = False
@@ -130,6 +132,9 @@ class Functional(LayeredModel):
             if name in names[:i]:
                 raise ValueError(f"{self.name}: expected distinct names of layers, got two layers called {name!r}")
 
+    def _calls_of_layers(self):
+        return self._inputs, [(self._layers[at], given, made) for at, given, made in self._steps], self._out
+
     def _create(self):
         """Build the layers, in the order of the calls."""
         given = next((layer.dtype for layer in self._layers if layer.dtype is not None), None)
@@ -148,6 +153,7 @@ class Functional(LayeredModel):
         self.out_shape = tuple(outputs) if len(outputs) > 1 else outputs[0]
         for layer in self._layers:
             layer._rows = self._rows
+            symbolic.belongs(layer, self)
         if len(inputs) > 1 or len(outputs) > 1:
             of_outputs = zip(self._out_names, outputs, self._out, strict=True)
             named = dict(zip(self.input_names, inputs, strict=True))

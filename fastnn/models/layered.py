@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from .. import layers as layer_classes
@@ -9,6 +10,7 @@ from .._base import html
 from .._base.checks import refuse_keywords, suggest
 from .._base.config import is_description
 from .._base.signatures import with_custom
+from ..layers import symbolic
 from .model import Model
 from .summary import HEAD, cells, table, totals
 
@@ -28,6 +30,62 @@ def with_layers(config, custom_objects):
 
 class LayeredModel(Model):
     """A model with a list of layers."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for layer in self.layers:
+            symbolic.belongs(layer, self)
+
+    def _calls_of_layers(self) -> tuple[list[Any], list[tuple[Layer, tuple[int, ...], tuple[int, ...]]], list[int]]:
+        """Inputs (`InputLayer`); of each call the layer and the numbers of the values that it reads and makes, those of
+        the inputs being the first; and the numbers of the outputs."""
+        raise NotImplementedError
+
+    def symbolic_calls(self) -> list[symbolic.Call]:
+        """The calls of the layers, those of the inputs first.
+
+        They are made when they are asked for, and live as long as somebody holds a result of theirs."""
+        inputs, steps, _ = self._calls_of_layers()
+        kept: list[Any] = [ref() for ref in self.__dict__.get("_symbols", ())]
+        kept = (kept + [None] * len(steps))[: len(steps)]
+        kept = [c if c is not None and c.layer is s[0] else None for c, s in zip(kept, steps, strict=True)]
+        calls, values = [layer.tensor_of().call for layer in inputs], [layer.tensor_of() for layer in inputs]
+        for at, (layer, given, _) in enumerate(steps):
+            if kept[at] is None:
+                read = [values[i] for i in given]
+                kept[at] = symbolic.Call(layer, read, layer.result_shapes([t.sample_shape for t in read]))
+            values += kept[at].outputs
+        self._symbols = [weakref.ref(call) for call in kept]
+        return calls + kept
+
+    @property
+    def inputs(self) -> list[symbolic.SymbolicTensor]:
+        """The symbolic tensors of the inputs."""
+        return self._symbolic()[0]
+
+    @property
+    def outputs(self) -> list[symbolic.SymbolicTensor]:
+        """The symbolic tensors of the outputs."""
+        return self._symbolic()[1]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor of the input, or a list of several."""
+        found = self.inputs
+        return found[0] if len(found) == 1 else found
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor of the output, or a list of several."""
+        found = self.outputs
+        return found[0] if len(found) == 1 else found
+
+    def _symbolic(self):
+        if not self.built:
+            raise ValueError(f"{self.name}: expected a built model, got one without an input shape; call build first")
+        inputs, _, outputs = self._calls_of_layers()
+        values = [tensor for call in self.symbolic_calls() for tensor in call.outputs]
+        return values[: len(inputs)], [values[i] for i in outputs]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by name or index.

@@ -9,6 +9,7 @@ from .._base.checks import batch_shape, flag, refuse_keywords
 from .._base.config import float_dtype
 from .._base.signatures import only_default
 from .._core.clocks import NAMES
+from ..layers import symbolic
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..training.compiling import forget_targets
@@ -125,6 +126,7 @@ class Sequential(LayeredModel):
             layer._rows = self._rows
             self._names()[layer.name] = layer
             self._layers.append(layer)
+            symbolic.belongs(layer, self)
             forget_targets(self)
 
     def _names(self):
@@ -200,6 +202,13 @@ class Sequential(LayeredModel):
         for layer in self._layers:
             input_shape = layer.compute_output_shape(input_shape)
         return tuple(input_shape)
+
+    def _calls_of_layers(self):
+        layers = self.layers
+        first = self._layers[0] if layers != self._layers else self.__dict__.get("_made_input")
+        if first is None or first.shape != self.in_shape:
+            first = self._made_input = InputLayer(self.in_shape, name=f"{self.name}_input")
+        return [first], [(layer, (i,), (i + 1,)) for i, layer in enumerate(layers)], [len(layers)]
 
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         for layer in self._layers:
