@@ -5,6 +5,8 @@ from .input import Input as Input
 from .merging import add as add
 from .merging import average as average
 from .merging import concatenate as concatenate
+from .merging import maximum as maximum
+from .merging import minimum as minimum
 from .merging import multiply as multiply
 from .merging import subtract as subtract
 
@@ -25,6 +27,8 @@ from .maxout import Maxout as Maxout
 from .merging import Add as Add
 from .merging import Average as Average
 from .merging import Concatenate as Concatenate
+from .merging import Maximum as Maximum
+from .merging import Minimum as Minimum
 from .merging import Multiply as Multiply
 from .merging import Subtract as Subtract
 from .noise import AlphaDropout as AlphaDropout

@@ -1,4 +1,4 @@
-"""Layers that join several inputs: Add, Subtract, Multiply, Average, Concatenate; and functions that use them once."""
+"""Layers that join several inputs: Add, Subtract, Multiply, …; and functions that use them once."""
 
 from __future__ import annotations
 
@@ -110,6 +110,28 @@ class Multiply(_Merge):
         return reduce(lambda a, b: graph.node("multiply", [a, b], a.shape), x)
 
 
+class Maximum(_Merge):
+    """Largest of the inputs, element by element; equal ones share the gradient.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Input, Maximum
+    >>> model = fastnn.Model(inputs := [Input((2,)), Input((2,))], Maximum()(inputs))
+    >>> model.predict([np.array([[1.0, 5.0]]), np.array([[3.0, 2.0]])], verbose=0)
+    array([[3., 5.]], dtype=float32)
+    """
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return reduce(lambda a, b: graph.node("maximum", [a, b], a.shape), x)
+
+
+class Minimum(_Merge):
+    """Smallest of the inputs, element by element; equal ones share the gradient."""
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return reduce(lambda a, b: graph.node("minimum", [a, b], a.shape), x)
+
+
 class Concatenate(_Merge):
     """Inputs side by side: (3,) and (4,) become (7,).
 
@@ -179,6 +201,16 @@ def average(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
 def multiply(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """Product of a list of symbolic tensors: ``Multiply(**kwargs)(inputs)``."""
     return Multiply(**kwargs)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """Largest of a list of symbolic tensors: ``Maximum(**kwargs)(inputs)``."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """Smallest of a list of symbolic tensors: ``Minimum(**kwargs)(inputs)``."""
+    return Minimum(**kwargs)(inputs)
 
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Unpack[LayerOptions]) -> Any:

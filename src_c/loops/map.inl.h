@@ -1,6 +1,7 @@
 /* Elementwise loops: the formulas over contiguous elements, and kernels that apply them to a rectangle. */
 #ifndef FNN_MAP_KERNELS
-#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(affine) X(copy_part)
+#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(larger) X(smaller) \
+    X(larger_bwd) X(smaller_bwd) X(affine) X(copy_part)
 #define FNN_OPERANDS_act_fwd(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
 #define FNN_OPERANDS_act_bwd(_)                                                                                  \
@@ -8,6 +9,12 @@
     _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
 #define FNN_OPERANDS_mul(_) _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, a, in, local) _(P, T, b, in, local) _(N, F)
 #define FNN_OPERANDS_add FNN_OPERANDS_mul
+#define FNN_OPERANDS_larger FNN_OPERANDS_mul
+#define FNN_OPERANDS_smaller FNN_OPERANDS_mul
+#define FNN_OPERANDS_larger_bwd(_)                                                                     \
+    _(SPLIT, rect, F) _(P, T, da, out, local) _(P, T, dy, in, local) _(P, T, a, in, local)             \
+    _(P, T, b, in, local) _(N, F)
+#define FNN_OPERANDS_smaller_bwd FNN_OPERANDS_larger_bwd
 #define FNN_OPERANDS_affine(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(S, scale) _(S, offset)
 #define FNN_OPERANDS_copy_part(_)                                                                       \
@@ -80,19 +87,41 @@ static void FN(act_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     FNN_EACH_PIECE(F, r, at, count, act(dx + at, dy + at, t + at, count, s));
 }
 
-/* mul: y = a b, add: y = a + b */
-#define FNN_BINARY(name, operator)                                                                         \
+/* y of a and b; NaN in either is NaN, as in IEEE 754-2019's maximum and minimum */
+#define FNN_BINARY(name, result)                                                                           \
     static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                          \
     {                                                                                                      \
         FNN_OPEN(name)                                                                                     \
         (void)run;                                                                                         \
-        FNN_EACH_PIECE(F, r, at, count,                                                                    \
-                       for (ptrdiff_t i = at; i < at + count; i += VW)                                     \
-                           v_store(y + i, v_load(a + i) operator v_load(b + i)));                          \
+        FNN_EACH_PIECE(F, r, at, count, for (ptrdiff_t i = at; i < at + count; i += VW) {                  \
+            const V p = v_load(a + i);                                                                     \
+            const V q = v_load(b + i);                                                                     \
+            v_store(y + i, result);                                                                        \
+        });                                                                                                \
     }
-FNN_BINARY(mul, *)
-FNN_BINARY(add, +)
+FNN_BINARY(mul, p * q)
+FNN_BINARY(add, p + q)
+FNN_BINARY(larger, v_sel((p > q) | (p != p), p, q))
+FNN_BINARY(smaller, v_sel((p < q) | (p != p), p, q))
 #undef FNN_BINARY
+
+/* da = dy where the result is a, half of it where a and b are equal, so that the two gradients sum to dy, else 0 */
+#define FNN_CHOSEN_BWD(name, is_a)                                                                         \
+    static void FN(name)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)                          \
+    {                                                                                                      \
+        FNN_OPEN(name)                                                                                     \
+        (void)run;                                                                                         \
+        const V none = v_set1(0), half = v_set1((T)0.5);                                                   \
+        FNN_EACH_PIECE(F, r, at, count, for (ptrdiff_t i = at; i < at + count; i += VW) {                  \
+            const V p = v_load(a + i);                                                                     \
+            const V q = v_load(b + i);                                                                     \
+            const V d = v_load(dy + i);                                                                    \
+            v_store(da + i, v_sel(is_a, d, v_sel(p == q, half * d, none)));                                \
+        });                                                                                                \
+    }
+FNN_CHOSEN_BWD(larger_bwd, p > q)
+FNN_CHOSEN_BWD(smaller_bwd, p < q)
+#undef FNN_CHOSEN_BWD
 
 /* y = x scale + offset */
 static void FN(affine)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)

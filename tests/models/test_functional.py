@@ -12,7 +12,7 @@ import reference
 
 import fastnn
 from fastnn import layers
-from fastnn.layers import Add, Average, Concatenate, Dense, Flatten, Input, Multiply, Subtract
+from fastnn.layers import Add, Average, Concatenate, Dense, Flatten, Input, Maximum, Minimum, Multiply, Subtract
 
 N, CLASSES = 50, 3
 RNG = np.random.default_rng(21)
@@ -381,6 +381,8 @@ MERGES = [
     (Subtract(), lambda a, b: a - b, 2),
     (Average(), lambda a, b, c: (a + b + c) / 3, 3),
     (Multiply(), lambda a, b, c: a * b * c, 3),
+    (Maximum(), lambda a, b, c: np.maximum(np.maximum(a, b), c), 3),
+    (Minimum(), lambda a, b, c: np.minimum(np.minimum(a, b), c), 3),
     (Concatenate(), lambda a, b, c: np.concatenate([a, b, c], -1), 3),
     (Concatenate(axis=1), lambda a, b: np.concatenate([a, b], 1), 2),
 ]
@@ -419,6 +421,20 @@ def test_gradients_of_merging_layers(merge, expected, n, shape):
         twin.fit(data, target, epochs=3, batch_size=8, verbose=0)
         digests.add(b"".join(a.tobytes() for a in twin.get_weights()))
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("cls, chosen", [(Maximum, np.maximum), (Minimum, np.minimum)])
+def test_the_larger_and_the_smaller_propagate_nan_and_share_gradients_of_equals(cls, chosen):
+    special = [0.0, 1.0, -2.0, np.inf, -np.inf, np.nan]
+    a, b = (np.array(side, float) for side in zip(*((p, q) for p in special for q in special), strict=True))
+    model = fastnn.Model(inputs := [Input((36,)), Input((36,))], cls()(inputs), dtype="float64")
+    np.testing.assert_array_equal(model.predict([a[None], b[None]], verbose=0)[0], chosen(a, b))
+    finite = np.isfinite(a) & np.isfinite(b)
+    a, b, dy = np.where(finite, a, 0), np.where(finite, b, 0), np.arange(36.0)
+    into = model.input_gradient([a[None], b[None]], dy=dy[None])
+    larger = np.where(a == b, 0.5, a > b)
+    expected = larger if cls is Maximum else 1 - larger
+    np.testing.assert_array_equal([into[0][0], into[1][0]], [expected * dy, (1 - expected) * dy])
 
 
 def test_a_tensor_times_itself():

@@ -33,7 +33,7 @@ def test_operators_agree_with_numpy(function):
 
 @pytest.mark.parametrize("name, expected", [
     ("add", A + B), ("subtract", A - B), ("multiply", A * B), ("average", (A + B) / 2),
-    ("concatenate", np.hstack([A, B])),
+    ("concatenate", np.hstack([A, B])), ("maximum", np.maximum(A, B)), ("minimum", np.minimum(A, B)),
 ])  # fmt: skip
 def test_functions_are_the_layers(name, expected):
     np.testing.assert_allclose(value(lambda a, b: getattr(layers, name)([a, b])), expected, rtol=1e-14)

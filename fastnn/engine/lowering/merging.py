@@ -1,4 +1,4 @@
-"""Operations that join tensors, besides `add`: products, and tensors side by side."""
+"""Operations that join tensors, besides `add`: products, the larger or smaller, and tensors side by side."""
 
 from .lowerer import Lowering, lowering
 
@@ -16,6 +16,35 @@ class Multiply(Lowering):
                 dx, done = lo.contribute(x)
                 lo.emit("mul", way=lo.way(x, True), y=dx, a=dy, b=lo.value(other), F=x.size)
                 done()
+
+
+class Chosen(Lowering):
+    """The larger or the smaller of two values."""
+
+    kernel: str
+
+    def forward(self, lo, node):
+        a, b = node.inputs
+        lo.emit(self.kernel, y=lo.value(node.out), a=lo.value(a), b=lo.value(b), F=a.size)
+
+    def backward(self, lo, node):
+        dy = lo.finished_gradient(node)
+        for x, other in (node.inputs, node.inputs[::-1]):
+            if x in lo.needs:
+                dx, done = lo.contribute(x)
+                lo.emit(f"{self.kernel}_bwd", way=lo.way(x, True), da=dx, dy=dy, a=lo.value(x), b=lo.value(other),
+                        F=x.size)  # fmt: skip
+                done()
+
+
+@lowering("maximum")
+class Maximum(Chosen):
+    kernel = "larger"
+
+
+@lowering("minimum")
+class Minimum(Chosen):
+    kernel = "smaller"
 
 
 @lowering("concatenate")
