@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from fastnn._core.kernels import activation_rows
+from fastnn._core.kernels import activation_rows, least_of_activations
 
 from ._base.checks import module_attributes, number, unknown_keyword
 from ._base.config import Configurable, is_description
@@ -31,7 +31,7 @@ ROW_WISE = ("softmax", "log_softmax")
 GENERAL = "_general"  # a row with this suffix is the parametrised form of the plain row
 ALIASES = {"alpha": "negative_slope"}  # Keras 2: Keras 3
 OTHER_NAMES = {"silu": ("swish",), "hard_silu": ("hard_swish",)}
-LEAST = {("elu", "alpha"): 0, ("squareplus", "b"): 0}  # minimum: below, the derivative from y is wrong
+LEAST = least_of_activations()
 NO_DERIVATIVE = (
     "For a custom activation, which needs a derivative, write a layer with call and backward."
 )
@@ -102,7 +102,7 @@ class ActivationFunction(Configurable):
             if value is None and key not in FLAGS:
                 values.pop(key, None)
                 continue
-            least = LEAST.get((self.__name__, key))
+            least = LEAST.get((self.general, key))
             values[key] = inf if value is inf else row_value(key, value, partial(number, low=least))
         values = {k: v for k, v in values.items() if v != self.defaults[k]}
         return ActivationFunction(self.__name__, self.defaults, self.row, self.general, values)

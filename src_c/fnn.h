@@ -100,7 +100,7 @@ typedef void (*fnn_prep)(double *h, double lr, uint64_t t, const double *s);
 #define FNN_MAX_H 8
 
 /* --- the lists a unit exports; every Python name, default and case is made from these rows -------------- */
-/* params: "alpha=1.0,threshold=0.0" - names and defaults of s[0], s[1], ... in order ("" if none) */
+/* params: "alpha=1.0>=0,threshold=0.0" - names, defaults and least values of s[0], s[1], ... in order ("" if none) */
 typedef struct fnn_activation {
     const char *name, *params;
     int from_input;           /* the derivative needs the input, not the output */

@@ -119,8 +119,13 @@ def signature(str name):
 
 cdef dict read_params(const char *text):
     """``{parameter: default}`` from what a row says of them, in its order."""
-    pairs = (item.split("=") for item in (<bytes>text).decode().split(",") if item)
-    return {key: float(value) for key, value in pairs}
+    return {key: float(default) for key, default, _ in parameters_of(text)}
+
+
+cdef list parameters_of(const char *text):
+    """``[(parameter, default, least value or "")]``, as text."""
+    pairs = (item.split("=", 1) for item in (<bytes>text).decode().split(",") if item)
+    return [(key, *value.partition(">=")[::2]) for key, value in pairs]
 
 
 def built_targets():
@@ -191,6 +196,16 @@ def activation_rows():
         rows.append((a.name.decode(), read_params(a.params), bool(a.from_input)))
         a += 1
     return rows
+
+
+def least_of_activations():
+    """``{(row, parameter): least value}`` of the parameters whose row has one."""
+    cdef const fnn_activation *a = ACTIVE.activations
+    found = {}
+    while a.name != NULL:
+        found.update({(a.name.decode(), key): float(least) for key, _, least in parameters_of(a.params) if least})
+        a += 1
+    return found
 
 
 def optimizer_rows():

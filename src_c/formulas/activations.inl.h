@@ -1,7 +1,8 @@
 /* Activations: to add one, add a row and its two functions.
  *
- * Row X(name, params, from_input): names and defaults of s[0], s[1], ...; from_input = 1 if the derivative
- * needs the input x, 0 if the output y is enough (cheaper: x need not be kept).
+ * Row X(name, params, from_input): names and defaults of s[0], s[1], ..., "alpha=1.0>=0" with the least value for which
+ * both functions are right; from_input = 1 if the derivative needs the input x, 0 if the output y is enough (cheaper: x
+ * need not be kept).
  *   FN(act_<name>_f)(x, s) = y,  FN(act_<name>_b)(t, s) = dy/dx from t = y or x; s[i]: parameter i in all lanes.
  * A NaN goes through f. */
 #ifndef FNN_ACTIVATIONS
@@ -10,7 +11,7 @@
     X(relu, "", 0)                                                         \
     X(relu_general, "negative_slope=0.0,max_value=inf,threshold=0.0", 1)   \
     X(leaky_relu, "negative_slope=0.2", 1)                                 \
-    X(elu, "alpha=1.0", 0)                                                 \
+    X(elu, "alpha=1.0>=0", 0)                                              \
     X(selu, "", 0)                                                         \
     X(sigmoid, "", 0)                                                      \
     X(tanh, "", 0)                                                         \
@@ -32,7 +33,7 @@
     X(soft_shrink, "threshold=0.5", 0)                                     \
     X(hard_shrink, "threshold=0.5", 0)                                     \
     X(threshold, "threshold=0.0,default_value=0.0", 1)                     \
-    X(squareplus, "b=4.0", 0)                                              \
+    X(squareplus, "b=4.0>=0", 0)                                           \
     X(sparse_plus, "", 0)
 #define FNN_NOS const V *s __attribute__((unused))
 /* x cut to where the exponential is not yet 0: what is multiplied with it must not be infinite */

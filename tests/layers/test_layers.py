@@ -7,6 +7,7 @@ from layer_cases import CASES
 
 import fastnn
 from fastnn import activations, layers
+from fastnn._core import kernels
 from fastnn.layers import (
     ELU,
     BatchNormalization,
@@ -252,6 +253,11 @@ def test_two_names_of_one_argument():
 
 
 def test_parameters_whose_derivative_would_be_wrong():
-    for function, name in ((activations.elu, "alpha"), (activations.squareplus, "b")):
-        with pytest.raises(ValueError, match=f"{name}: expected a number of at least 0|{name}: expected"):
-            function.using(**{name: -1.0})
+    """Those of which a row of the kernels has the least value."""
+    least = kernels.least_of_activations()
+    assert {("elu", "alpha"), ("squareplus", "b")} <= set(least)
+    for (row, name), low in least.items():
+        function = activations.get(row.removesuffix("_general"))
+        assert function.using(**{name: low}).parameters[name] == low
+        with pytest.raises(ValueError, match=rf"^{name}: expected a finite number of at least {low:g}, got"):
+            function.using(**{name: low - 1.0})
