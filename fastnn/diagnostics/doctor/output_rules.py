@@ -9,8 +9,6 @@ from ...metrics import outputs
 from .parts import name_of
 from .registry import found, rule
 
-# the loss divides by their sum
-POSITIVE = {"exponential", "relu", "relu6", "softplus", "sparse_plus", "squareplus"}
 UNBOUNDED_LOG = "Goodfellow, Bengio & Courville 2016, section 6.2.2"
 
 
@@ -78,19 +76,19 @@ def no_probabilities(facts):
         return
     if outputs.OF_ACTIVATION.get(facts.activation) is not None:
         return
-    binary = "binary" in facts.loss.row
-    if facts.activation in POSITIVE - {"relu", "relu6"} and not binary:
+    binary, (low, high) = "binary" in facts.loss.row, facts.limits
+    if low >= 0 and not facts.stops_at_zero and (not binary or high <= 1):  # other losses divide by their sum
         return
     linear = facts.activation == "linear"
     end = "sigmoid" if binary else "softmax"
     given = "without an activation" if linear else f"with {facts.activation}"
     other = " or use from_logits=True." if facts.loss.logits_row and linear else ""
-    clipped = "negative outputs are 0 for relu, and" if facts.activation in POSITIVE else "outputs outside [0, 1] are"
+    clipped = "negative outputs are 0 for relu, and" if low >= 0 else "outputs outside [0, 1] are"
     yield found(
         "error",
         f"the model ends {given}, but {facts.loss_name} expects probabilities: outputs outside [0, 1] are clipped"
         " and have no gradient"
-        if facts.activation not in POSITIVE or binary
+        if low < 0 or binary
         else f"the model ends {given}, but {facts.loss_name} expects probabilities: a class whose output is 0 has no"
         " gradient",
         f"End the model with activation='{end}'{',' if other else '.'}{other}",

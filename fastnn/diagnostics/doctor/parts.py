@@ -106,6 +106,12 @@ class Parts:
         return limits_of(self.activation, self.last)
 
     @cached_property
+    def stops_at_zero(self):
+        """Whether the last activation gives 0 for whatever is below 0, as relu does; by trying."""
+        function = function_of(self.last)
+        return function is not None and not function(FAR[FAR < 0]).any()
+
+    @cached_property
     def wanted(self):
         """The kind of outputs that the loss expects."""
         return outputs.wanted_by(self.loss)
@@ -216,12 +222,18 @@ def _containers(layers):
         yield from _containers(layer.__dict__.get("_layers") or layer.__dict__.get("layers") or [])
 
 
+def function_of(layer):
+    """The activation with its parameters that a layer ends in; None if there is none."""
+    found = layer.function if hasattr(type(layer), "function") else layer.__dict__.get("activation")
+    return found if isinstance(found, ActivationFunction) else None
+
+
 def limits_of(name, layer):
     """The smallest and the largest value that an activation can give, by trying; infinite where it grows on."""
     if name in ("softmax", "log_softmax"):
         return (0.0, 1.0) if name == "softmax" else (-inf, 0.0)
-    function = layer.function if hasattr(type(layer), "function") else layer.__dict__.get("activation")
-    if name in (None, "linear") or not isinstance(function, ActivationFunction):
+    function = function_of(layer)
+    if name in (None, "linear") or function is None:
         return -inf, inf
     values = function(FAR)
     low, high = float(values.min()), float(values.max())
