@@ -13,7 +13,7 @@ import fastnn
 from fastnn import layers
 from fastnn._core import kernels
 from fastnn.engine import long_steps, plan_cache, precision
-from fastnn.engine.lowering.lowerer import LOWERINGS
+from fastnn.engine.lowering import LOWERINGS
 
 TILES = kernels.has_tiles()
 needs_tiles = pytest.mark.skipif(not TILES, reason="this CPU has no tiles")

@@ -12,6 +12,7 @@ from engine_tools import whole_engine_of
 import fastnn
 from fastnn._core import kernels
 from fastnn.engine import signatures
+from fastnn.engine.lowering import LOWERINGS
 from fastnn.engine.planner import Planner
 from fastnn.training import arguments
 
@@ -137,3 +138,8 @@ def test_an_update_that_is_not_there_writes_nothing(planner):
     assert not planner.ops[-1][-1]
     planner.emit("dense_dw", items=1, grad=grad, update="sgd", **more)
     assert planner.ops[-1][-1]
+
+
+def test_a_node_without_a_lowering_is_named():
+    with pytest.raises(KeyError, match="kind of node: expected one .*maxout.*'maxuot'"):
+        LOWERINGS["maxuot"]

@@ -1,10 +1,14 @@
 """The health of every layer that has a case, in both schedules; gradients of weights by central differences."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 from layer_cases import CASES
 
 import fastnn
+from fastnn.engine import plan_cache
+from fastnn.engine.lowering import LOWERINGS
 from fastnn.layers import BatchNormalization, Dense, Flatten, Reshape, Residual, RReLU
 
 N, RATE = 40, 0.01
@@ -93,3 +97,16 @@ def test_layers_of_a_block_are_shown():
     health = model.fit(np.ones((4, 5)), np.ones((4, 2)), verbose=0, health="every").health
     assert health.layers == ("first", "second", "last")
     assert np.isfinite(health.gradient_norm).all()
+
+
+def test_a_kind_of_node_says_itself_whether_its_layer_is_shown(monkeypatch):
+    def shown():
+        scale = fastnn.layers.Rescaling(0.3, name="scale", input_shape=(23,))
+        model = fastnn.Sequential([scale, Dense(5, name="last")])
+        model.compile("sgd", "mse")
+        return model.fit(np.ones((9, 23)), np.ones((9, 5)), health="every", verbose=0).health.layers
+
+    assert shown() == ("last",)
+    monkeypatch.setattr(LOWERINGS["affine"], "shown", True, raising=False)
+    monkeypatch.setattr(plan_cache, "_kept", OrderedDict())
+    assert shown() == ("scale", "last")

@@ -1,7 +1,7 @@
 """Batch normalisation: src_c/loops/cols.inl.h."""
 
 from ..parameter_store import aligned
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 TRAINED = ("gamma", "beta")
 

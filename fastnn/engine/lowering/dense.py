@@ -3,7 +3,7 @@
 from ..._core import kernels
 from ..parameter_store import aligned
 from ..precision import splits_for
-from .lowerer import LOWERINGS, Lowering, lowering
+from .registry import LOWERINGS, Lowering, lowering
 
 WORTH_WAITING = 1 << 17  # floating-point operations of a layer: half a microsecond, about that of a barrier
 

@@ -1,10 +1,12 @@
 """Elementwise operations, softmax, and what joins tensors."""
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 
 @lowering("activation")
 class Activation(Lowering):
+    shown = True
+
     def forward(self, lo, node):
         x, y = node.inputs[0], node.out
         lo.emit("act_fwd", y=lo.value(y), x=lo.value(x), F=y.size, act=node.attrs["row"], s=node.attrs["params"])
@@ -24,6 +26,8 @@ class Activation(Lowering):
 @lowering("softmax")
 class Softmax(Lowering):
     """Over the last axis of a sample."""
+
+    shown = True
 
     def sizes(self, node):
         return {"K": node.attrs["length"], "groups": node.out.size // node.attrs["length"]}

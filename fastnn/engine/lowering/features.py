@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 LEAST_DEVIATION = 1e-7  # Keras' epsilon: lower bound of the divisor of `Normalization`
 
@@ -75,6 +75,8 @@ class Normalize(PerFeature):
 
 @lowering("maxout")
 class Maxout(Lowering):
+    shown = True
+
     def forward(self, lo, node):
         z, y = node.inputs[0], node.out
         lo.emit("maxout_fwd", y=lo.value(y), z=lo.value(z), units=y.size, k=node.attrs["k"])

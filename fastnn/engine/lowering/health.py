@@ -15,6 +15,7 @@ import numpy as np
 
 from ..._core import activations, kernels
 from ..parameter_store import aligned
+from .registry import LOWERINGS
 
 NOTHING, ACTIVE, LOOK = 0, 1, 2
 FLAT = 0.01  # |f'| below which an activation counts as flat
@@ -43,7 +44,7 @@ def activation_of(node):
 
 def is_shown(node):
     """Whether there is something to note of a node."""
-    return bool(node.variables) or node.act is not None or node.kind in ("activation", "softmax", "maxout")
+    return bool(node.variables) or node.act is not None or node.kind in LOWERINGS and LOWERINGS[node.kind].shown
 
 
 @cache

@@ -15,15 +15,10 @@ from ..folding import find_folds
 from ..parameter_store import aligned
 from ..ports import name
 from .health import Look
+from .registry import LOWERINGS
 from .update import STATES, Update
 
-LOWERINGS = {}
 ONLY_LOSS = ("derivative", "observe")  # programs without metrics
-
-
-def lowering(kind):
-    """Decorator: the class says how nodes of a kind become operations."""
-    return lambda cls: LOWERINGS.setdefault(kind, cls())
 
 
 def lower(planner):
@@ -377,13 +372,3 @@ class Lowerer:
         postponed, self.postponed = self.postponed, []
         for emit in postponed:
             emit()
-
-
-class Lowering:
-    """How one kind of node becomes operations; registered by the decorator `lowering`."""
-
-    def forward(self, lo, node):
-        raise NotImplementedError(node.kind)
-
-    def backward(self, lo, node):
-        raise NotImplementedError(node.kind)

@@ -1,6 +1,6 @@
 """Operations that join tensors, besides `add`: products, the larger or smaller, and tensors side by side."""
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 
 @lowering("multiply")

@@ -1,6 +1,6 @@
 """Layers that are random in training."""
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 
 def words(node):

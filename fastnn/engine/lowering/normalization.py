@@ -1,6 +1,6 @@
 """Layer normalisation."""
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 
 @lowering("layer_norm")

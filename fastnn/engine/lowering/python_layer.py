@@ -1,6 +1,6 @@
 """Layers whose computation is written in Python."""
 
-from .lowerer import Lowering, lowering
+from .registry import Lowering, lowering
 
 
 @lowering("python")
