@@ -22,6 +22,8 @@ UNLIMITED = 2**31 - 1  # epochs of a training that time ends
 class _Default(int):
     """A default that can be told from the same number given by a user."""
 
+    __slots__ = ()
+
 
 ONE_EPOCH = _Default(1)  # as in Keras; with a time budget there is no limit
 RATES = 200  # rates of a schedule over the budget
