@@ -320,7 +320,7 @@ class Facts(Parts):
 
     @cached_property
     def harmed(self):
-        """Whether a training has come to nothing so far: not better than a constant predictor, or not finite."""
+        """Whether training has failed so far: not better than a constant predictor, or not finite."""
         if self.training is None:
             return False
         if not self.training.finite:

@@ -28,21 +28,21 @@ def usual(optimizer):
     return None
 
 
-@rule("FN401", "rate-not-positive", "lr_invalid", "A rate that is not positive", "compiled")
+@rule("FN401", "rate-not-positive", "lr_invalid", "A learning rate that is not positive", "compiled")
 def rate_not_positive(facts):
-    """With a rate of 0 nothing changes; with a negative one the loss is maximised."""
+    """With a learning rate of 0 nothing changes; with a negative one the loss is maximised."""
     rate = facts.rate
     if not rate > 0 and not facts.scheduled:
         yield found(
-            "error", f"the learning rate is {rate:g}", "Use a positive rate, such as 1e-3 for Adam.",
+            "error", f"the learning rate is {rate:g}", "Use a positive learning rate, such as 1e-3 for Adam.",
             "Weights do not change, or the loss is maximised.", evidence={"rate": rate}, likelihood=0.98,
         )  # fmt: skip
 
 
 @rule("FN402", "high-rate", "lr_too_high", "A very high learning rate", "compiled", reference=BENGIO)
 def high_rate(facts):
-    """Rates above 0.1 for Adam and its kind, whose updates are about as large as the rate, above 2 for SGD (divided
-    by 1 / (1 - momentum)). It is a note if the loss falls steadily on a batch all the same."""
+    """Learning rates above 0.1 for Adam and its variants, whose updates are about as large as the rate; above 2 for
+    SGD, times 1 - momentum (at least 0.1). For SGD it is a note if the loss of a batch falls steadily all the same."""
     limits = usual(facts.optimizer)
     if limits is None or facts.rate <= limits[1]:
         return
@@ -58,7 +58,7 @@ def high_rate(facts):
 
 @rule("FN403", "low-rate", "lr_too_low", "A very low learning rate", "compiled", reference=BENGIO)
 def low_rate(facts):
-    """Rates of 1e-6 or less."""
+    """Learning rates of at most 1e-6 for Adam, its variants and SGD."""
     limits = usual(facts.optimizer)
     if limits is None or facts.scheduled or not 0 < facts.rate <= limits[0]:
         return
@@ -72,19 +72,20 @@ def low_rate(facts):
 @rule("FN404", "small-epsilon", "low_adam_epsilon", "A tiny epsilon", "compiled", reference=KINGMA)
 def small_epsilon(facts):
     """Adam divides by the root of the mean squared gradient plus epsilon. Below 1e-12, weights whose gradients are
-    nearly zero make steps as large as all others."""
+    nearly zero take steps as large as all others."""
     epsilon = getattr(facts.optimizer, "epsilon", None)
     if type(facts.optimizer).__name__ in ADAM and epsilon is not None and epsilon < 1e-12:
         yield found(
             "warning", f"epsilon of {type(facts.optimizer).__name__} is {epsilon:g}", "Use epsilon=1e-7.",
-            "Weights without a gradient make full steps, in directions of rounding errors.",
+            "Weights with almost no gradient take full steps, in the direction of rounding errors.",
             evidence={"epsilon": float(epsilon), "threshold": 1e-12}, likelihood=0.7,
         )  # fmt: skip
 
 
-@rule("FN405", "momentum-of-one", "wrong_optimizer", "Momentum of one or more", "compiled")
+@rule("FN405", "momentum-of-one", "wrong_optimizer", "A momentum near or above one", "compiled")
 def momentum_of_one(facts):
-    """With a momentum of 1 or more, velocities grow without limit; above 0.99 they need thousands of steps."""
+    """With a momentum of 1 or more, velocities grow without limit: an error. Above 0.99 they need hundreds of steps to
+    settle: a warning."""
     value = momentum(facts.optimizer)
     if value > 0.99:
         yield found(
@@ -97,7 +98,8 @@ def momentum_of_one(facts):
 
 @rule("FN406", "tiny-clip", "lr_too_low", "Gradients clipped to almost nothing", "compiled")
 def tiny_clip(facts):
-    """A limit below 1e-6 makes every step of gradient descent tiny; Adam undoes it, so it is a note there."""
+    """A limit below 1e-6 makes every step of SGD tiny; Adam rescales its gradients, so for other optimizers it is a
+    note."""
     for name in ("clipnorm", "clipvalue", "global_clipnorm"):
         value = getattr(facts.optimizer, name, None)
         if value is not None and value < 1e-6:
@@ -110,10 +112,11 @@ def tiny_clip(facts):
 
 @rule("FN407", "summed-loss", "loss_reduction", "The sum of the losses of a batch", "compiled")
 def summed_loss(facts):
-    """With ``reduction="sum"`` the gradient grows with the batch size, so a usual rate is too high by that factor."""
+    """With ``reduction="sum"`` the gradient grows with the batch size, so the usual learning rates are
+    too high by that factor."""
     if getattr(facts.loss, "reduction", None) == "sum":
         yield found(
             "warning", f"{facts.loss_name} has reduction='sum': the gradient grows with the batch size",
-            "Use the default, the mean over the batch, or divide the rate by the batch size.",
-            "A rate that is right for one batch size is wrong for another.", likelihood=0.8,
+            "Use the default, the mean over the batch, or divide the learning rate by the batch size.",
+            "A learning rate that is right for one batch size is wrong for another.", likelihood=0.8,
         )  # fmt: skip

@@ -15,8 +15,8 @@ UNBOUNDED_LOG = "Goodfellow, Bengio & Courville 2016, section 6.2.2"
 @rule("FN101", "softmax-of-one-unit", "wrong_last_activation", "Softmax over one unit", "built",
       reference=UNBOUNDED_LOG)  # fmt: skip
 def softmax_of_one(facts):
-    """A softmax divides each output by their sum, so one output is always 1 (and its logarithm 0), whatever the
-    weights: all gradients are zero."""
+    """A softmax divides the exponential of each output by their sum, so a single output is always 1 (and its logarithm
+    0), whatever the weights: all gradients are zero."""
     if facts.activation in ("softmax", "log_softmax") and facts.shape[-1:] == (1,):
         value = 1 if facts.activation == "softmax" else 0
         yield found(
@@ -35,7 +35,7 @@ def softmax_of_one(facts):
       reference=UNBOUNDED_LOG)  # fmt: skip
 def probabilities_as_logits(facts):
     """The model ends with softmax or sigmoid, and the loss was created with ``from_logits=True``, so it applies
-    softmax or sigmoid again. The loss then cannot come close to its minimum, and gradients are small."""
+    softmax or sigmoid again. The loss then cannot approach its minimum, and gradients are small."""
     kind = outputs.OF_ACTIVATION.get(facts.activation)
     # the softmax of log-probabilities gives the probabilities
     exact = facts.activation == "log_softmax" and getattr(facts.loss, "through", None) == "softmax"
@@ -45,7 +45,7 @@ def probabilities_as_logits(facts):
             f"the model ends with {facts.activation} and {facts.loss_name}(from_logits=True) applies"
             f" {facts.loss.through} again: gradients are small and the minimum cannot be reached",
             "Use from_logits=False, or end the model without an activation.",
-            "Outputs in [0, 1] as logits give probabilities near each other, however sure the model is.",
+            "Logits in [0, 1] give nearly equal probabilities, however certain the model is.",
             facts.last.name, likelihood=0.95,
         )  # fmt: skip
 
@@ -53,7 +53,7 @@ def probabilities_as_logits(facts):
 @rule("FN103", "log-probabilities-as-probabilities", "wrong_last_activation", "Log-probabilities instead of"
       " probabilities", "built", "compiled", reference=UNBOUNDED_LOG)  # fmt: skip
 def log_probabilities(facts):
-    """The model ends with a logarithm of probabilities, but the loss expects the probabilities."""
+    """The model returns logarithms of probabilities, but the loss expects the probabilities themselves."""
     if facts.wanted != outputs.PROBABILITIES:
         return
     if outputs.OF_ACTIVATION.get(facts.activation) == outputs.LOG_PROBABILITIES:
@@ -69,8 +69,8 @@ def log_probabilities(facts):
 @rule("FN104", "outputs-are-no-probabilities", "wrong_last_activation", "Outputs that are not probabilities", "built",
       "compiled", reference=UNBOUNDED_LOG)  # fmt: skip
 def no_probabilities(facts):
-    """A cross-entropy expects probabilities, but the last activation gives values outside [0, 1]: relu, tanh or none.
-    Values outside are clipped, and clipped values have no gradient. The fault is `missing_activation` if there is no
+    """A cross-entropy expects probabilities, but the last activation (relu, tanh or none) gives values outside [0, 1].
+    These are clipped, and clipped values have no gradient. The fault is `missing_activation` if there is no
     activation at all."""
     if facts.wanted != outputs.PROBABILITIES or facts.activation is None:
         return
@@ -97,22 +97,19 @@ def no_probabilities(facts):
     )  # fmt: skip
 
 
-@rule("FN113", "classes-by-sigmoid", "wrong_last_activation", "Sigmoid outputs for classes that exclude each other",
-    "built",
-      "compiled", reference=UNBOUNDED_LOG)  # fmt: skip
+@rule("FN113", "classes-by-sigmoid", "wrong_last_activation", "Sigmoid outputs for mutually exclusive classes",
+      "built", "compiled", reference=UNBOUNDED_LOG)  # fmt: skip
 def classes_by_sigmoid(facts):
-    """The loss compares probabilities of classes that exclude each other, which have sum 1; sigmoid outputs have
-    not."""
+    """The loss compares probabilities of mutually exclusive classes, which sum to 1; sigmoid outputs do not."""
     if getattr(facts.loss, "through", None) != "softmax" or facts.loss.from_logits or not facts.n > 1:
         return
     if facts.activation in ("sigmoid", "hard_sigmoid", "sparse_sigmoid"):
         yield found(
             "error",
-            f"the model ends with {facts.activation}, but {facts.loss_name} expects probabilities of classes that"
-            " exclude"
-            " each other",
-            "End the model with activation='softmax', or use BinaryCrossentropy for labels that do not exclude each"
-            " other.",
+            f"the model ends with {facts.activation}, but {facts.loss_name} expects probabilities of mutually"
+            " exclusive classes",
+            "End the model with activation='softmax', or use BinaryCrossentropy for labels that are not mutually"
+            " exclusive.",
             "Outputs are divided by their sum, so all of them may become small or large together.",
             facts.last.name, likelihood=0.93,
         )  # fmt: skip
@@ -120,22 +117,22 @@ def classes_by_sigmoid(facts):
 
 @rule("FN105", "nll-without-log-softmax", "wrong_last_activation", "NLLLoss without log_softmax", "built", "compiled")
 def nll_without_log_softmax(facts):
-    """`NLLLoss` is minus the output at the class label. Unless outputs are log-probabilities it has no minimum, or a
-    wrong one."""
+    """`NLLLoss` is minus the output for the class label. Unless outputs are log-probabilities, it has no minimum, or
+    the wrong one."""
     if facts.wanted == outputs.LOG_PROBABILITIES and facts.activation not in (None, "log_softmax"):
         yield found(
             "error",
             f"{facts.loss_name} expects log-probabilities, but the model ends with {facts.activation}: the loss has no"
             " minimum, or a different one",
             "End the model with activation='log_softmax', or use SparseCategoricalCrossentropy.",
-            "Minus the output can be made small without limit, without any class being recognised.",
+            "The loss can fall without limit, without any class being recognised.",
             facts.last.name, likelihood=0.95, fault="missing_activation" if facts.activation == "linear" else None,
         )  # fmt: skip
 
 
 @rule("FN106", "hinge-of-probabilities", "wrong_loss", "Hinge loss of probabilities", "built", "compiled")
 def hinge_of_probabilities(facts):
-    """Hinge losses compare margins, which are negative for one class; outputs in [0, 1] never are."""
+    """Hinge losses compare margins, which are negative for one of the classes; outputs in [0, 1] are never negative."""
     if facts.row in ("hinge", "squared_hinge") and outputs.OF_ACTIVATION.get(facts.activation) == outputs.PROBABILITIES:
         yield found(
             "error",
@@ -167,7 +164,7 @@ def classes_of_one(facts):
 
 @rule("FN108", "top-k-of-all", "wrong_metric", "Top-k accuracy of all classes", "built", "compiled")
 def top_k_of_all(facts):
-    """With k at least the number of outputs, every sample is right."""
+    """If k is at least the number of outputs, every sample counts as correct."""
     for metric in facts.metrics:
         if "top_k" in (metric.row or "") and metric.k >= facts.n > 1:
             yield found(
@@ -195,7 +192,7 @@ def accuracy_by_equality(facts):
 
 @rule("FN110", "binary-accuracy-of-classes", "wrong_metric", "Binary accuracy of several classes", "built", "compiled")
 def binary_accuracy_of_classes(facts):
-    """Binary accuracy counts every output on its own. Of k classes, k - 1 are absent from each sample, so outputs
+    """Binary accuracy counts every output separately. Of k classes, k - 1 are absent from each sample, so outputs
     near 0 already score 1 - 1 / k."""
     for metric in facts.metrics:
         if metric.row == "binary_accuracy" and facts.activation == "softmax" and facts.n > 1:
@@ -209,9 +206,9 @@ def binary_accuracy_of_classes(facts):
             )  # fmt: skip
 
 
-@rule("FN111", "metric-of-other-outputs", "wrong_metric", "Metric of another kind of outputs", "built", "compiled")
+@rule("FN111", "metric-of-other-outputs", "wrong_metric", "Metric for another kind of output", "built", "compiled")
 def metric_of_other_outputs(facts):
-    """A metric object expects another kind of outputs than the model has, such as probabilities instead of logits. A
+    """A metric object expects another kind of output than the model has, such as probabilities instead of logits. A
     metric given by name is adapted to the model."""
     for metric in facts.metrics:
         remedy = None if facts.kind is None else metric.remedy(facts.kind)

@@ -13,17 +13,23 @@ from .registry import RULES
 
 HEAD = """# Findings
 
-`model.check(x, y)` looks for what would keep a model from learning before it is trained, `history.findings` for what
-kept it from learning; see [Seeing why a network does not train](guides/seeing-training.md). Each finding has a code,
-which this page explains, a severity, what was found, why it matters, what to do, and the figures it is based on.
+`model.check(x, y)` looks for what would keep a model from learning, before it is trained, and `history.findings` for
+what kept it from learning; see [Seeing why a network does not train](guides/seeing-training.md). Each finding has a
+code, which this page explains, a severity, what was found, why it matters, what to do, and the values and thresholds
+that it is based on.
 
-- **error**: training cannot work, or is not what was meant. `compile` and `fit` warn of those that need no data.
-- **warning**: very likely harm. What a training shows is a warning only if it persists and the training has come to
-  nothing, that is, its loss is not 20 % better than that of the best constant output.
+- **error**: training cannot work, or does not do what was intended. `compile` and `fit` warn of errors that can be seen
+  without data.
+- **warning**: very likely harmful. A symptom seen during training is a warning only if it persists and training has
+  failed.
 - **note**: worth knowing.
 
-Findings are sorted by severity, then by how likely they are the cause; what another finding explains comes after it.
-`fastnn.diagnostics.ignore("FN222")` silences a code, in a process or in a `with` block,
+A *constant predictor* gives the same output, the best one, for every sample. Training *has failed* if its loss is not
+at least 20 % below the loss of a constant predictor. The *fault* of a finding is the kind of mistake; several rules may
+have the same fault.
+
+Findings are sorted by severity, then by how likely each is the cause; a finding that another one explains comes after
+it. `fastnn.diagnostics.ignore("FN222")` silences a code, in a process or in a `with` block,
 `model.check(..., ignore=["FN222"])` in one call.
 
 This page is made from the rules: `python -m fastnn.diagnostics.doctor.page`.

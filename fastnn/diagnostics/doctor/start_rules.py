@@ -14,9 +14,9 @@ DEAD, FLAT = 0.9, 0.5
 @rule("FN321", "start-gradient", "vanishing_gradient", "Gradients that vanish or explode at the start", "start",
       reference=GLOROT)  # fmt: skip
 def start_gradient(facts):
-    """The gradient of the loss with respect to the outputs of the first layer, divided by that of the last one: below
-    1e-3 a warning, below 1e-5 an error; above 1000 (`exploding_gradient`) an error. Dead and constant layers have
-    findings of their own."""
+    """The norm of the gradient of the loss with respect to the outputs of the first layer, divided by that of the last
+    layer: below 1e-3 a warning, below 1e-5 an error; above 1000 an error (`exploding_gradient`). Dead and constant
+    layers have their own findings."""
     start = facts.start
     if start is None:
         return
@@ -44,7 +44,7 @@ def start_gradient(facts):
             " per"
             " layer",
             "Use he_normal for relu, glorot_uniform for tanh; add BatchNormalization, or clip gradients: clipnorm=1.",
-            "Any rate is too high for the first layers or too low for the last.", first,
+            "Any learning rate is too high for the first layers or too low for the last.", first,
             {**evidence, "threshold": 1 / GRADIENT}, 0.85, fault="exploding_gradient",
         )  # fmt: skip
 
@@ -52,8 +52,8 @@ def start_gradient(facts):
 @rule("FN322", "start-signal", "bad_init", "Signals that fade or grow at the start", "start",
     reference=f"{GLOROT}; {HE}")
 def start_signal(facts):
-    """The standard deviation of the outputs of the last hidden layer is 30 times smaller or larger than that of the
-    first one."""
+    """The standard deviation of the outputs of the last hidden layer is at least 30 times smaller or larger than that
+    of the first one."""
     start = facts.start
     if start is None:
         return
@@ -69,14 +69,14 @@ def start_signal(facts):
     fix = "Use he_normal for relu, glorot_uniform for tanh, lecun_normal for selu; or add BatchNormalization."
     if ratio < 1 / SIGNAL and other < 0.05:
         yield found(
-            "warning", f"before training, outputs of {last} vary by {other:.2g}, those of {first} by {one:.2g}: signals"
-            " fade from layer to layer",
+            "warning", f"before training, the outputs of {last} have standard deviation {other:.2g}, those of {first}"
+            f" {one:.2g}: signals fade from layer to layer",
             fix, "The output hardly depends on the inputs.", last, evidence, 0.7,
         )  # fmt: skip
     elif ratio > SIGNAL and other > 3:
         yield found(
-            "warning", f"before training, outputs of {last} vary by {other:.2g}, those of {first} by {one:.2g}: signals"
-            " grow from layer to layer",
+            "warning", f"before training, the outputs of {last} have standard deviation {other:.2g}, those of {first}"
+            f" {one:.2g}: signals grow from layer to layer",
             fix, "Large outputs give large gradients, and saturate what comes after them.", last, evidence, 0.8,
         )  # fmt: skip
 
@@ -84,7 +84,8 @@ def start_signal(facts):
 @rule("FN323", "start-dead", "dying_relu", "Units that are dead at the start", "start",
       reference="Lu, Shin, Su & Karniadakis 2019")  # fmt: skip
 def start_dead(facts):
-    """At least 90 % of the units of a layer are not active for any sample of the batch; an error if all are."""
+    """At least 90 % of the units of a layer are not active for any sample of the batch: a warning, or an error if none
+    of its units is."""
     start = facts.start
     if start is None:
         return
@@ -95,7 +96,7 @@ def start_dead(facts):
             "error" if share == 1 else "warning",
             f"before training, {100 * share:.0f} % of the units of {name} are not active for any of the samples",
             "Use he_normal and biases of zero, or leaky_relu or elu; check the scale of the inputs.",
-            "The gradient of such units is zero, so they do not come back.", name,
+            "The gradient of such units is zero, so they do not recover.", name,
             {"dead": share, "threshold": DEAD}, 0.85,
         )  # fmt: skip
 
@@ -116,19 +117,20 @@ def start_saturated(facts):
         )  # fmt: skip
 
 
-@rule("FN325", "first-loss", "bad_init", "A first loss far above that of a constant", "start")
+@rule("FN325", "first-loss", "bad_init", "An initial loss far above that of a constant predictor", "start")
 def first_loss(facts):
-    """The loss before training is more than 10 times that of the best constant output. It is a note: scale and
-    initial weights have findings of their own."""
+    """The loss before training is more than 10 times that of a constant predictor. It is a note: scale and initial
+    weights have their own findings."""
     start, constant = facts.start, facts.constant_loss
     if start is None or constant is None or not constant > 0 or facts.row in ("mean_absolute_percentage_error",):
         return
     loss = start.loss - start.penalty
     if np.isfinite(loss) and loss > 10 * constant:
         yield found(
-            "note", f"before training the loss is {loss:.3g}, that of the best constant output {constant:.3g}",
+            "note", f"before training, the loss is {loss:.3g}; that of the best constant output is {constant:.3g}",
             "Scale inputs and targets; start with smaller weights.",
-            "The first steps only undo the start.", evidence={"loss": loss, "constant": constant}, likelihood=0.05,
+            "The first steps only undo the initial outputs.", evidence={"loss": loss, "constant": constant},
+            likelihood=0.05,
         )  # fmt: skip
 
 
@@ -142,9 +144,9 @@ def diverges(losses):
     reference="LeCun, Bottou, Orr &"
       " Müller 1998, section 4.7")  # fmt: skip
 def first_steps(facts):
-    """A few steps on one batch, with its own gradient, should make the loss smaller, or at least at half the rate. It
-    is a warning if it is larger after them than before, by half and in the second half of them throughout; an error
-    if it is no number."""
+    """A few steps on one batch should make its loss smaller, if not at the given learning rate, then at half of it. It
+    is a warning if the loss ends above 1.5 times its initial value and stays above that value throughout the second
+    half of the steps; an error if it ends above 100 times that value, or becomes NaN or infinite."""
     start = facts.start
     if start is None or facts.learned_before:
         return
@@ -160,10 +162,10 @@ def first_steps(facts):
     severe = not finite.all() or losses[-1] > 100 * before
     yield found(
         "error" if severe else "warning",
-        f"after {len(losses) - 1} steps on one batch the loss is {shown}, before it was {before:.3g}: the rate {rate:g}"
-        " is too high here",
-        "Divide the rate by 10, or use find_learning_rate; scale inputs and targets.",
-        "Each step goes beyond the minimum, farther from it than before.",
+        f"after {len(losses) - 1} steps on one batch the loss is {shown}, before them it was {before:.3g}: the learning"
+        f" rate {rate:g} is too high",
+        "Divide the learning rate by 10, or use find_learning_rate; scale inputs and targets.",
+        "Each step overshoots the minimum and ends farther from it.",
         evidence={"before": before, "after": float(losses[-1]), "steps": len(losses) - 1, "rate": rate},
         likelihood=0.82,
     )  # fmt: skip
@@ -192,27 +194,28 @@ def start_non_finite(facts):
 
 @rule("FN327", "small-steps", "lr_too_low", "Steps that hardly move the weights", "start", reference="Karpathy 2019")
 def small_steps(facts):
-    """A step moves no layer by more than 3e-6 of its weights, so that ten thousand steps change nothing much. About
-    1e-3 is usual."""
+    """A step changes the weights of no layer by more than a fraction of 3e-6, so ten thousand steps change them little.
+    A fraction of about 1e-3 is usual."""
     start = facts.start
     if start is None or facts.learned_before or facts.scheduled or not facts.rate > 0:
         return
     ratios = [v for _, v in start.of("update_ratio") if np.isfinite(v)]
     if ratios and 0 < max(ratios) < 3e-6:
         yield found(
-            "warning", f"a step with rate {facts.rate:g} moves weights by {max(ratios):.1g} of their size at most",
-            "Use a higher rate: see find_learning_rate; about 1e-3 of their size is usual.",
+            "warning",
+            f"a step with learning rate {facts.rate:g} changes weights by at most {max(ratios):.1g} of their size",
+            "Use a higher learning rate: see find_learning_rate; about 1e-3 of their size is usual.",
             "The weights hardly move, however long it trains.",
             evidence={"update_ratio": max(ratios), "threshold": 3e-6, "rate": facts.rate}, likelihood=0.8,
         )  # fmt: skip
 
 
-@rule("FN328", "target-scale", "unscaled_target", "Targets of a regression that are not scaled", "compiled", "y",
+@rule("FN328", "target-scale", "unscaled_target", "Regression targets that are not scaled", "compiled", "y",
       reference="LeCun, Bottou, Orr & Müller 1998, section 4.5")  # fmt: skip
 def target_scale(facts):
-    """Targets of a regression with a root mean square above 10 or below 0.01. A linear output starts near 0 and has
-    to come there; errors, and with them gradients, are as large as the targets. It is a warning above 100, if the
-    first steps make the loss larger, or if a training has come to nothing; otherwise a note."""
+    """Regression targets have a root mean square above 10 or a standard deviation below 0.01. A linear output starts
+    near 0 and has to get there; errors, and with them gradients, are as large as the targets. A warning if the root
+    mean square is above 100, if the first steps make the loss larger, or if training has failed; otherwise a note."""
     if facts.row not in ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh") or not facts.y_fits:
         return
     if facts.target_kind != "values" or "y" in facts.non_finite or not all(np.isinf(facts.limits)):
@@ -230,7 +233,7 @@ def target_scale(facts):
     yield found(
         "warning" if (size > 100 or diverges or facts.harmed) and not (small and not facts.harmed) else "note",
         f"targets have mean {float(mean[np.argmax(abs(mean))]):.3g} and standard deviation {smallest:.3g}",
-        "Train with (y - y.mean()) / y.std(), and undo it after predict.",
+        "Train with (y - y.mean()) / y.std(), and transform predictions back: prediction * y.std() + y.mean().",
         "Errors are tiny, and so are gradients." if small else
         "The outputs start near 0 and have far to go; errors and gradients are as large as the targets.",
         evidence={"root_mean_square": size, "std": smallest, "threshold": 10.0}, likelihood=0.9 if not small else 0.6,

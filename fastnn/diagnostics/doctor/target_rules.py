@@ -29,7 +29,7 @@ def of_shares(facts):
     return binary_loss(facts) or facts.row in ("crossentropy", "kl_divergence")
 
 
-@rule("FN201", "shape-of-inputs", "shape_mismatch", "Inputs of another shape than the model takes", "built", "x")
+@rule("FN201", "shape-of-inputs", "shape_mismatch", "Inputs whose shape the model does not accept", "built", "x")
 def shape_of_inputs(facts):
     """The samples do not have the shape that the first layer was declared for."""
     if facts.x_fits:
@@ -45,14 +45,14 @@ def shape_of_inputs(facts):
     else:
         fix = f"Declare input_shape={tuple(shape[1:])}, or reshape x."
     yield found(
-        "error", f"x has shape {shape}, but the model takes samples of shape {expected}", fix,
+        "error", f"x has shape {shape}, but the model expects samples of shape {expected}", fix,
         "fit raises an error.", evidence={"x": str(shape), "model": str(expected)}, likelihood=0.99,
     )  # fmt: skip
 
 
-@rule("FN202", "unequal-lengths", "shape_mismatch", "Inputs and targets of different length", "x", "y")
+@rule("FN202", "unequal-lengths", "shape_mismatch", "Inputs and targets of different lengths", "x", "y")
 def unequal_lengths(facts):
-    """x and y must have a row for each sample."""
+    """x and y must have the same number of rows, one for each sample."""
     n, m = len(facts.inputs.x), len(facts.targets.y)
     if n != m:
         yield found(
@@ -94,14 +94,14 @@ def labels_for_one_hot(facts):
         if not categorical:
             yield found(
                 "error", f"{facts.loss_name} does not take the class labels of y", fix,
-                "Classes are told apart by a cross-entropy.", fault="wrong_loss", likelihood=0.6,
+                "Classification needs a cross-entropy.", fault="wrong_loss", likelihood=0.6,
             )  # fmt: skip
 
 
-@rule("FN204", "shape-of-targets", "shape_mismatch", "Targets of another shape than the outputs", "built", "compiled",
-      "y")  # fmt: skip
+@rule("FN204", "shape-of-targets", "shape_mismatch", "Targets whose shape differs from that of the outputs", "built",
+      "compiled", "y")  # fmt: skip
 def shape_of_targets(facts):
-    """The number of units of the last layer must be the number of values of a target, or of classes."""
+    """The last layer must have as many units as a target has values, or as there are classes."""
     targets, n = facts.targets, facts.n
     if facts.y_fits:
         return
@@ -114,7 +114,7 @@ def shape_of_targets(facts):
     one_hot = " one-hot classes" if targets.one_hot else " values"
     yield found(
         "error",
-        f"targets have {k}{one_hot if k > 1 else ' value'} in a row (shape {shape}), but the model has {n}"
+        f"targets have {k}{one_hot if k > 1 else ' value'} per row (shape {shape}), but the model has {n}"
         f" output{'s' * (n > 1)}",
         f"Give the last layer {k} unit{'s' * (k > 1)}"
         + (" and softmax." if targets.one_hot else ", or select the targets that the model is for."),
@@ -126,8 +126,8 @@ def shape_of_targets(facts):
 @rule("FN205", "label-out-of-range", "label_encoding", "Class labels outside 0 to k - 1", "built", "compiled", "y",
       reference="Chollet 2021, section 4.2")  # fmt: skip
 def label_out_of_range(facts):
-    """Class labels of k outputs are the integers 0 to k - 1. Frequent mistakes are labels that start at 1, negative
-    labels, and fewer outputs than classes; of the latter the fault is `shape_mismatch`."""
+    """For k outputs, class labels are the integers 0 to k - 1. Frequent mistakes are labels that start at 1, negative
+    labels, and fewer outputs than classes (fault `shape_mismatch`)."""
     if facts.target_kind != "labels" or not facts.y_fits or facts.targets.width != 1 or facts.non_finite:
         return
     values, n = facts.targets.values, facts.n
@@ -139,9 +139,10 @@ def label_out_of_range(facts):
     evidence = {"smallest": low, "largest": high, "outputs": n}
     if not facts.targets.whole:
         yield found(
-            "error", f"y has values that are no integers, such as {few(values[np.trunc(values) != values])}, but"
+            "error", f"y has values that are not integers, such as {few(values[np.trunc(values) != values])}, but"
             f" {facts.loss_name} takes class labels",
-            "For a regression use mean_squared_error and no activation at the end; for probabilities, a row of them.",
+            "For regression, use mean_squared_error and no last activation; for probabilities, use one row per sample"
+            " with categorical_crossentropy.",
             "fit raises an error.", evidence=evidence, fault="wrong_loss", likelihood=0.95,
         )  # fmt: skip
     elif low >= 1 and high == n:
@@ -168,11 +169,11 @@ def label_out_of_range(facts):
         )  # fmt: skip
 
 
-@rule("FN206", "targets-of-probabilities", "label_encoding", "Targets that are no probabilities", "built", "compiled",
+@rule("FN206", "targets-of-probabilities", "label_encoding", "Targets that are not probabilities", "built", "compiled",
       "y", reference=BISHOP)  # fmt: skip
 def targets_of_probabilities(facts):
     """Binary and categorical cross-entropies take targets from 0 to 1. Frequent mistakes are labels -1 and +1,
-    several classes 0, 1, 2, ... for one output, and values of a regression; for these the fault is `wrong_loss`."""
+    several classes 0, 1, 2, ... for one output, and the values of a regression (fault `wrong_loss`)."""
     if facts.target_kind != "values" or not of_shares(facts) or not facts.y_fits or "y" in facts.non_finite:
         return
     targets = facts.targets
@@ -207,11 +208,11 @@ def targets_of_probabilities(facts):
                 fault="target_out_of_range", evidence=evidence, likelihood=0.9)  # fmt: skip
 
 
-@rule("FN207", "unreachable-targets", "wrong_last_activation", "Targets that the last activation cannot give", "built",
+@rule("FN207", "unreachable-targets", "wrong_last_activation", "Targets that the last activation cannot reach", "built",
       "compiled", "y", reference=BISHOP)  # fmt: skip
 def unreachable_targets(facts):
-    """The last activation limits the outputs: sigmoid and softmax to 0 to 1, tanh to -1 to 1, relu to positive
-    values. It is an error if more than 0.5 % of the targets are outside."""
+    """The last activation limits the outputs: sigmoid and softmax to [0, 1], tanh to [-1, 1], relu to values of at
+    least 0. An error if more than 0.5 % of the targets are outside this range."""
     if facts.row not in SQUARES or not facts.y_fits or facts.target_kind != "values" or "y" in facts.non_finite:
         return
     low, high = facts.limits
@@ -239,22 +240,23 @@ def unreachable_targets(facts):
         "error",
         f"targets are from {least:g} to {most:g}, but outputs of {facts.activation} are {reach}: {100 * outside:.0f} %"
         " of the targets cannot be reached",
-        fix, "The model ends up at the edge of its range, where gradients are small or zero.",
+        fix, "Outputs end up at the edge of their range, where gradients are small or zero.",
         facts.last.name, evidence, 0.93, fault="wrong_loss" if classes else None,
     )  # fmt: skip
     yield found(
         "error", f"{100 * outside:.0f} % of the targets are outside the range of the outputs, {reach}", fix,
-        "Such errors cannot become small.", facts.last.name, evidence, 0.85, fault="target_out_of_range",
+        "The errors on these targets cannot become small.", facts.last.name, evidence, 0.85,
+        fault="target_out_of_range",
     )  # fmt: skip
 
 
 @rule("FN208", "squares-of-classes", "wrong_loss", "Squared errors for classes", "built", "compiled", "y",
       reference="Bishop 2006, section 4.1.3 and 4.3.4")  # fmt: skip
 def squares_of_classes(facts):
-    """Targets are one-hot rows of three or more classes, and the loss is one of differences. Its gradient vanishes
-    where a sigmoid or softmax is sure and wrong, so such a model learns slowly. For two classes it is a note, unless
-    the loss is one of absolute differences, whose best constant is the larger class, or the training comes to
-    nothing."""
+    """Targets are one-hot rows of three or more classes, but the loss is a regression loss. Its gradient vanishes
+    where a sigmoid or softmax is confidently wrong, so such a model learns slowly. For two classes it is a note,
+    unless the loss is an absolute difference, whose best constant output is the larger class, or training has
+    failed."""
     if facts.row not in SQUARES or not facts.y_fits or "y" in facts.non_finite:
         return
     if not facts.targets.one_hot:
@@ -266,13 +268,13 @@ def squares_of_classes(facts):
         f"targets are one-hot rows of {k} classes, but the loss is {facts.loss_name}",
         "Use softmax outputs with categorical_crossentropy.",
         "The gradient of a cross-entropy is proportional to the error; that of a squared error vanishes where the"
-        " output is sure of the wrong class.",
+        " output is confidently wrong.",
         evidence={"classes": k}, likelihood=0.75,
     )  # fmt: skip
     if facts.activation != "softmax" and k > 2:
         yield found(
-            "warning", f"classes exclude each other, but the outputs of {facts.activation} are independent",
-            "Use softmax outputs with categorical_crossentropy.", "Probabilities of classes have sum 1.",
+            "warning", f"classes are mutually exclusive, but the outputs of {facts.activation} are independent",
+            "Use softmax outputs with categorical_crossentropy.", "The probabilities of the classes sum to 1.",
             facts.last.name, likelihood=0.6,
             fault="missing_activation" if facts.activation == "linear" else "wrong_last_activation",
         )  # fmt: skip
@@ -289,7 +291,7 @@ def squares_of_two_classes(facts):
         "Use a sigmoid output with binary_crossentropy.",
         "The best constant output is the larger class: there is little to gain from anything else." if absolute else
         "The gradient of a cross-entropy is proportional to the error; that of a squared error vanishes where a sigmoid"
-        " is sure of the wrong class.",
+        " is confidently wrong.",
         evidence={"classes": 2}, likelihood=0.75 if absolute else 0.5,
     )  # fmt: skip
 
@@ -297,8 +299,8 @@ def squares_of_two_classes(facts):
 @rule("FN216", "counts-for-classes", "wrong_loss", "A loss for counts or margins with other targets", "built",
       "compiled", "y")  # fmt: skip
 def counts_for_classes(facts):
-    """`Poisson` is for counts: with one-hot rows, or with 0 and 1 after a sigmoid, it is a warning. Hinge losses are
-    for targets -1 and +1 (or 0 and 1): real numbers, or several classes for one output, are an error."""
+    """`Poisson` is for counts: one-hot targets, or targets 0 and 1 for a sigmoid, are a warning. Hinge losses are for
+    targets -1 and +1 (or 0 and 1): real numbers, or several classes for one output, are an error."""
     targets = facts.targets
     if not facts.y_fits or facts.target_kind != "values" or "y" in facts.non_finite:
         return
@@ -315,34 +317,35 @@ def counts_for_classes(facts):
     elif facts.row in ("hinge", "squared_hinge") and not set(targets.values) <= {-1.0, 0.0, 1.0}:
         yield found(
             "error", f"{facts.loss_name} takes targets -1 and +1, got values such as {few(targets.values)}",
-            "For a regression use mean_squared_error, for several classes softmax outputs with a cross-entropy.",
-            "The loss only asks on which side of 0 an output is.", evidence={"smallest": float(targets.table.min()),
-            "largest": float(targets.table.max())}, likelihood=0.95,
+            "For regression, use mean_squared_error; for several classes, softmax outputs with a cross-entropy.",
+            "The loss only depends on which side of 0 an output is, and how far.",
+            evidence={"smallest": float(targets.table.min()), "largest": float(targets.table.max())}, likelihood=0.95,
         )  # fmt: skip
 
 
-@rule("FN209", "binary-loss-of-classes", "wrong_loss", "Binary cross-entropy of exclusive classes", "built", "compiled",
-      "y", reference=BISHOP)  # fmt: skip
+@rule("FN209", "binary-loss-of-classes", "wrong_loss", "Binary cross-entropy of mutually exclusive classes", "built",
+      "compiled", "y", reference=BISHOP)  # fmt: skip
 def binary_loss_of_classes(facts):
-    """Targets are one-hot rows, and the model ends with softmax, but the loss treats every output as a question of
-    its own. For sigmoid outputs that is a choice, and a note."""
+    """Targets are one-hot rows, and the model ends with softmax, but the loss treats every output as an independent
+    binary classification. For sigmoid outputs this may be intended, so it is a note."""
     if not binary_loss(facts) or not facts.y_fits or not facts.targets.one_hot:
         return
     k, softmax = facts.targets.width, facts.activation == "softmax"
     yield found(
         "warning" if softmax and k > 2 else "note",
-        f"targets are one-hot rows of {k} classes, but {facts.loss_name} treats each output as a question of its own",
+        f"targets are one-hot rows of {k} classes, but {facts.loss_name} treats each output as an independent binary"
+        " classification",
         "Use softmax outputs with categorical_crossentropy.",
-        "It is nearly minimal if all outputs are near 0, and accuracy by threshold looks good then too.",
+        "The loss is already small if all outputs are near 0, and binary accuracy is high then too.",
         evidence={"classes": k, "accuracy_of_zeros": 1 - 1 / k}, likelihood=0.85 if softmax else 0.5,
     )  # fmt: skip
 
 
-@rule("FN210", "rows-without-sum-one", "label_encoding", "Targets of softmax whose sum is not 1", "built", "compiled",
-      "y", reference=BISHOP)  # fmt: skip
+@rule("FN210", "rows-without-sum-one", "label_encoding", "Targets of a softmax that do not sum to 1", "built",
+      "compiled", "y", reference=BISHOP)  # fmt: skip
 def rows_without_sum_one(facts):
-    """Categorical cross-entropy takes a distribution over the classes for each sample. Several ones in a row are
-    labels that do not exclude each other, which sigmoid outputs and binary cross-entropy are for."""
+    """Categorical cross-entropy expects a distribution over the classes for each sample. Rows with several ones are
+    labels that are not mutually exclusive; these need sigmoid outputs and binary cross-entropy."""
     if facts.row != "crossentropy" or not facts.y_fits or facts.targets.width < 2 or "y" in facts.non_finite:
         return
     table = facts.targets.table
@@ -353,16 +356,16 @@ def rows_without_sum_one(facts):
         several = float(np.mean(table.sum(axis=1) > 1 + 1e-2))
         yield found(
             "error",
-            f"{100 * wrong:.0f} % of the rows of y do not have sum 1, but {facts.loss_name} takes probabilities of"
-            " classes that exclude each other",
-            "For labels that do not exclude each other use sigmoid outputs with binary_crossentropy."
+            f"{100 * wrong:.0f} % of the rows of y do not sum to 1, but {facts.loss_name} expects probabilities of"
+            " mutually exclusive classes",
+            "For labels that are not mutually exclusive, use sigmoid outputs with binary_crossentropy."
             if several > OUTSIDE else "Divide each row by its sum; rows of zeros have no class.",
-            "The softmax cannot give such outputs.", evidence={"wrong": wrong, "threshold": OUTSIDE}, likelihood=0.9,
+            "A softmax cannot produce such outputs.", evidence={"wrong": wrong, "threshold": OUTSIDE}, likelihood=0.9,
             fault="wrong_loss" if several > OUTSIDE else None,
         )  # fmt: skip
 
 
-@rule("FN211", "constant-targets", "constant_target", "All targets alike", "y")
+@rule("FN211", "constant-targets", "constant_target", "Constant targets", "y")
 def constant_targets(facts):
     """If all targets are equal there is nothing to learn. One constant column of several is a note."""
     targets = facts.targets
@@ -380,14 +383,14 @@ def constant_targets(facts):
         columns = np.flatnonzero(constant)
         yield found(
             "note", f"{len(columns)} of {targets.width} columns of y are constant, such as column {columns[0]}",
-            "Leave them out.", evidence={"columns": len(columns)}, likelihood=0.2,
+            "Remove them.", evidence={"columns": len(columns)}, likelihood=0.2,
         )  # fmt: skip
 
 
 @rule("FN212", "accuracy-of-regression", "wrong_metric", "Accuracy of a regression", "built", "compiled", "y")
 def accuracy_of_regression(facts):
-    """Accuracy counts outputs that are equal to their targets, or on the right side of a threshold. For real targets
-    it says nothing: it can be 0 for a very good model."""
+    """Accuracy counts outputs that are equal to their targets, or on the correct side of a threshold. For real-valued
+    targets it is meaningless: it can be 0 for a very good model."""
     if facts.row not in SQUARES or "y" in facts.non_finite or facts.target_kind != "values":
         return
     names = [m for m in facts.metric_names if m in ("acc", "accuracy", "binary_accuracy", "categorical_accuracy")]
@@ -404,7 +407,7 @@ def accuracy_of_regression(facts):
 
 @rule("FN213", "unused-outputs", "shape_mismatch", "Outputs of classes that do not occur", "built", "compiled", "y")
 def unused_outputs(facts):
-    """More outputs than classes: the rest only learns to stay silent."""
+    """The model has more outputs than there are classes: the others only learn to stay near 0."""
     targets = facts.targets
     if facts.target_kind != "labels" or not facts.y_fits or targets.labels is None or targets.width != 1:
         return
@@ -420,10 +423,10 @@ def unused_outputs(facts):
     )  # fmt: skip
 
 
-@rule("FN214", "rare-classes", "class_imbalance", "Classes of very different size", "y", reference="He & Garcia 2009")
+@rule("FN214", "rare-classes", "class_imbalance", "Classes of very different sizes", "y", reference="He & Garcia 2009")
 def rare_classes(facts):
-    """The largest of at most 10 classes has 15 times the samples of the smallest one, or more: a warning. Of more
-    classes, or if the smallest one has less than a tenth of its share, a note."""
+    """The largest of at most 10 classes has at least 15 times as many samples as the smallest one: a warning. With more
+    than 10 classes, or if the smallest class has less than a tenth of an equal share, a note."""
     labels = facts.targets.labels
     if labels is None or len(labels) < 100 or (facts.targets.width == 1 and len(facts.targets.values) > 100):
         return
@@ -437,16 +440,16 @@ def rare_classes(facts):
             "warning" if ratio >= 15 and k <= 10 else "note",
             f"classes are between {100 * share.min():.2g} % and {100 * share.max():.3g} % of the samples",
             "Use class_weight, and metrics such as AUC or F1Score.",
-            "A model that always answers the largest class has a high accuracy.",
+            "A model that always predicts the largest class has a high accuracy.",
             evidence={"smallest_share": share.min(), "largest_share": share.max(), "classes": k}, likelihood=0.45,
         )  # fmt: skip
 
 
-@rule("FN215", "binary-accuracy-by-name", "wrong_metric", "An accuracy of another kind of targets", "built",
+@rule("FN215", "binary-accuracy-by-name", "wrong_metric", "An accuracy for another kind of target", "built",
     "compiled", "y")
 def binary_accuracy_by_name(facts):
-    """Binary accuracy counts every value of a one-hot row on its own: zeros everywhere already score 1 - 1 / k.
-    Categorical accuracy of one output is the same for every sample."""
+    """Binary accuracy counts every value of a one-hot row separately: zeros everywhere already score 1 - 1 / k.
+    Categorical accuracy of a single output is the same for every sample."""
     targets = facts.targets
     several = [m for m in facts.metric_names if "categorical_accuracy" in m]
     if several and facts.n == 1 and facts.activation != "softmax":

@@ -1,7 +1,7 @@
 """Rules about a training: loss curves and the health of the layers.
 
 A finding is a warning only if it persists, in two epochs or several sampled steps of one, and if it does harm: the
-training has not become better than a constant predictor by 20 %.
+loss is not 20 % better than that of a constant predictor.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def percent(x):
 
 @rule("FN501", "vanishing-gradient", "vanishing_gradient", "Vanishing gradient", "history", reference=GLOROT)
 def vanishing_gradient(facts):
-    """The gradient norm of the first layer is below a thousandth of the last one's, in both of the last two windows,
-    and the training has not become better than a constant predictor, or the first layer hardly moves (updates below
-    1e-5 of its weights)."""
+    """The gradient norm of the first layer is below a thousandth of that of the last layer, in both of the last two
+    windows of epochs. In addition training has failed, or the first layer hardly changes (updates below 1e-5 of its
+    weights): then it is a note."""
     training = facts.training
     norms = training.recent("gradient_norm")
     if norms is None or not training.persists:
@@ -58,9 +58,9 @@ def vanishing_gradient(facts):
 @rule("FN505", "dying-relu", "dying_relu", "Units that are never active", "history", reference="Lu, Shin, Su & "
       "Karniadakis 2019")  # fmt: skip
 def dying_relu(facts):
-    """Half of the units of a layer, or more, were not active for any sample of the last epochs. It is a warning if
-    the loss is not half of that of a constant predictor, and an error if all units of a layer are dead and the training
-    has not become better than a constant predictor."""
+    """At least half of the units of a layer were not active for any sample of the last epochs: a warning if the loss is
+    above half of that of a constant predictor, and an error if all units of the layer are dead and training has failed.
+    Otherwise, or for fewer dead units, a note."""
     dead = facts.training.recent("dead")
     if dead is None:
         return
@@ -75,7 +75,7 @@ def dying_relu(facts):
     yield found(
         severity, f"{percent(share)} of the units of {layer} were not active for any sample of an epoch",
         "Lower the learning rate, use he_normal and scaled inputs, or leaky_relu or elu.",
-        "The gradient of such a unit is zero, so it does not come back.", layer,
+        "The gradient of such a unit is zero, so it does not recover.", layer,
         {"dead": share, "threshold": 0.5}, 0.85 if share >= 0.5 else 0.1,
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def dying_relu(facts):
 @rule("FN506", "saturated-units", "saturated", "Saturated units", "history", reference=GLOROT)
 def saturated_units(facts):
     """The derivative of the activation is below 0.01 on more than 95 % of the rows, for at least half of the units of
-    a layer. It is a warning if the training has not become better than a constant predictor."""
+    a layer. A warning if training has failed, otherwise a note."""
     flat = facts.training.recent("saturated")
     if flat is None or not facts.training.persists:
         return
@@ -98,10 +98,9 @@ def saturated_units(facts):
         )  # fmt: skip
 
 
-@rule("FN507", "no-learning", "no_learning", "No better than a constant", "history")
+@rule("FN507", "no-learning", "no_learning", "No better than a constant predictor", "history")
 def no_learning(facts):
-    """After at least 3 epochs and 200 steps, the loss is not below 0.98 of that of the best predictor that gives
-    every sample the same."""
+    """After at least 3 epochs and 200 steps, the loss is still above 0.98 times that of a constant predictor."""
     training, constant = facts.training, facts.constant_loss
     if constant is None or constant <= 0 or training.steps is None or training.epochs < 3 or training.steps < 200:
         return
@@ -118,9 +117,10 @@ def no_learning(facts):
 
 @rule("FN502", "large-updates", "lr_too_high", "Updates as large as the weights", "history", reference="Karpathy 2019")
 def large_updates(facts):
-    """Updates of a layer were above a tenth of its weights on average over an epoch (about 1e-3 is usual), and the
-    training has come to nothing, or its loss jumps up and down and is not half of that of a constant predictor; or
-    the rate of Adam, or its kind, is above 0.03 and the loss is not half of that of a constant predictor."""
+    """Updates of a layer were above a tenth of its weights, on average over an epoch (about 1e-3 is usual). In addition
+    training has failed, or its loss jumps up and down and is above half of that of a constant predictor. Or the
+    learning rate of Adam or one of its variants is above 0.03, and the loss is above half of that of a constant
+    predictor."""
     training = facts.training
     early, recent = training.early, training.recent("update_ratio")
     if early is None or not np.isfinite(early).any():
@@ -134,25 +134,25 @@ def large_updates(facts):
     at = int(np.nanargmax(early))
     yield found(
         "warning", f"updates of {training.health.layers[at]} were {percent(max(ratio, now))} of its weights per step",
-        "Divide the rate by 10, or use find_learning_rate.",
-        "Weights cannot settle; relu units that are pushed too far never come back.", training.health.layers[at],
+        "Divide the learning rate by 10, or use find_learning_rate.",
+        "Weights cannot settle; relu units that are pushed too far never recover.", training.health.layers[at],
         {"update_ratio": max(ratio, now), "threshold": 0.1, "rate": facts.rate}, 0.86,
     )  # fmt: skip
 
 
-@rule("FN503", "small-updates", "lr_too_low", "Updates too small to come anywhere", "history",
+@rule("FN503", "small-updates", "lr_too_low", "Updates that are too small", "history",
     reference="Karpathy 2019")
 def small_updates(facts):
-    """The training is not better than a constant predictor by 20 %, and updates are below 2e-4 of the weights per
-    step, so that all of them together moved the weights by less than a fifth. Or updates are below 5e-4, the loss is
-    not half of that of a constant predictor, and still falls by more than 0.5 % per epoch."""
+    """Training has failed, and updates are below 2e-4 of the weights per step, so that all of them together changed the
+    weights by less than a fifth. Or updates are below 5e-4, and the loss is above half of that of a constant
+    predictor and still falls by more than 0.5 % per epoch."""
     if not hardly_move(facts):
         return
     update, steps = facts.training.update, facts.training.steps
     yield found(
         "warning", f"updates were {update:.1g} of the weights per step, {update * steps:.2g} in {steps} steps",
-        "Use a higher rate: see find_learning_rate, or Adam with 1e-3.",
-        "The weights are nearly those of the start, or on their way.",
+        "Use a higher learning rate: see find_learning_rate, or Adam with 1e-3.",
+        "The weights are still close to the initial ones.",
         evidence={"update_ratio": update, "threshold": 2e-4, "steps": steps, "rate": facts.rate}, likelihood=0.8,
     )  # fmt: skip
 
@@ -166,13 +166,13 @@ def hardly_move(facts):
     return update < 2e-4 and update * steps < 0.2 and facts.harmed or update < 5e-4 and falling and facts.poor
 
 
-@rule("FN515", "slow-optimizer", "wrong_optimizer", "An optimizer that takes far more epochs", "history",
-    reference="Zeiler 2012; Duchi, Hazan & Singer 2011; McMahan et al. 2013")
+@rule("FN515", "slow-optimizer", "wrong_optimizer", "An optimizer that is too slow", "history",
+      reference="Zeiler 2012; Duchi, Hazan & Singer 2011; McMahan et al. 2013")
 def slow_optimizer(facts):
-    """Adadelta, Adagrad or Ftrl with a rate far below that of their papers, or SGD without momentum and a rate of
-    1e-3 or less: after at least 100 steps, the training is not better than a constant predictor by 20 %, or its loss
-    is not a fifth of that of one and still falls by more than 0.3 % per epoch. Or updates of any optimizer but Adam
-    and its kind are as small as in `FN503`."""
+    """Adadelta, Adagrad or Ftrl with a learning rate far below that of their papers, or SGD without momentum and with a
+    learning rate of at most 1e-3. After at least 100 steps training has failed, or its loss is above a fifth of that of
+    a constant predictor and still falls by more than 0.3 % per epoch. Or updates of any optimizer other than Adam and
+    its variants are as small as in `FN503`."""
     training, constant, rate = facts.training, facts.constant_loss, facts.rate
     kind, steps = type(facts.optimizer).__name__, training.steps
     if kind in ADAM or not training.finite or steps is None or constant is None or facts.scheduled:
@@ -183,9 +183,9 @@ def slow_optimizer(facts):
     if not (slow or hardly_move(facts)):
         return
     yield found(
-        "warning", f"{kind} with rate {rate:g} is slow here: after {steps} steps the loss is {training.last:.3g}",
+        "warning", f"{kind} with learning rate {rate:g} is slow: after {steps} steps the loss is {training.last:.3g}",
         "Use Adam with 1e-3, whose steps do not depend on the size of the gradient.",
-        "Such steps need ten times the epochs, or more.",
+        "With such steps, training needs at least ten times as many epochs.",
         evidence={"rate": rate, "steps": steps, "loss": training.last, "constant": constant},
         likelihood=0.82 if slow or kind != "SGD" else 0.5,
     )  # fmt: skip
@@ -193,9 +193,9 @@ def slow_optimizer(facts):
 
 @rule("FN504", "few-steps", "too_few_epochs", "Too few steps", "history", reference="Bengio 2012, section 3.1.2")
 def few_steps(facts):
-    """The training is not better than a constant predictor by 20 % after less than 200 steps, or while its loss still
-    falls by more than 1 % per epoch; or its loss is not half of that of a constant predictor after at most 3 epochs;
-    or, with at most 2 steps per epoch (`batch_size`), it is not a quarter of it and falls after less than 200 steps."""
+    """Training has failed after fewer than 200 steps, or while its loss still falls by more than 1 % per epoch. Or the
+    loss is above half of that of a constant predictor after at most 3 epochs. Or, with at most 2 steps per epoch
+    (`batch_size`), it is above a quarter of that and still falls after fewer than 200 steps."""
     training = facts.training
     steps, slope = training.steps, training.slope
     if steps is None or not training.finite or facts.learned is None:
@@ -212,7 +212,7 @@ def few_steps(facts):
     if large:
         yield found(
             "warning", f"the batch size {batch} leaves {whole} step{'s' * (whole > 1)} per epoch, {steps} in all",
-            "Use batch_size=32.", "Every step moves the weights a little; hundreds are needed.",
+            "Use batch_size=32.", "Each step changes the weights only a little; hundreds are needed.",
             evidence={"batch_size": batch, "rows": n, "steps": steps}, likelihood=0.75, fault="batch_size",
         )  # fmt: skip
     yield found(
@@ -225,35 +225,36 @@ def few_steps(facts):
     )  # fmt: skip
 
 
-@rule("FN508", "jumping-loss", "oscillating_loss", "A loss that goes up and down", "history",
+@rule("FN508", "jumping-loss", "oscillating_loss", "Oscillating loss", "history",
       reference="LeCun, Bottou, Orr & Müller 1998, section 4.7")  # fmt: skip
 def jumping_loss(facts):
-    """In the last three quarters of at least 8 epochs, the loss changes direction in more than 40 % of them, by more
-    than 10 % of its mean (median). It is a warning if the loss is not half of that of a constant predictor."""
+    """In the last three quarters of at least 8 epochs, the loss changes direction in more than 40 % of the epochs, and
+    its median change per epoch is above 10 % of its mean. A warning if the loss is above half of that of a constant
+    predictor, otherwise a note."""
     training = facts.training
     if training.jumps <= 0.4 or not training.finite:
         return
     poor = facts.poor
     yield found(
         "warning" if poor else "note", f"the loss changes direction in {percent(training.jumps)} of the epochs",
-        "Lower the learning rate, or use larger batches.", "Each step goes beyond the minimum.",
+        "Lower the learning rate, or use larger batches.", "Steps overshoot the minimum.",
         evidence={"changes": training.jumps, "threshold": 0.4}, likelihood=0.5,
     )  # fmt: skip
     if poor:
         yield found(
-            "warning", f"the rate {facts.rate:g} is probably too high: the loss changes direction in"
+            "warning", f"the learning rate {facts.rate:g} is probably too high: the loss changes direction in"
             f" {percent(training.jumps)} of the epochs",
-            "Divide the rate by 10, or use find_learning_rate.", "Each step goes beyond the minimum.",
+            "Divide the learning rate by 10, or use find_learning_rate.", "Steps overshoot the minimum.",
             evidence={"rate": facts.rate}, likelihood=0.55, fault="lr_too_high",
         )  # fmt: skip
 
 
-@rule("FN509", "overfitting", "overfitting", "Validation loss that rises", "history", reference="Prechelt 1998")
+@rule("FN509", "overfitting", "overfitting", "Rising validation loss", "history", reference="Prechelt 1998")
 def overfitting(facts):
     """The validation loss has been above 1.1 times its minimum for at least 5 epochs, while the training loss fell: a
-    note. It is a warning if the accuracy is 15 points lower in validation than in training and the validation loss
-    rose by a quarter; without accuracy, if the validation loss ends above that of a constant predictor of the
-    validation targets and 5 times the training loss."""
+    note. It is a warning if the accuracy is 15 percentage points lower in validation than in training and the
+    validation loss rose by a quarter; without accuracy, if the validation loss ends above that of a constant
+    predictor of the validation targets and above 5 times the training loss."""
     training = facts.training
     valid = training.curve("val_loss")
     if len(valid) != len(training.loss) or len(valid) < 8 or not np.isfinite(valid).all() or not training.finite:
@@ -271,19 +272,19 @@ def overfitting(facts):
         f" {training.last:.3g}",
         f"Stop at epoch {at + 1} (EarlyStopping with restore_best_weights=True), or use dropout, a smaller model, more"
         " data.",
-        "The model learns the training samples by heart.",
+        "The model memorises the training samples.",
         evidence={"smallest": float(valid[at]), "last": float(valid[-1]), "epoch": at + 1, "training": training.last},
         likelihood=0.6,
     )  # fmt: skip
 
 
-@rule("FN510", "nothing-carries-over", "shuffled_labels", "What is learned does not hold for other samples", "history",
+@rule("FN510", "nothing-carries-over", "shuffled_labels", "A model that does not generalise", "history",
       reference="Zhang, Bengio, Hardt, Recht & Vinyals 2017")  # fmt: skip
 def nothing_carries_over(facts):
     """The training loss is below that of a constant predictor, but the validation loss never was: rows of x and y may
-    not belong together, or the inputs say nothing about the targets. A warning if the nearest neighbours of a sample
-    say nothing about its target either, or if the training loss is half of that of the constant predictor, from 50
-    validation samples."""
+    not belong together, or the inputs may be unrelated to the targets. A warning if the nearest neighbours of a
+    sample do not predict its target either, or, with at least 50 validation samples, if the training loss is below
+    half of that of the constant predictor."""
     training, constant = facts.training, facts.constant_loss
     valid = training.curve("val_loss")
     valid = valid[np.isfinite(valid)]
@@ -294,22 +295,20 @@ def nothing_carries_over(facts):
         sure = rows >= 20 if blind else rows >= 50 and facts.best_loss < 0.5 * constant
         yield found(
             "warning" if sure else "note",
-            f"the training loss fell to {training.last:.3g}, but the validation loss never came below that of a"
-            " constant"
-            f" output, {constant:.3g}",
+            f"the training loss fell to {training.last:.3g}, but the validation loss never fell below that of"
+            f" a constant output, {constant:.3g}",
             "Check that rows of x and y belong together (were they shuffled or sorted apart?), and that validation data"
             " are prepared as the training data are.",
-            "The model has learned the samples by heart, and nothing else.",
+            "The model has memorised the training samples, and nothing else.",
             evidence={"best_validation": float(valid.min()), "constant": constant, "rows": rows}, likelihood=0.75,
         )  # fmt: skip
 
 
-@rule("FN512", "unpredictable-targets", "random_target", "Inputs that say nothing about the targets", "history", "x",
-    "y",
-      reference="Cover & Hart 1967")  # fmt: skip
+@rule("FN512", "unpredictable-targets", "random_target", "Inputs unrelated to the targets", "history", "x",
+      "y", reference="Cover & Hart 1967")  # fmt: skip
 def unpredictable_targets(facts):
-    """The training has come to nothing, or what it learned did not hold in validation, and the 5 nearest neighbours
-    of a sample say nothing about its target either."""
+    """Training has failed, or the model does not generalise to the validation data, and the 5 nearest neighbours of a
+    sample do not predict its target either."""
     training, constant = facts.training, facts.constant_loss
     if facts.neighbours_know is not False or not training.finite:
         return
@@ -320,20 +319,21 @@ def unpredictable_targets(facts):
         evidence = {"score_of_neighbours": facts.neighbour_score[0], "by_chance": facts.neighbour_score[1]}
         for fault, likelihood in (("shuffled_labels", 0.7), ("random_target", 0.68)):
             yield found(
-                "warning", "the nearest neighbours of a sample say nothing about its target, and neither does the"
+                "warning", "the nearest neighbours of a sample do not predict its target, and neither does the"
                 " model",
                 "Check that rows of x and y belong together (were they shuffled or sorted apart?)."
-                if fault == "shuffled_labels" else "Check that x has what the targets depend on.",
-                "What depends on nothing cannot be learned.", evidence=evidence, likelihood=likelihood, fault=fault,
+                if fault == "shuffled_labels" else "Check that x contains what the targets depend on.",
+                "Targets that do not depend on the inputs cannot be learned.", evidence=evidence,
+                likelihood=likelihood, fault=fault,
             )  # fmt: skip
 
 
-@rule("FN514", "single-samples", "batch_size", "Batches of one or two samples", "history",
-    reference="Bengio 2012, section"
-      " 3.1.3")  # fmt: skip
+@rule("FN514", "single-samples", "batch_size", "Very small batches", "history",
+    reference="Bengio 2012, section 3.1.3")  # fmt: skip
 def single_samples(facts):
-    """Batches of one or two of at least 100 samples, with a loss that jumps or is not half of that of a constant
-    predictor: a warning, otherwise a note. Batches below 8 with `BatchNormalization` are a note."""
+    """Batches of one or two samples, with at least 100 samples in all: a warning if the loss oscillates or is above
+    half of that of a constant predictor, otherwise a note. Batches of fewer than 8 samples with `BatchNormalization`
+    are a note."""
     training = facts.training
     batch, n = training.seen.batch_size, training.seen.n
     if not batch or not n or n < 100:
@@ -347,7 +347,7 @@ def single_samples(facts):
         )  # fmt: skip
     elif batch < 8 and any(type(layer).__name__ == "BatchNormalization" for layer in facts.layers):
         yield found(
-            "note", f"the batch size is {batch}, and there is batch normalisation", "Use batch_size=32.",
+            "note", f"the batch size is {batch}, and the model has batch normalisation", "Use batch_size=32.",
             "Statistics of so few samples are noisy.", evidence={"batch_size": batch}, likelihood=0.15,
         )  # fmt: skip
 
@@ -355,8 +355,8 @@ def single_samples(facts):
 @rule("FN511", "accuracy-of-largest-class", "class_imbalance", "Accuracy of the largest class", "history", "y",
       reference="He & Garcia 2009")  # fmt: skip
 def accuracy_of_largest_class(facts):
-    """The accuracy is within 1 % of the share of the largest class, which is above 80 %: the model may answer it
-    always. A note, and a warning if the loss is not below that of a constant predictor."""
+    """The accuracy is within 1 percentage point of the share of the largest class, which is above 80 %: the model may
+    always predict that class. A note, or a warning if training has failed."""
     labels = facts.targets.labels
     accuracy = next((c for c in map(facts.training.curve, ("accuracy", "acc", "binary_accuracy")) if len(c)), None)
     if labels is None or accuracy is None or len(labels) < 100:
@@ -367,15 +367,14 @@ def accuracy_of_largest_class(facts):
             "warning" if facts.harmed else "note",
             f"the accuracy {accuracy[-1]:.3f} is the share of the largest class, {share:.3f}",
             "Use class_weight, and metrics such as AUC or F1Score.",
-            "Always answering the largest class scores as well.",
+            "Always predicting the largest class has the same accuracy.",
             evidence={"accuracy": float(accuracy[-1]), "share": share}, likelihood=0.55,
         )  # fmt: skip
 
 
 @rule("FN513", "non-finite-loss", "exploding_gradient", "The loss became NaN or infinite", "history")
 def non_finite_loss(facts):
-    """A loss that is not a number means that weights are not either: the updates were too large, or the data are not
-    finite."""
+    """If the loss is NaN or infinite, so are the weights: the updates were too large, or the data are not finite."""
     training = facts.training
     if not training.finite:
         wrong = np.flatnonzero(~np.isfinite(training.loss))
@@ -384,10 +383,10 @@ def non_finite_loss(facts):
         yield found(
             "error", f"the loss became {value} in epoch {epoch + 1}",
             "Lower the learning rate, scale the inputs and targets, or clip gradients: clipnorm=1.",
-            "The weights are not numbers any more.", evidence={"epoch": epoch + 1}, likelihood=0.75,
+            "The weights are no longer finite.", evidence={"epoch": epoch + 1}, likelihood=0.75,
         )  # fmt: skip
         yield found(
-            "error", f"the rate {facts.rate:g} is probably too high: the loss became {value}",
-            "Divide the rate by 10, or use find_learning_rate.", "Each step goes farther from the minimum.",
+            "error", f"the learning rate {facts.rate:g} is probably too high: the loss became {value}",
+            "Divide the learning rate by 10, or use find_learning_rate.", "Each step moves farther from the minimum.",
             evidence={"rate": facts.rate}, likelihood=0.7, fault="lr_too_high",
         )  # fmt: skip
