@@ -45,7 +45,8 @@ def as_array(name, value):
     if array.dtype == object:
         array = _of_objects(name, array)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected numbers, got an array of dtype {array.dtype}")
+        advice = _for_labels(name) if array.dtype.kind in "US" else ""
+        raise TypeError(f"{name}: expected numbers, got an array of dtype {array.dtype}{advice}")
     return array
 
 
@@ -67,11 +68,17 @@ def is_batches(x):
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
+def _for_labels(name):
+    """What to do with targets that are strings."""
+    return f"; for class labels use numpy.unique({name}, return_inverse=True)[1]" if name == "y" else ""
+
+
 def _of_objects(name, array):
     """Objects as float64, except for strings and None, which NumPy would convert too (None to NaN)."""
     for at, each in np.ndenumerate(array):
         if each is None or isinstance(each, (str, bytes)):
-            raise TypeError(f"{name}: expected numbers, got {each!r} in {_place(at)}")
+            advice = _for_labels(name) if isinstance(each, str) else ""
+            raise TypeError(f"{name}: expected numbers, got {each!r} in {_place(at)}{advice}")
     try:
         return array.astype(np.float64)
     except OverflowError:

@@ -124,7 +124,8 @@ def _refuse_several_axes(model, found):
     if len(model.out_shape) > 1 and rows:
         raise ValueError(
             f"{', '.join(rows)}: expected outputs of shape (n, classes), got {(None, *model.out_shape)};"
-            " end the model with Flatten, or use a custom loss"
+            " begin the model with Flatten, if its samples have several axes, or end the model with Flatten, or use a"
+            " custom loss"
         )
 
 

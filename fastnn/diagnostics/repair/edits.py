@@ -85,7 +85,7 @@ def right_end(task):
     end = f"{ENDS[task.kind]} and {LOSSES[task.kind] if not task.unusual_binary else 'mse'}"
     if task.unusual_binary:
         end += f", outputs rescaled to [{task.low:g}, {task.high:g}]"
-    return Edit("end", f"last layer: {task.width} units at least, {end}", change)
+    return Edit("end", f"last layer: at least {task.width} unit{'s' * (task.width > 1)}, {end}", change)
 
 
 def _units(b, task):
@@ -367,7 +367,7 @@ def longer(factor, steps_per_epoch):
             return False
         b.epochs = epochs
 
-    return Edit("epochs", f"{factor} times the epochs, 30 at least", change)
+    return Edit("epochs", f"{factor} times the epochs, at least 30", change)
 
 
 def early_stop():

@@ -115,7 +115,7 @@ def repair(
     >>> repaired.after["accuracy"] > 0.9 > repaired.before["accuracy"]
     True
     >>> repaired.changes[0].what
-    'last layer: 1 units at least, sigmoid and binary_crossentropy'
+    'last layer: at least 1 unit, sigmoid and binary_crossentropy'
     """
     epochs = integer("epochs", 30 if epochs is None else epochs, 1)
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
@@ -288,7 +288,7 @@ class _Job:
         if set(what) <= set(self.rejected) or self.late():
             return best
         best.train(self.short(blueprint), self.deadline)
-        return self.attempt(best, blueprint, what, "usual for small networks; better than what was there") or best
+        return self.attempt(best, blueprint, what, "usual for small networks, and better than before") or best
 
     def extend(self, best):
         """Train to the end what was rejected after a short run: some changes pay off late."""
@@ -347,7 +347,7 @@ class _Job:
                 best = self.copy_of(before)
             if best.keep_best():
                 self.changes = self.changes[: bool(self.data.left_out)] if unchanged else self.changes
-                self.note([early_stop().what], "it was better than at the end", None, at_end, best.last)
+                self.note([early_stop().what], "better than the last epoch", None, at_end, best.last)
         return best
 
     def copy_of(self, trial):
