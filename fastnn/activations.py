@@ -63,7 +63,8 @@ class ActivationFunction(Configurable):
         self.__name__ = self.__qualname__ = name
         self.defaults, self.row, self.general = defaults, row, general
         self.values = values or {}
-        self.__doc__ = f"{name} of an array; parameters {defaults or 'none'}."
+        listed = ", ".join(f"{key}={value:g}" for key, value in defaults.items())
+        self.__doc__ = f"Compute {name} of an array{f'; parameters and their defaults: {listed}' * bool(listed)}."
         self.order = {"axis": -1} if row in ROW_WISE else defaults  # Keras', in calls
         self.__signature__ = signature_of_row(self.order)
 

@@ -46,9 +46,11 @@ class Callback:
         self.model, self.params = None, {}
 
     def set_model(self, model: Any) -> None:
+        """Set `model`; called by `fit`, `evaluate` and `predict`."""
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
+        """Set `params`; called by `fit`, `evaluate` and `predict`."""
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -71,11 +71,13 @@ class CallbackList(Callback):
         return any(isinstance(c, kind) for c in self.callbacks)
 
     def set_model(self, model: Any) -> None:
+        """Set the model of every callback."""
         super().set_model(model)
         for callback in self.callbacks:
             callback.set_model(model)
 
     def set_params(self, params: dict[str, Any]) -> None:
+        """Set the parameters of every callback."""
         super().set_params(params)
         for callback in self.callbacks if params else ():
             callback.set_params(params)

@@ -30,12 +30,14 @@ class ModelCheckpoint(Callback):
     monitor : str
         A key of the logs.
     verbose : int
+        1: print a message when the model is saved.
     save_best_only : bool
         Save only if the monitored value has improved. NaN is never an improvement.
     save_weights_only : bool
         Save with `Model.save_weights`; otherwise save the whole model, optimizer included, from which
         training resumes exactly.
     mode : {"auto", "min", "max"}
+        As for `EarlyStopping`.
     save_freq : "epoch" or int
         An int: save after that number of batches, counted over all epochs.
     initial_value_threshold : float, optional
@@ -44,7 +46,7 @@ class ModelCheckpoint(Callback):
     Raises
     ------
     ValueError
-        If `filepath` or `monitor` contain a name that is not in the logs.
+        If `filepath` contains, or `monitor` is, a name that is not in the logs.
 
     Examples
     --------

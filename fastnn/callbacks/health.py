@@ -27,13 +27,13 @@ FIRST_ROOM = 8  # epochs
 
 
 class Health:
-    """Figures of every layer by epoch: gradients, updates, activations, dead and saturated units.
+    """Gradients, updates, activations, dead and saturated units of every layer, by epoch.
 
     `fit` fills it and leaves it in ``history.health``. ``print(history.health)`` is a table with a line per layer,
     `fastnn.plot.gradients`, `fastnn.plot.activations` and `fastnn.plot.health` draw it.
 
     Each quantity is an attribute, a float64 array (layers, epochs). It is NaN where it does not apply to the layer, and
-    in epochs of which no step was sampled. One step in `every` is sampled, and what is measured in a sampled step is
+    in epochs without a sampled step. One step in `every` is sampled, and what is measured in a sampled step is
     exact; "dead" is counted in all steps.
 
     ``len(health)`` is the number of epochs, ``health[-1]`` the last of them, ``health[:10]`` the first ten, each as a
@@ -46,7 +46,7 @@ class Health:
     kinds : sequence of str
         What each layer is, such as "Dense relu" or "BatchNormalization".
     every : int
-        One step in so many is sampled.
+        One step in `every` is sampled.
 
     Attributes
     ----------

@@ -73,15 +73,15 @@ class History(Callback):
 
     @property
     def findings(self) -> Findings:
-        """What the doctor finds wrong with the training so far, the most important first.
+        """Findings about the training so far, the most important first.
 
-        Rules about the model, its data, the curves of the loss and the health of the layers; see `Model.check` for what
-        they have found before. Callbacks can read it after each epoch. It costs nothing unless it is read.
+        Based on the model, its data, the loss curves and the health of the layers; `Model.check` has those that can be
+        found before training. Callbacks can read it after each epoch. It is computed when it is read.
 
         Raises
         ------
         RuntimeError
-            If a model of more than 262,144 weights was deleted before it was first read.
+            If the model had more than 262,144 weights and was deleted before the findings were first read.
 
         Examples
         --------
@@ -129,10 +129,10 @@ class History(Callback):
         return drawn if len(drawn) > 1 else drawn[0]
 
     def report(self, filepath: Path, title: str | None = None, findings: Sequence[Any] | None = None) -> None:
-        """Write a report of the training: one HTML page that needs nothing else, no network and no scripts.
+        """Write a report of the training: one HTML page without scripts that loads nothing else.
 
-        It has the findings and what to do about them, curves of the loss and the metrics, heat maps of the gradients,
-        the health of the layers, the table of the model and what it was compiled with.
+        It shows the findings and what to do about them, curves of the loss and the metrics, heat maps of the gradients,
+        the health of the layers, the summary of the model and the arguments of `compile`.
 
         Parameters
         ----------

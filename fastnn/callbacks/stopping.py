@@ -24,6 +24,7 @@ class EarlyStopping(Callback):
     min_delta : float
         Minimum change that counts as an improvement.
     patience : int
+        Number of epochs without an improvement after which training stops; 0: at the first one.
     verbose : int
         1: print a message when training stops.
     mode : {"auto", "min", "max"}
@@ -38,7 +39,11 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        If `monitor` is not in the logs, or "auto" cannot decide on the direction.
+        If `monitor` is not in the logs, or "auto" cannot determine the direction.
+
+    Examples
+    --------
+    >>> callback = fastnn.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
     """
 
     def __init__(
@@ -128,8 +133,8 @@ class TerminateUntrainable(Callback):
     first layer with weights is not finite or below `ratio` times that of the whole gradient. Epochs without a sampled
     step and without a dead layer do not count in either direction.
 
-    It reads ``logs.health``: `fit` notes it by default, `fastnn.sweep` with ``health=True``, where this callback frees
-    a core early: ``callbacks=lambda: [TerminateUntrainable()]``.
+    It reads ``logs.health``, which `fit` records by default, and `fastnn.sweep` with ``health=True``; there, stopping a
+    hopeless network frees its core early: ``callbacks=lambda: [TerminateUntrainable()]``.
 
     Parameters
     ----------
@@ -148,7 +153,7 @@ class TerminateUntrainable(Callback):
     Raises
     ------
     ValueError
-        In `fit`, if it notes no health.
+        In `fit`, if health is not recorded.
 
     Examples
     --------

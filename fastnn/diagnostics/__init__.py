@@ -1,4 +1,4 @@
-"""Diagnostics: gradient checks, and warnings of parts of a model that do not match."""
+"""Diagnostics: findings about models and training, health of layers, non-finite values, repair, and gradient checks."""
 
 from .._base.lazy import attach
 

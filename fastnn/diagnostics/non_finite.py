@@ -15,15 +15,15 @@ SHOWN = 5  # rows named in the message
 
 
 class NonFiniteError(ArithmeticError, ValueError):
-    """The first NaN or infinity in a training: where it came up, why, and what helps.
+    """The first NaN or infinity in training: where it appeared, why, and what helps.
 
     Attributes
     ----------
     epoch, batch : int or None
         Counted from 0, as for the hooks of callbacks; None outside of `fit`.
     rows : ndarray of int64
-        Rows of x whose values are non-finite in `tensor`; of weights and their gradients, which belong to no row, all
-        of the batch. For batches from a generator, rows of the batch.
+        Rows of x whose values are non-finite in `tensor`; for weights and their gradients, all rows of the batch. For
+        batches from a generator, rows of the batch.
     layer : str or None
         Name of the layer; None for the data and the loss.
     tensor : {"input", "target", "sample_weight", "activation", "loss", "gradient", "weight"}
@@ -35,7 +35,7 @@ class NonFiniteError(ArithmeticError, ValueError):
     largest_input : float
         Largest magnitude among the finite values that it was computed from; NaN if there was none.
     learning_rate : float
-        That of the step.
+        Learning rate of the step.
     cause : str
         The likely cause.
     advice : str

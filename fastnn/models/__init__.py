@@ -1,4 +1,4 @@
-"""Models: the Sequential model and functions on models."""
+"""Models: sequential and functional models, and functions to clone, save and load them."""
 
 from .._base.lazy import attach
 from .functional import Functional  # noqa: F401 - files may name them: they register themselves

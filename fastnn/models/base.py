@@ -313,12 +313,12 @@ class BaseModel(Layer):
         sample_weight: ArrayLike | None = None,
         ignore: Iterable[str] = (),
     ) -> Findings:
-        """Look for what would keep the model from learning, before it is trained.
+        """Look for what would keep the model from learning, before training.
 
-        Checks the layers, the arguments of `compile` and the data, and does a few training steps on at most 1024 rows
-        with a copy of the weights. Of a model with several inputs or outputs it only checks that activation, loss and
-        metrics of each output match. The model is not changed: neither weights, optimizer, moving averages nor random
-        state. What a training shows is in ``history.findings``.
+        Checks the layers, the arguments of `compile` and the data, and takes a few training steps on at most 1024
+        rows with a copy of the weights. For a model with several inputs or outputs, it only checks that activation,
+        loss and metrics of each output match. The model is not changed: neither weights, optimizer, moving averages
+        nor random state. Findings about training are in ``history.findings``.
 
         Parameters
         ----------
@@ -326,17 +326,17 @@ class BaseModel(Layer):
             As for `fit`. Without them, only the model is checked.
         validation_data : (x, y), optional
         ignore : list of str
-            Codes of findings that are not wanted, such as "FN222"; see also `diagnostics.ignore`.
+            Codes of findings to leave out, such as "FN222"; see also `diagnostics.ignore`.
 
         Returns
         -------
         list of Finding
-            The most severe first, then the most likely cause. Print it for what to do.
+            The most severe first, then the most likely cause. Printing it also shows what to do.
 
         Raises
         ------
         TypeError
-            For batches: pass the arrays of one of them.
+            If `x` is a generator or data set of batches: pass the arrays of one batch.
 
         Examples
         --------
@@ -381,7 +381,8 @@ class BaseModel(Layer):
             output or after a sigmoid, sparse for class labels, otherwise categorical; from logits if there is no
             activation. A custom loss is a function in NumPy, ``(y_true, y_pred)`` to ``(values, gradient)``, see
             `losses.PythonLoss`. None for manual training with `forward`, `backward` and `apply_gradients`.
-            Of a model with several outputs a list, or a dict by their names; one loss is for all. Metrics likewise.
+            For a model with several outputs: a list, or a dict by their names; a single loss applies to all. Metrics
+            likewise.
         metrics : list of str, Metric or function, optional
             ``"accuracy"`` selects the kind that matches the loss and the output. A metric given by name takes logits
             where the loss does (``"binary_accuracy"`` then has the threshold 0). A function ``(y_true,
@@ -390,7 +391,7 @@ class BaseModel(Layer):
             Metrics with sample and class weights applied: means are weighted, counts are sums of weights. A metric
             that is also in `metrics` is called ``"weighted_…"``.
         loss_weights : list of float or dict, optional
-            Factors of the losses of several outputs in the whole loss; default: 1 each.
+            Factors of the losses of several outputs in the total loss; default: 1 each.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             For compatibility with Keras; only the defaults are accepted: the core always runs many steps in one call.
         weight_decay : float, optional

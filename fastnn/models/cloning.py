@@ -30,7 +30,7 @@ def clone_model(
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Functional
     clone_function : callable, optional
         ``clone_function(layer)`` returns the layer that replaces each layer, such as one with another dropout
         rate, or the layer itself, which is then shared.
@@ -41,7 +41,8 @@ def clone_model(
 
     Returns
     -------
-    Sequential
+    Sequential or Functional
+        Of the same class as `model`.
 
     Raises
     ------

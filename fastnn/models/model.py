@@ -90,8 +90,8 @@ class Model(BatchModel):
             Batches: a generator, an iterable or a data set
             as in Keras (``len`` and ``[i]``) that yields (x, y) or (x, y, sample_weight), arrays
             or tensors of any library; one epoch is one pass, or `steps_per_epoch` batches.
-            Of a model with several inputs a list of arrays, or a dict by their names; `y` and
-            `sample_weight` of several outputs likewise.
+            For a model with several inputs: a list of arrays, or a dict by their names; `y` and
+            `sample_weight` for several outputs likewise.
         y : array_like
             Class labels (n,) or values (n, *output_shape), depending on the loss. None for batches.
         batch_size : int
@@ -129,19 +129,19 @@ class Model(BatchModel):
         threads : int, optional
             Thread count; default: as many as pay off, see `compile`. Results do not depend on it.
         health : bool or "every"
-            Note gradients, updates, activations, dead and saturated units of every layer in ``history.health``,
-            a `fastnn.diagnostics.Health`. True: of one step in so many that it costs about 2 % of the time (dead
-            units: of all steps); "every": of every step. The trained weights are the same, bit for bit.
+            Record gradients, updates, activations, dead and saturated units of every layer in ``history.health``,
+            a `fastnn.diagnostics.Health`. True: measure only as many steps as cost about 2 % of the time (dead units:
+            all steps); "every": measure every step. The trained weights are bitwise identical in all cases.
         on_nan : {"raise", "stop", "restore", "ignore"}
-            What to do when the loss or a weight becomes NaN or infinite. The step that failed is found by repeating
-            the steps before it, and looked into; the model returns to the boundary before it. "raise": a
-            `fastnn.NonFiniteError` names epoch, batch, rows, layer and tensor. "stop": training ends there, as if
-            `stop_training` had been set. "restore": the step is left out, and training goes on; ten failing steps in a
-            row end it. Both have the errors in ``history.non_finite``. "ignore": train on, without the check.
+            What to do when the loss or a weight becomes NaN or infinite. The failing step is found by repeating the
+            steps before it; the model returns to its state before that step. "raise": raise a `fastnn.NonFiniteError`,
+            which names epoch, batch, rows, layer and tensor. "stop": end training, as if `stop_training` had been set.
+            "restore": skip the step and continue; ten failing steps in a row end training. Both collect the errors in
+            ``history.non_finite``. "ignore": continue without the check.
         max_seconds : float, optional
-            Stop at the first step boundary after so many seconds, at least one step later. The last epoch may be
-            shorter: its values are means of the steps that were done, and it ends as others do, with validation and
-            `on_epoch_end`, whose time comes on top. Steps per epoch are in ``history.record``.
+            Stop after the first step that ends after this time, in seconds. The last epoch may be shorter: its values
+            are means over the steps that were done, and it ends as others do, with validation and `on_epoch_end`,
+            whose time is not included. Steps per epoch are in ``history.record``.
         replay : dict, optional
             ``history.record`` of an earlier `fit` of the same model and data: train its epochs and steps at its rates,
             to the same weights, bit for bit. Then `epochs` has no effect, and the batch size is that of the record.

@@ -116,6 +116,12 @@ class PiecewiseConstantDecay(_Vectorized):
     values : list of float
         One more than boundaries.
     name : str
+
+    Examples
+    --------
+    >>> schedule = PiecewiseConstantDecay([100, 200], [0.1, 0.01, 0.001])
+    >>> schedule([0, 100, 101, 300]).tolist()
+    [0.1, 0.1, 0.01, 0.001]
     """
 
     def __init__(
@@ -142,22 +148,31 @@ class CosineDecay(_Vectorized):
     r"""Cosine decay from the initial rate to `alpha` times it, optionally with linear warm-up.
 
     :math:`\eta_0 ((1 - \alpha) (1 + \cos(\pi\, step / decay\_steps)) / 2 + \alpha)`.
-    With `warmup_target`, the rate
-    first rises from `initial_learning_rate` to `warmup_target` in `warmup_steps` steps, and decays from there.
+    With `warmup_target`, the rate first rises from `initial_learning_rate` to `warmup_target` in `warmup_steps` steps,
+    and decays from there.
 
     Parameters
     ----------
     initial_learning_rate : float
+        η₀.
     decay_steps : int
-        Number of steps of the decay, without the warm-up.
+        Number of steps of the decay, without the warm-up; later steps keep the last rate.
     alpha : float
+        Final rate, as a fraction of the rate at which the decay begins.
     name : str
     warmup_target : float, optional
+        Rate at the end of the warm-up; required if `warmup_steps` is not 0.
     warmup_steps : int
 
     References
     ----------
     Loshchilov & Hutter 2017, eq. 5, without restarts.
+
+    Examples
+    --------
+    >>> schedule = CosineDecay(0.1, decay_steps=100, alpha=0.1)
+    >>> schedule([0, 50, 100, 200]).round(4).tolist()
+    [0.1, 0.055, 0.01, 0.01]
     """
 
     def __init__(
@@ -190,7 +205,7 @@ class CosineDecay(_Vectorized):
 
 
 class InverseTimeDecay(_Vectorized):
-    r"""Inverse time decay: the initial rate divided by a linearly growing number.
+    r"""Inverse time decay: the initial rate divided by a factor that grows linearly.
 
     :math:`\eta_0 / (1 + decay\_rate \cdot step / decay\_steps)`; with `staircase`, step / decay_steps is
     rounded down.
@@ -198,10 +213,17 @@ class InverseTimeDecay(_Vectorized):
     Parameters
     ----------
     initial_learning_rate : float
+        η₀.
     decay_steps : float
     decay_rate : float
     staircase : bool
     name : str
+
+    Examples
+    --------
+    >>> schedule = InverseTimeDecay(0.1, decay_steps=100, decay_rate=1.0)
+    >>> schedule([0, 100, 300]).round(4).tolist()
+    [0.1, 0.05, 0.025]
     """
 
     def __init__(
@@ -239,6 +261,12 @@ class PolynomialDecay(_Vectorized):
         1: linear decay.
     cycle : bool
     name : str
+
+    Examples
+    --------
+    >>> schedule = PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.02)
+    >>> schedule([0, 50, 100, 200]).round(4).tolist()
+    [0.1, 0.06, 0.02, 0.02]
     """
 
     def __init__(
@@ -265,7 +293,7 @@ class PolynomialDecay(_Vectorized):
 
 
 class CosineDecayRestarts(_Vectorized):
-    """Cosine decay with warm restarts: each period is `t_mul` times as long as the one before.
+    """Cosine decay with warm restarts; each period is `t_mul` times as long as the one before.
 
     Parameters
     ----------
@@ -333,11 +361,11 @@ class StepDecay(_Vectorized):
     every : int
         Number of steps, or of epochs.
     steps_per_epoch : int
-        1: `every` counts steps.
+        1 (default): `every` counts steps.
 
     Examples
     --------
-    The schedule of the note: 0.1, halved every 50 epochs of 20 steps.
+    0.1, halved every 50 epochs of 20 steps:
 
     >>> schedule = StepDecay(0.1, 0.5, 50, steps_per_epoch=20)
     >>> schedule(np.array([0, 49, 50, 100, 150]) * 20).tolist()
@@ -400,8 +428,8 @@ class WarmUp(LearningRateSchedule):
 class OverBudget(LearningRateSchedule):
     """A schedule stretched over the time of ``fit(max_seconds=...)``: the rate follows the fraction that has passed.
 
-    Without `max_seconds` it is stretched over the steps of `fit`, all epochs. The rates that were used are in
-    ``history.record``, so that a training by time can be replayed.
+    Without `max_seconds`, it is stretched over the steps of all epochs of `fit`. The rates that were used are in
+    ``history.record``, so that a run of limited time can be replayed.
 
     Parameters
     ----------

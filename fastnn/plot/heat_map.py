@@ -39,9 +39,9 @@ def gradients(health: Any, quantity: _Norm = "gradient_norm", ax: Axes | None = 
     """Plot a heat map of the gradient norms of the layers by epoch, on a logarithmic scale.
 
     The first layer is at the top. A gradient that vanishes on its way back is dark at the top; in a healthy network all
-    layers have about the same colour. The numbers at the right are those of the last epoch. Layers without weights are
-    left out, other missing numbers are hatched, zero is black. If more than a few epochs have no sampled step, only the
-    others are drawn, each as wide as the time to its neighbours.
+    layers have about the same colour. The values at the right are those of the last epoch. Layers without weights are
+    left out, other missing values are hatched, zero is black. If more than a few epochs have no sampled step, only the
+    other epochs are drawn, wider, so that they fill the gaps.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def gradients(health: Any, quantity: _Norm = "gradient_norm", ax: Axes | None = 
     Raises
     ------
     ValueError
-        If no layer has such a number, or the health of the training was not measured.
+        If no layer has such a value, or the health of the training was not measured.
 
     Examples
     --------

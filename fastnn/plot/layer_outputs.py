@@ -20,13 +20,13 @@ EDGE = 0.001  # fraction of the values of a layer beyond each end of the axis, a
 
 
 def activations(source: Any, x: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
-    """Plot what the layers put out, the first layer at the top.
+    """Plot the outputs of the layers, the first layer at the top.
 
-    Without `x`: mean and standard deviation of the outputs in training, of up to four epochs from the first to the
+    Without `x`: mean and standard deviation of the outputs during training, in up to four epochs from the first to the
     last. With `x`: the distribution of the outputs of each layer for these samples, in inference mode.
 
-    Where a network starts well, all layers have about the same spread. Spreads that shrink from layer to layer, and
-    values heaped at the ends of a sigmoid or tanh, are the signs of a bad initialisation.
+    Where a network starts well, all layers have about the same standard deviation. If it shrinks from layer to layer,
+    or if values accumulate at the ends of a sigmoid or tanh, the initialisation is unsuitable.
 
     Parameters
     ----------

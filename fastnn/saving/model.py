@@ -44,11 +44,11 @@ def save_model(
     *,
     include_optimizer: bool = True,
 ) -> None:
-    """`model.save`.
+    """Save a model to a file, as `Model.save`.
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential or Functional
     filepath : str or path-like
     overwrite : bool
         False: raise a FileExistsError if the file exists.
@@ -77,7 +77,7 @@ def taken(model, include_optimizer=True):
 def save_weights(
     model: BaseModel, filepath: Path, overwrite: bool = True, max_shard_size: None = None
 ) -> None:
-    """`model.save_weights`."""
+    """Save only the weights of a model to a file; parameters as for `Model.save_weights`."""
     only_default("max_shard_size", max_shard_size, None)
     _may_write(filepath, overwrite)
     with model._lock:
@@ -226,7 +226,7 @@ def load_model(
 
     Returns
     -------
-    Sequential
+    Sequential or Functional
 
     Raises
     ------
@@ -456,7 +456,7 @@ def _count(name, value, most=2**53):
 def load_weights(
     model: BaseModel, filepath: Path, skip_mismatch: bool = False, *, by_name: bool = False
 ) -> None:
-    """`model.load_weights`."""
+    """Load weights from a file into a model; parameters as for `Model.load_weights`."""
     skip_mismatch, by_name = flag("skip_mismatch", skip_mismatch), flag("by_name", by_name)
     with _explained(filepath):
         config, tensors = _contents(filepath)

@@ -16,7 +16,7 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that keeps a model from learning what it should, or probably does.
+    """Something that keeps, or probably keeps, a model from learning what it should.
 
     Attributes
     ----------
@@ -26,9 +26,10 @@ class Finding:
     fault : str
         Kind of the fault, such as "vanishing_gradient" or "wrong_loss".
     severity : {"error", "warning", "note"}
-        "error": training cannot work, or is not what was meant; "warning": very likely harm; "note": worth knowing.
+        "error": training cannot work, or does not do what was intended; "warning": very likely harmful; "note": worth
+        knowing.
     layer : str or None
-        Name of the layer, if it is about one.
+        Name of the layer, if the finding is about one.
     message : str
         What was found.
     why : str
@@ -36,7 +37,7 @@ class Finding:
     fix : str
         What to do.
     evidence : dict
-        The figures and thresholds it is based on: floats, integers and strings.
+        The values and thresholds that it is based on: floats, integers and strings.
     reference : str
         Literature, or the section of the documentation.
     likelihood : float

@@ -52,15 +52,16 @@ def repair(
     dry_run: bool = False,
     verbose: int = 1,
 ) -> Repair:
-    """Find out what keeps a model from learning, change it, and return a trained model that is better.
+    """Find what keeps a model from learning, change it, and return a better, trained model.
 
-    The fixes that the findings propose are applied one at a time, and each is kept if the figures on the validation
-    data improve: last activation, loss and scales first, then initial weights, activations, batch normalisation,
-    learning rate, optimizer, clipping and regularisation. Then learning rate, initial weights and width are searched
-    with short runs, if the model is still worse than simple methods. If nothing helps, the original is returned.
+    The fixes that the findings propose are applied one at a time, and each is kept if the model improves on the
+    validation data: last activation, loss and scales first, then initial weights, activations, batch normalisation,
+    learning rate, optimizer, clipping and regularisation. If the model is still worse than simple
+    methods, learning rate, initial weights and width are then searched with short runs. If nothing helps, the trained
+    original is returned.
 
-    Neither the models that `build` returns elsewhere nor the arrays are changed. Scales become layers of the repaired
-    model, so that it takes the same `x` and predicts the same kind of `y`.
+    The arrays are not changed. Scaling becomes part of the repaired model, as layers, so that it takes the same `x` and
+    predicts `y` in the same unit.
 
     Parameters
     ----------
@@ -72,13 +73,13 @@ def repair(
     validation_data : (x, y), optional
         Default: a fifth of the rows.
     epochs : int, optional
-        Of a full training; default 30.
+        Number of epochs of a full training; default 30.
     batch_size : int, optional
         Default 32.
     seconds : float, optional
-        Nothing new is started after this time, and training stops at the end of an epoch.
+        After this time no new candidate is started, and training stops at the end of an epoch.
     seed : int
-        Of initial weights and orders; all candidates have the same.
+        Seed of initial weights and sample orders, the same for all candidates.
     dry_run : bool
         Only return the plan, without any training.
     verbose : {0, 1}
@@ -98,7 +99,7 @@ def repair(
 
     References
     ----------
-    Zhang, Zhai, Ma & Shen 2021 (AutoTrainer), for the idea of fixes that are tried and verified; Jamieson & Talwalkar
+    Zhang, Zhai, Ma & Shen 2021 (AutoTrainer: fixes that are tried and verified); Jamieson & Talwalkar
     2016 (successive halving).
 
     Examples
