@@ -311,6 +311,8 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
     dead = not np.isnan(health.dead).all()
     also = f", those of dead units of epoch {counted}" if dead and counted != last else ""
     found = [f"{whole}. Numbers are of epoch {last}{also}."]
+    if not any(health.sampled):
+        found = ['No step was sampled: fit(health="every") measures every step.']
     if len(health) > 1 and sparklines:
         some = ", those with sampled steps" if 0 in health.sampled else ""
         found.append(f"Sparklines: {_epochs(health)}{some}; one scale per column.")

@@ -38,6 +38,11 @@ def health_of(value):
     return found
 
 
+def unsampled(health):
+    """What to do if nothing was measured, for messages."""
+    return "" if any(health.sampled) else "; no step was sampled, fit(health='every') measures every step"
+
+
 def current(ax, what, size=None):
     """The axes to draw on: the given axes, or pyplot's current axes; of a new figure, `size` is in inches."""
     return panels(1, ax, what, size)[0]

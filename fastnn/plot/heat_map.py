@@ -70,7 +70,7 @@ def gradients(health: Any, quantity: _Norm = "gradient_norm", ax: Axes | None = 
     values, why = getattr(health, quantity), health.reasons(quantity)
     rows = np.flatnonzero((why != "does not apply").any(axis=1))
     if not np.isfinite(values).any():
-        raise ValueError(f"health: expected a finite {quantity} to plot, got none")
+        raise ValueError(f"health: expected a finite {quantity} to plot, got none{axes.unsampled(health)}")
     values, why, names = values[rows], why[rows], [health.layers[i] for i in rows]
     ax = axes.current(ax, "fastnn.plot.gradients", (7.2, max(3.0, min(12.0, 1.4 + 0.24 * len(rows)))))
     epochs = np.asarray(health.epoch)

@@ -65,7 +65,7 @@ def _by_epoch(health, ax):
     rows = np.flatnonzero(np.isfinite(mean).any(axis=1))
     epochs = np.flatnonzero(np.isfinite(mean).any(axis=0))
     if not len(rows):
-        raise ValueError("health: expected finite activation_mean to plot, got none")
+        raise ValueError(f"health: expected finite activation_mean to plot, got none{axes.unsampled(health)}")
     ax = axes.current(ax, "fastnn.plot.activations", _size(len(rows)))
     chosen = epochs[np.unique(np.linspace(0, len(epochs) - 1, SHOWN).round().astype(int))]
     for k, epoch in enumerate(chosen):

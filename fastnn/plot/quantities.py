@@ -62,7 +62,7 @@ def health(health: Any, names: str | Sequence[str] | None = None, ax: Axes | Seq
         if one_of("names", name, health.QUANTITIES) not in found:
             raise ValueError(f"names: expected quantities with finite numbers, got {name!r}, which has none")
     if not names:
-        raise ValueError("health: expected finite numbers to plot, got none")
+        raise ValueError(f"health: expected finite values to plot, got none{axes.unsampled(health)}")
     where = axes.panels(len(names), ax, "fastnn.plot.health", columns=COLUMNS)
     for i, (each, name) in enumerate(zip(where, names, strict=True)):
         _panel(each, health, name, i == 0)

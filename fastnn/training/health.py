@@ -13,8 +13,8 @@ def checked(value):
         return value
     try:
         return flag("health", value)
-    except TypeError as error:
-        raise TypeError(f"{error}; a step in so many is looked at if it is True, each if it is 'every'") from None
+    except TypeError:
+        raise TypeError(f"health: expected True, False or 'every', got {value!r}") from None
 
 
 class Logs(dict[str, float]):
