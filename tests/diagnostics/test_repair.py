@@ -205,7 +205,8 @@ def test_output_names_what_was_tried(capsys):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((lambda: None, [[1.0]] * 4, [1] * 4), TypeError, "build: expected a function that returns a compiled model"),
+        ((lambda: None, [[1.0]] * 4, [1] * 4), TypeError, "that returns a compiled model, got one that returns None"),
+        ((FAULTY["zeros"](), [[1.0]] * 4, [1] * 4), TypeError, "that returns a compiled model, got <Sequential"),
         ((FAULTY["zeros"], [[1.0, 2.0]] * 4, [1] * 3), ValueError, "y: expected 4 rows like x, got 3"),
         ((FAULTY["zeros"], [[np.nan, 2.0]] * 4, [1] * 4), ValueError, "at least 2 rows without NaN"),
     ],

@@ -118,6 +118,8 @@ def repair(
     >>> repaired.changes[0].what
     'last layer: at least 1 unit, sigmoid and binary_crossentropy'
     """
+    if not callable(build) or hasattr(build, "compiled"):  # a model may be called, too
+        raise TypeError(f"build: expected a function that returns a compiled model, got {build!r}")
     epochs = integer("epochs", 30 if epochs is None else epochs, 1)
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
     seed, dry_run = check_seed("seed", seed), flag("dry_run", dry_run)
@@ -127,7 +129,7 @@ def repair(
         warnings.simplefilter("ignore")
         model = build()
     if not getattr(model, "compiled", False):
-        raise TypeError(f"build: expected a function that returns a compiled model, got {model!r}")
+        raise TypeError(f"build: expected a function that returns a compiled model, got one that returns {model!r}")
     job = _Job(model, data, epochs, batch_size, seed, seconds, verbose)
     result = job.plan() if dry_run else job.run()
     if dry_run and verbose:
