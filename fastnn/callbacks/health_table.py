@@ -117,7 +117,7 @@ COLUMNS = {
 
 
 def marks(health: Any, name: str, epoch: int = -1) -> list[str]:
-    """Marks of the layers in an epoch: "*" the worst, "!" outside of the usual range, "!!" both, or "".
+    """Marks of the layers in an epoch: "*" the worst, "!" outside the usual range, "!!" both, or "".
 
     Returns
     -------
@@ -310,7 +310,7 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
     last, counted = (health.epoch[e] + 1 for e in (at, -1))
     dead = not np.isnan(health.dead).all()
     also = f", those of dead units of epoch {counted}" if dead and counted != last else ""
-    found = [f"{whole}. Numbers are of epoch {last}{also}."]
+    found = [f"{whole}. Values are those of epoch {last}{also}."]
     if not any(health.sampled):
         found = ['No step was sampled: fit(health="every") measures every step.']
     if len(health) > 1 and sparklines:
@@ -323,11 +323,11 @@ def notes(health: Any, sparklines: bool = True) -> list[str]:
     names = _shown(health)
     signs = {mark for name in names for mark in marks(health, name)}
     if signs & {"*", "!!"}:
-        both = "; !! also outside of the usual range." if "!!" in signs else "."
+        both = "; !! also outside the usual range." if "!!" in signs else "."
         found.append(f"* the worst layer of its column{both}")
     if signs & {"!", "!!"}:
         ranges = [_range(COLUMNS[name]) for name in names if {"!", "!!"} & set(marks(health, name))]
-        found.append(f"! outside of the usual range: {', '.join(ranges)}.")
+        found.append(f"! outside the usual range: {', '.join(ranges)}.")
     return found + [f"{SIGNS[why]} {WHY[why]}." for why in _missing(health, names)]
 
 

@@ -37,7 +37,8 @@ class Model(BatchModel):
 
     ``fastnn.Model(inputs, outputs)`` makes a model of layers that were called on symbolic tensors, see `Functional`.
 
-    Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`.
+    Subclasses have a list ``self.layers`` and override `emit`, `build` and `compute_output_shape`. Keras' subclassed
+    models, which override `call`, are not supported.
     """
 
     _functional: ClassVar[type[Model]]  # what `Model` itself makes
