@@ -201,7 +201,7 @@ def test_numbers_are_of_the_last_epoch_with_sampled_steps():
         health.append(e, int(e in (0, 3, 6)), figures, 7.0 + e if e in (0, 3, 6) else np.nan)
     gradient, dead = lines_of(health, "a")
     assert re.search(r"a +Dense relu +█▅▁ +1\.0e-6 !!", gradient) and "80% !!" in dead and "?" not in gradient
-    assert "Gradient of the whole model: 13. Values are those of epoch 7, those of dead units of epoch 9." in str(health)
+    assert "Gradient of the whole model: 13. Values are those of epoch 7, those of dead units of epoch 9" in str(health)
     assert "one step in 100 is measured, 1 in epoch 7;" in str(health)
     assert "1 → 1.0e-6 !!" in health._repr_html_() and "0% → 80%" in health._repr_html_()
 
@@ -211,7 +211,7 @@ def test_how_often_steps_were_sampled_and_clipped():
     health.append(1, 12, {}, 3.25, 0.25)
     text = str(health)
     assert "one step in 7 is measured, 12 in epoch 2" in text
-    assert "Gradient of the whole model: 3.25; clipped in 25% of the sampled steps. Values are those of epoch 2." in text
+    assert "Gradient of the whole model: 3.25; clipped in 25% of the sampled steps. Values are those of epoch 2" in text
 
 
 def test_empty_ones():
