@@ -202,7 +202,7 @@ class Guard:
         return error_of({
             "epoch": epoch, "batch": batch,
             "cause": "not found, as the steps were finite when they were repeated: a custom layer, loss or metric has"
-            " state of its own, or the data have changed",
+            " internal state, or the data have changed",
             "advice": "The weights are those of the repeated steps",
         })  # fmt: skip
 
@@ -264,7 +264,7 @@ def _why(engine, origin, rate):
             return f"the update is too large: the learning rate times gradients up to {large:.3g}", lower
         return "the optimizer's state or a constraint", lower
     if node is not None and tensor == "activation" and (activation_of(node) or ("",))[0] == "exponential":
-        return f"e^x overflows {engine.dtype} above {log(most):.0f}", "Scale what it gets, or use another activation"
+        return f"e^x overflows {engine.dtype} above {log(most):.0f}", "Scale its inputs, or use another activation"
     if isinf(origin.value) or large > most**0.25:
         return (
             f"overflow of {engine.dtype}: the weights have grown, or the data are not scaled",

@@ -313,7 +313,7 @@ def test_the_argument_is_checked():
 
 
 def test_steps_that_cannot_be_repeated():
-    """A layer with state of its own: NaN in one step, and not when it is repeated."""
+    """A layer with internal state: NaN in one step, and not when it is repeated."""
 
     class Once(Planted):
         calls = 0
@@ -325,7 +325,7 @@ def test_steps_that_cannot_be_repeated():
 
     network = model(Once(name="once"))
     error = error_of(network)
-    assert error.tensor is None and "state of its own" in str(error)
+    assert error.tensor is None and "internal state" in str(error)
 
 
 def test_logits_that_only_the_loss_reads():

@@ -174,7 +174,7 @@ class _Job:
         self.model, self.steps = model, 0
         self.changes, self.rejected, self.trials, self.late_bloomers = [], [], [], []
         if data.left_out:
-            self.changes.append(Change(f"{data.left_out} rows with NaN or infinity left out", "they spoil all weights"))
+            self.changes.append(Change(f"{data.left_out} rows with NaN or infinity left out", "they make weights NaN"))
 
     def trial(self, blueprint, model=None):
         """A candidate; None if it cannot be built."""
