@@ -13,8 +13,8 @@ def checked(value):
         return value
     try:
         return flag("health", value)
-    except TypeError:
-        raise TypeError(f"health: expected True, False or 'every', got {value!r}") from None
+    except TypeError as error:
+        raise TypeError(f"{error}; 'every' measures every step, True only some of them") from None
 
 
 class Logs(dict[str, float]):

@@ -301,5 +301,5 @@ def test_how_often_follows_from_the_size_of_a_step():
 
 
 def test_other_values_are_refused():
-    with pytest.raises(TypeError, match="health: expected True, False or 'every', got 'each'"):
+    with pytest.raises(TypeError, match="health: expected True or False, got 'each' of type str; 'every' measures"):
         model_of().fit(X, Y, health="each")
