@@ -12,7 +12,7 @@ from engine_tools import whole_engine_of
 import fastnn
 from fastnn._core import kernels
 from fastnn.engine import signatures
-from fastnn.engine.lowering import LOWERINGS
+from fastnn.engine.lowering import LOWERINGS, Lowering, lowering
 from fastnn.engine.planner import Planner
 from fastnn.training import arguments
 
@@ -143,3 +143,8 @@ def test_an_update_that_is_not_there_writes_nothing(planner):
 def test_a_node_without_a_lowering_is_named():
     with pytest.raises(KeyError, match="kind of node: expected one .*maxout.*'maxuot'"):
         LOWERINGS["maxuot"]
+
+
+def test_a_second_lowering_of_a_kind_is_refused():
+    with pytest.raises(ValueError, match="kind: expected a new one, got 'maxout', which Maxout has"):
+        lowering("maxout")(type("Other", (Lowering,), {}))

@@ -54,7 +54,8 @@ def test_configuration_gives_the_same_layer(layer, shape, expected):
 
 def test_every_layer_has_a_case():
     tested = {type(layer).__name__ for layer, _, _ in CASES}
-    tested |= {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}  # models/test_functional.py
+    # those of several inputs: models/test_functional.py
+    tested |= {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
     assert tested | {"Layer", "InputLayer", "Input"} == {name for name in layers.__all__ if not name.islower()}
 
 

@@ -12,7 +12,18 @@ import reference
 
 import fastnn
 from fastnn import layers
-from fastnn.layers import Add, Average, Concatenate, Dense, Flatten, Input, Maximum, Minimum, Multiply, Subtract
+from fastnn.layers import (
+    Add,
+    Average,
+    Concatenate,
+    Dense,
+    Flatten,
+    Input,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+)
 
 N, CLASSES = 50, 3
 RNG = np.random.default_rng(21)

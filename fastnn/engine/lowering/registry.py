@@ -13,7 +13,14 @@ LOWERINGS = Lowerings()
 
 def lowering(kind):
     """Decorator: the class says how nodes of a kind become operations."""
-    return lambda cls: LOWERINGS.setdefault(kind, cls())
+
+    def register(cls):
+        if kind in LOWERINGS:
+            raise ValueError(f"kind: expected a new one, got {kind!r}, which {type(LOWERINGS[kind]).__name__} has")
+        LOWERINGS[kind] = cls()
+        return LOWERINGS[kind]
+
+    return register
 
 
 class Lowering:
