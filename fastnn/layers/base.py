@@ -176,7 +176,7 @@ class Layer(Weighted):
         """Shapes of samples of the results, for those of the inputs."""
         return [self.sample_shape(shape) for shape in shapes]
 
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(self, inputs: Any, *more: Any) -> Any:
         """Use the layer in a `fastnn.Model`: the result is a symbolic tensor.
 
         Parameters
@@ -184,6 +184,9 @@ class Layer(Weighted):
         inputs : SymbolicTensor, or a list of these
             `Input`, or results of other layers. Several calls of a layer share its weights.
         """
+        if more:
+            got = 1 + len(more)
+            raise TypeError(f"{self.name}: expected one argument, several inputs as a list, got {got} arguments")
         return symbolic.called(self, inputs)
 
     @property

@@ -77,6 +77,11 @@ class BaseModel(Layer):
     _fast_path = True  # False: every call takes the slow path, for tests
 
     def __init__(self, *, weight_decay: float | None = None, **kwargs: Any) -> None:
+        if type(self).emit is Layer.emit:
+            raise TypeError(
+                f"{type(self).__name__}: expected a subclass of Sequential, or fastnn.Model(inputs, outputs); models"
+                " that override `call` are not supported, layers that do are (see fastnn.layers.Layer)"
+            )
         super().__init__(**kwargs)
         self.weight_decay = self._own_weight_decay = compiling.checked_decay(weight_decay)
         self.optimizer = self.loss = self.history = None  # type: ignore[assignment]

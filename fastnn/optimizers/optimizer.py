@@ -10,6 +10,7 @@ import numpy as np
 
 from .._base.checks import flag, integer, number, refuse_keywords, takes
 from .._base.config import Configurable, CoreRow, is_description
+from .._base.signatures import only_default
 from .._core.kernels import optimizer_rows
 from . import schedules
 from .schedule import rates as rates_of
@@ -49,9 +50,9 @@ class Optimizer(CoreRow):
         μ, 0 to 1.
     ema_overwrite_frequency : int, optional
         Also replace the weights by their average after every `ema_overwrite_frequency` updates.
-    loss_scale_factor : float, optional
-        For compatibility with Keras, without effect: it prevents underflow of gradients in 16-bit
-        training, and gradients here have at least 32 bits.
+    loss_scale_factor : None
+        For compatibility with Keras, where it prevents underflow of gradients in 16-bit training; only the default
+        is accepted.
     gradient_accumulation_steps : int, optional
         Number of batches per update, at least 2; the update uses the mean of their gradients. Schedules
         count batches, as in Keras.
@@ -112,9 +113,8 @@ class Optimizer(CoreRow):
         self.ema_overwrite_frequency = _optional(
             "ema_overwrite_frequency", ema_overwrite_frequency, integer, 1
         )
-        self.loss_scale_factor = _optional(
-            "loss_scale_factor", loss_scale_factor, number, 0, open_low=True
-        )
+        only_default("loss_scale_factor", loss_scale_factor, None)
+        self.loss_scale_factor = None  # in configurations, as in Keras
         self.gradient_accumulation_steps = _optional(
             "gradient_accumulation_steps", gradient_accumulation_steps, integer, 2
         )

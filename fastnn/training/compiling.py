@@ -10,7 +10,6 @@ from .._base.random import check_seed, next_seed
 from .._base.signatures import only_default
 from .._core import threads as core_threads
 from .._core.clocks import LAYERS
-from ..diagnostics import consistency
 from ..engine import precision
 from ..losses import catalogue as losses
 from ..metrics.outputs import kind_of, last_activation
@@ -51,6 +50,8 @@ def compile_model(
         model.seed, model.threads, model.epochs_done, model.compiled = seed, threads, 0, True
         model._compile_clock.tick()
     if model.built:
+        from ..diagnostics import consistency  # rules are loaded when there is something to look at
+
         consistency.warn(model)
 
 
@@ -68,10 +69,24 @@ def _trained_for(model, loss, metrics, weighted_metrics, keras_alone):
         return loss, [], [], apply
     asked = compiled_metrics.checked("metrics", metrics)
     weighted = compiled_metrics.checked("weighted_metrics", weighted_metrics)
-    loss = loss if losses.by_targets(loss) else losses.get(loss)
+    try:
+        loss = loss if losses.by_targets(loss) else losses.get(loss)
+    except ValueError:
+        if isinstance(loss, str) and _is_optimizer(loss):
+            raise ValueError(
+                f"loss: expected a loss, got the optimizer {loss!r}; compile(optimizer, loss) takes the optimizer first"
+            ) from None
+        raise
     if model.built:
         compiled_metrics.check(asked + weighted, prod(model.out_shape))
     return loss, asked, weighted, lambda: None
+
+
+def _is_optimizer(name):
+    try:
+        return optimizers.get(name) is not None
+    except ValueError:
+        return False
 
 
 def checked_decay(value):

@@ -20,8 +20,6 @@ from .._base.random import permutation
 from .._core import threads as core_threads
 from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
-from ..diagnostics.doctor import check as doctor
-from ..diagnostics.doctor.seen import Seen
 from ..engine.health import AT_ONCE
 from ..engine.replay import Block, Epochs
 from . import arguments
@@ -58,6 +56,8 @@ def explained(model, x, y, validation_data):
         yield
     except (ValueError, TypeError, ArithmeticError) as error:
         if getattr(error, "finding", None) is None:
+            from ..diagnostics.doctor import check as doctor  # only an error needs it
+
             error.finding = doctor.of_error(model, error, x, y, validation_data)
         raise
 
@@ -185,6 +185,8 @@ class Training:
         self.history.record, self.history.non_finite = running.record, running.guard.errors
         self.trained = iter(())  # epochs that were trained in one call
         if ahead is None and model._ports is None:  # else it is one of many networks, or no rule knows it
+            from ..diagnostics.doctor.seen import Seen
+
             self.history.seen = Seen(model, train, validation, plan)
 
     def run(self):

@@ -5,7 +5,6 @@ what the engine was planned for. The optimizer state is carried over, variable b
 """
 
 from .._core.clocks import LAYERS
-from ..diagnostics import consistency
 from ..engine.engine import Engine
 from ..engine.graph import Graph
 
@@ -69,6 +68,8 @@ def _plan(model):
         what |= {"optimizer": model.optimizer.for_core(), "threads": model.threads, "seed": model.seed}
         what["weight_decay"] = model.weight_decay
         what["precision"] = model.matmul_precision
+    from ..diagnostics import consistency  # rules are loaded when there is something to look at
+
     consistency.warn(model, run=True)
     model._engine = Engine(graph, x, y, dtype=model.dtype, **what)
     if before is not None:

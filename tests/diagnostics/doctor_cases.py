@@ -104,6 +104,7 @@ CASES = {
     "FN215": (case(lambda: net(loss="categorical_crossentropy", metrics=["binary_accuracy"]), y=HOT),
               case(lambda: net(loss="categorical_crossentropy", metrics=["accuracy"]), y=HOT)),
     "FN216": (case(binary(loss="poisson"), y=YES), case(real(end=(1, "exponential"), loss="poisson"), y=LABELS * 1.0)),
+    "FN217": (case(net, y=np.array(["a", "b", "c", "d"] * 50)), GOOD),
     "FN221": (case(net, x=np.where(X > 2.5, np.nan, X)), GOOD),
     "FN222": (case(net, x=100 * X + 50), GOOD),
     "FN223": (case(net, x=CONSTANT), GOOD),

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn.diagnostics import Change, Repair
-from fastnn.layers import Dense, Dropout, Input
+from fastnn.layers import Add, Dense, Dropout, Input
 
 
 def moons(n=500, seed=0):
@@ -202,11 +202,19 @@ def test_output_names_what_was_tried(capsys):
     assert all(change.what in str(result) and change.why in str(result) for change in result.changes)
 
 
+def two_inputs():
+    inputs = [Input((1,)), Input((1,))]
+    model = fastnn.Model(inputs, Add()(inputs))
+    model.compile("adam", "mse")
+    return model
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ((lambda: None, [[1.0]] * 4, [1] * 4), TypeError, "that returns a compiled model, got one that returns None"),
         ((FAULTY["zeros"](), [[1.0]] * 4, [1] * 4), TypeError, "that returns a compiled model, got <Sequential"),
+        ((two_inputs, [[[1.0]] * 4] * 2, [1] * 4), ValueError, "one input and one output, got one with 2 and 1"),
         ((FAULTY["zeros"], [[1.0, 2.0]] * 4, [1] * 3), ValueError, "y: expected 4 rows like x, got 3"),
         ((FAULTY["zeros"], [[np.nan, 2.0]] * 4, [1] * 4), ValueError, "at least 2 rows without NaN"),
     ],

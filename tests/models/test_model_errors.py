@@ -15,6 +15,17 @@ def test_what_is_not_a_layer_is_named_with_its_position():
             Sequential([Dense(1), wrong])
 
 
+class Keras(fastnn.Model):
+    """A subclassed model, as Keras has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
 @pytest.mark.parametrize("make, error, words", [
     (lambda: Sequential([Dense(1), fastnn.Input((2,))]), ValueError, "expected an Input only as the first"),
     (lambda: Sequential([a := Dense(1), a]), ValueError, "same layer as"),
@@ -37,6 +48,9 @@ def test_what_is_not_a_layer_is_named_with_its_position():
     (lambda: fastnn.SGD(momentm=0.9), TypeError, "Did you mean 'momentum'"),
     (lambda: fastnn.Adam(beta_1=1.0), ValueError, "beta_1.*below 1"),
     (lambda: fastnn.SGD(clipnorm=0), ValueError, "clipnorm.*above 0"),
+    (lambda: small().compile("mse", "adam"), ValueError, "loss: expected a loss, got the optimizer 'adam'; compile"),
+    (lambda: Keras(), TypeError, "Keras: expected a subclass of Sequential, or fastnn.Model.*override `call` are not"),
+    (lambda: fastnn.layers.Add()(X, X), TypeError, "expected one argument, several inputs as a list, got 2 arguments"),
 ])  # fmt: skip
 def test_errors(make, error, words):
     with pytest.raises(error, match=words):

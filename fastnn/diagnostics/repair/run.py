@@ -124,12 +124,17 @@ def repair(
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
     seed, dry_run = check_seed("seed", seed), flag("dry_run", dry_run)
     seconds = None if seconds is None else number("seconds", seconds, 0)
-    data = _data(x, y, validation_data, seed)
     with seeded(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = build()
     if not getattr(model, "compiled", False):
         raise TypeError(f"build: expected a function that returns a compiled model, got one that returns {model!r}")
+    if model._ports is not None:
+        raise ValueError(
+            f"build: expected a model with one input and one output, got one with {len(model.inputs)} and"
+            f" {len(model.outputs)}"
+        )
+    data = _data(x, y, validation_data, seed)
     job = _Job(model, data, epochs, batch_size, seed, seconds, verbose)
     result = job.plan() if dry_run else job.run()
     if dry_run and verbose:
