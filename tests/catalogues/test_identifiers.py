@@ -118,7 +118,7 @@ def everything():
              "GaussianDropout": (0.5,), "AlphaDropout": (0.5, (None, 1)), "Rescaling": (np.float32(2),),
              "Reshape": (np.array([2, 2]),), "InputLayer": ((3,),), "Residual": ([layers.Dense(3)],)}  # fmt: skip
     for name in sorted(layers.__all__):
-        if name not in ("Input", "Layer"):
+        if name not in ("Input", "Layer") and not name.islower():
             yield getattr(layers, name)(*needs.get(name, ()))
     for module in (initializers, regularizers, constraints, losses, optimizers):
         for name in module.names():

@@ -93,7 +93,7 @@ def everything():
         Sequential([Dense(4, "tanh"), Dropout(0.1)], name="inner"),
     ]  # fmt: skip
     named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax"}
-    others = [getattr(layers, name)() for name in layers.__all__ if name not in named]
+    others = [getattr(layers, name)() for name in layers.__all__ if name not in named and not name.islower()]
     x = y = layers.Input((4,))
     for layer in (layer for layer in others if layer.takes_several):
         y = Dense(4)(layer([y, Dense(4, "tanh")(x)]))
@@ -108,7 +108,7 @@ def everything():
 def test_every_layer_comes_back(tmp_path):
     model = everything()
     found = {type(layer).__name__ for layer in model.leaves()} | {"Residual", "Sequential"}
-    assert found | {"Layer", "InputLayer", "Input"} >= set(layers.__all__)
+    assert found | {"Layer", "InputLayer", "Input"} >= {n for n in layers.__all__ if not n.islower()}
     model.fit(X, LABELS, epochs=1, verbose=0)
     model.save(tmp_path / "m")
     again = load_model(tmp_path / "m")
