@@ -73,7 +73,7 @@ def draw(values):
         rows = {w: [values[title, w, n] / values[title, w, "ReLU"] for n in KINDS] for w in ("epoch", "prediction")}
         protocol.bars(ax, list(KINDS), rows)
         ax.set(title=title, xlabel="time ÷ ReLU's")
-    axes[0].legend(fontsize=7)
+    protocol.legend(axes[0])
     return picture
 
 

@@ -86,7 +86,7 @@ def draw(values):
         protocol.bars(ax, list(HIDDEN), {s: [np.mean(row[n]) for n in HIDDEN] for s, row in rows.items()},
                       {s: [np.std(row[n], ddof=1) for n in HIDDEN] for s, row in rows.items()})  # fmt: skip
         ax.set(title=f"{depth} hidden layers", xlabel="test accuracy", xlim=(0.7, 1))
-    axes[0].legend(fontsize=7, loc="lower left")
+    protocol.legend(axes[0])
     return picture
 
 

@@ -139,7 +139,7 @@ def draw(values):
     protocol.bars(ax, kinds, {s: [np.mean(values[s, k]) for k in kinds] for s in names},
                   {s: [np.std(values[s, k], ddof=1) for k in kinds] for s in names})  # fmt: skip
     ax.set_xlabel("test accuracy")
-    ax.legend(fontsize=7)
+    protocol.legend(ax)
     return picture
 
 

@@ -62,7 +62,7 @@ def draw(values):
         protocol.bars(ax, [f"rate {rate:g}" for rate in RATES],
                       {f"bias {b:g}": [np.mean(rows[b, rate]) for rate in RATES] for b in BIASES})  # fmt: skip
         ax.set_xlabel(label)
-    axes[0].legend(fontsize=7)
+    protocol.legend(axes[0])
     return picture
 
 

@@ -72,8 +72,8 @@ def draw(values):
     picture, ax = protocol.figure(width=5)
     rows = {"each array": [v[0] for v in values.values()], "whole gradient": [v[1] for v in values.values()]}
     protocol.bars(ax, list(values), rows)
-    ax.set_xlabel("largest angle between gradient and clipped gradient, degrees")
-    ax.legend()
+    ax.set_xlabel("largest angle to the gradient, degrees")
+    protocol.legend(ax)
     return picture
 
 

@@ -125,7 +125,7 @@ def draw(values):
         for name in WEIGHTS:
             ax.plot(range(1, DEPTH + 1), values[activation, name], label=name)
         ax.set(title=activation, xlabel="layer", ylim=(-12, 12), ylabel="log₁₀ std of outputs")
-    axes[0].legend(fontsize=7, loc="lower right")
+    protocol.legend(axes[0])
     return picture
 
 

@@ -70,7 +70,7 @@ def draw(values):
     protocol.bars(ax, keys, {k: [np.mean(values[key, k]) for key in keys] for k in KINDS},
                   {k: [np.std(values[key, k], ddof=1) for key in keys] for k in KINDS})  # fmt: skip
     ax.set(xlabel="test accuracy", xlim=(0.75, 1))
-    ax.legend(fontsize=7)
+    protocol.legend(ax, columns=5)
     return picture
 
 

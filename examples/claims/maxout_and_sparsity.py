@@ -105,7 +105,7 @@ def draw(values):
     protocol.bars(ax, settings, {n: [np.mean(values[s, n]) for s in settings] for n in names},
                   {n: [np.std(values[s, n], ddof=1) for s in settings] for n in names})  # fmt: skip
     ax.set_xlabel("training accuracy − test accuracy, 200 training images")
-    ax.legend(fontsize=7)
+    protocol.legend(ax)
     return picture
 
 

@@ -240,8 +240,14 @@ def bars(ax, groups, values, errors=None):
     ax.invert_yaxis()
 
 
+def legend(ax, columns=4):
+    """What the colours are, above the axes: nothing is covered."""
+    handles, labels = ax.get_legend_handles_labels()
+    ax.figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=7, frameon=False)
+
+
 def write(picture, path):
-    """Write a small SVG file: text as text, one decimal, the same bytes for the same values."""
+    """Write a small SVG file: text as text, coordinates with one decimal, the same bytes for the same values."""
     import matplotlib
 
     settings = {"svg.fonttype": "none", "svg.hashsalt": "fastnn", "path.simplify": True, "font.size": 9}
@@ -249,7 +255,7 @@ def write(picture, path):
         picture.savefig(path, format="svg", metadata=dict.fromkeys(["Date", "Creator", "Format", "Type"]))
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r"(-?\d+\.\d)\d+", r"\1", text)
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(-?\d+\.\d)\d+", r"\1", tag[0]), text)  # not what is read
     path.write_text(re.sub(r"\n\s*", "\n", text), encoding="utf-8")
 
 

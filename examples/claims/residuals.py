@@ -64,7 +64,7 @@ def draw(values):
     rows = {f"40 layers, {kind}": [np.mean(values[name, kind]) for name in ACTIVATIONS] for kind in KINDS}
     protocol.bars(ax, list(ACTIVATIONS), rows)
     ax.set_xlabel("test accuracy")
-    ax.legend(fontsize=7)
+    protocol.legend(ax, columns=2)
     return picture
 
 

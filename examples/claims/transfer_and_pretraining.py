@@ -126,7 +126,7 @@ def run(small=False):
 
 
 def draw(values):
-    picture, axes = protocol.figure(2, height=3.2)
+    picture, axes = protocol.figure(2, height=3.2, width=9)
     for ax, what in zip(axes, ("transfer", "labels"), strict=True):
         keys = list(dict.fromkeys(key for key, _ in values if what in key))
         names = list(dict.fromkeys(name for key, name in values if key in keys))
@@ -135,7 +135,7 @@ def draw(values):
         protocol.bars(ax, [key.replace(f", {what}", "") for key in keys], rows, errors)
         ax.set(title="transfer to two classes" if what == "transfer" else "pre-training", xlabel="test accuracy")
         ax.set_xlim(0.4, 1)
-        ax.legend(fontsize=6)
+        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return picture
 
 

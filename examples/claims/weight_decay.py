@@ -101,7 +101,7 @@ def draw(values):
                   {label: [np.std(values[key, name], ddof=1) for key in keys]
                    for label, name in (("none", "none"), ("weight decay", "decay"))})  # fmt: skip
     ax.set(xlabel="test accuracy", xlim=(0.5, 1))
-    ax.legend(fontsize=7)
+    protocol.legend(ax)
     return picture
 
 

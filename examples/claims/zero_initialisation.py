@@ -72,7 +72,7 @@ def draw(values):
              ("glorot_uniform", "glorot_uniform"): "Glorot"}  # fmt: skip
     protocol.bars(ax, ACTIVATIONS, {n: [np.mean(values[a, s]) for a in ACTIVATIONS] for s, n in names.items()})
     ax.set_xlabel("test accuracy")
-    ax.legend(fontsize=7)
+    protocol.legend(ax)
     return picture
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .._base.types import FloatArray, LossLike, MetricLike, OptimizerLike, Path, Precision
     from ..callbacks.history import History
     from ..diagnostics.doctor.finding import Findings
+    from ..layers.symbolic import SymbolicTensor
     from ..optimizers.optimizer import Optimizer
     from ..variables import Variable
 
@@ -62,6 +63,10 @@ class BaseModel(Layer):
 
         @property
         def layers(self) -> list[Layer]: ...
+        @property
+        def inputs(self) -> list[SymbolicTensor]: ...
+        @property
+        def outputs(self) -> list[SymbolicTensor]: ...
 
     optimizer: Optimizer  # of a compiled model; `history`: after `fit`
     loss: Any

@@ -74,6 +74,23 @@ def test_the_others_run(claims, name, tmp_path):
     protocol.write(script.draw(values), tmp_path / "a.svg")
 
 
+def test_pictures_are_short_but_not_what_is_read_in_them(claims, tmp_path):
+    """Coordinates have one decimal; texts are as drawn. A legend above the axes covers none of them."""
+    pytest.importorskip("matplotlib")
+    protocol = claims["protocol"]
+    picture, ax = protocol.figure()
+    protocol.bars(ax, ["a 0.125", "b"], {"rate 0.01": [0.31, 0.42], "rate 0.0125": [0.325, 0.275]})
+    ax.set_xticks([0.125, 0.25], ["0.125", "0.25"])
+    protocol.legend(ax)
+    protocol.write(picture, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    read = {element.text for element in ET.fromstring(text).iter() if element.text and element.text.strip()}
+    assert {"a 0.125", "0.125", "0.25", "rate 0.01", "rate 0.0125"} <= read
+    assert not re.search(r"\d\.\d\d", re.sub(">[^<]*<", "><", text))
+    box, legend = ax.get_tightbbox(), picture.legends[0].get_window_extent()
+    assert legend.y0 >= box.y1 - 1
+
+
 def test_the_rule(claims):
     """Against SciPy's paired t-test, and on cases that can be seen."""
     protocol = claims["protocol"]
