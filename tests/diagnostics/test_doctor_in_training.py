@@ -167,6 +167,23 @@ def test_a_high_rate_of_adam_and_a_poor_loss(rate, found):
     assert ("lr_too_high" in serious(history)) == found
 
 
+@pytest.mark.parametrize("rate, found", [(0.05, True), (0.02, False)])
+def test_small_swings_of_a_poor_loss_count_if_the_rate_is_high(rate, found):
+    """The loss changes by 5 % per epoch."""
+    history = curves(np.tile([0.7, 0.735], 8), net(opt=optimizers.Adam(rate), metrics=["accuracy"]))
+    assert ("oscillating_loss" in serious(history)) == found
+
+
+@pytest.mark.parametrize("optimizer, faults", [
+    (optimizers.SGD(1e-3), {"wrong_optimizer", "lr_too_low"}), (optimizers.Adagrad(1e-3), {"wrong_optimizer"}),
+    (optimizers.SGD(1e-3, momentum=0.9), set()), (optimizers.Adam(1e-3), set()),
+])  # fmt: skip
+def test_a_slow_optimizer_is_named_while_the_loss_still_falls(optimizer, faults):
+    """0.36 of that of a constant, after 140 steps, falling by 2 % per epoch."""
+    history = curves(0.4 * 0.98 ** np.arange(20) + 0.13, net(opt=optimizer, metrics=["accuracy"]))
+    assert serious(history) == faults
+
+
 @pytest.mark.parametrize("spread, found", [(1.0, False), (0.1, True)])
 def test_overfitting_is_measured_by_a_constant_of_the_validation_targets(spread, found):
     """A validation loss of 0.05: less than the variance 0.5 of its targets, or far more."""

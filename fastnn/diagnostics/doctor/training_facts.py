@@ -117,12 +117,18 @@ class Training:
         return float((loss[-1 - k] - loss[-1]) / abs(loss[-1 - k]) / k)
 
     @cached_property
-    def jumps(self) -> float:
-        """How much the loss goes up and down: share of changes of direction, if a median change is above 10 %."""
+    def swings(self) -> tuple[float, float]:
+        """How much the loss goes up and down: share of epochs in which it changes direction, and median change."""
         loss = self.loss[np.isfinite(self.loss)]
         if len(loss) < 8:
-            return 0.0
+            return 0.0, 0.0
         loss = loss[len(loss) // 4 :]
         steps = np.diff(loss)
         size = np.median(abs(steps)) / max(abs(loss).mean(), 1e-300)
-        return float(np.mean(steps[1:] * steps[:-1] < 0)) if size > 0.1 else 0.0
+        return float(np.mean(steps[1:] * steps[:-1] < 0)), float(size)
+
+    @property
+    def jumps(self) -> float:
+        """Share of epochs in which the loss changes direction, if the median change is above 10 %."""
+        share, size = self.swings
+        return share if size > 0.1 else 0.0

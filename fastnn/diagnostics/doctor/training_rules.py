@@ -128,8 +128,7 @@ def large_updates(facts):
     ratio = float(np.nanmax(early))
     now = float(np.nanmax(recent)) if recent is not None else 0.0
     large = max(ratio, now) > 0.1 and (facts.harmed or training.jumps > 0.4 and facts.poor)
-    high = type(facts.optimizer).__name__ in ADAM and facts.rate > 0.03 and not facts.scheduled and facts.poor
-    if not (large or high):
+    if not (large or high_rate(facts)):
         return
     at = int(np.nanargmax(early))
     yield found(
@@ -138,6 +137,11 @@ def large_updates(facts):
         "Weights cannot settle; relu units that are pushed too far never recover.", training.health.layers[at],
         {"update_ratio": max(ratio, now), "threshold": 0.1, "rate": facts.rate}, 0.86,
     )  # fmt: skip
+
+
+def high_rate(facts):
+    """Whether the rate of Adam, or its kind, is above 0.03, and the training poor."""
+    return type(facts.optimizer).__name__ in ADAM and facts.rate > 0.03 and not facts.scheduled and facts.poor
 
 
 @rule("FN503", "small-updates", "lr_too_low", "Updates that are too small", "history",
@@ -187,8 +191,14 @@ def slow_optimizer(facts):
         "Use Adam with 1e-3, whose steps do not depend on the size of the gradient.",
         "With such steps, training needs at least ten times as many epochs.",
         evidence={"rate": rate, "steps": steps, "loss": training.last, "constant": constant},
-        likelihood=0.82 if slow or kind != "SGD" else 0.5,
+        likelihood=0.82 if kind != "SGD" else 0.78 if slow else 0.5,  # of SGD, the rate comes first
     )  # fmt: skip
+    if slow and kind == "SGD":
+        yield found(
+            "warning", f"the learning rate {rate:g} is probably too low for SGD without momentum",
+            "Use 1e-2, or see find_learning_rate.", "The weights are on their way.",
+            evidence={"rate": rate, "steps": steps, "loss": training.last}, likelihood=0.79, fault="lr_too_low",
+        )  # fmt: skip
 
 
 @rule("FN504", "few-steps", "too_few_epochs", "Too few steps", "history", reference="Bengio 2012, section 3.1.2")
@@ -229,21 +239,22 @@ def few_steps(facts):
       reference="LeCun, Bottou, Orr & Müller 1998, section 4.7")  # fmt: skip
 def jumping_loss(facts):
     """In the last three quarters of at least 8 epochs, the loss changes direction in more than 40 % of the epochs, and
-    its median change per epoch is above 10 % of its mean. A warning if the loss is above half of that of a constant
-    predictor, otherwise a note."""
-    training = facts.training
-    if training.jumps <= 0.4 or not training.finite:
+    its median change per epoch is above 10 % of its mean (3 % if the learning rate is as high as in `FN502`). A warning
+    if the loss is above half of that of a constant predictor, otherwise a note."""
+    training, high = facts.training, high_rate(facts)
+    share, size = training.swings
+    if share <= 0.4 or size <= (0.03 if high else 0.1) or not training.finite:
         return
     poor = facts.poor
     yield found(
-        "warning" if poor else "note", f"the loss changes direction in {percent(training.jumps)} of the epochs",
+        "warning" if poor else "note", f"the loss changes direction in {percent(share)} of the epochs",
         "Lower the learning rate, or use larger batches.", "Steps overshoot the minimum.",
-        evidence={"changes": training.jumps, "threshold": 0.4}, likelihood=0.5,
+        evidence={"changes": share, "threshold": 0.4, "median_change": size}, likelihood=0.88 if high else 0.5,
     )  # fmt: skip
     if poor:
         yield found(
             "warning", f"the learning rate {facts.rate:g} is probably too high: the loss changes direction in"
-            f" {percent(training.jumps)} of the epochs",
+            f" {percent(share)} of the epochs",
             "Divide the learning rate by 10, or use find_learning_rate.", "Steps overshoot the minimum.",
             evidence={"rate": facts.rate}, likelihood=0.55, fault="lr_too_high",
         )  # fmt: skip
