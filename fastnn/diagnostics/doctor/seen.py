@@ -1,6 +1,7 @@
 """What `fit` leaves for the doctor: a sample of its data, and the parts of the model as they were trained.
 
-(a) It costs a copy of at most `ROWS` rows (and `MOST` bytes); everything else is done when findings are asked for.
+(a) It costs a copy of at most `ROWS` rows (and `MOST` bytes, and of wide rows one in `RARE` of those trained on, as a
+    copy is slow beside a short training); everything else is done when findings are asked for.
 (b) It stands for the model in rules, so findings of a training stay the same after the model was compiled again or is
     gone; of large models only as long as their layers exist, as a history must not hold much memory.
 """
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST = 1 << 21  # bytes of a sample of one array
+CHEAP = 1 << 17  # bytes of a sample that always are cheap
+RARE = 64
 FROM_FILE = 64  # rows of a sample of a memory-mapped array
 MOST_WEIGHTS = 1 << 18  # weights of a model whose layers are kept
 
@@ -47,12 +50,12 @@ class Seen:
         when, found = model._checked
         self.checked = found if when == model._compile_clock.now else ()
         self.n = getattr(data, "n", None)
-        self.x, self.y, self.w = _sample(data)
+        self.x, self.y, self.w = _sample(data, plan.epochs)
         if self.x is not None:
             self.x = self.x.reshape(len(self.x), *model.in_shape)
         self.diverged = False  # whether training has ended by a value that was not finite
         self.shuffle, self.validation_rows = plan.shuffle, getattr(validation, "n", None)
-        self.validation_y = None if validation is None else _sample(validation)[1]
+        self.validation_y = None if validation is None else _sample(validation, plan.epochs)[1]
 
     @property
     def gone(self) -> bool:
@@ -88,12 +91,12 @@ def _rate(optimizer):
     return float("nan")
 
 
-def _sample(data):
+def _sample(data, epochs):
     """x, y, w of some rows; None for batches that come one by one."""
     if not hasattr(data, "rows"):
         return None, None, None
     size = max(1, data.x[:1].nbytes, data.y[:1].nbytes)
-    most = FROM_FILE if _is_mapped(data.x) else ROWS
+    most = FROM_FILE if _is_mapped(data.x) else min(ROWS, max(CHEAP // size, data.n * epochs // RARE))
     rows = some_rows(data.n, max(32, min(most, MOST // size)))
     if data.rows is not None:
         rows = data.rows[rows]
