@@ -65,14 +65,17 @@ def unequal_lengths(facts):
 def no_numbers(facts):
     """An input or a target cannot be converted to an array of numbers: names of classes, for example."""
     for name, error in facts.wrong.items():
-        if name != "model":
-            yield found(
-                "error", f"{name} is not an array of numbers: {str(error).removeprefix(f'{name}: ')}",
-                "Encode classes as 0, 1, ...: classes, labels = numpy.unique(y, return_inverse=True)."
-                if name.endswith(("y", "[1]")) else "Encode categories as one-hot columns, and rows of equal length.",
-                "fit raises an error.", evidence={"where": name}, likelihood=0.99,
-                fault="label_encoding" if name.endswith(("y", "[1]")) else "shape_mismatch",
-            )  # fmt: skip
+        if name == "model":
+            continue
+        of_targets = name in ("y", "validation_data[1]")
+        what = str(error).removeprefix(f"{name}: ").partition(";")[0]  # without its advice: the fix says it
+        yield found(
+            "error", f"{name} is not an array of numbers: {what}",
+            "Encode classes as 0, 1, ...: classes, labels = numpy.unique(y, return_inverse=True)." if of_targets else
+            "Encode categories as one-hot columns, and rows of equal length.",
+            "fit raises an error.", evidence={"where": name}, likelihood=0.99,
+            fault="label_encoding" if of_targets else "shape_mismatch",
+        )  # fmt: skip
 
 
 @rule("FN203", "labels-for-one-hot", "label_encoding", "Class labels where the loss takes one-hot rows, or vice versa",

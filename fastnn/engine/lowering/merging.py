@@ -3,23 +3,8 @@
 from .registry import Lowering, lowering
 
 
-@lowering("multiply")
-class Multiply(Lowering):
-    def forward(self, lo, node):
-        a, b = node.inputs
-        lo.emit("mul", y=lo.value(node.out), a=lo.value(a), b=lo.value(b), F=a.size)
-
-    def backward(self, lo, node):
-        dy = lo.finished_gradient(node)
-        for x, other in (node.inputs, node.inputs[::-1]):
-            if x in lo.needs:
-                dx, done = lo.contribute(x)
-                lo.emit("mul", way=lo.way(x, True), y=dx, a=dy, b=lo.value(other), F=x.size)
-                done()
-
-
-class Chosen(Lowering):
-    """The larger or the smaller of two values."""
+class OfTwo(Lowering):
+    """An elementwise function of two tensors."""
 
     kernel: str
 
@@ -32,9 +17,23 @@ class Chosen(Lowering):
         for x, other in (node.inputs, node.inputs[::-1]):
             if x in lo.needs:
                 dx, done = lo.contribute(x)
-                lo.emit(f"{self.kernel}_bwd", way=lo.way(x, True), da=dx, dy=dy, a=lo.value(x), b=lo.value(other),
-                        F=x.size)  # fmt: skip
+                self.gradient(lo, dx, dy, x, other)
                 done()
+
+
+@lowering("multiply")
+class Multiply(OfTwo):
+    kernel = "mul"
+
+    def gradient(self, lo, dx, dy, x, other):
+        lo.emit("mul", way=lo.way(x, True), y=dx, a=dy, b=lo.value(other), F=x.size)
+
+
+class Chosen(OfTwo):
+    """The larger or the smaller of two values."""
+
+    def gradient(self, lo, dx, dy, x, other):
+        lo.emit(f"{self.kernel}_bwd", way=lo.way(x, True), da=dx, dy=dy, a=lo.value(x), b=lo.value(other), F=x.size)
 
 
 @lowering("maximum")
