@@ -157,24 +157,28 @@ def test_killed_at_random_moments_and_resumed(kind, tmp_path):
 # --- interrupted ----------------------------------------------------------------------------------
 
 
-def press_ctrl_c_in_the_fourth():
-    while len(built) < 4:
-        time.sleep(0.02)
-    time.sleep(0.02)
+def press_ctrl_c_in_the_fourth(training, pressed):
+    training.wait()
     os.kill(os.getpid(), signal.SIGINT)
+    pressed.set()
 
 
 def test_ctrl_c_carries_what_has_ended(tmp_path):
     class Late(Callback):
         def on_epoch_end(self, epoch, logs=None):
             if len(built) >= 4:
-                time.sleep(0.04)
+                training.set()
+                pressed.wait()
+                time.sleep(0.04)  # twelve times: long enough for the main thread to hear of it
 
     options = {"callbacks": lambda: [Late()], "workers": 1, "keep": "all", "epochs": 12}
+    training, pressed = threading.Event(), threading.Event()
+    pressed.set()  # nobody presses it in the training that is the reference
     wanted = everything(sweep(**options))
     for path in (None, tmp_path / "j"):
         built.clear()
-        threading.Thread(target=press_ctrl_c_in_the_fourth).start()
+        training, pressed = threading.Event(), threading.Event()
+        threading.Thread(target=press_ctrl_c_in_the_fourth, args=(training, pressed)).start()
         with pytest.raises(KeyboardInterrupt) as error:
             sweep(path, **options)
         result = error.value.result

@@ -123,9 +123,9 @@ class Targets:
 
     @cached_property
     def whole(self):
-        """Whether all values are integers."""
+        """Whether all values are integers, and none is beyond those that float64 tells apart."""
         table = self.table
-        return self.sample.dtype.kind in "biu" or bool((np.trunc(table) == table).all())
+        return bool((np.trunc(table) == table).all() and (abs(table) < 2**53).all())
 
     @cached_property
     def one_hot(self):
