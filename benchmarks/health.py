@@ -3,15 +3,17 @@
     python -P benchmarks/health.py                              every row of `peers.py`, two runs of 15 pairs of blocks
     python -P benchmarks/health.py --workloads rl,fmnist --health every --threads 1
 
-(a) Both networks live in one process, start from the same weights and train on the same data (`peers.py` (a)); a block
-    is one call of `fit` of one epoch. Blocks take turns, the order reversed from pair to pair.
+(a) One network is trained, with health and without in turn (`peers.py` (a)): two equal ones lie elsewhere in memory,
+    which is worth a few percent in small networks. A block is one call of `fit` of one epoch; the order is drawn anew
+    for each pair.
 (b) The cost is the time with health / the time without - 1: of the minima, and the median and quartiles of the pairs.
-(c) Memory lies elsewhere in every process, which is worth a few percent in small networks: each run is a process of its
-    own, and a third network, again without health, shows how far apart two equal ones are (the column "noise").
+(c) Each run is a process of its own, and a second block without health shows how far apart two equal ones are (the
+    column "noise").
 """
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -25,21 +27,20 @@ LIMIT = 0.03
 
 
 def measure(name, options):
-    """Seconds of each block: without health, with it, and without it again."""
+    """Seconds of a step in each block: without health, with it, and without it again."""
     fastnn = peers.the_fastnn()
     fastnn.set_num_threads(options.threads or None)
     w = peers.Workload(name, options.block)
     modes = {"off": False, "on": "every" if options.health == "every" else True, "again": False}
-    blocks = {mode: peers.keras_like(fastnn, w, health=health) for mode, health in modes.items()}
+    run = peers.keras_like(fastnn, w)
     for _ in range(2):  # plans, tuning of threads
-        for run in blocks.values():
-            run()
-    times = {mode: [] for mode in blocks}
-    for i in range(options.repeats):
-        for mode in list(blocks) if i % 2 == 0 else reversed(blocks):
-            time.sleep(0.02)
+        for health in modes.values():
+            run(health=health)
+    times, order = {mode: [] for mode in modes}, random.Random(0)
+    for _ in range(options.repeats):
+        for mode in order.sample(list(modes), len(modes)):
             start = time.perf_counter()
-            blocks[mode]()
+            run(health=modes[mode])
             times[mode].append((time.perf_counter() - start) / w.steps)
     return times
 

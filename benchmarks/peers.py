@@ -103,7 +103,7 @@ class Workload:
 
 
 def keras_like(api, w, **more):
-    """fastnn and Keras: the same lines, as it should be; `more` are arguments of `fit`."""
+    """fastnn and Keras: the same lines, as it should be; `more`, here or of a block, are arguments of `fit`."""
     layers = [api.layers.Input((w.sizes[0],))]
     for i, units in enumerate(w.sizes[1:], 1):
         if w.bn:
@@ -121,8 +121,8 @@ def keras_like(api, w, **more):
     few = COMPARED_STEPS * w.batch
     losses = model.fit(x[:few], y[:few], **options).history["loss"]
 
-    def run():
-        model.fit(x, y, **options)
+    def run(**more):
+        model.fit(x, y, **(options | more))
         return losses[0]
 
     return run

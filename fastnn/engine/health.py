@@ -19,9 +19,9 @@ from .lowering.health import ACTIVE, LOOK, NOTHING, activation_of, is_shown, sto
 
 AT_ONCE = 64  # epochs of a call, as there are so many bits
 FIRST, GROWTH = 8, 4  # step of the first look, and how much later each further one is until there is one in `every`
-SHARE = 0.012  # of the time of training that looking may cost
+SHARE = 0.009  # of the time of training that looking may cost; measured, it costs up to twice that (docs/decisions)
 COST = 3.5  # of a look in steps: the step again, with all in memory, and caches that are filled again afterwards
-OVERHEAD = 400e-6  # seconds of a look besides: calls of the core, threads that wake up again
+OVERHEAD = 600e-6  # seconds of a look besides: calls of the core, threads that wake up again, Python
 MOSTLY = 0.95  # share of rows on which a saturated unit is flat
 
 LAYER_QUANTITIES = (

@@ -24,7 +24,7 @@ SPLITS: dict[Precision, int] = {"highest": 3, "high": 2, "medium": 1}
 MODES = tuple(SPLITS)
 NAMES = ("float32", "bf16", "bf16x3", "bf16x6")  # by splits: number of bfloat16 products for one product
 # Minimum (batch, smaller and larger of inputs and units) for which splits speed up a kernel; one match is enough.
-# Measured on a Granite Rapids core, with all and with half of the feature panels (docs/decisions/0010).
+# Measured on Granite Rapids cores, with all and with half of the feature panels (docs/decisions/0010).
 LEAST = {
     1: {"dense_fwd": ((32, 64, 64),), "dense_dx": ((32, 64, 64),), "dense_dw": ((32, 64, 64),)},
     2: {
@@ -32,11 +32,7 @@ LEAST = {
         "dense_dx": ((32, 128, 128), (64, 96, 96), (128, 64, 64)),
         "dense_dw": ((32, 128, 128), (64, 96, 96), (128, 64, 64)),
     },
-    3: {
-        "dense_fwd": ((128, 256, 256),),
-        "dense_dx": ((128, 256, 256), (128, 128, 256)),
-        "dense_dw": ((64, 256, 256),),
-    },
+    3: dict.fromkeys(("dense_fwd", "dense_dx", "dense_dw"), ((512, 1000, 2000),)),
 }
 _warned: set[str] = set()  # refusals that were warned of
 _of_the_process: dict[str, Precision] = {"mode": "highest"}
