@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 
 TYPE_CHECKING = False  # for type checkers it is true; here, `import fastnn` must not wait for the module typing
 if TYPE_CHECKING:
@@ -225,7 +225,8 @@ def module_attributes(module, names, find=None, more=lambda: ()):
         others = () if name[:1] == "_" else more()
         if name in others:
             return find(name)
-        quiet = name[:2] == "__" or _is_submodule(module, name)
+        # ``from . import name`` of a module that is not imported yet first looks for an attribute
+        quiet = name[:2] == "__" or name in _submodules(module)
         meant = "" if quiet else _elsewhere(module, name) or suggest(name, [*names, *others])
         if _is_from_import(sys._getframe(1)):
             raise ImportError(f"cannot import name {name!r} from {module!r}.{meant}", name=module)
@@ -238,11 +239,13 @@ def module_attributes(module, names, find=None, more=lambda: ()):
     return __getattr__, __dir__
 
 
-def _is_submodule(module, name):
-    """Whether `name` is a submodule that is not imported yet: ``from . import name`` first looks for an attribute."""
-    from importlib.util import find_spec
+@cache
+def _submodules(module):
+    """Names of the submodules of a package, found in one look: each is asked for when it is imported."""
+    from pkgutil import iter_modules
 
-    return hasattr(sys.modules[module], "__path__") and find_spec(f"{module}.{name}") is not None
+    path = getattr(sys.modules[module], "__path__", None)
+    return frozenset() if path is None else frozenset(found.name for found in iter_modules(path))
 
 
 def _elsewhere(module, name):

@@ -1,7 +1,5 @@
 """Tables for notebooks, returned by `_repr_html_` of models, histories and sweeps."""
 
-from html import escape
-
 
 def table(caption, head, rows, *, foot=(), text=(0,)):
     """A table that screen readers can navigate, with the colours of the page, light or dark.
@@ -22,6 +20,8 @@ def table(caption, head, rows, *, foot=(), text=(0,)):
     str
         All cells are escaped.
     """
+
+    from html import escape  # its table of entities takes a millisecond to import
 
     def cell(kind, column, value, scope=None, span=1):
         side = "left" if column in text or span > 1 else "right"

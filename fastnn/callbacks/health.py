@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._base.checks import integer, one_of, suggest
-from . import health_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -274,16 +273,22 @@ class Health:
             "" where there is a number; "does not apply", "no step was sampled", or "not a number" where the training
             gave NaN.
         """
-        return health_table.reasons(self, one_of("quantity", quantity, self.QUANTITIES))
+        return _tables().reasons(self, one_of("quantity", quantity, self.QUANTITIES))
 
     def __repr__(self) -> str:
         return f"<Health of {len(self.layers)} layers, {len(self)} epochs, one step in {self.every} sampled>"
 
     def __str__(self) -> str:
-        return health_table.text(self)
+        return _tables().text(self)
 
     def _repr_html_(self) -> str:
-        return health_table.html(self)
+        return _tables().html(self)
+
+
+def _tables():
+    from . import health_table  # imported once somebody looks
+
+    return health_table
 
 
 def _texts(name, values):

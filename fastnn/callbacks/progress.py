@@ -12,14 +12,12 @@
 """
 
 import os
-import shutil
 import sys
 import threading
 import time
 
 from .._base.checks import one_of
 from .._base.text import cut, left, width
-from .health_table import gradient_ratio
 
 EVERY = 0.1  # seconds between two states of the live line
 EVERY_IN_NOTEBOOK = 0.5  # each is a message to the browser, and is stored in a notebook that is run without one
@@ -151,7 +149,9 @@ class Progress:
 
     def _rewrite(self, text, now):
         if self.where == "terminal":
-            text = cut(text, shutil.get_terminal_size().columns - 1)
+            from shutil import get_terminal_size  # slow to import: it knows all archives
+
+            text = cut(text, get_terminal_size().columns - 1)
         line = left(text, self.shown)
         self.shown, self._bar, self._drawn = width(text), False, now
         self._write("\r" + line)
@@ -186,7 +186,11 @@ class _Guard:
 
 
 def _last(title, seconds, logs, rate, health=None, epoch=-1):
-    ratio = gradient_ratio(health, epoch) if epoch >= 0 else None
+    ratio = None
+    if health is not None and epoch >= 0:
+        from .health_table import gradient_ratio  # imported once there is something to show
+
+        ratio = gradient_ratio(health, epoch)
     ratio = [] if ratio is None else [f"first/last gradient: {ratio:.2g}"]
     return " - ".join([title, _duration(seconds), *_texts(logs), *ratio, f"{rate:,.0f}/s"])
 

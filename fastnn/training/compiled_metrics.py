@@ -5,8 +5,6 @@ from math import nan
 
 import numpy as np
 
-from ..metrics import catalogue as metrics
-
 NEEDS = {"labels": "class labels", "values": "{} per sample"}
 
 
@@ -16,16 +14,24 @@ def checked(name, asked):
     asked = [asked] if isinstance(asked, str) or not hasattr(asked, "__iter__") else list(asked)
     if None in asked:
         raise TypeError(f"{name}: expected names, metrics or functions (y_true, y_pred), got a list with None")
-    for m in asked:
-        metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
+    if asked:
+        metrics = _catalogue()
+        for m in asked:
+            metrics.get("BinaryAccuracy" if str(m).lower() in metrics.BY_SHAPE else m)
     return asked
+
+
+def _catalogue():
+    from ..metrics import catalogue  # imported by the first model that has metrics
+
+    return catalogue
 
 
 def check(asked, n_outputs):
     """ValueError for a metric that is undefined for the number of outputs; names are resolved with the first data."""
     for m in asked:
         if not isinstance(m, str):
-            metrics.get(m).check(n_outputs)
+            _catalogue().get(m).check(n_outputs)
 
 
 def name_of(metric):
@@ -59,7 +65,7 @@ def resolve(plain, weighted, kind, n_outputs, outputs):
     ValueError
         For a metric with another kind of targets, and for duplicate names.
     """
-    found = [metrics.resolve(m, kind, n_outputs, outputs) for m in (*plain, *weighted)]
+    found = [_catalogue().resolve(m, kind, n_outputs, outputs) for m in (*plain, *weighted)]
     for metric in found:
         if metric.target not in (None, kind):
             values = f"{n_outputs} value{'s' * (n_outputs > 1)}"

@@ -94,13 +94,13 @@ class MeasuredLogs(dict):
 
 def test_the_gradient_of_the_first_layer_relative_to_the_last_one(clock, monkeypatch):
     """Of layers with weights, in the epoch of the line; it is computed for lines that are written only."""
-    from fastnn.callbacks import progress
+    from fastnn.callbacks import health_table
     from fastnn.diagnostics import Health
 
     out, calls = Terminal(), []
     monkeypatch.setattr("sys.stdout", out)
-    ratio = progress.gradient_ratio
-    monkeypatch.setattr(progress, "gradient_ratio", lambda *a: calls.append(a) or ratio(*a))
+    ratio = health_table.gradient_ratio
+    monkeypatch.setattr(health_table, "gradient_ratio", lambda *a: calls.append(a) or ratio(*a))
     health = Health(["a", "b", "c", "d"], ["Activation relu", "Dense", "BatchNormalization", "Dense"])
     nan = float("nan")
     with Progress(1) as line:
