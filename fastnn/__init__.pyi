@@ -13,6 +13,7 @@ from . import optimizers as optimizers
 from . import plot as plot
 from . import regularizers as regularizers
 from . import saving as saving
+from . import utils as utils
 from ._base.random import set_random_seed as set_random_seed
 from ._core.kernels import isa as isa
 from ._core.threads import get_num_threads as get_num_threads

@@ -49,6 +49,9 @@
 #     sparse_crossentropy: ignore_class=inf
 #     crossentropy: label_smoothing=0
 #     nll: ignore_class=inf
+#     categorical_focal: alpha=0.25, gamma=2, label_smoothing=0
+#     categorical_focal_logits: alpha=0.25, gamma=2, label_smoothing=0
+#     gaussian_nll: full=0, eps=1e-06
 # Further metrics:
 #     binary_accuracy: threshold=0.5
 #     sparse_top_k_accuracy: k=5

@@ -164,6 +164,14 @@ def _focal(name, **options):
         yield _loss(name, ref.binary_focal_crossentropy, _bits, domain, 64, scale=50.0, options=options, **params)
 
 
+def _categorical_focal(name, **options):
+    for params, targets in (({}, _one_hot), ({"gamma": 0.0}, _one_hot),
+                            ({"alpha": 0.4, "gamma": 1.5, "label_smoothing": 0.1}, _shares)):  # fmt: skip
+        domain = (-4.0, 4.0) if options else PROBABILITY
+        function = ref.categorical_focal_crossentropy
+        yield _loss(name, function, targets, domain, 64, scale=50.0, options=options, **params)
+
+
 def _sparse(name, function, domain=(-4.0, 4.0), scale=4.0, **options):
     yield _loss(name, function, _labels, domain, scale=scale, options=options)
     yield _loss(name, ref.ignoring(function), _labels, domain, scale=scale, options=options, ignore_class=0.0)
@@ -243,6 +251,10 @@ CASES = [
     _loss("quantile", ref.quantile, _numbers, scale=4.0, quantile=0.9),
     *_focal("binary_focal_crossentropy"),
     *_focal("binary_focal_crossentropy_logits", **LOGITS),
+    *_categorical_focal("categorical_focal"),
+    *_categorical_focal("categorical_focal_logits", **LOGITS),
+    _loss("gaussian_nll", ref.gaussian_nll, _numbers, (0.3, 4.0), ulps=64, scale=50.0),
+    _loss("gaussian_nll", ref.gaussian_nll, _numbers, (0.3, 4.0), ulps=64, scale=50.0, full=1.0, eps=0.1),
     _loss("kl_divergence", ref.kl_divergence, _shares, PROBABILITY, scale=50.0),
     _loss("categorical_hinge", ref.categorical_hinge, _one_hot, scale=4.0),
     _loss("cosine_similarity", ref.cosine_similarity, _numbers, ulps=64, scale=16.0),

@@ -18,6 +18,9 @@ from fastnn.layers import (
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    GroupNormalization,
+    Identity,
+    Lambda,
     LayerNormalization,
     LeakyReLU,
     Maxout,
@@ -27,9 +30,21 @@ from fastnn.layers import (
     Rescaling,
     Reshape,
     Residual,
+    RMSNormalization,
     RReLU,
     Softmax,
+    UnitNormalization,
 )
+
+
+def _halves(x, by):
+    """The first half of the features, times a number."""
+    return by * x[:, : x.shape[1] // 2]
+
+
+def _halves_gradient(x, dy, by):
+    return np.concatenate([by * dy, np.zeros_like(dy)], axis=1)
+
 
 # (layer, shape of a sample, expected result in NumPy, of the input and the layer's weights)
 CASES = [
@@ -64,6 +79,18 @@ CASES = [
     (LayerNormalization(), (3, 17), lambda x, w: reference.layer_norm(x, *w)),
     (LayerNormalization([1, 2], center=False), (3, 7), lambda x, w: reference.layer_norm(x, *w, 0, (1, 2))),
     (LayerNormalization(scale=False), (1,), lambda x, w: np.broadcast_to(w[0], x.shape)),
+    (Identity(), (3, 2), lambda x, w: x),
+    (RMSNormalization(epsilon=0.1), (9,), lambda x, w: w[0] * x / np.sqrt((x**2).mean(-1, keepdims=True) + 0.1)),
+    (RMSNormalization([1, 2]), (3, 7),
+     lambda x, w: w[0] * x / np.sqrt((x**2).mean((1, 2), keepdims=True) + 1e-6)),
+    (UnitNormalization(), (3, 17), lambda x, w: x / np.linalg.norm(x, axis=-1, keepdims=True)),
+    (UnitNormalization([2, 1]), (3, 5), lambda x, w: x / np.sqrt((x**2).sum((1, 2), keepdims=True))),
+    (GroupNormalization(3, epsilon=0.1), (51,), lambda x, w: reference.group_norm(x, 3, *w, epsilon=0.1)),
+    (GroupNormalization(2, scale=False), (6,), lambda x, w: reference.group_norm(x, 2, 1, *w)),
+    (GroupNormalization(1, center=False), (5,), lambda x, w: reference.group_norm(x, 1, *w)),
+    (GroupNormalization(-1), (5,), lambda x, w: np.broadcast_to(w[1], x.shape)),
+    (Lambda(np.square, gradient=lambda x, dy: 2 * x * dy), (4, 3), lambda x, w: x**2),
+    (Lambda(_halves, arguments={"by": 3.0}, gradient=_halves_gradient), (6,), lambda x, w: 3 * x[:, :3]),
     (PReLU(), (19,), lambda x, w: reference.prelu(x, *w)),
     (PReLU(shared_axes=1), (5, 7), lambda x, w: reference.prelu(x, *w)),
     (PReLU(shared_axes=[-1, 1]), (5, 7), lambda x, w: reference.prelu(x, *w)),

@@ -300,6 +300,13 @@ NOISES = {f.__name__: f for f in (gaussian_noise, gaussian_dropout, alpha_dropou
 # --- layer normalisation, PReLU, maxout -----------------------------------------------------------
 
 
+def group_norm(x, groups, gamma=1.0, beta=0.0, epsilon=1e-3):
+    """gamma (x - mean) / sqrt(var + epsilon) + beta, by the mean and variance of each group of features."""
+    runs = x.reshape(len(x), groups, -1)
+    away = runs - runs.mean(axis=-1, keepdims=True)
+    return gamma * (away / np.sqrt((away**2).mean(axis=-1, keepdims=True) + epsilon)).reshape(x.shape) + beta
+
+
 def layer_norm(x, gamma, beta, axes=(-1,), epsilon=1e-3):
     """γ (x − μ) / √(σ² + ε) + β, μ and σ² of each sample over `axes`."""
     mean = x.mean(axis=axes, keepdims=True)
@@ -429,6 +436,32 @@ def binary_focal_crossentropy(t, y, apply_class_balancing=0, alpha=0.25, gamma=2
     return _pointwise(a * q**gamma * bce, a * slope * (p * (1 - p) if from_logits else 1.0))
 
 
+def categorical_focal_crossentropy(t, y, alpha=0.25, gamma=2.0, label_smoothing=0.0, from_logits=False):
+    """−α Σ t (1 − o)^γ log o; o = clip(p, ε, 1 − ε), p = y / Σy, of logits softmax."""
+    t = t * (1.0 - label_smoothing) + label_smoothing / y.shape[-1]
+    total = 1.0 if from_logits else y.sum(axis=-1, keepdims=True)
+    p = softmax(y) if from_logits else y / total
+    o = np.clip(p, KERAS_EPSILON, 1.0 - KERAS_EPSILON)
+    slope = alpha * t * (gamma * (1 - o) ** (gamma - 1) * np.log(o) - (1 - o) ** gamma / o)
+    d = np.where(o == p, slope, 0.0)
+    along = (d * p).sum(axis=-1, keepdims=True)
+    value = -alpha * (t * (1 - o) ** gamma * np.log(o)).sum(axis=-1)
+    return value, (p * (d - along) if from_logits else (d - along) / total)
+
+
+def gaussian_nll(t, y, full=0, eps=1e-6):
+    """mean ½ (log v + (m − t)² / v + log 2π if full), v ≥ eps; y has the means, then the variances; t the targets.
+
+    The slope by a variance below eps is that at eps."""
+    count = y.shape[-1] // 2
+    slope = np.zeros_like(y)
+    if count == 0:
+        return np.zeros(len(y)) + (np.log(2 * np.pi) / 2 if full else 0), slope
+    v, e = np.maximum(y[:, count : 2 * count], eps), y[:, :count] - t[:, :count]
+    slope[:, :count], slope[:, count : 2 * count] = e / v / count, (1 - e**2 / v) / (2 * v) / count
+    return (0.5 * (np.log(v) + e**2 / v + (np.log(2 * np.pi) if full else 0))).mean(axis=-1), slope
+
+
 def kl_divergence(t, y):
     """Σ t log(t / y), both clipped to [ε, 1]."""
     t, p = np.clip(t, KERAS_EPSILON, 1), np.clip(y, KERAS_EPSILON, 1)
@@ -486,6 +519,8 @@ LOSSES = {
         poisson,
         quantile,
         binary_focal_crossentropy,
+        categorical_focal_crossentropy,
+        gaussian_nll,
         kl_divergence,
         categorical_hinge,
         cosine_similarity,

@@ -26,8 +26,10 @@ class Registry:
         self.kind, self.hint = kind, hint
         self._found, self._names = {}, []
 
-    def add(self, thing, name, *aliases):
-        self._names.append(name)
+    def add(self, thing, name, *aliases, listed=True):
+        """Register a thing under its names; listed=False: `names` does not have it."""
+        if listed:
+            self._names.append(name)
         for each in (name, *aliases):
             self._found[plain_name(each)] = thing
 

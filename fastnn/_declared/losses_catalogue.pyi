@@ -10,11 +10,13 @@ from ..losses.margins import SquaredHinge as SquaredHinge
 from ..losses.probabilistic import BinaryCrossentropy as BinaryCrossentropy
 from ..losses.probabilistic import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from ..losses.probabilistic import CategoricalCrossentropy as CategoricalCrossentropy
+from ..losses.probabilistic import CategoricalFocalCrossentropy as CategoricalFocalCrossentropy
 from ..losses.probabilistic import KLDivergence as KLDivergence
 from ..losses.probabilistic import NLLLoss as NLLLoss
 from ..losses.probabilistic import Poisson as Poisson
 from ..losses.probabilistic import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
 from ..losses.regression import CosineSimilarity as CosineSimilarity
+from ..losses.regression import GaussianNLL as GaussianNLL
 from ..losses.regression import Huber as Huber
 from ..losses.regression import LogCosh as LogCosh
 from ..losses.regression import MeanAbsoluteError as MeanAbsoluteError
@@ -47,8 +49,23 @@ def categorical_crossentropy(
     label_smoothing: float = 0.0,
     axis: int = -1,
 ) -> FloatArray: ...
+def categorical_focal_crossentropy(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> FloatArray: ...
 def categorical_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> FloatArray: ...
 def cosine_similarity(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> FloatArray: ...
+def gaussian_nll(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    full: bool = False,
+    eps: float = 1e-06,
+) -> FloatArray: ...
 def hinge(y_true: ArrayLike, y_pred: ArrayLike) -> FloatArray: ...
 def huber(y_true: ArrayLike, y_pred: ArrayLike, delta: float = 1.0) -> FloatArray: ...
 def kl_divergence(y_true: ArrayLike, y_pred: ArrayLike) -> FloatArray: ...

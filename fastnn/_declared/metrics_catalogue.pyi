@@ -3,8 +3,10 @@
 from ..losses.catalogue import binary_crossentropy as binary_crossentropy
 from ..losses.catalogue import binary_focal_crossentropy as binary_focal_crossentropy
 from ..losses.catalogue import categorical_crossentropy as categorical_crossentropy
+from ..losses.catalogue import categorical_focal_crossentropy as categorical_focal_crossentropy
 from ..losses.catalogue import categorical_hinge as categorical_hinge
 from ..losses.catalogue import cosine_similarity as cosine_similarity
+from ..losses.catalogue import gaussian_nll as gaussian_nll
 from ..losses.catalogue import hinge as hinge
 from ..losses.catalogue import huber as huber
 from ..losses.catalogue import kl_divergence as kl_divergence
@@ -29,6 +31,14 @@ from ..metrics.accuracy import categorical_accuracy as categorical_accuracy
 from ..metrics.accuracy import sparse_categorical_accuracy as sparse_categorical_accuracy
 from ..metrics.accuracy import sparse_top_k_categorical_accuracy as sparse_top_k_categorical_accuracy
 from ..metrics.accuracy import top_k_categorical_accuracy as top_k_categorical_accuracy
+from ..metrics.aggregates import ConcordanceCorrelation as ConcordanceCorrelation
+from ..metrics.aggregates import Mean as Mean
+from ..metrics.aggregates import MeanIoU as MeanIoU
+from ..metrics.aggregates import MeanMetricWrapper as MeanMetricWrapper
+from ..metrics.aggregates import PearsonCorrelation as PearsonCorrelation
+from ..metrics.aggregates import Sum as Sum
+from ..metrics.aggregates import concordance_correlation as concordance_correlation
+from ..metrics.aggregates import pearson_correlation as pearson_correlation
 from ..metrics.confusion import F1Score as F1Score
 from ..metrics.confusion import FBetaScore as FBetaScore
 from ..metrics.confusion import FalseNegatives as FalseNegatives

@@ -185,3 +185,35 @@ def cosine_similarity(
     out: Outs | None = None,
     threads: int | None = None,
 ) -> tuple[FloatArray, FloatArray]: ...
+def categorical_focal(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    out: Outs | None = None,
+    threads: int | None = None,
+    *,
+    alpha: float | None = 0.25,
+    gamma: float | None = 2.0,
+    label_smoothing: float | None = 0.0,
+) -> tuple[FloatArray, FloatArray]: ...
+def categorical_focal_logits(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    out: Outs | None = None,
+    threads: int | None = None,
+    *,
+    alpha: float | None = 0.25,
+    gamma: float | None = 2.0,
+    label_smoothing: float | None = 0.0,
+) -> tuple[FloatArray, FloatArray]: ...
+def gaussian_nll(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    out: Outs | None = None,
+    threads: int | None = None,
+    *,
+    full: float | None = 0.0,
+    eps: float | None = 1e-06,
+) -> tuple[FloatArray, FloatArray]: ...

@@ -1,3 +1,5 @@
+from .backup import BackupAndRestore as BackupAndRestore
+from .backup import SwapEMAWeights as SwapEMAWeights
 from .callback import Callback as Callback
 from .callback_list import CallbackList as CallbackList
 from .files import CSVLogger as CSVLogger

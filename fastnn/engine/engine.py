@@ -64,11 +64,13 @@ class Engine:
         Store of an engine of the same variables, which this engine only reads.
     counters : sequence of str
         Names of counters (counters.py), whose sums follow those of the metrics.
+    order : sequence of Variable
+        The order of `trainable`, where it is not that of the graph: a model's is by layers, a graph's by calls.
     """
 
     def __init__(self, graph, x, y, *, dtype="float32", loss=None, optimizer=None, metrics=(), weighted_metrics=(),
                  seed=0, threads=None, schedule=None, isa=None, weight_decay=0.0, precision=None,
-                 store=None, counters=(), loss_weights=None, metric_outputs=None):  # fmt: skip
+                 store=None, counters=(), loss_weights=None, metric_outputs=None, order=()):  # fmt: skip
         self.precision, self.later = precision, None  # later: a `training.interrupts.InterruptLater` around the calls
         self.weight_decay = float(weight_decay or 0)
         self.graph, self.isa, self.seed, self.threads, self.schedule = graph, isa, int(seed), threads, schedule
@@ -76,7 +78,8 @@ class Engine:
         self.nodes, self.inputs, self.outputs, self.consumers = graphs.simplify(graph, inputs, outputs)
         self.several = len(self.inputs) > 1 or len(self.outputs) > 1
         self.x, self.y = self.inputs[0], self.outputs[0]  # the only ones, unless there are several
-        self.trainable = graph.trainable_variables()
+        places = {variable: i for i, variable in enumerate(order)}
+        self.trainable = sorted(graph.trainable_variables(), key=lambda v: places.get(v, len(places)))
         self.optimizer_row, self.update_options = None, {}
         n_state = 0
         if optimizer is not None:
@@ -98,6 +101,8 @@ class Engine:
         self.rules = {v: objective.rule(self, v) for v in self.trainable}
         self.structure = plan_cache.structure(self)
         self._programs = {}
+        self.swapped = False  # whether weights and averages have changed places
+        self.ran = None  # the last program of `fit_block` or `evaluate`
         self.manual, self.called = None, ()  # of the last `forward(training=True)`, see `manual_steps`
         self.expired = None  # why `backward` may not follow it
         self.has_gradients = False  # of the last `backward`, or given
@@ -142,7 +147,7 @@ class Engine:
         the sums continue those of an earlier block, `carry`, as if it were one block. Of several outputs the first sum
         is that of penalties, and those of the losses come first among the metrics: see `objective.whole_loss`."""
         self._begin_training()
-        program = self.training_program(x, y, w, batch_size)
+        program = self.ran = self.training_program(x, y, w, batch_size)
         done, sums = run(self, program, x, y, w, index, first, count, batch_size, lrs, deadline, True, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
 
@@ -189,10 +194,14 @@ class Engine:
 
         The sums go on from `carry`."""
         self.store.acquire()
-        program = self.program("evaluate", batch_size, code(x), targets_code(y), weighted(w))
+        program = self.ran = self.program("evaluate", batch_size, code(x), targets_code(y), weighted(w))
         n = len(x) if index is None else len(index)
         done, sums = run(self, program, x, y, w, index, 0, n, batch_size, None, 0.0, False, carry)
         return done, sums[0] if sums else 0.0, sums[1:]
+
+    def row_losses(self, n):
+        """The loss (n,) of each row of the last batch of `fit_block` or `evaluate`; None if they are not kept."""
+        return self.ran.row_losses(n, [o.weight for o in self.objectives]) if self.by_rows and n else None
 
     # -- single passes, manual steps ---------------------------------------------------------------------------
     def predict(self, x, batch_size=1024, out=None):
@@ -251,8 +260,24 @@ class Engine:
         if "average" in self.store.flat:
             self.store.start_averages()
 
+    def swap_averages(self, averages):
+        """Exchange weights and averages, unless the former are already what `averages` says."""
+        if "average" not in self.store.flat:
+            raise ValueError("SwapEMAWeights: expected an optimizer with use_ema=True, got one without averages")
+        if averages == self.swapped:
+            return
+        self.store.acquire()
+        self.start_averages()
+        for variable in self.trainable:
+            both = [self.store.get(name, variable) for name in ("theta", "average")]
+            for name, value in zip(("average", "theta"), both, strict=True):
+                self.store.put(name, variable, value)
+        self.swapped = averages
+
     def finalize(self):
         """Replace the trained weights by their averages, if the optimizer maintains them."""
+        if self.swapped:
+            self.swap_averages(False)
         if "average" in self.store.flat and self.step:
             self.store.acquire()
             for variable in self.trainable:
@@ -264,7 +289,7 @@ class Engine:
 
     def take_over(self, other):
         """Take over step and optimizer state of the engine that a model had before a change."""
-        self.step = other.step
+        self.step, self.swapped = other.step, other.swapped and "average" in self.store.flat
         if other.manual is not None:
             self.expired = manual_steps.CHANGED
         self.store.take_over(other.store)

@@ -132,11 +132,14 @@ class Graph:
             raise ValueError(f"add: expected two tensors of equal shape, got {a.shape} and {b.shape}")
         return self.node("add", [a, b], a.shape)
 
-    def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True):
-        """Each run of `length` features of a sample normalised by its own mean and variance."""
+    def layer_norm(self, x, gamma, beta, length, epsilon, trainable=True, runs=1, centred=True):
+        """Each run of `length` features of a sample normalised by its own mean and variance, or mean square.
+
+        runs: how many runs have a gamma and beta of their own: 1, or all."""
         variables = {role: v for role, v in (("gamma", gamma), ("beta", beta)) if v is not None}
-        _fit(variables, length)
-        return self.node("layer_norm", [x], x.shape, {"length": length, "epsilon": epsilon}, variables, trainable)
+        _fit(variables, length * runs)
+        attrs = {"length": length, "epsilon": epsilon, "runs": runs, "centred": centred}
+        return self.node("layer_norm", [x], x.shape, attrs, variables, trainable)
 
     def prelu(self, x, alpha, shape, trainable=True):
         """x above 0, else ``alpha * x``; `alpha`, seen as an array of `shape`, is broadcast to a sample."""
@@ -163,7 +166,8 @@ class Graph:
         """A layer in plain NumPy: ``layer.call(x, training)``, or ``layer.call(x)``, and ``layer.backward(dy)``."""
         shape = layer.sample_shape(x.shape)
         variables = dict(enumerate(layer.weights))  # not by name, as names need not be unique
-        return self.node("python", [x], shape, {"layer": layer}, variables, layer.trainable)
+        attrs = {"layer": layer, "shape": x.shape}  # changes of shape before it are resolved away
+        return self.node("python", [x], shape, attrs, variables, layer.trainable)
 
     def variables(self):
         """Every variable once, in order of first use."""

@@ -19,6 +19,7 @@ from .thread_tuner import Team
 
 TRAINED = "the model was trained after it"  # why `backward` raises an error
 CHANGED = "the model was changed after it"
+WITHIN = ("python", "loss")  # parts that belong to the stage before
 
 
 def forward(engine, x):
@@ -110,21 +111,23 @@ def _run(engine, manual, stage, live, lr=0.0):
     engine.start_averages()
     engine.store.weights_clock.tick()
     program.refresh(engine.store, training=True)
-    while not _run_stage(engine, program, n, stage, live, lr):
+    while not run_stage(engine, program, n, stage, live, lr):
         pass
 
 
-def _run_stage(engine, program, n, stage, live, lr):
-    """Run a stage; returns False if it was interrupted by a signal that raises nothing."""
+def run_stage(engine, program, n, stage, live, lr=0.0, data=(None, None), training=True, sums=None):
+    """Run a stage; returns False if it was interrupted by a signal that raises nothing.
+
+    data: targets and weights, where Python may have to read them."""
     team = program.teams.setdefault(stage, Team(engine.threads, program.plan.seconds))
     n_threads, seconds, current, disturbed = team.next()[0], 0.0, None, False
-    watched = {} if stage == "update" else watch(program, engine.store, True, engine.later)
+    watched = {} if stage == "update" else watch(program, engine.store, training, engine.later)
     for name, lo, hi, call in program.parts:
-        current = name if name != "python" else current
+        current = name if name not in WITHIN else current
         if current != stage:
             continue
         if call is not None:
-            call_python(engine, program, call, None, None, None, n, True, None)
+            call_python(engine, program, call, *data, slice(0, n), n, training, sums)
         elif hi > lo:
             begun = time.perf_counter()
             if not program.core.run(

@@ -72,6 +72,10 @@ def set_losses(engine, loss, loss_weights):
     for at, objective in enumerate(present):
         objective.place = 1 + at if many else 0
     engine.python_loss = any(o.in_python for o in engine.objectives)
+    by_rows = {o.reduction == "none" for o in present}
+    if len(by_rows) > 1:
+        raise ValueError("loss: expected the reduction None for the losses of all outputs or for none, got it for some")
+    engine.by_rows = by_rows == {True}  # whether programs keep the loss of each row
     engine.unreached = _unreached(engine) if 0 < len(present) < len(losses) else ()
 
 
@@ -91,8 +95,6 @@ def _unreached(engine):
 
 def _objective(engine, loss, weight, y):
     found = Objective(loss, reduction=getattr(loss, "reduction", "sum_over_batch_size"), weight=weight)
-    if found.reduction == "none":
-        raise ValueError(f"loss {loss.name}: expected a reduction that is a mean or 'sum' for training, got 'none'")
     if loss is None or found.in_python:
         return found
     node = y.node

@@ -15,16 +15,19 @@ from .schedule import CHUNK, SLOTS, Split, choose_schedule
 from .signatures import Place, signature
 
 AT_ONCE = ("kernel", "bias", "gamma", "beta")  # what one kernel updates together with another, of its node
+# With the gradients of each row, of its loss or of the results times dy: left in memory for by_row.py.
+BY_ROW = ("per_sample", "parameter_jacobian")
+WITHOUT_UPDATE = ("derivative", *BY_ROW, "input_jacobian")  # inference with gradients
 
 
 class Planner:
     """Collects the operations of one program.
 
-    what : {"train", "evaluate", "predict", "manual", "derivative", "gradient", "observe"}
+    what : {"train", "evaluate", "predict", "manual", "derivative", "gradient", "observe", *BY_ROW, "input_jacobian"}
         "manual" keeps forward, backward and update as separate parts. "derivative" is the loss as "evaluate" has it,
         penalties included, with its gradient by the weights and no update. "gradient" is that of the loss, or of the
         results times dy if there is none, by the input. "observe" computes what a training step does, without the
-        update, for its figures.
+        update, for its figures. Those of `BY_ROW` and "input_jacobian" are in inference mode, see by_row.py.
     health : {NOTHING, ACTIVE, LOOK}
         What is noted, see lowering/health.py.
     """
@@ -41,9 +44,13 @@ class Planner:
         self.weighted = weighted if isinstance(weighted, tuple) else (weighted,) * len(engine.outputs)
         # whether batch statistics and noise are at work, if there are any
         self.training = what in ("train", "manual", "gradient", "observe")
-        self.differentiates = self.training or what == "derivative"
+        self.differentiates = self.training or what in WITHOUT_UPDATE
+        self.by_row = what in BY_ROW
+        self.terms = {}  # output -> where the loss of each row is kept
+        self.left = []  # nodes whose gradients of parameters are left to by_row.py: (number, key of x, key of dy)
         reduces = self.differentiates and any(n.kind == "batch_norm" and n.trainable for n in engine.nodes)
-        self.separate = any(n.kind == "python" for n in engine.nodes) or what == "manual"
+        self.separate = any(n.kind == "python" for n in engine.nodes)
+        self.separate |= what in ("manual", *BY_ROW, "input_jacobian")
         in_python = bool(engine.python_loss or engine.python_metrics)
         self.separate |= what in ("train", "evaluate", "gradient") and in_python
         self.separate |= what == "derivative" and bool(engine.python_loss)
@@ -63,7 +70,7 @@ class Planner:
         self.slots = min(SLOTS, -(-batch // self.chunk)) if self.chunked else 1
         self.capacity = -(-(self.chunk if self.private else batch) // self.panel)  # sample panels of a buffer
         self.update_options = engine.update_options
-        self.accumulate = (what != "derivative" and self.update_options.get("gradient_accumulation_steps")) or 1
+        self.accumulate = (what not in WITHOUT_UPDATE and self.update_options.get("gradient_accumulation_steps")) or 1
         by_norm = self.update_options.get("clipnorm") or self.update_options.get("global_clipnorm")
         self.fused = what == "train" and not self.chunked and not by_norm and not self.separate
         self.fused &= self.accumulate == 1

@@ -35,6 +35,10 @@ class Plan:
     links : list of (offset, offset)
         Pointers in the kept block, and where in it they point.
     folds : list of (numbers of nodes: dense, before, after; offset, shape)
+    terms : dict
+        Output to the offset in the kept block of the loss of each row of the last batch, if its reduction is "none".
+    left : list of (node, key of x, key of dy)
+        Nodes whose gradients of parameters by_row.py makes, of numbers.
     kept_splits : list of (offset in the kept block, offset in theta, unit panels, sizes of the kernel `dense_split`)
     """
 
@@ -46,6 +50,8 @@ class Plan:
         self.places, self.arena_bytes = planner.arena, planner.bytes_needed
         self.copies = planner.slots if planner.private else 0
         self.schedule = planner.schedule
+        self.by_row, self.left = planner.by_row, planner.left
+        self.terms = {port: where.offset for port, where in planner.terms.items()}
         self.scratch_bytes = executor.TILE_SCRATCH_BYTES if planner.by_tiles else executor.SCRATCH_BYTES
         starts = [start for _, start, _ in planner.parts] + [len(planner.segments)]
         self.parts = [(name, starts[i], starts[i + 1], call) for i, (name, _, call) in enumerate(planner.parts)]
@@ -135,6 +141,14 @@ class Program:
             for *where, sizes in self.kept_splits:
                 executor.split_weights(self.plan.isa, *where, **sizes)
         self.current = store.weights_clock.now
+
+    def row_losses(self, n, weights):
+        """The losses (n,) of the last batch, times their weights: of the outputs whose losses are kept."""
+        found, dtype = 0, self.plan.dtype
+        for port, at in self.plan.terms.items():
+            terms = self.kept[at : at + n * dtype.itemsize].view(dtype)
+            found = found + (terms if weights[port] == 1 else weights[port] * terms)
+        return np.array(found, dtype)
 
     def _panels(self, key, size):
         plan = self.plan

@@ -227,5 +227,6 @@ def call_python(engine, program, call, y, w, rows, n, training, sums):
         weights = np.ones(n) if w is None else w[rows]
         sums[objective.place] += float(np.sum(np.reshape(values, n) * weights))
         if out_key is not None:
-            scale = np.reshape(objective.weight * weights / n, (n,) + (1,) * (np.ndim(gradient) - 1))
+            weights = weights * (objective.weight / (1 if program.plan.by_row else n))
+            scale = np.reshape(weights, (n,) + (1,) * (np.ndim(gradient) - 1))
             program.put(out_key, out_tensor, gradient * scale, n, "loss")

@@ -21,7 +21,10 @@ from .base import Layer as Layer
 from .batch_normalization import BatchNormalization as BatchNormalization
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
+from .group_normalization import GroupNormalization as GroupNormalization
+from .identity import Identity as Identity
 from .input import InputLayer as InputLayer
+from .lambda_layer import Lambda as Lambda
 from .layer_normalization import LayerNormalization as LayerNormalization
 from .maxout import Maxout as Maxout
 from .merging import Add as Add
@@ -41,6 +44,8 @@ from .rescaling import Rescaling as Rescaling
 from .reshape import Flatten as Flatten
 from .reshape import Reshape as Reshape
 from .residual import Residual as Residual
+from .unit_normalization import RMSNormalization as RMSNormalization
+from .unit_normalization import UnitNormalization as UnitNormalization
 # end
 
 def register(cls: type[Layer], name: str) -> None: ...

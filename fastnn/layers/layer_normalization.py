@@ -34,8 +34,21 @@ def positive_axes(name: str, axis: int | Sequence[int], rank: int) -> list[int]:
     return axes
 
 
-def _axes(name, axis):
+def axes_of(name: str, axis: int | Sequence[int]) -> int | list[int]:
+    """The argument `axis`, checked."""
     return list(axis) if isinstance(axis, (list, tuple)) else integer(name, axis)
+
+
+def last_axes(axis: int | Sequence[int], input_shape: BatchShape) -> tuple[int, ...]:
+    """The shape of the axes, which must be the last ones of a sample."""
+    rank = len(input_shape)
+    axes = positive_axes("axis", axis, rank)
+    if axes != list(range(axes[0], rank)):
+        raise ValueError(
+            f"axis: expected the last axes of a sample, such as -1, got {axis!r}"
+            f" for samples of shape {tuple(input_shape[1:])}"
+        )
+    return tuple(input_shape[axes[0] :])
 
 
 class LayerNormalization(GammaAndBeta):
@@ -73,7 +86,7 @@ class LayerNormalization(GammaAndBeta):
     [[-1.0, 1.0], [0.0, 0.0]]
     """
 
-    axis = Checked(_axes, for_good=True)
+    axis = Checked(axes_of, for_good=True)
     epsilon = Checked(number, 0, open_low=True)
 
     def __init__(
@@ -95,14 +108,7 @@ class LayerNormalization(GammaAndBeta):
         self._keep(locals())
 
     def build(self, input_shape: BatchShape) -> None:
-        rank = len(input_shape)
-        axes = positive_axes("axis", self.axis, rank)
-        if axes != list(range(axes[0], rank)):
-            raise ValueError(
-                f"axis: expected the last axes of a sample, such as -1, got {self.axis!r}"
-                f" for samples of shape {tuple(input_shape[1:])}"
-            )
-        shape = tuple(input_shape[axes[0] :])
+        shape = last_axes(self.axis, input_shape)
         self.length = prod(shape)
         self._add(shape)
 

@@ -2,9 +2,11 @@
 from .catalogue import binary_crossentropy as binary_crossentropy
 from .catalogue import binary_focal_crossentropy as binary_focal_crossentropy
 from .catalogue import categorical_crossentropy as categorical_crossentropy
+from .catalogue import categorical_focal_crossentropy as categorical_focal_crossentropy
 from .catalogue import categorical_hinge as categorical_hinge
 from .catalogue import cosine_similarity as cosine_similarity
 from .catalogue import deserialize as deserialize
+from .catalogue import gaussian_nll as gaussian_nll
 from .catalogue import get as get
 from .catalogue import hinge as hinge
 from .catalogue import huber as huber
@@ -29,11 +31,13 @@ from .margins import SquaredHinge as SquaredHinge
 from .probabilistic import BinaryCrossentropy as BinaryCrossentropy
 from .probabilistic import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from .probabilistic import CategoricalCrossentropy as CategoricalCrossentropy
+from .probabilistic import CategoricalFocalCrossentropy as CategoricalFocalCrossentropy
 from .probabilistic import KLDivergence as KLDivergence
 from .probabilistic import NLLLoss as NLLLoss
 from .probabilistic import Poisson as Poisson
 from .probabilistic import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
 from .regression import CosineSimilarity as CosineSimilarity
+from .regression import GaussianNLL as GaussianNLL
 from .regression import Huber as Huber
 from .regression import LogCosh as LogCosh
 from .regression import MeanAbsoluteError as MeanAbsoluteError

@@ -30,7 +30,8 @@ class Loss(CoreRow):
     name : str, optional
     reduction : {"sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"}
         Quantity to minimise: the mean over the batch (the first two), the weighted mean, or the sum.
-        "none" is only for calling the loss object directly.
+        "none" or None: training minimises the mean, but `train_on_batch`, `test_on_batch`, `evaluate` and the
+        loss object itself return the loss of every row, times its sample weight: for prioritised replay.
     dtype : {"float32", "float64"}, optional
         Dtype used when the object is called; default: that of `y_pred`. A model uses its own dtype.
 

@@ -168,6 +168,52 @@ class CategoricalCrossentropy(_Smoothed):
         self._smooth(from_logits, label_smoothing, axis)
 
 
+class CategoricalFocalCrossentropy(_Smoothed):
+    r""":math:`-\alpha \sum_k t_k (1 - p_k)^\gamma \log p_k`, for targets that are rows of probabilities (one-hot).
+
+    Parameters
+    ----------
+    alpha, gamma : float
+    from_logits : bool
+        Whether `y_pred` are logits, that is, the model ends without a softmax.
+    label_smoothing : float
+        s replaces targets t by t (1 − s) + s / K.
+    axis : int
+        Axis of the classes. In a model, the last one; any axis when the object is called directly.
+    reduction, name, dtype
+        As for `Loss`.
+
+    References
+    ----------
+    Lin et al. 2017, eq. 5.
+
+    Examples
+    --------
+    >>> loss = fastnn.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=0.0)
+    >>> round(loss([[0.0, 1.0]], [[0.5, 0.5]]), 4)
+    0.6931
+    """
+
+    over_a_row = True
+    row, logits_row = "categorical_focal", "categorical_focal_logits"
+
+    def __init__(
+        self,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "categorical_focal_crossentropy",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
+        self._smooth(from_logits, label_smoothing, axis)
+        self.alpha, self.gamma = number("alpha", alpha, 0), number("gamma", gamma, 0)
+
+
 class _Labels(Loss):
     def ignore(self, ignore_class: int | None) -> None:
         if ignore_class is not None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._base.checks import integer, number
+import numpy as np
+
+from .._base.checks import flag, integer, number
+from .._base.numbers import as_array
 from .loss import Loss
 
 if TYPE_CHECKING:
-    from typing import Never
+    from typing import Any, Never
 
-    from .._base.types import FloatType, Reduction
+    from .._base.types import AnyArray, FloatType, Reduction
 
 
 class MeanSquaredError(Loss):
@@ -176,3 +179,72 @@ class Quantile(Loss):
     ) -> None:
         super().__init__(name, reduction, dtype, **kwargs)
         self.quantile = number("quantile", quantile, 0, 1, open_low=True, open_high=True)
+
+
+class GaussianNLL(Loss):
+    r"""Negative log-likelihood of normal distributions, of which the model predicts mean and variance.
+
+    For K targets the model has 2K outputs: K means μ, then K variances v. The loss is the mean over the targets of
+    :math:`\frac12 (\log v + (t - \mu)^2 / v)`.
+
+    Parameters
+    ----------
+    full : bool
+        Add the constant :math:`\frac12 \log 2 \pi`.
+    eps : float
+        Smaller variances count as this one (their gradient is that of this one, so that they recover).
+    reduction, name, dtype
+        As for `Loss`.
+
+    Notes
+    -----
+    Variances must be positive: let them come from "softplus" or "exponential". Built-in metrics would compare all
+    outputs with the targets; use a custom one, such as ``lambda t, y: abs(t[:, :1] - y[:, :1])``.
+
+    References
+    ----------
+    Nix & Weigend 1994, eq. 3.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Concatenate, Dense, Input
+    >>> x = Input((3,))
+    >>> hidden = Dense(16, "tanh")(x)
+    >>> model = fastnn.Model(x, Concatenate()([Dense(1)(hidden), Dense(1, "softplus")(hidden)]))
+    >>> model.compile("adam", fastnn.losses.GaussianNLL())
+    >>> history = model.fit(np.ones((8, 3)), np.ones((8, 1)), verbose=0)
+    >>> mean, variance = model.predict(np.ones((8, 3)), verbose=0).T
+    """
+
+    row, over_a_row = "gaussian_nll", True
+    aliases = ("gaussian_nll", "gaussian_nll_loss")
+    of_half = True  # there are half as many targets as outputs
+
+    def __init__(
+        self,
+        full: bool = False,
+        eps: float = 1e-6,
+        reduction: Reduction | None = "sum_over_batch_size",
+        name: str | None = "gaussian_nll",
+        dtype: FloatType | None = None,
+        **kwargs: Never,
+    ) -> None:
+        super().__init__(name, reduction, dtype, **kwargs)
+        self.full = flag("full", full)
+        self.eps = number("eps", eps, 0, open_low=True)
+
+    def _values(self, y_true: Any, y_pred: Any) -> Any:
+        y_pred = as_array("y_pred", y_pred)
+        return super()._values(whole_targets("y_true", as_array("y_true", y_true), y_pred.shape[-1]), y_pred)
+
+
+def whole_targets(name: str, y: AnyArray, outputs: int) -> AnyArray:
+    """Targets (n, K) of a loss with 2K outputs, with as many columns; those for the variances are not read."""
+    if outputs % 2:
+        raise ValueError(f"{name}: expected a model with means and variances as outputs, an even number, got {outputs}")
+    y = y.reshape(len(y), -1) if y.ndim != 2 else y
+    if y.shape[1] == outputs // 2:
+        y = np.concatenate([y, np.zeros_like(y)], axis=1)
+    if y.shape[1] != outputs:
+        raise ValueError(f"{name}: expected {outputs // 2} values per row, half the outputs, got {y.shape[1]}")
+    return y

@@ -2,8 +2,10 @@
 from ..losses.catalogue import binary_crossentropy as binary_crossentropy
 from ..losses.catalogue import binary_focal_crossentropy as binary_focal_crossentropy
 from ..losses.catalogue import categorical_crossentropy as categorical_crossentropy
+from ..losses.catalogue import categorical_focal_crossentropy as categorical_focal_crossentropy
 from ..losses.catalogue import categorical_hinge as categorical_hinge
 from ..losses.catalogue import cosine_similarity as cosine_similarity
+from ..losses.catalogue import gaussian_nll as gaussian_nll
 from ..losses.catalogue import hinge as hinge
 from ..losses.catalogue import huber as huber
 from ..losses.catalogue import kl_divergence as kl_divergence
@@ -28,6 +30,14 @@ from .accuracy import categorical_accuracy as categorical_accuracy
 from .accuracy import sparse_categorical_accuracy as sparse_categorical_accuracy
 from .accuracy import sparse_top_k_categorical_accuracy as sparse_top_k_categorical_accuracy
 from .accuracy import top_k_categorical_accuracy as top_k_categorical_accuracy
+from .aggregates import ConcordanceCorrelation as ConcordanceCorrelation
+from .aggregates import Mean as Mean
+from .aggregates import MeanIoU as MeanIoU
+from .aggregates import MeanMetricWrapper as MeanMetricWrapper
+from .aggregates import PearsonCorrelation as PearsonCorrelation
+from .aggregates import Sum as Sum
+from .aggregates import concordance_correlation as concordance_correlation
+from .aggregates import pearson_correlation as pearson_correlation
 from .catalogue import deserialize as deserialize
 from .catalogue import get as get
 from .catalogue import names as names

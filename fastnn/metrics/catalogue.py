@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .._base.checks import suggest
 from .._base.registry import CAN_PASS_OBJECT, Registry, deserialized
 from ..losses import catalogue as losses
-from . import accuracy, confusion, margins, probabilistic, regression, thresholds
+from . import accuracy, aggregates, confusion, margins, probabilistic, regression, thresholds
 from .accuracy import BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
 from .metric import Metric, PythonMetric, _LossMetric
 from .probabilistic import (
@@ -135,6 +135,11 @@ for _module in (accuracy, confusion, margins, probabilistic, regression, thresho
     _registry.add_classes(vars(_module), Metric)
 _found = {name: _registry.find(name) for name in names()}
 _found |= accuracy.FUNCTIONS
+for _name, _thing in list(vars(aggregates).items()):
+    if _name[0] != "_" and getattr(_thing, "__module__", None) == aggregates.__name__:
+        _found[_name] = _thing
+        if isinstance(_thing, type):
+            _registry.add(_thing, _name, listed=False)
 # every loss is a metric, also as a function
 _found |= {name: getattr(losses, name) for name in losses.__all__ if hasattr(getattr(losses, name), "loss_class")}
 globals().update(_found)

@@ -49,7 +49,7 @@ if hasattr(os, "register_at_fork"):
 
 OF_THE_PROCESS = (  # attributes that are not copied
     "_lock", "_engine", "_engine_of", "_calls", "_by_name", "_layers_at", "_structure_clock", "_compile_clock",
-    "_target_clock", "_symbols", "_made_input",
+    "_target_clock", "_symbols", "_made_input", "_initial_epoch",
 )  # fmt: skip
 
 
@@ -312,6 +312,17 @@ class BaseModel(Layer):
 
         model.load_weights(self, filepath, skip_mismatch, by_name=by_name)
 
+    def _write_state(self, filepath: str) -> None:
+        from ..saving import state
+
+        state.write(filepath, self)
+
+    def _restore_state(self, filepath: str) -> None:
+        from ..saving import state
+
+        with self._lock:
+            state.put(filepath, self)
+
     # --- before training ---
 
     def check(
@@ -449,6 +460,11 @@ class BaseModel(Layer):
         if self._metrics is None:
             return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]
         return ["loss", *(m.name for m in self._metrics)]
+
+    def _swap_averages(self, averages: bool) -> None:
+        """Have the averages of `use_ema` in the model, or its own weights again."""
+        with self._lock:
+            self.engine().swap_averages(averages)
 
     def engine(self) -> Any:
         """The `Engine` for the current state of the model."""

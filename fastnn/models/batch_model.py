@@ -8,7 +8,7 @@ import numpy as np
 
 from .._base.signatures import only_default
 from ..layers import symbolic
-from ..training import manual_steps, single_batch
+from ..training import blending, manual_steps, single_batch
 from .base import BaseModel
 
 if TYPE_CHECKING:
@@ -159,3 +159,36 @@ class BatchModel(BaseModel):
             For a non-finite gradient; the message names the weight, and nothing is changed.
         """
         manual_steps.apply_gradients(self, gradients, check_finite)
+
+    def blend_weights(self, model: BaseModel, tau: float) -> None:
+        """Move all weights towards those of another model: ``w = (1 - tau) * w + tau * w_model``.
+
+        The soft update of the target network of reinforcement learning, one pass over the weights where they are,
+        without copying them out of the core. Moving averages of batch normalisation are included.
+
+        Parameters
+        ----------
+        model : Model
+            With weights of the same shapes, in the same order.
+        tau : float
+            0 to 1; 1 copies the weights.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For something that is no model, other shapes, and a `tau` out of range.
+
+        References
+        ----------
+        Lillicrap et al. 2016, algorithm 1.
+
+        Examples
+        --------
+        >>> online = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(1,), kernel_initializer="ones")])
+        >>> target = fastnn.models.clone_model(online)
+        >>> target.set_weights([[[0.0]], [0.0]])
+        >>> target.blend_weights(online, 0.25)
+        >>> target.get_parameters()
+        array([0.25, 0.  ], dtype=float32)
+        """
+        blending.blend_weights(self, model, tau)

@@ -1,24 +1,22 @@
 """What a model does: the verbs, documented. Each calls a function of the same name that takes the model.
 
-Those of one batch are in `batch_model`.
+Those of one batch are in `batch_model`, derivatives in `derivative_model`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import derivatives
 from .._base.checks import refuse_keywords
 from ..training import (
     evaluate,
     fit,
-    input_gradient,
     learning_rate_finder,
     predict,
     recalibrate,
 )
 from ..training.running import ONE_EPOCH
-from .batch_model import BatchModel
+from .derivative_model import DerivativeModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from ..diagnostics.gradient_check import GradientCheck
 
 
-class Model(BatchModel):
+class Model(DerivativeModel):
     """Base class of models: a layer that can be compiled, trained and evaluated.
 
     ``fastnn.Model(inputs, outputs)`` makes a model of layers that were called on symbolic tensors, see `Functional`.
@@ -247,98 +245,7 @@ class Model(BatchModel):
             refuse_keywords(self.predict, kwargs)
         return predict.predict(self, x, batch_size, verbose, steps, callbacks, threads)
 
-    # --- gradients outside of training ---
-
-    def input_gradient(
-        self,
-        x: ArraysLike,
-        y: ArraysLike | None = None,
-        *,
-        dy: ArraysLike | None = None,
-        training: bool = False,
-    ) -> FloatArray:
-        """Compute the gradient of the loss, or of ``sum(dy * model(x))``, with respect to the input.
-
-        The model is not changed: neither weights, moving averages, random state nor the gradients of the last
-        `backward`.
-
-        Parameters
-        ----------
-        x : array_like (B, *input_shape)
-        y : array_like, optional
-            Targets, as for `fit`: the gradient is that of the loss that `evaluate` computes for this batch, a mean
-            over its B samples, including penalties on the outputs of layers.
-        dy : array_like (B, *output_shape), optional
-            In place of `y`: a factor for each output. Ones give the gradient of the sum of the outputs.
-        training : bool
-            Use the statistics of the batch and the noise of the next training step.
-
-        Returns
-        -------
-        ndarray (B, *input_shape)
-
-        Raises
-        ------
-        ValueError
-            Unless exactly one of `y` and `dy` is given; with `y`, if the model has no loss.
-
-        References
-        ----------
-        Simonyan, Vedaldi & Zisserman 2014, section 3 (saliency); Goodfellow, Shlens & Szegedy 2015, section 4
-        (adversarial examples).
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
-        >>> model.set_weights([[[2.0], [3.0]], [0.0]])
-        >>> model.input_gradient(np.zeros((1, 2)), dy=[[1.0]]).tolist()
-        [[2.0, 3.0]]
-        """
-        return input_gradient.input_gradient(self, x, y, dy, training)
-
-    def loss_and_grad(
-        self, theta: ArrayLike, x: ArraysLike, y: ArraysLike, sample_weight: ArraysLike | None = None
-    ) -> tuple[float, FloatArray]:
-        """Compute the loss with trainable weights `theta` and its gradient; the model is not changed.
-
-        It is the loss of `compile` over all samples at once, with all penalties on weights and outputs (regularizers,
-        `weight_decay` of the model and `compile`), in inference mode: dropout and noise are off, batch normalisation
-        uses its moving averages, so that equal arguments give equal results. Operations of the optimizer (clipping,
-        weight decay, constraints) are not included. Frozen weights are not part of `theta`.
-
-        Parameters
-        ----------
-        theta : array_like (n,)
-            As returned by `get_parameters`, of any float dtype.
-        x, y : array_like
-            As for `fit`.
-        sample_weight : array_like, optional
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray (n,)
-            float32 if `theta` is float32, otherwise float64; computed in the dtype of the model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For a model without a loss, and for invalid arguments.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from scipy.optimize import minimize
-        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
-        >>> model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(1,))], dtype="float64")
-        >>> model.compile(loss="mse")
-        >>> found = minimize(model.loss_and_grad, model.get_parameters(), (x, y), jac=True, method="L-BFGS-B")
-        >>> found.x.round(3)
-        array([2., 1.])
-        >>> model.set_parameters(found.x)
-        """
-        return derivatives.loss_and_grad(self, theta, x, y, sample_weight)
+    # --- gradients outside of training: see also `derivative_model` ---
 
     def check_gradients(
         self,

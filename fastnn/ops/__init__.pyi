@@ -69,9 +69,12 @@ from .losses import binary_crossentropy as binary_crossentropy
 from .losses import binary_crossentropy_logits as binary_crossentropy_logits
 from .losses import binary_focal_crossentropy as binary_focal_crossentropy
 from .losses import binary_focal_crossentropy_logits as binary_focal_crossentropy_logits
+from .losses import categorical_focal as categorical_focal
+from .losses import categorical_focal_logits as categorical_focal_logits
 from .losses import categorical_hinge as categorical_hinge
 from .losses import cosine_similarity as cosine_similarity
 from .losses import crossentropy as crossentropy
+from .losses import gaussian_nll as gaussian_nll
 from .losses import hinge as hinge
 from .losses import huber as huber
 from .losses import kl_divergence as kl_divergence

@@ -16,5 +16,6 @@ from .catalogue import deserialize as deserialize
 from .catalogue import get as get
 from .catalogue import names as names
 from .catalogue import serialize as serialize
+from .lbfgs import LBFGS as LBFGS
 from .optimizer import Optimizer as Optimizer
 # end

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._base.checks import flag, number
 from .._base.registry import Registry, deserialized
 from .._base.signatures import taking
+from .lbfgs import LBFGS
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -437,7 +438,10 @@ def get(identifier: OptimizerLike | None) -> Optimizer | None:
 
 
 def names() -> list[str]:
-    """Return the class names of the optimizers; lookups ignore case and underscores."""
+    """Return the class names of the optimizers that make a step for each batch: all but `LBFGS`.
+
+    Lookups ignore case and underscores.
+    """
     return _registry.names()
 
 
@@ -452,5 +456,6 @@ def deserialize(config: str | Config, custom_objects: Mapping[str, Any] | None =
 
 
 _registry.add_classes(globals(), Optimizer)
-__all__ = ["Optimizer", "get", "names", "serialize", "deserialize"]
+_registry.add(LBFGS, "LBFGS", *LBFGS.aliases, listed=False)
+__all__ = ["Optimizer", "LBFGS", "get", "names", "serialize", "deserialize"]
 __all__.extend(names())

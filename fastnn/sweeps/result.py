@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from .._base.types import FloatArray, Path
-    from ..engine.graph import Tensor
+    from .._base.types import ArraysLike, FloatArray, Path
 
 PLACES = {"training": 0, "done": 0, "stopped": 1, "interrupted": 2, "diverged": 3, "error": 4, "waiting": 5}
 # entries of a row that have the same meaning in all sweeps
@@ -113,7 +112,7 @@ class SweepResult(Sequence["dict[str, Any]"]):
             status = self._rows[k]["status"]
             raise ValueError(f"best_model: expected a kept model of network {k}, got none ({status=})") from None
 
-    def predict(self, x: Tensor, batch_size: int | None = None) -> FloatArray:
+    def predict(self, x: ArraysLike, batch_size: int | None = None) -> FloatArray:
         """Compute the predictions of each model for `x`, as of an ensemble: its mean and spread are over axis 0.
 
         Parameters
@@ -138,6 +137,55 @@ class SweepResult(Sequence["dict[str, Any]"]):
         if len(shapes) > 1:
             raise ValueError(f"predict: expected models with equal output shapes, got {', '.join(map(str, shapes))}")
         return np.stack([model.predict(x, batch_size, verbose=0) for model in models])
+
+    def predict_mean_std(
+        self, x: ArraysLike, batch_size: int | None = None, *, with_variance: bool = False
+    ) -> tuple[FloatArray, FloatArray]:
+        """Compute mean and standard deviation of the predictions of the models, as of an ensemble.
+
+        Parameters
+        ----------
+        x : array_like (n, *input_shape)
+        batch_size : int, optional
+        with_variance : bool
+            The outputs are means and variances side by side, as `losses.GaussianNLL` has them: then the result is that
+            of the mixture of these normal distributions.
+
+        Returns
+        -------
+        mean, std : ndarray (n, *outputs)
+            float64. The standard deviation is that of the models themselves (divided by their number).
+
+        Raises
+        ------
+        ValueError
+            As `predict`; with `with_variance` also for an odd number of outputs.
+
+        References
+        ----------
+        Lakshminarayanan, Pritzel & Blundell 2017, section 2.4.
+
+        Examples
+        --------
+        >>> def build():
+        ...     model = fastnn.Sequential([fastnn.layers.Dense(1, input_shape=(2,))])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.ones((8, 2))
+        >>> result = fastnn.sweep(build, [{"seed": 1}, {"seed": 2}], x, x[:, 0], keep="all", verbose=0)
+        >>> mean, std = result.predict_mean_std(x)
+        >>> mean.shape, bool((std > 0).all())
+        ((8, 1), True)
+        """
+        with_variance = flag("with_variance", with_variance)
+        found = self.predict(x, batch_size).astype(np.float64)
+        if not with_variance:
+            return found.mean(axis=0), found.std(axis=0)
+        k = found.shape[-1]
+        if k % 2:
+            raise ValueError(f"with_variance: expected outputs of means and variances, an even number, got {k}")
+        means, variances = found[..., : k // 2], found[..., k // 2 :]
+        return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
 
     def save(self, filepath: Path, overwrite: bool = True) -> None:
         """Save rows, histories and kept models to a file, for `load`.

@@ -4,6 +4,7 @@ from math import prod
 
 from .._base.checks import flag
 from ..engine.ports import gathered
+from ..losses.regression import whole_targets
 from . import ports
 from .compiling import adopt_targets, resolve_targets
 from .data import arrays, feature_names
@@ -98,6 +99,8 @@ def _targets(model, name, y, check_finite):
     if model._kind == "labels":
         return arrays.labels(name, y, prod(model.out_shape), getattr(model.loss, "ignore_class", None))
     if model._kind == "values":
+        if getattr(model.loss, "of_half", False):
+            y = whole_targets(name, arrays.as_array(name, y), prod(model.out_shape))
         y = arrays.targets(name, y, model.out_shape, model.dtype, check_finite)
         if getattr(model.loss, "shares", False):
             arrays.check_shares(name, y)

@@ -1,5 +1,7 @@
 """`evaluate`: loss and metrics of many samples, in inference mode."""
 
+import numpy as np
+
 from .._base.checks import flag
 from .._base.numbers import is_batches
 from .._core import threads as core_threads
@@ -27,26 +29,36 @@ def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, 
     progress.start("Evaluation", None if isinstance(data, batches.Feed) else data.n)
     with progress, core_threads.using(threads):
         hooks = CallbackList(callbacks, model=model)
-        logs = measure(model, data, inference_batch(batch_size), hooks, progress, steps)
+        rows = []
+        logs = measure(model, data, inference_batch(batch_size), hooks, progress, steps, rows)
     progress.finish(logs, done=data.n)
+    if rows:
+        logs["loss"] = np.concatenate(rows)
     return result(logs, return_dict)
 
 
-def measure(model, data, batch_size, callbacks, progress=None, steps=None):
-    """`evaluate` of checked data: ``{name: mean}``."""
+def measure(model, data, batch_size, callbacks, progress=None, steps=None, rows=None):
+    """`evaluate` of checked data: ``{name: mean}``.
+
+    rows: a list that gets the losses of each row, if the reduction of the loss is None."""
     sums, done, so_far = [0.0] * (1 + len(model.metrics)), 0, {}
     single, still = callbacks.per_batch("test"), Unchanged(model, "evaluate")
     model.stop_evaluating = False
     callbacks.call("on_test_begin")
+    with model._lock:
+        by_rows = rows is not None and still.engine().by_rows
     if isinstance(data, batches.Feed):
         pieces = data.epoch(anew=True)
     else:
         data = first_batches(data, steps, batch_size)
         batch_size = no_more(batch_size, data.n)
-        pieces = parts(model, data, batch_size, single)
+        pieces = parts(model, data, batch_size, single or by_rows)
     for part in batches.numbered(pieces, callbacks, "test", so_far, lambda: model.stop_evaluating or still.check()):
         with model._lock:
-            _, loss, found = still.engine().evaluate(part.x, part.y, part.w, batch_size, part.rows, sums)
+            engine = still.engine()
+            _, loss, found = engine.evaluate(part.x, part.y, part.w, batch_size, part.rows, sums)
+            if by_rows:
+                rows.append(engine.row_losses(part.n))
         sums = [loss, *found]
         done += part.n
         if single:

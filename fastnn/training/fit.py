@@ -22,7 +22,7 @@ from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
 from ..engine.health import AT_ONCE
 from ..engine.replay import Block, Epochs
-from . import arguments
+from . import arguments, lbfgs
 from .compiled_metrics import means
 from .data.batches import Batches, Feed, none_but_x, order_of
 from .data.feature_names import refuse_others
@@ -31,7 +31,7 @@ from .fit_arguments import Plan, held_out, split
 from .health import EVERY, HealthKeeper, checked
 from .inference import inference_batch, no_more
 from .interrupts import Steps
-from .needs import need_compile, need_loss
+from .needs import by_lbfgs, need_compile, need_loss
 from .non_finite import checked as checked_policy
 from .planning import Unchanged
 from .running import UNLIMITED, Running, checked_record, checked_seconds
@@ -113,6 +113,7 @@ def start(
     everything = train
     if rows is not None:
         train = train.of_rows(rows)
+    given = {"batch_size": batch_size, "replay": replay, "steps_per_epoch": steps_per_epoch}
     batch_size = integer("batch_size", 32 if batch_size is None else batch_size, 1)
     if validation_rows is not None:
         validation = everything.of_rows(validation_rows)
@@ -135,6 +136,9 @@ def start(
         validation_freq=validation_freq,
         validation_steps=validation_steps,
     )
+    if by_lbfgs(model):
+        lbfgs.check(train, given)
+        return lbfgs.Training(model, train, validation, plan, callbacks, verbose, max_seconds).run()
     running = Running(model, on_nan, max_seconds, replay)
     return Training(model, train, validation, plan, callbacks, verbose, ahead, health, running).run()
 
@@ -219,7 +223,17 @@ class Training:
                 if self.still.health is not None:
                     self.still.health.detach()
 
+    def _resume(self):
+        """Begin with the epoch to which a callback has restored the model."""
+        epoch = self.model.__dict__.pop("_initial_epoch", None)
+        if epoch is not None:
+            self.plan.initial_epoch = max(epoch, self.plan.initial_epoch)
+            self.running.step0 = self.model.optimizer._iterations
+            self.running.start(self.plan, self.train, self.batches)
+            self.history.record = self.running.record
+
     def _epochs(self):
+        self._resume()
         for epoch in range(self.plan.initial_epoch, self.plan.epochs):
             if self.alone:
                 self.logs = self._epoch_ahead(epoch)

@@ -38,11 +38,11 @@ def input_gradient(model, x, y, dy, training):
         y = gradients_of_results(model, dy, True)
         arrays.same_length(len(x), dy=y)
     with model._lock:
-        beside = _beside(model, model.engine(), training, dy is None)
-        return shaped(model, _gradient(beside, x, y, training), len(x), inputs=True)
+        engine = beside(model, model.engine(), training, dy is None)
+        return shaped(model, _gradient(engine, x, y, training), len(x), inputs=True)
 
 
-def _beside(model, engine, training, with_loss):
+def beside(model, engine, training, with_loss):
     """The engine for such gradients, created when it is first needed."""
     key = training, with_loss
     if key not in engine.besides:

@@ -7,7 +7,7 @@ from . import arguments, fast_path, ports
 from .compiling import resolve_targets
 from .data import arrays
 from .interrupts import Steps
-from .needs import need_compile
+from .needs import need_compile, need_steps
 from .ports import shaped
 from .single_batch import predict_on_batch
 
@@ -78,6 +78,7 @@ def gradients(model):
 def apply_gradients(model, gradients, check_finite):
     """`Model.apply_gradients`."""
     need_compile(model, "apply_gradients")
+    need_steps(model, "apply_gradients")
     _need_forward(model, "apply_gradients")
     check_finite = flag("check_finite", check_finite)
     with model._lock:

@@ -71,7 +71,7 @@ def _plan(model):
     from ..diagnostics import consistency  # rules are loaded when there is something to look at
 
     consistency.warn(model, run=True)
-    model._engine = Engine(graph, x, y, dtype=model.dtype, **what)
+    model._engine = Engine(graph, x, y, dtype=model.dtype, order=model.trainable_weights, **what)
     if before is not None:
         model._engine.take_over(before)
 

@@ -4,7 +4,7 @@ from .._base.checks import flag
 from . import arguments, fast_path
 from .compiled_metrics import means, result
 from .interrupts import Steps
-from .needs import need_compile, need_loss
+from .needs import need_compile, need_loss, need_steps
 from .ports import shaped
 
 
@@ -16,6 +16,7 @@ def train_on_batch(model, x, y, sample_weight, class_weight, return_dict, check_
         if sums is not None:
             return result(means(model, len(x), *sums), return_dict)
     need_loss(model, "train_on_batch")
+    need_steps(model, "train_on_batch")
     data = arguments.data(model, x, y, sample_weight, class_weight, check_finite, training=True)
     if not data.n:
         raise ValueError("x: expected at least one row, got none")
@@ -26,9 +27,10 @@ def train_on_batch(model, x, y, sample_weight, class_weight, return_dict, check_
             n, loss, found = engine.fit_block(
                 data.x, data.y, data.w, None, 0, data.n, max(1, data.n), rates, 0.0
             )
-        if data.w is None:
+        rows = engine.row_losses(n)
+        if data.w is None and rows is None:
             fast_path.note(model, "train", data.x, data.y)
-    return result(means(model, n, loss, *found), return_dict)
+    return result(_values(model, n, loss, found, rows), return_dict)
 
 
 def test_on_batch(model, x, y, sample_weight, return_dict):
@@ -37,8 +39,16 @@ def test_on_batch(model, x, y, sample_weight, return_dict):
     need_compile(model, "test_on_batch")
     data = arguments.data(model, x, y, sample_weight)
     with model._lock:
-        n, loss, found = model.engine().evaluate(data.x, data.y, data.w, max(1, data.n))
-    return result(means(model, n, loss, *found), return_dict)
+        engine = model.engine()
+        n, loss, found = engine.evaluate(data.x, data.y, data.w, max(1, data.n))
+        rows = engine.row_losses(n)
+    return result(_values(model, n, loss, found, rows), return_dict)
+
+
+def _values(model, n, loss, found, rows):
+    """Loss and metrics by name; `rows`: the loss of each row, if that is asked for."""
+    values = means(model, n, loss, *found)
+    return values if rows is None else values | {"loss": rows}
 
 
 def predict_on_batch(model, x):

@@ -44,7 +44,10 @@ FNN_ROW_KERNELS(FNN_LAYOUT) FNN_LAYOUT(loss) FNN_LAYOUT(metric)
     X(crossentropy, "label_smoothing=0.0", FNN_TARGET_VALUES)                    \
     X(nll, "ignore_class=inf", FNN_TARGET_LABELS)                                \
     X(categorical_hinge, "", FNN_TARGET_VALUES)                                  \
-    X(cosine_similarity, "", FNN_TARGET_VALUES)
+    X(cosine_similarity, "", FNN_TARGET_VALUES)                                  \
+    X(categorical_focal, "alpha=0.25,gamma=2.0,label_smoothing=0.0", FNN_TARGET_VALUES)        \
+    X(categorical_focal_logits, "alpha=0.25,gamma=2.0,label_smoothing=0.0", FNN_TARGET_VALUES) \
+    X(gaussian_nll, "full=0,eps=1e-6", FNN_TARGET_VALUES)
 #define FNN_METRICS(X)                                                           \
     X(sparse_accuracy, "", FNN_TARGET_LABELS)                                    \
     X(categorical_accuracy, "", FNN_TARGET_VALUES)                               \
@@ -444,7 +447,95 @@ static void FN(loss_crossentropy)(const fnn_op *op, const fnn_run *run, const fn
     }
 }
 
+/* t <- (1 - a) t + a / K;  loss = sum_k f_k, f_k = -alpha t_k (1 - o_k)^gamma log o_k of the clipped share o (Lin et al.
+ * 2017, eq. 5).  With d_k = df_k/do_k, 0 where the clip is at work, and D = sum_j d_j o_j:  dy_k = (d_k - D) / sum y of
+ * probabilities, o_k (d_k - D) of logits.  s: 0 alpha, 1 gamma */
+FNN_INLINE V FN(focal_class)(V o, V t, const V *s, V *slope)
+{
+    const V c = v_min(v_set1((T)(1 - FNN_LOSS_EPS)), v_max(v_set1((T)FNN_LOSS_EPS), o)), q = 1 - c, l = FN(vlog)(c);
+    const V at = s[0] * t, power = FN(focal_power)(q, s[1]);
+    *slope = v_sel(FN(is_clipped)(o), (V){0}, at * (s[1] * FN(focal_power)(q, s[1] - 1) * l - power / c));
+    return -at * power * l;
+}
+FNN_INLINE V FN(share_of)(V y, V most, V sum, int logits) { return (logits ? FN(vexp)(y - most) : y) / sum; }
+FNN_INLINE void FN(focal_classes)(const fnn_op *op, const fnn_run *run, const fnn_rect *r, int logits)
+{
+    FNN_OPEN(loss)
+    const V keep = v_set1((T)(1 - params[2])), add = v_set1((T)(params[2] / (double)K)), zero = {0};
+    const V s2[2] = {v_set1((T)params[0]), v_set1((T)params[1])};
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, 1);
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            const T *y = y_pred + p * K * PW + h, *t = (const T *)target + p * K * PW + h;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
+            V most = v_load(y), sum = zero, along = zero, slope;
+            double acc[VW] = {0};
+            if (logits) {
+                for (ptrdiff_t k = 1; k < K; k++) most = v_max(most, v_load(y + k * PW));
+                for (ptrdiff_t k = 0; k < K; k++) sum += FN(vexp)(v_load(y + k * PW) - most);
+            } else {
+                sum = FN(sum_features)(y, K);
+            }
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const V o = FN(share_of)(v_load(y + k * PW), most, sum, logits);
+                FN(add_lanes)(acc, FN(focal_class)(o, v_fma(v_load(t + k * PW), keep, add), s2, &slope));
+                along += slope * o;
+            }
+            for (int i = 0; i < VW; i++) loss[h + i] = acc[i];
+            for (ptrdiff_t k = 0; dy && k < K; k++) {
+                const V o = FN(share_of)(v_load(y + k * PW), most, sum, logits);
+                (void)FN(focal_class)(o, v_fma(v_load(t + k * PW), keep, add), s2, &slope);
+                const V g = (slope - along) * (logits ? o : 1 / sum) * v_loadu(s.scale + h);
+                v_store(dy + k * PW, v_sel(v_firstn(s.lanes - h), g, zero));
+            }
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
+static void FN(loss_categorical_focal)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(focal_classes)(op, run, r, 0);
+}
+static void FN(loss_categorical_focal_logits)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FN(focal_classes)(op, run, r, 1);
+}
+
 /* ---- other losses over all outputs of a sample ---------------------------------------------------------- */
+
+/* Of M = K / 2 means m_k and as many variances: v_k = max(y_{M+k}, eps), e = m - t;  mean over k of
+ * (log v + e^2 / v + full log 2 pi) / 2 (Nix & Weigend 1994, eq. 3).  dm = e / v, dv = (1 - e^2 / v) / (2 v), also where
+ * the variance is below eps, so that it comes back.  Targets are the first M. */
+static void FN(loss_gaussian_nll)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FNN_OPEN(loss)
+    const ptrdiff_t M = K / 2;
+    const double divisor = M > 0 ? (double)M : 1, constant = params[0] != 0 ? 0.91893853320467274178 : 0;
+    const V eps = v_set1((T)params[1]);
+    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
+        const FN(panel_t) s = FN(panel_open)(op, run, p, 0, divisor);
+        double loss[PW];
+        for (int h = 0; h < PW; h += VW) {
+            const T *y = y_pred + p * K * PW + h, *t = (const T *)target + p * K * PW + h;
+            T *dy = grad ? grad + p * K * PW + h : NULL;
+            const V scale = v_loadu(s.scale + h);
+            const VI in = v_firstn(s.lanes - h);
+            double acc[VW] = {0};
+            for (ptrdiff_t k = 0; k < M; k++) {
+                const V given = v_load(y + (M + k) * PW), v = v_sel(given < eps, eps, given);
+                const V e = v_load(y + k * PW) - v_load(t + k * PW), q = e / v, z = q * e;
+                FN(add_lanes)(acc, (T)0.5 * (FN(vlog)(v) + z));
+                if (!dy) continue;
+                v_store(dy + k * PW, v_sel(in, q * scale, (V){0}));
+                v_store(dy + (M + k) * PW, v_sel(in, (T)0.5 * (1 - z) / v * scale, (V){0}));
+            }
+            if (dy && K > 2 * M) v_store(dy + 2 * M * PW, (V){0});
+            for (int i = 0; i < VW; i++) loss[h + i] = acc[i] / divisor + constant;
+        }
+        FN(panel_close)(&s, loss);
+    }
+}
 
 /* -y_label: of log-probabilities the cross-entropy */
 static void FN(loss_nll)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)

@@ -122,7 +122,7 @@ def test_rates_seeds_and_weights_are_not(same):
 def test_every_argument_of_an_engine_is_thought_of():
     """A new one belongs into `plans.structure`, unless plans cannot depend on it; then here."""
     in_the_structure = {"graph", "x", "y", "dtype", "loss", "optimizer", "metrics", "weighted_metrics", "isa",
-                         "weight_decay", "store", "counters", "loss_weights", "metric_outputs"}  # fmt: skip
+                         "weight_decay", "store", "counters", "loss_weights", "metric_outputs", "order"}  # fmt: skip
     of_the_request, of_no_plan = {"schedule", "precision"}, {"self", "seed", "threads"}
     assert set(inspect.signature(Engine.__init__).parameters) == in_the_structure | of_the_request | of_no_plan
 

@@ -30,7 +30,7 @@ ROOMS = {
     "models": {"models"},
     "sweeps": {"sweeps"},
     "face": {"__init__", "__main__"},
-    "data": {"datasets"},
+    "data": {"datasets", "utils"},
 }  # fmt: skip
 BELOW = {
     "core": (),

@@ -27,6 +27,7 @@ REQUIRED = {
     "inputs": INPUT, "outputs": fastnn.layers.Dense(2)(INPUT), "networks": [], "monitor": "loss", "rising": False,
     "every": 5, "factor": 0.5, "weights": [], "n": 4, "bias": None, "kernel": None, "shape": (3,), "max_norm": 1.0,
     "model": None, "changes": [], "before": {}, "after": {}, "findings": [], "epochs": 1, "batch_size": 1,
+    "backup_dir": "never", "num_classes": 3, "fn": np.equal,
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class BatchNorm(Lowering):
         want = x in lo.needs
         if not want and not node.trainable:
             return
-        if node.trainable and not pl.training:
+        if not pl.training and lo.trains(node):
             self.parameters_backward(lo, node, dy)
         ending = lo.epilogue(x) if want else {}
         dx, done = lo.contribute(x) if want else (None, lambda: None)

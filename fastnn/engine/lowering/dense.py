@@ -2,6 +2,7 @@
 
 from ..._core import kernels
 from ..parameter_store import aligned
+from ..planner import WITHOUT_UPDATE
 from ..precision import splits_for
 from .registry import LOWERINGS, Lowering, lowering
 
@@ -36,7 +37,7 @@ class Dense(Lowering):
 
         Two splits have as many bytes as the numbers: computing them again costs less than reading and writing."""
         pl = lo.pl
-        apart = pl.what in ("derivative", "observe")  # the former has other weights in each call
+        apart = pl.what in (*WITHOUT_UPDATE, "observe")  # most of the former have other weights in each call
         if splits != 1 or node in lo.folds or apart:
             return None
         place = pl.store.places[node.variables["kernel"]]
@@ -71,7 +72,7 @@ class Dense(Lowering):
                     w=self.weights(lo, node), kept=self.kept(lo, node, sizes["splits"]), **sizes, **ending)  # fmt: skip
             done()
         lo.emit_postponed()
-        if not node.trainable:
+        if not lo.trains(node):
             return
         if bn is None and not pl.chunked:
             lo.postponed.append(lambda: self.parameters(lo, node, dy, None))

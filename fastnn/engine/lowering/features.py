@@ -44,7 +44,7 @@ class PReLU(PerFeature):
 
     def backward(self, lo, node):
         pl, x, y = lo.pl, node.inputs[0], node.out
-        if node.trainable:
+        if lo.trains(node):
             alpha, offset = node.variables["alpha"], pl.store.places[node.variables["alpha"]].off
             lo.vectors.add(alpha)
             start = members = None
@@ -104,6 +104,7 @@ class Activity(Lowering):
         if x not in lo.needs:
             return
         dx, done = lo.contribute(x)
-        l1, l2 = node.attrs["params"]
+        rows = lo.pl.batch if lo.pl.by_row else 1  # the kernel has the mean over the batch
+        l1, l2 = (rows * number for number in node.attrs["params"])
         lo.emit("activity_bwd", way="both", dx=dx, x=lo.value(x), F=x.size, l1=l1, l2=l2)
         done()

@@ -18,7 +18,9 @@ from .health import Look
 from .registry import LOWERINGS
 from .update import STATES, Update
 
-ONLY_LOSS = ("derivative", "observe")  # programs without metrics
+ONLY_LOSS = ("derivative", "observe", "per_sample")  # programs without metrics
+TO_THE_INPUT = ("manual", "gradient", "input_jacobian")  # programs that return the gradient of the input
+LEFT = ("dense", "batch_norm", "layer_norm", "prelu")  # kinds of nodes for which by_row.py has formulas
 
 
 def lower(planner):
@@ -37,6 +39,7 @@ class Lowerer:
         self.rows = {name: from_input for name, _, from_input in kernels.activation_rows()}
         self.ids = {node: i for i, node in enumerate(self.nodes)}
         self.tensors = {node.out: f"t{i}" for node, i in self.ids.items()}
+        self.own = dict(self.tensors)  # before nodes without effect give theirs the buffers of others
         self.grads = {}  # tensor -> number of contributions so far
         self.multiplied = set()  # tensors whose gradient already has the derivative of the producer's activation
         self.vectors = set()  # variables that no kernel updates in place, whatever `fused` is
@@ -74,7 +77,7 @@ class Lowerer:
         return self.pre(node) if self.rows[node.act[0]] else self.value(node.out)
 
     def gkey(self, tensor):
-        return "d" + self.tensors[tensor]
+        return "d" + self.own[tensor]
 
     def gradient(self, tensor):
         return self.pl.buffer(self.gkey(tensor), tensor.size)
@@ -122,7 +125,7 @@ class Lowerer:
         trained = set(self.engine.trainable)
         needs = set()
         for node in self.nodes:
-            below = any(t in needs for t in node.inputs) or self.pl.what in ("manual", "gradient")
+            below = any(t in needs for t in node.inputs) or self.pl.what in TO_THE_INPUT
             own = node.trainable and any(v in trained for v in node.variables.values())
             if below or own:
                 needs.add(node.out)
@@ -139,6 +142,14 @@ class Lowerer:
     def activation(self, node):
         """The operands with which a kernel ends in the node's activation, if it has one."""
         return {"act": node.act[0], "s": node.act[1], "z": self.pre(node)} if node.act else {"z": self.pre(node)}
+
+    def trains(self, node):
+        """Whether gradients of the node's parameters are to be computed, and not left to by_row.py."""
+        if not (self.pl.by_row and node.kind in LEFT):
+            return node.trainable
+        if node.trainable:
+            self.pl.left.append((self.ids[node], self.tensors[node.inputs[0]], self.gkey(node.out)))
+        return False
 
     def adds(self, node):
         """1 if the gradients of the node's parameters hold those of another use of them already, else 0."""
@@ -207,7 +218,7 @@ class Lowerer:
             self.look.after_loss()
         if pl.differentiates:
             self.backward(given=pl.what == "manual" or not with_loss)
-        if pl.differentiates and pl.what != "gradient":
+        if pl.differentiates and not pl.by_row and pl.what not in ("gradient", "input_jacobian"):
             self.update.emit()
 
     def has_loss(self):
@@ -223,7 +234,7 @@ class Lowerer:
     def loss_factor(self, objective, port):
         """The factor from a batch mean to a mean over valid samples or weights: known before the chunks start."""
         pl = self.pl
-        if objective.row is None or objective.reduction in ("sum", "none"):
+        if objective.row is None or objective.reduction in ("sum", "none") or pl.by_row:
             return None
         _, params, target = objective.row
         ignores = target == "labels" and params[0] != inf
@@ -315,9 +326,13 @@ class Lowerer:
             if objective.reads_pre and node.act is not None:
                 self.multiplied.add(y)  # the loss went through the activation
             dy, done = self.contribute(into)
-        self.emit(row.kernel, grad=dy, y_pred=source, target=truth, weight=weight, sums=sums,
+        terms = None
+        if objective.reduction == "none":
+            rows = -(-pl.batch // pl.panel) * pl.panel
+            terms = pl.terms[row.output] = pl.keep(np.zeros(rows, pl.dtype))
+        self.emit(row.kernel, grad=dy, y_pred=source, terms=terms, target=truth, weight=weight, sums=sums,
                   probabilities=probabilities, factor=self.factors[row.output], K=y.size,
-                  by_sum=int(objective.reduction == "sum"), params=row.params)  # fmt: skip
+                  by_sum=int(objective.reduction == "sum" or pl.by_row), params=row.params)  # fmt: skip
         if dy is not None and objective.weight != 1:
             self.emit("affine", way="samples", y=dy, x=dy, F=y.size, scale=objective.weight, offset=0.0)
         if done is not None:
@@ -356,11 +371,12 @@ class Lowerer:
             self.gather(name("dy", port), dy, y.size, pl.y_codes[port], "both")
             done()
         for node in reversed(self.nodes):
-            if node.kind != "input" and self.grads.get(node.out) or node.kind == "activity":
+            penalised = node.kind == "activity" and pl.what != "parameter_jacobian"
+            if node.kind != "input" and self.grads.get(node.out) or penalised:
                 self.look.backward(node)
                 LOWERINGS[node.kind].backward(self, node)
         self.emit_postponed()
-        if pl.what in ("manual", "gradient"):
+        if pl.what in TO_THE_INPUT:
             for port, x in enumerate(self.inputs):
                 self.scatter(name("dx", port), self.gradient(x), x.size)
 
