@@ -119,10 +119,14 @@ class ActivationFunction(Configurable):
             return x
         if self.row in ROW_WISE:
             return getattr(graph, self.row)(x)
+        return graph.activation(x, *self.kernel)
+
+    @property
+    def kernel(self) -> tuple[str, tuple[float, ...]]:
+        """The row of the kernels, and its parameters."""
         if self.values:
-            return graph.activation(x, self.general, tuple(self.parameters.values()))
-        plain = () if self.row != self.general else tuple(self.defaults.values())
-        return graph.activation(x, self.row, plain)
+            return self.general, tuple(self.parameters.values())
+        return self.row, () if self.row != self.general else tuple(self.defaults.values())
 
     def get_config(self) -> Config:
         return {"name": self.__name__, **self.values}

@@ -7,7 +7,8 @@
     FNN_DATA_KERNELS(X) FNN_RANDOM_KERNELS(X) FNN_ROW_KERNELS(X) FNN_COL_KERNELS(X) FNN_MAP_KERNELS(X)    \
     FNN_FLAT_KERNELS(X) FNN_DENSE_KERNELS(X) FNN_NOISE_KERNELS(X) FNN_LAYER_NORM_KERNELS(X)               \
     FNN_FEATURE_KERNELS(X) FNN_MAXOUT_KERNELS(X) FNN_ACTIVITY_KERNELS(X) FNN_RULE_KERNELS(X)              \
-    FNN_ORTHOGONAL_KERNELS(X) FNN_HEALTH_KERNELS(X)
+    FNN_ORTHOGONAL_KERNELS(X) FNN_HEALTH_KERNELS(X) FNN_STEP_KERNELS(X) FNN_SIMPLE_RNN_KERNELS(X)         \
+    FNN_LSTM_KERNELS(X) FNN_GRU_KERNELS(X)
 #define FNN_FUNCTIONS(X)                                                                                  \
     FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X)             \
     FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X)
@@ -37,6 +38,10 @@
 #include "gemm/micro.inl.h"
 #endif
 #include "gemm/dense.inl.h"
+#include "recurrent/steps.inl.h"
+#include "recurrent/simple_rnn.inl.h"
+#include "recurrent/lstm.inl.h"
+#include "recurrent/gru.inl.h"
 #ifdef SFX
 #include "gemm/rows.inl.h"
 #endif

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FNN_MAX_P 12
+#define FNN_MAX_P 13
 #define FNN_MAX_N 10
 #define FNN_MAX_S 8
 #define FNN_MAX_FN 3

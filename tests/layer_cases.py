@@ -5,14 +5,18 @@ threads and in any order of them, and float32 are tested.
 """
 
 import numpy as np
+import recurrent_reference
 import reference
 
 from fastnn.layers import (
     ELU,
+    GRU,
+    LSTM,
     Activation,
     ActivityRegularization,
     AlphaDropout,
     BatchNormalization,
+    Bidirectional,
     Dense,
     Dropout,
     Flatten,
@@ -23,6 +27,7 @@ from fastnn.layers import (
     Lambda,
     LayerNormalization,
     LeakyReLU,
+    Masking,
     Maxout,
     Normalization,
     PReLU,
@@ -32,6 +37,7 @@ from fastnn.layers import (
     Residual,
     RMSNormalization,
     RReLU,
+    SimpleRNN,
     Softmax,
     UnitNormalization,
 )
@@ -104,4 +110,17 @@ CASES = [
     (Residual([Dense(3)], shortcut=Dense(3, use_bias=False)), (5,), lambda x, w: x @ w[2] + x @ w[0] + w[1]),
     (BatchNormalization(epsilon=0.1), (4,),
      lambda x, w: (x - w[2]) / np.sqrt(w[3] + 0.1) * w[0] + w[1]),
+    (SimpleRNN(5), (4, 3), lambda x, w: recurrent_reference.output("SimpleRNN", x, w)),
+    (SimpleRNN(3, "silu", return_sequences=True, go_backwards=True), (5, 2),
+     lambda x, w: recurrent_reference.output("SimpleRNN", x, w, True, True, f="silu")),
+    (LSTM(5), (4, 3), lambda x, w: recurrent_reference.output("LSTM", x, w)),
+    (LSTM(3, "softsign", "hard_sigmoid", return_sequences=True), (3, 2),
+     lambda x, w: recurrent_reference.output("LSTM", x, w, True, f="softsign", g="hard_sigmoid")),
+    (GRU(5), (4, 3), lambda x, w: recurrent_reference.output("GRU", x, w)),
+    (GRU(3, "silu", reset_after=False, return_sequences=True), (3, 2),
+     lambda x, w: recurrent_reference.output("GRUBefore", x, w, True, f="silu")),
+    (Bidirectional(GRU(3, return_sequences=True)), (4, 2),
+     lambda x, w: np.concatenate([recurrent_reference.output("GRU", x, w[:3], True),
+                                  recurrent_reference.output("GRU", x, w[3:], True, True)[:, ::-1]], -1)),
+    (Masking(0.25), (4, 3), lambda x, w: x),
 ]  # fmt: skip

@@ -14,12 +14,15 @@ class Tensor:
     """The result of a node; `shape` is without the batch axis.
 
     It does not keep its node alive (the list of nodes does): a model is to leave memory when it is dropped, not when
-    Python looks for cycles."""
+    Python looks for cycles.
 
-    __slots__ = ("shape", "size", "_node", "__weakref__")
+    mask : Tensor (steps,), optional
+        Which of its time steps count, see `layers.Masking`; for recurrent layers that read it."""
+
+    __slots__ = ("shape", "size", "mask", "_node", "__weakref__")
 
     def __init__(self, shape):
-        self.shape, self.size, self._node = shape, prod(shape), None
+        self.shape, self.size, self._node, self.mask = shape, prod(shape), None, None
 
     @property
     def node(self):
@@ -44,6 +47,11 @@ class Node:
     act_layer: tuple | None = None  # the same of the fused activation
 
 
+# kinds of nodes whose result has the time steps of what they read
+KEEPS_MASK = ("dense", "activation", "softmax", "dropout", "noise", "affine", "layer_norm", "prelu", "normalize", "add",
+              "multiply", "maximum", "minimum", "concatenate", "mask_steps")  # fmt: skip
+
+
 class Graph:
     """Nodes in the order in which layers declared them, which is an order in which they can run."""
 
@@ -52,8 +60,9 @@ class Graph:
         self.consumers = {}  # Tensor -> [Node]
         self.draws = Counter()  # nodes of each random stream
         self.layer = None  # (name, class) of the layer that declares nodes now
+        self.order = ()  # of variables: the model's
 
-    def _stream(self, seed_id):
+    def stream(self, seed_id):
         """The random stream of a node: that of its layer, or for another use of the layer one of its own."""
         use = self.draws[seed_id]
         self.draws[seed_id] += 1
@@ -81,10 +90,21 @@ class Graph:
         node = Node(kind, list(inputs), Tensor(tuple(shape)), attrs or {}, variables or {}, trainable=trainable)
         node.layer = self.layer
         node.out.node = node
+        node.out.mask = self._mask(node)
         self.nodes.append(node)
         for tensor in inputs:
             self.consumers.setdefault(tensor, []).append(node)
         return node.out
+
+    def _mask(self, node):
+        """The mask that a node passes on: one that treats every time step alike, or joins two of one mask."""
+        masks = list(dict.fromkeys(t.mask for t in node.inputs if t.mask is not None))
+        if not masks or node.kind not in KEEPS_MASK or node.out.shape[:1] != masks[0].shape:
+            return None
+        if len(masks) > 1:
+            name = node.layer[0] if node.layer else node.kind
+            raise ValueError(f"{name}: expected inputs with the same mask of time steps, got two of different masks")
+        return masks[0]
 
     def input(self, shape):
         return self.node("input", [], shape)
@@ -117,7 +137,7 @@ class Graph:
 
     def dropout(self, x, rate, seed_id, shared=()):
         """`shared`: what elements have one random number, see `layers.dropout.shared_runs`."""
-        return self.node("dropout", [x], x.shape, {"rate": rate, "id": self._stream(seed_id), "shared": tuple(shared)})
+        return self.node("dropout", [x], x.shape, {"rate": rate, "id": self.stream(seed_id), "shared": tuple(shared)})
 
     def affine(self, x, scale, offset):
         """``x * scale + offset``, two numbers."""
@@ -154,7 +174,7 @@ class Graph:
 
     def noise(self, x, row, params, seed_id, shared=()):
         """One of the kernels that draw a number for each element while training (src_c/loops/noise.inl.h)."""
-        attrs = {"row": row, "params": tuple(params), "id": self._stream(seed_id), "shared": tuple(shared)}
+        attrs = {"row": row, "params": tuple(params), "id": self.stream(seed_id), "shared": tuple(shared)}
         return self.node("noise", [x], x.shape, attrs)
 
     def activity(self, x, l1, l2):
@@ -170,11 +190,15 @@ class Graph:
         return self.node("python", [x], shape, attrs, variables, layer.trainable)
 
     def variables(self):
-        """Every variable once, in order of first use."""
-        return list(dict.fromkeys(v for node in self.nodes for v in node.variables.values()))
+        """Every variable once, in `order` if that is known, else in order of first use."""
+        return self._in_order(v for node in self.nodes for v in node.variables.values())
 
     def trainable_variables(self):
-        return list(dict.fromkeys(v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable))
+        return self._in_order(v for n in self.nodes if n.trainable for v in n.variables.values() if v.trainable)
+
+    def _in_order(self, found):
+        numbers = {v: i for i, v in enumerate(self.order)}
+        return sorted(dict.fromkeys(found), key=lambda v: numbers.get(v, len(numbers)))
 
 
 def _fit(variables, size, shape=None, x=None):

@@ -15,6 +15,7 @@ from .._core.clocks import VALUES, Clock
 
 BLOCK_DTYPE = np.dtype([("off", np.intp), ("len", np.intp), ("var", np.int32), ("flags", np.int32)], align=True)
 PAGE = 4096
+IN_PANELS = ("dense", "recurrent")  # kinds of nodes whose kernel is
 
 
 def aligned(nbytes, stagger=0, whole_pages=False):
@@ -89,7 +90,7 @@ class Store:
 
     def _lay_out(self, node, end):
         pw = self.panel
-        kernel = node.variables.get("kernel") if node.kind == "dense" else None
+        kernel = node.variables.get("kernel") if node.kind in IN_PANELS else None
         if kernel is not None and kernel not in self.places:
             inputs, units = kernel.shape
             bias = node.variables.get("bias")

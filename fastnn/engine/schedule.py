@@ -53,7 +53,7 @@ def estimate_seconds(nodes, batch, training, itemsize):
     if training or batch > kernels.FEW:  # a panel of samples costs what a full one does
         batch = -(-batch // (64 // itemsize)) * (64 // itemsize)
     for node in nodes:
-        if node.kind == "dense":
+        if node.kind in ("dense", "recurrent"):
             size = int(np.prod(node.variables["kernel"].shape))
             flops += 2 * size * node.attrs["groups"] * batch * (3 if training else 1)
             params += size

@@ -19,13 +19,17 @@ from .activation import Softmax as Softmax
 from .activity_regularization import ActivityRegularization as ActivityRegularization
 from .base import Layer as Layer
 from .batch_normalization import BatchNormalization as BatchNormalization
+from .bidirectional import Bidirectional as Bidirectional
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
 from .group_normalization import GroupNormalization as GroupNormalization
 from .identity import Identity as Identity
+from .gru import GRU as GRU
 from .input import InputLayer as InputLayer
 from .lambda_layer import Lambda as Lambda
 from .layer_normalization import LayerNormalization as LayerNormalization
+from .lstm import LSTM as LSTM
+from .masking import Masking as Masking
 from .maxout import Maxout as Maxout
 from .merging import Add as Add
 from .merging import Average as Average
@@ -46,6 +50,8 @@ from .reshape import Reshape as Reshape
 from .residual import Residual as Residual
 from .unit_normalization import RMSNormalization as RMSNormalization
 from .unit_normalization import UnitNormalization as UnitNormalization
+from .rnn import RNN as RNN
+from .simple_rnn import SimpleRNN as SimpleRNN
 # end
 
 def register(cls: type[Layer], name: str) -> None: ...

@@ -32,10 +32,14 @@ def keep(layer: Layer, given: Mapping[str, Any], *weights: str) -> None:
 
 
 def add(
-    layer: Layer, name: str, shape: Sequence[int], layout: Literal["vector", "kernel", "bias"] = "vector"
+    layer: Layer,
+    name: str,
+    shape: Sequence[int],
+    layout: Literal["vector", "kernel", "bias"] = "vector",
+    arguments: str | None = None,
 ) -> Variable:
-    """`Layer.add_weight` with the layer's arguments for this weight."""
-    rules = {kind: getattr(layer, f"{name}_{kind}") for kind in KINDS}
+    """`Layer.add_weight` with the layer's arguments for this weight, which begin with `arguments` if not its name."""
+    rules = {kind: getattr(layer, f"{arguments or name}_{kind}") for kind in KINDS}
     return layer.add_weight(shape, name=name, layout=layout, **rules)
 
 

@@ -98,6 +98,7 @@ class Layer(Weighted):
     activity_regularizer = Checked(regularizers.activity)
     builds_itself = False  # a model, whose `build` does what `ensure_built` does
     takes_several = False  # whether it is called on a list of tensors
+    takes_more = False  # whether it may be called on a list of several, else on one
     _takes_training = True  # `call` of a NumPy layer
     built: bool
     dtype: Literal["float32", "float64"] | None
@@ -188,6 +189,10 @@ class Layer(Weighted):
             got = 1 + len(more)
             raise TypeError(f"{self.name}: expected one argument, several inputs as a list, got {got} arguments")
         return symbolic.called(self, inputs)
+
+    def as_read(self, values: Sequence[Any]) -> Any:
+        """What the layer reads, as its methods take it: a list of `values`, or the only one."""
+        return list(values) if self.takes_several or len(values) > 1 else values[0]
 
     @property
     def input(self) -> Any:

@@ -65,13 +65,23 @@ def found_by(get: Callable[[Any], T]) -> Callable[..., T]:
 
 
 class Rule(Checked["Any"]):
-    """A regularizer or constraint of a weight, such as ``kernel_regularizer``; assignment updates the weight too."""
+    """A regularizer or constraint of a weight, such as ``kernel_regularizer``; assignment updates the weight too.
 
-    def __init__(self, get: Callable[[Any], T]) -> None:
+    Parameters
+    ----------
+    get : callable
+        Of a catalogue.
+    weight : str, optional
+        The attribute that is the weight; default: as the name of this one says.
+    """
+
+    def __init__(self, get: Callable[[Any], T], weight: str | None = None) -> None:
         super().__init__(found_by(get))
+        self.weight = weight
 
     def __set__(self, layer: Any, value: Any) -> None:
         weight, _, kind = self.name.rpartition("_")
+        weight = self.weight or weight
         variable, rule = layer.__dict__.get(weight), self.check(self.name, value)
         if variable is not None and rule is not None:
             rule.check(f"{kind} of {variable.name}", variable.shape)

@@ -138,13 +138,14 @@ def is_symbolic(value: Any) -> bool:
 def called(layer: Layer, inputs: Any) -> Any:
     """The result of calling a layer on a symbolic tensor, or on a list of several."""
     if not is_symbolic(inputs):
-        what = "a symbolic tensor, such as Input(shape) or the result of a layer" + ", or a list" * layer.takes_several
+        many = ", or a list" * (layer.takes_several or layer.takes_more)
+        what = "a symbolic tensor, such as Input(shape) or the result of a layer" + many
         raise TypeError(
             f"{layer.name}: expected {what}, got {type(inputs).__name__}; to compute values, make a model of the layer"
         )
     several = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     given = [found for found in map(tensor, several) if found is not None]
-    if len(given) > 1 and not layer.takes_several:
+    if len(given) > 1 and not (layer.takes_several or layer.takes_more):
         raise ValueError(f"{layer.name}: expected one input, got {len(given)}; Add or Concatenate joins several")
     results = Call(layer, given, layer.result_shapes([t.sample_shape for t in given])).outputs
     return results[0] if len(results) == 1 else list(results)

@@ -144,7 +144,7 @@ class Functional(LayeredModel):
             layer.ensure_built(layer.shape, self.dtype)
         for at, given, results in self._steps:
             layer, read = self._layers[at], [shapes[i] for i in given]
-            layer.ensure_built(tuple(read) if layer.takes_several else read[0], self.dtype)
+            layer.ensure_built(layer.as_read(read), self.dtype)
             found = layer.out_shape if len(results) > 1 else [layer.out_shape]
             shapes |= dict(zip(results, found, strict=True))
         inputs, outputs = [layer.shape for layer in self._inputs], [tuple(shapes[i]) for i in self._out]
@@ -188,7 +188,7 @@ class Functional(LayeredModel):
         values = dict(enumerate(x if isinstance(x, list) else [x]))
         for at, given, results in self._steps:
             layer, read = self._layers[at], [values[i] for i in given]
-            found = layer.declare(graph, read if layer.takes_several else read[0])
+            found = layer.declare(graph, layer.as_read(read))
             values |= dict(zip(results, found if isinstance(found, list) else [found], strict=True))
         return values
 
@@ -268,7 +268,7 @@ class Functional(LayeredModel):
         for at, given in config["calls"]:
             layer = parts[at]
             read = [values[i] for i in given]
-            found = symbolic.called(layer, read if layer.takes_several else read[0])
+            found = symbolic.called(layer, layer.as_read(read))
             values += found if isinstance(found, list) else [found]
         outputs = {name: values[i] for name, i in config["outputs"].items()}
         decay = config.get("weight_decay")
@@ -303,11 +303,14 @@ def _input(label, tensor):
 
 
 def _distinct(names):
-    """Names, with a number after the first of equal ones."""
+    """Names, with a number after all but the first of equal ones."""
     found = []
     for name in names:
-        many = found.count(name) or sum(n.rpartition("_")[0] == name for n in found if n != name)
-        found.append(f"{name}_{many}" if name in found else name)
+        number, distinct = 0, name
+        while distinct in found:
+            number += 1
+            distinct = f"{name}_{number}"
+        found.append(distinct)
     return found
 
 

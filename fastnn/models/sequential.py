@@ -120,6 +120,7 @@ class Sequential(LayeredModel):
         with self._lock:  # not in the middle of a step of another thread
             if self.in_shape is not None:
                 layer.ensure_built(self.out_shape if at else self.in_shape, self.dtype)
+                _check_result(layer)
                 self.dtype, self.out_shape, self.built = layer.dtype or self.dtype, layer.out_shape, True
             if at == 0:
                 self._rows = layer._rows
@@ -193,6 +194,7 @@ class Sequential(LayeredModel):
         dtype = float_dtype(self.dtype)
         for layer in self._layers:
             layer.ensure_built(shape if layer is self._layers[0] else self.out_shape, dtype)
+            _check_result(layer)
             self.out_shape = layer.out_shape
         self.in_shape, self.dtype, self.built = tuple(shape), dtype, True
         forget_targets(self)
@@ -248,6 +250,15 @@ class Sequential(LayeredModel):
         model._set_rows(config.get("rows"))
         model._trainable = config.get("trainable", True)  # each layer has its own
         return model
+
+
+def _check_result(layer):
+    """ValueError for a layer with several results."""
+    if layer.out_shape and isinstance(layer.out_shape[0], tuple):
+        raise ValueError(
+            f"{layer.name}: expected a layer with one result, got one with {len(layer.out_shape)} (of return_state or"
+            " merge_mode=None); use fastnn.Model"
+        )
 
 
 layer_classes.register(Sequential, "Sequential")

@@ -64,6 +64,8 @@ def _keep_from_training(graph, training, with_loss):
         graph.nodes = [node for node in graph.nodes if node.kind != "activity"]
     for node in graph.nodes:
         node.trainable = training and node.kind == "batch_norm" and node.trainable
+        if node.kind == "recurrent" and not training:
+            node.attrs = {**node.attrs, "rate": 0.0}
         if training or node.kind not in ("dropout", "noise"):
             continue
         if node.attrs.get("row") == "rrelu":

@@ -33,7 +33,9 @@ def graph_of(model):
     for position, layer in enumerate(model.leaves()):
         layer.position = position
     x = x if len(x) > 1 else x[0]
-    return graph, x, model.emit(graph, x)
+    y = model.emit(graph, x)
+    graph.order = model.weights
+    return graph, x, y
 
 
 def _with_inputs(model):
@@ -64,6 +66,7 @@ def _plan(model):
         )
     what = {}
     if model.compiled:
+        _refuse_masks(model, y)
         what = _trained_for(model) if model._ports is None else model._ports.for_engine()
         what |= {"optimizer": model.optimizer.for_core(), "threads": model.threads, "seed": model.seed}
         what["weight_decay"] = model.weight_decay
@@ -74,6 +77,16 @@ def _plan(model):
     model._engine = Engine(graph, x, y, dtype=model.dtype, order=model.trainable_weights, **what)
     if before is not None:
         model._engine.take_over(before)
+
+
+def _refuse_masks(model, y):
+    """ValueError for results of which some time steps do not count: a loss would include them."""
+    outputs = y if isinstance(y, list) else [y]
+    if model.loss is not None and any(tensor.mask is not None for tensor in outputs):
+        raise ValueError(
+            f"loss of {model.name}: expected results without masked time steps, got the steps of a sequence after"
+            " Masking; end the model with a recurrent layer without return_sequences, or with Flatten"
+        )
 
 
 def _trained_for(model):

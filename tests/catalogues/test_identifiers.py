@@ -116,9 +116,10 @@ def test_arrays_in_configurations():
 def everything():
     needs = {"Dense": (2,), "Maxout": (2,), "Activation": ("relu",), "Dropout": (0.5,), "GaussianNoise": (0.5,),
              "GaussianDropout": (0.5,), "AlphaDropout": (0.5, (None, 1)), "Rescaling": (np.float32(2),),
-             "Reshape": (np.array([2, 2]),), "InputLayer": ((3,),), "Residual": ([layers.Dense(3)],)}  # fmt: skip
+             "Reshape": (np.array([2, 2]),), "InputLayer": ((3,),), "Residual": ([layers.Dense(3)],),
+             "SimpleRNN": (2,), "LSTM": (2,), "GRU": (2,), "Bidirectional": (layers.LSTM(2),)}  # fmt: skip
     for name in sorted(layers.__all__):
-        if name not in ("Input", "Layer") and not name.islower():
+        if name not in ("Input", "Layer", "RNN") and not name.islower():
             yield getattr(layers, name)(*needs.get(name, ()))
     for module in (initializers, regularizers, constraints, losses, optimizers):
         for name in module.names():

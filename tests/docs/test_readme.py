@@ -57,7 +57,7 @@ def test_what_does_not_run_is_not_here():
     assert not [n for n in names(LACKS, "methods") if hasattr(fastnn.Sequential, n)]
     modules = [n.removeprefix("keras.") for n in names(LACKS, "the modules")]
     assert len(modules) == 5 and not [n for n in modules if hasattr(fastnn, n)]
-    layers = ("Conv1D", "MaxPooling1D", "LSTM", "Embedding", "Attention", "Dot", "TimeDistributed")
+    layers = ("Conv1D", "MaxPooling1D", "ConvLSTM1D", "Embedding", "Attention", "Dot", "TimeDistributed")
     assert not [n for n in layers if hasattr(fastnn.layers, n)]
 
 

@@ -56,6 +56,7 @@ def test_every_layer_has_a_case():
     tested = {type(layer).__name__ for layer, _, _ in CASES}
     # those of several inputs: models/test_functional.py
     tested |= {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+    tested |= {"RNN"}  # layers/test_masking_and_directions.py
     assert tested | {"Layer", "InputLayer", "Input"} == {name for name in layers.__all__ if not name.islower()}
 
 

@@ -16,6 +16,14 @@ MODULES = (
 X, Y = np.zeros((4, 3), np.float32), np.zeros((4, 1), np.float32)
 INPUT = fastnn.Input((3,))
 # What arguments without a default get, by name.
+class Cell(fastnn.layers.Layer):
+    def call(self, x, states):
+        return x, states
+
+    def backward(self, x, states, d_output, d_states):
+        return d_output, d_states, []
+
+
 REQUIRED = {
     "alpha": 0.5, "batch": 0, "boundaries": [1], "build": lambda: None, "config": {}, "decay_rate": 0.5,
     "decay_steps": 10, "default_value": 0.0, "dy": Y, "f": np.sum, "filename": "never", "filepath": "never",
@@ -28,6 +36,7 @@ REQUIRED = {
     "every": 5, "factor": 0.5, "weights": [], "n": 4, "bias": None, "kernel": None, "shape": (3,), "max_norm": 1.0,
     "model": None, "changes": [], "before": {}, "after": {}, "findings": [], "epochs": 1, "batch_size": 1,
     "backup_dir": "never", "num_classes": 3, "fn": np.equal,
+    "cell": Cell(),
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ import os
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -402,8 +403,9 @@ def start_keras():
     return keras
 
 
-def run_keras(keras, recipe, dtype, data, weights=None):
-    """(results, weights); in float64 all of Keras' arithmetic, that of losses and optimizers too, is float64.
+@contextmanager
+def computing_in(keras, dtype):
+    """In float64 all of Keras' arithmetic, that of losses and optimizers too, is float64.
 
     That takes a change inside of Keras: it computes in float32 what is float64 by promotion, save with TensorFlow."""
     from keras.src.backend.common import dtypes
@@ -414,14 +416,20 @@ def run_keras(keras, recipe, dtype, data, weights=None):
     keras.config.set_dtype_policy(dtype)
     try:
         keras.backend.clear_session()
-        if weights is None:
-            weights = weights_of(recipe, build(keras, recipe, dtype).weights)
-        eager = keras.backend.backend() == "torch"  # JAX is far slower step by step, PyTorch when compiled
-        return run(keras, recipe, dtype, weights, data, run_eagerly=eager, jit_compile=not eager), weights
+        yield
     finally:
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = promotion
         keras.config.set_floatx(before)
         keras.config.set_dtype_policy(before)
+
+
+def run_keras(keras, recipe, dtype, data, weights=None):
+    """(results, weights); see `computing_in`."""
+    with computing_in(keras, dtype):
+        if weights is None:
+            weights = weights_of(recipe, build(keras, recipe, dtype).weights)
+        eager = keras.backend.backend() == "torch"  # JAX is far slower step by step, PyTorch when compiled
+        return run(keras, recipe, dtype, weights, data, run_eagerly=eager, jit_compile=not eager), weights
 
 
 def size(array):

@@ -32,6 +32,8 @@ MODULES = (
 EXCEPTIONS = {
     "*layers.*.call": "layers of the library are declared in `emit`; `call(inputs, training)` is what yours write",
     "layers.Lambda.from_config": "functions are known by name, no code is in configurations",
+    "layers.*.build": "of Keras' recurrent layers: shapes of initial states are those of further inputs, in a list",
+    "layers.*.compute_output_shape": "as above",
     "*Metric.result": "sums come from the core, which keeps them; a metric has no state of its own",
     "metrics.*.result": "as above",
     "activations.threshold": "has defaults besides, as its name alone is an activation",
@@ -173,6 +175,8 @@ REFUSED = [
     (lambda: layers.BatchNormalization(renorm=True), "renorm: expected False"),
     (lambda: layers.BatchNormalization(renorm_momentum=0.5), "renorm_momentum: expected 0.99"),
     (lambda: layers.BatchNormalization(synchronized=True), "synchronized: expected False"),
+    (lambda: layers.LSTM(3, stateful=True), "stateful: expected False"),
+    (lambda: layers.GRU(3, use_cudnn=True), "use_cudnn: expected 'auto'"),
     (lambda: layers.Flatten("channels_first"), "data_format: expected one of None, 'channels_last'"),
     (lambda: layers.Flatten(autocast=False), "autocast: expected True"),
     (lambda: layers.Input((3,), sparse=True), "sparse: expected None"),

@@ -90,9 +90,12 @@ def everything():
         layers.LayerNormalization(epsilon=1e-4), layers.Maxout(6, 3), layers.GaussianNoise(0.1, seed=4),
         layers.GaussianDropout(0.1), layers.AlphaDropout(0.1), Dropout(0.2, seed=9),
         layers.ActivityRegularization(l1=0.01), layers.Residual([Dense(6, "relu"), Dense(6)]),
+        layers.Reshape((3, 2)), layers.Masking(-1.0), layers.Bidirectional(layers.GRU(2, return_sequences=True)),
+        layers.LSTM(3, return_sequences=True, truncate=2), layers.SimpleRNN(6, seed=1),
         Sequential([Dense(4, "tanh"), Dropout(0.1)], name="inner"),
     ]  # fmt: skip
     named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax"}
+    named |= {"GRU", "RNN"}  # of the one above; its cell is a custom class
     others = [getattr(layers, name)() for name in layers.__all__ if name not in named and not name.islower()]
     x = y = layers.Input((4,))
     for layer in (layer for layer in others if layer.takes_several):
@@ -107,7 +110,7 @@ def everything():
 
 def test_every_layer_comes_back(tmp_path):
     model = everything()
-    found = {type(layer).__name__ for layer in model.leaves()} | {"Residual", "Sequential"}
+    found = {type(layer).__name__ for layer in model.leaves()} | {"Residual", "Sequential", "Bidirectional", "RNN"}
     assert found | {"Layer", "InputLayer", "Input"} >= {n for n in layers.__all__ if not n.islower()}
     model.fit(X, LABELS, epochs=1, verbose=0)
     model.save(tmp_path / "m")

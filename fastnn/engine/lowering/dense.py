@@ -6,6 +6,7 @@ from ..planner import WITHOUT_UPDATE
 from ..precision import splits_for
 from .registry import LOWERINGS, Lowering, lowering
 
+OWN = ("kernel", "bias")  # roles of the parameters that its kernels read and update
 WORTH_WAITING = 1 << 17  # floating-point operations of a layer: half a microsecond, about that of a barrier
 
 
@@ -30,7 +31,7 @@ class Dense(Lowering):
         return "samples" if small and way == "both" else way
 
     def weights(self, lo, node):
-        return lo.variables("theta", node, lo.pl.store.places[node.variables["kernel"]].off)
+        return lo.variables("theta", node, lo.pl.store.places[node.variables["kernel"]].off, OWN)
 
     def kept(self, lo, node, splits):
         """Where the split of the kernel is kept from step to step; None: it is not.
@@ -79,12 +80,15 @@ class Dense(Lowering):
         else:
             self.parameters(lo, node, dy, bn)
 
-    def parameters(self, lo, node, dy, bn):
-        """The gradient of kernel and bias."""
+    def parameters(self, lo, node, dy, bn, read=None, adds=None, fuses=True):
+        """The gradient of kernel and bias.
+
+        Of other nodes with such a kernel: read: what is multiplied by it; adds: whether the gradient has another use's
+        already; fuses: whether it is whole afterwards."""
         pl, x = lo.pl, node.inputs[0]
         place = pl.store.places[node.variables["kernel"]]
         sizes = self.sizes(lo, node, "dense_dw", tiles=bn is None)
-        fused, grad = lo.update.fuses(node), lo.slots(node, place.off)
+        fused, grad = lo.update.fuses(node, fuses), lo.slots(node, place.off, OWN)
         if fused and pl.batch <= kernels.DW_SAMPLES and node.attrs["groups"] == 1:  # it stays in the cache
             grad = None
         more = {}
@@ -94,20 +98,19 @@ class Dense(Lowering):
         items = place.panels * parts
         if fused:
             row = lo.engine.optimizer_row[0]
-            more = {**lo.states(node, place.off), "update": row, "beside": row}
+            more = {**lo.states(node, place.off, OWN), "update": row, "beside": row}
             more["rules"] = lo.update.rules_of(map(node.variables.get, ("kernel", "bias")), items)
             more["clipvalue"] = float(pl.update_options.get("clipvalue") or 0)
-        read = lo.tensors[x]
         if bn is not None:
             form = LOWERINGS["batch_norm"]
-            read, vectors = form.normalised(lo, bn), form.vectors(lo, bn)
+            read, vectors = pl.buffer(form.normalised(lo, bn), x.size), form.vectors(lo, bn)
             more |= {"of_bn": form.parts(lo, bn, place.panels), "gamma": vectors["gamma"], "beta": vectors["beta"]}
         if renews:
             more["kept"] = pl.kept_splits[place.off][0]
             pl.renewed.add(place.off)
-        lo.emit("dense_dw", items=items, costs=self.costs(pl, place, parts), x=pl.buffer(read, x.size), dy=dy,
-                w=self.weights(lo, node), grad=grad, **sizes, stride=pl.store.size, parts=parts, adds=lo.adds(node),
-                **more)  # fmt: skip
+        lo.emit("dense_dw", items=items, costs=self.costs(pl, place, parts), x=lo.value(x) if read is None else read,
+                dy=dy, w=self.weights(lo, node), grad=grad, **sizes, stride=pl.store.size, parts=parts,
+                adds=lo.adds(node) if adds is None else adds, **more)  # fmt: skip
 
     def costs(self, pl, place, parts):
         """What an item of `dense_dw` costs, one of the last, how many those are, and of a group: a panel of units,

@@ -30,12 +30,12 @@ class Update:
         self.rules = self.engine.rules if self.pl.differentiates else {}
         self.orthogonal = [v for v in self.rules if isinstance(self.engine.regularizers[v], OrthogonalRegularizer)]
 
-    def fuses(self, node):
+    def fuses(self, node, whole=True):
         """Whether the optimizer is fused into the gradient of the node's parameters; else they are left to `emit`.
 
-        Not if they have another use: the gradient is whole after the last one."""
+        Not if they have another use: the gradient is whole after the last one. whole: whether it is otherwise."""
         apart = self.lo.shared.union(self.orthogonal)
-        if self.pl.fused and any(v in apart for v in node.variables.values()):
+        if self.pl.fused and (not whole or any(v in apart for v in node.variables.values())):
             self.lo.vectors.update(v for v in node.variables.values() if v in self.rules)
             return False
         return self.pl.fused
