@@ -23,8 +23,8 @@ from .bidirectional import Bidirectional as Bidirectional
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
 from .group_normalization import GroupNormalization as GroupNormalization
-from .identity import Identity as Identity
 from .gru import GRU as GRU
+from .identity import Identity as Identity
 from .input import InputLayer as InputLayer
 from .lambda_layer import Lambda as Lambda
 from .layer_normalization import LayerNormalization as LayerNormalization
@@ -48,10 +48,10 @@ from .rescaling import Rescaling as Rescaling
 from .reshape import Flatten as Flatten
 from .reshape import Reshape as Reshape
 from .residual import Residual as Residual
-from .unit_normalization import RMSNormalization as RMSNormalization
-from .unit_normalization import UnitNormalization as UnitNormalization
 from .rnn import RNN as RNN
 from .simple_rnn import SimpleRNN as SimpleRNN
+from .unit_normalization import RMSNormalization as RMSNormalization
+from .unit_normalization import UnitNormalization as UnitNormalization
 # end
 
 def register(cls: type[Layer], name: str) -> None: ...
