@@ -15,10 +15,10 @@ from pathlib import Path
 
 # Without an underscore, because other modules of the package call them; not for users.
 PLUMBING = {
-    "at_batch", "builds_itself", "data", "decay_of", "declare", "describe", "emit", "engine", "ensure_built",
-    "for_core", "forget_targets", "keep_feature_names", "leaves", "logits_row", "means", "measure", "need_compile",
-    "need_loss", "over_a_row", "params", "resolve_targets", "revision", "row", "rows", "sample_shape", "shares",
-    "target", "through", "use_row", "variants", "weighted", "without_effect",
+    "as_read", "at_batch", "builds_itself", "data", "decay_of", "declare", "describe", "emit", "engine",
+    "ensure_built", "for_core", "forget_targets", "keep_feature_names", "kernel_row", "leaves", "logits_row",
+    "means", "measure", "need_compile", "need_loss", "over_a_row", "params", "resolve_targets", "revision", "row",
+    "rows", "sample_shape", "shares", "target", "through", "use_row", "variants", "weighted", "without_effect",
 }  # fmt: skip
 
 

@@ -119,10 +119,10 @@ class ActivationFunction(Configurable):
             return x
         if self.row in ROW_WISE:
             return getattr(graph, self.row)(x)
-        return graph.activation(x, *self.kernel)
+        return graph.activation(x, *self.kernel_row)
 
     @property
-    def kernel(self) -> tuple[str, tuple[float, ...]]:
+    def kernel_row(self) -> tuple[str, tuple[float, ...]]:
         """The row of the kernels, and its parameters."""
         if self.values:
             return self.general, tuple(self.parameters.values())

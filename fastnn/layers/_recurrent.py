@@ -183,7 +183,7 @@ class Recurrent(Layer):
         steps = x.shape[0]
         attrs = {
             "cell": self.cell, "units": self.units, "groups": steps, "backwards": self.go_backwards,
-            "act": self.activation.kernel, "gate": self._gate(), "sequences": self.return_sequences,
+            "act": self.activation.kernel_row, "gate": self._gate(), "sequences": self.return_sequences,
             "flipped": self.flipped, "states": len(self.kinds) if self.return_state else 0, "initial": len(first),
             "masked": mask is not None, "rate": self.recurrent_dropout, "truncate": self.truncate or 0,
             "reset_after": False,
@@ -232,4 +232,4 @@ class Gated(Recurrent):
         self.recurrent_activation = given["recurrent_activation"]
 
     def _gate(self) -> tuple[str, tuple[float, ...]] | None:
-        return self.recurrent_activation.kernel
+        return self.recurrent_activation.kernel_row
