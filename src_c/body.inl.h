@@ -8,7 +8,7 @@
     FNN_FLAT_KERNELS(X) FNN_DENSE_KERNELS(X) FNN_NOISE_KERNELS(X) FNN_LAYER_NORM_KERNELS(X)               \
     FNN_FEATURE_KERNELS(X) FNN_MAXOUT_KERNELS(X) FNN_ACTIVITY_KERNELS(X) FNN_RULE_KERNELS(X)              \
     FNN_ORTHOGONAL_KERNELS(X) FNN_HEALTH_KERNELS(X) FNN_STEP_KERNELS(X) FNN_SIMPLE_RNN_KERNELS(X)         \
-    FNN_LSTM_KERNELS(X) FNN_GRU_KERNELS(X)
+    FNN_LSTM_KERNELS(X) FNN_GRU_KERNELS(X) FNN_ARRANGE_KERNELS(X) FNN_EMBEDDING_KERNELS(X)
 #define FNN_FUNCTIONS(X)                                                                                  \
     FNN_MATH_FUNCTIONS(X) FNN_DATA_FUNCTIONS(X) FNN_FLAT_FUNCTIONS(X) FNN_RANDOM_FUNCTIONS(X)             \
     FNN_DENSE_FUNCTIONS(X) FNN_ROW_PRODUCT_FUNCTIONS(X)
@@ -33,6 +33,8 @@
 #include "loops/features.inl.h"
 #include "loops/maxout.inl.h"
 #include "loops/activity.inl.h"
+#include "loops/arrange.inl.h"
+#include "loops/embedding.inl.h"
 #include "loops/health.inl.h"
 #ifdef SFX
 #include "gemm/micro.inl.h"

@@ -28,6 +28,8 @@ class Configurable:
 
     # Keras' arguments that accept only one value here: see `_base.signatures`
     without_effect: ClassVar[dict[str, Any]] = {}
+    # arguments that only say how the object begins, and are nothing of its configuration
+    only_at_first: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         check_keywords(cls, kwargs)
@@ -40,7 +42,7 @@ class Configurable:
         -------
         dict
         """
-        names = [n for n in own_keywords(type(self)) if n not in self.without_effect]
+        names = [n for n in own_keywords(type(self)) if n not in (*self.without_effect, *self.only_at_first)]
         missing = [n for n in names if not hasattr(self, n)]
         if missing:
             raise NotImplementedError(

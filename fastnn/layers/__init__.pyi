@@ -1,10 +1,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .dot_product import dot as dot
 from .input import Input as Input
 from .merging import add as add
 from .merging import average as average
 from .merging import concatenate as concatenate
+from .merging import divide as divide
 from .merging import maximum as maximum
 from .merging import minimum as minimum
 from .merging import multiply as multiply
@@ -21,10 +23,12 @@ from .base import Layer as Layer
 from .batch_normalization import BatchNormalization as BatchNormalization
 from .bidirectional import Bidirectional as Bidirectional
 from .dense import Dense as Dense
+from .dot_product import Dot as Dot
 from .dropout import Dropout as Dropout
 from .group_normalization import GroupNormalization as GroupNormalization
 from .gru import GRU as GRU
 from .identity import Identity as Identity
+from .embedding import Embedding as Embedding
 from .input import InputLayer as InputLayer
 from .lambda_layer import Lambda as Lambda
 from .layer_normalization import LayerNormalization as LayerNormalization
@@ -34,6 +38,7 @@ from .maxout import Maxout as Maxout
 from .merging import Add as Add
 from .merging import Average as Average
 from .merging import Concatenate as Concatenate
+from .merging import Divide as Divide
 from .merging import Maximum as Maximum
 from .merging import Minimum as Minimum
 from .merging import Multiply as Multiply
@@ -43,15 +48,20 @@ from .noise import GaussianDropout as GaussianDropout
 from .noise import GaussianNoise as GaussianNoise
 from .noise import RReLU as RReLU
 from .normalization import Normalization as Normalization
+from .pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+from .pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
 from .prelu import PReLU as PReLU
 from .rescaling import Rescaling as Rescaling
 from .reshape import Flatten as Flatten
+from .reshape import Permute as Permute
+from .reshape import RepeatVector as RepeatVector
 from .reshape import Reshape as Reshape
 from .residual import Residual as Residual
 from .rnn import RNN as RNN
 from .simple_rnn import SimpleRNN as SimpleRNN
 from .unit_normalization import RMSNormalization as RMSNormalization
 from .unit_normalization import UnitNormalization as UnitNormalization
+from .time_distributed import TimeDistributed as TimeDistributed
 # end
 
 def register(cls: type[Layer], name: str) -> None: ...

@@ -177,6 +177,10 @@ class Layer(Weighted):
         """Shapes of samples of the results, for those of the inputs."""
         return [self.sample_shape(shape) for shape in shapes]
 
+    def row_limits(self) -> list[int | None]:
+        """Of each input that has to be integers, as an `Embedding` reads them, the number of rows; else None."""
+        return [None]
+
     def __call__(self, inputs: Any, *more: Any) -> Any:
         """Use the layer in a `fastnn.Model`: the result is a symbolic tensor.
 
@@ -307,7 +311,8 @@ class Layer(Weighted):
     def ensure_built(self, input_shape: Sequence[int], dtype: FloatType | None = None) -> None:
         """Build for inputs of a shape, or check that the layer was built for the same shape."""
         input_shape, dtype = tuple(input_shape), float_dtype(dtype or self.dtype)
-        if self.built and (self.in_shape, self.dtype or dtype) != (input_shape, dtype):
+        known = self.built and self.kept_shape(self.in_shape)
+        if self.built and (known, self.dtype or dtype) != (self.kept_shape(input_shape), dtype):
             raise ValueError(
                 f"{self.name}: expected inputs of shape {self.in_shape} and dtype {self.dtype}, for which it was built,"
                 f" got shape {input_shape} and dtype {dtype}"
@@ -319,6 +324,13 @@ class Layer(Weighted):
             self._build(input_shape)
             self.in_shape, self.built = input_shape, True
             self.out_shape = self.sample_shape(input_shape)
+        elif self.in_shape != input_shape:  # another use
+            self.in_shape, self.out_shape = input_shape, self.sample_shape(input_shape)
+
+    def kept_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What all uses of the layer must have in common, of the shape of a sample: what its weights depend on."""
+        own = type(self)
+        return () if own.build is Layer.build and own.call is Layer.call else input_shape
 
     def leaves(self) -> Iterator[Layer]:
         """Iterate over the layers this one consists of: itself, unless it contains others."""

@@ -109,6 +109,9 @@ class Dense(KernelAndBias):
     def compute_output_shape(self, input_shape: BatchShape) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.units)
 
+    def kept_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape[-1:]
+
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         y = graph.dense(x, self.kernel, self.bias, self.trainable)
         return self.activation.emit(graph, y)

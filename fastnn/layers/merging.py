@@ -7,72 +7,19 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from .._base.checks import integer
-from .._base.config import float_dtype
-from .base import Layer
+from ._merge import Elementwise, Merge
 from .checked import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, ClassVar, Unpack
+    from typing import Any, Unpack
 
-    from .._base.types import FloatType, LayerOptions
+    from .._base.types import LayerOptions
     from ..engine.graph import Graph, Tensor
 
 
-class _Merge(Layer):
-    """Base class of layers that join several inputs of equal shape; called on a list of symbolic tensors.
-
-    Subclasses override `join`.
-    """
-
-    takes_several = True
-    least: ClassVar[int] = 2  # inputs
-    most: ClassVar[int | None] = None
-
-    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-
-    def result_shapes(self, shapes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-        found = [tuple(shape) for shape in shapes]
-        if len(shapes) < self.least or len(shapes) != (self.most or len(shapes)):
-            expected = f"{self.most}" if self.most else f"at least {self.least}"
-            raise ValueError(f"{self.name}: expected a list of {expected} inputs, got {len(shapes)}")
-        return [self.joined_shape(found)]
-
-    def joined_shape(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """The shape of a sample of the result."""
-        if len(set(shapes)) > 1:
-            raise ValueError(f"{self.name}: expected inputs of equal shape, got {', '.join(map(str, shapes))}")
-        return shapes[0]
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        """Return the output shape for a list of input shapes, all with the batch axis."""
-        rows = input_shape[0][0]
-        return rows, *self.result_shapes([shape[1:] for shape in input_shape])[0]
-
-    def ensure_built(self, input_shape: Any, dtype: FloatType | None = None) -> None:
-        """No weights; any number of uses, of any shapes."""
-        if not all(isinstance(shape, (tuple, list)) for shape in input_shape):
-            raise ValueError(f"{self.name}: expected a list of inputs, as in fastnn.Model, got shape {input_shape}")
-        shapes = tuple(tuple(shape) for shape in input_shape)
-        self.out_shape = self.result_shapes(shapes)[0]
-        self.in_shape, self.dtype, self.built = shapes, float_dtype(dtype or self.dtype), True
-
-    @property
-    def input_shape(self) -> Any:
-        """A list of shapes, each with the batch axis; None before the layer is built."""
-        return None if self.in_shape is None else [(self._rows, *shape) for shape in self.in_shape]
-
-    def emit(self, graph: Graph, x: Any) -> Tensor:
-        return self.join(graph, x)
-
-    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
-        """Declare the computation on a list of tensors."""
-        raise NotImplementedError(f"{type(self).__name__} must implement join(graph, x)")
-
-
-class Add(_Merge):
-    """Sum of the inputs.
+class Add(Elementwise):
+    """Sum of the inputs, which are broadcast if their shapes differ.
 
     Examples
     --------
@@ -87,7 +34,7 @@ class Add(_Merge):
         return reduce(graph.add, x)
 
 
-class Subtract(_Merge):
+class Subtract(Elementwise):
     """Difference of two inputs: the first minus the second."""
 
     most = 2
@@ -96,21 +43,38 @@ class Subtract(_Merge):
         return graph.add(x[0], graph.affine(x[1], -1.0, 0.0))
 
 
-class Average(_Merge):
+class Average(Elementwise):
     """Mean of the inputs."""
 
     def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
         return graph.affine(reduce(graph.add, x), 1.0 / len(x), 0.0)
 
 
-class Multiply(_Merge):
+class Multiply(Elementwise):
     """Product of the inputs, element by element."""
 
     def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
         return reduce(lambda a, b: graph.node("multiply", [a, b], a.shape), x)
 
 
-class Maximum(_Merge):
+class Divide(Elementwise):
+    """Quotient of two inputs: the first divided by the second; what ``a / b`` of symbolic tensors is.
+
+    Examples
+    --------
+    >>> from fastnn.layers import Divide, Input
+    >>> model = fastnn.Model(inputs := [Input((2,)), Input((1,))], Divide()(inputs))
+    >>> model.predict([np.array([[1.0, 5.0]]), np.array([[4.0]])], verbose=0)
+    array([[0.25, 1.25]], dtype=float32)
+    """
+
+    most = 2
+
+    def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
+        return graph.node("divide", x, x[0].shape)
+
+
+class Maximum(Elementwise):
     """Largest of the inputs, element by element; equal ones share the gradient.
 
     Examples
@@ -125,14 +89,14 @@ class Maximum(_Merge):
         return reduce(lambda a, b: graph.node("maximum", [a, b], a.shape), x)
 
 
-class Minimum(_Merge):
+class Minimum(Elementwise):
     """Smallest of the inputs, element by element; equal ones share the gradient."""
 
     def join(self, graph: Graph, x: list[Tensor]) -> Tensor:
         return reduce(lambda a, b: graph.node("minimum", [a, b], a.shape), x)
 
 
-class Concatenate(_Merge):
+class Concatenate(Merge):
     """Inputs side by side: (3,) and (4,) become (7,).
 
     Parameters
@@ -191,6 +155,11 @@ def add(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
 def subtract(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """First minus second of a list of two symbolic tensors: ``Subtract(**kwargs)(inputs)``."""
     return Subtract(**kwargs)(inputs)
+
+
+def divide(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
+    """First divided by the second of a list of two symbolic tensors: ``Divide(**kwargs)(inputs)``."""
+    return Divide(**kwargs)(inputs)
 
 
 def average(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:

@@ -44,6 +44,8 @@ class Residual(Block):
     (None, 4)
     """
 
+    contents = ("layers", "shortcut")
+
     def __init__(
         self, layers: Sequence[Layer], shortcut: Layer | None = None, **kwargs: Unpack[LayerOptions]
     ) -> None:

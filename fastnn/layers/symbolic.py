@@ -55,8 +55,8 @@ class Operand:
 class SymbolicTensor(Operand):
     """The result of calling a layer on symbolic tensors, for `fastnn.Model`.
 
-    ``a + b``, ``a - b`` and ``a * b`` of two tensors are the layers `Add`, `Subtract` and `Multiply`; of a tensor and
-    a number, as ``a / 2`` and ``-a``, they are `Rescaling`.
+    ``a + b``, ``a - b``, ``a * b`` and ``a / b`` of two tensors are the layers `Add`, `Subtract`, `Multiply` and
+    `Divide`; of a tensor and a number, as ``a / 2`` and ``-a``, they are `Rescaling`.
 
     Attributes
     ----------

@@ -9,6 +9,7 @@ from .._base.signatures import only_default
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..layers.residual import Residual
+from ..layers.time_distributed import TimeDistributed
 from .model import Model
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _clone(layer, one=None):
         parts = {"layers": layer._layers}
     elif isinstance(layer, Residual):
         parts = {"layers": layer.layers, "shortcut": layer.shortcut}
+    elif isinstance(layer, TimeDistributed):
+        parts = {"layer": layer.layer}
     for name in parts.keys() & config.keys():  # a custom class may create its layers itself
         part = parts[name]
         config[name] = [one(p) for p in part] if isinstance(part, list) else part and one(part)

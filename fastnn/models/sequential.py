@@ -212,6 +212,10 @@ class Sequential(LayeredModel):
             first = self._made_input = InputLayer(self.in_shape, name=f"{self.name}_input")
         return [first], [(layer, (i,), (i + 1,)) for i, layer in enumerate(layers)], [len(layers)]
 
+    def row_limits(self) -> list[int | None]:
+        layers = self.layers
+        return layers[0].row_limits() if layers else [None]
+
     def emit(self, graph: Graph, x: Tensor) -> Tensor:
         for layer in self._layers:
             x = layer.declare(graph, x)

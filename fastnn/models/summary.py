@@ -5,6 +5,7 @@ import re
 from .._base.checks import flag, number, suggest
 from .._base.text import cut, left
 from .._base.text import width as columns_of
+from ..layers._block import Block
 
 HEAD = ("Layer (type)", "Output Shape", "Param #", "Trainable")
 CONNECTED = "Connected to"  # a column of models that are no stack
@@ -95,9 +96,9 @@ def _chosen(layers, layer_range):
 def _cells_of(layer, nested, depth=0):
     name, *others = cells(layer)
     yield ("  " * depth + name, *others)
-    for part in (*getattr(layer, "layers", ()), getattr(layer, "shortcut", None)) if nested else ():
-        if part is not None:
-            yield from _cells_of(part, nested, depth + 1)
+    inside = layer.parts if isinstance(layer, Block) else getattr(layer, "layers", ())
+    for part in inside if nested else ():
+        yield from _cells_of(part, nested, depth + 1)
 
 
 def cells(layer):

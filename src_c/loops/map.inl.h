@@ -1,7 +1,7 @@
 /* Elementwise loops: the formulas over contiguous elements, and kernels that apply them to a rectangle. */
 #ifndef FNN_MAP_KERNELS
-#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(larger) X(smaller) \
-    X(larger_bwd) X(smaller_bwd) X(affine) X(copy_part) X(put_part)
+#define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(quotient) X(larger) X(smaller) \
+    X(quotient_bwd) X(larger_bwd) X(smaller_bwd) X(affine) X(copy_part) X(put_part)
 #define FNN_OPERANDS_act_fwd(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
 #define FNN_OPERANDS_act_bwd(_)                                                                                  \
@@ -9,12 +9,16 @@
     _(SV, s, FNN_MAX_S) _(F, fnn_map_bwd, act)
 #define FNN_OPERANDS_mul(_) _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, a, in, local) _(P, T, b, in, local) _(N, F)
 #define FNN_OPERANDS_add FNN_OPERANDS_mul
+#define FNN_OPERANDS_quotient FNN_OPERANDS_mul
 #define FNN_OPERANDS_larger FNN_OPERANDS_mul
 #define FNN_OPERANDS_smaller FNN_OPERANDS_mul
 #define FNN_OPERANDS_larger_bwd(_)                                                                     \
     _(SPLIT, rect, F) _(P, T, da, out, local) _(P, T, dy, in, local) _(P, T, a, in, local)             \
     _(P, T, b, in, local) _(N, F)
 #define FNN_OPERANDS_smaller_bwd FNN_OPERANDS_larger_bwd
+#define FNN_OPERANDS_quotient_bwd(_)                                                                   \
+    _(SPLIT, rect, F) _(P, T, db, out, local) _(P, T, dy, in, local) _(P, T, y, in, local)             \
+    _(P, T, b, in, local) _(N, F)
 #define FNN_OPERANDS_affine(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(S, scale) _(S, offset)
 #define FNN_OPERANDS_copy_part(_)                                                                       \
@@ -103,6 +107,7 @@ static void FN(act_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
     }
 FNN_BINARY(mul, p * q)
 FNN_BINARY(add, p + q)
+FNN_BINARY(quotient, p / q)
 FNN_BINARY(larger, v_sel((p > q) | (p != p), p, q))
 FNN_BINARY(smaller, v_sel((p < q) | (p != p), p, q))
 #undef FNN_BINARY
@@ -124,6 +129,16 @@ FNN_BINARY(smaller, v_sel((p < q) | (p != p), p, q))
 FNN_CHOSEN_BWD(larger_bwd, p > q)
 FNN_CHOSEN_BWD(smaller_bwd, p < q)
 #undef FNN_CHOSEN_BWD
+
+/* y = a / b: db = -dy y / b */
+static void FN(quotient_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
+{
+    FNN_OPEN(quotient_bwd)
+    (void)run;
+    FNN_EACH_PIECE(F, r, at, count,
+                   for (ptrdiff_t i = at; i < at + count; i += VW)
+                       v_store(db + i, -v_load(dy + i) * v_load(y + i) / v_load(b + i)));
+}
 
 /* y = x scale + offset */
 static void FN(affine)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)

@@ -54,8 +54,9 @@ def test_configuration_gives_the_same_layer(layer, shape, expected):
 
 def test_every_layer_has_a_case():
     tested = {type(layer).__name__ for layer, _, _ in CASES}
-    # those of several inputs: models/test_functional.py
-    tested |= {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}
+    # those of several inputs: models/test_functional.py, test_arranging.py; of integers: test_embedding.py
+    tested |= {"Add", "Average", "Concatenate", "Divide", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
+    tested |= {"Embedding"}
     tested |= {"RNN"}  # layers/test_masking_and_directions.py
     assert tested | {"Layer", "InputLayer", "Input"} == {name for name in layers.__all__ if not name.islower()}
 

@@ -34,6 +34,7 @@ def test_operators_agree_with_numpy(function):
 @pytest.mark.parametrize("name, expected", [
     ("add", A + B), ("subtract", A - B), ("multiply", A * B), ("average", (A + B) / 2),
     ("concatenate", np.hstack([A, B])), ("maximum", np.maximum(A, B)), ("minimum", np.minimum(A, B)),
+    ("divide", A / B),
 ])  # fmt: skip
 def test_functions_are_the_layers(name, expected):
     np.testing.assert_allclose(value(lambda a, b: getattr(layers, name)([a, b])), expected, rtol=1e-14)
@@ -49,9 +50,9 @@ def test_concatenate_takes_an_axis():
 
 
 @pytest.mark.parametrize("make, error", [
-    (lambda x: x + "a", TypeError), (lambda x: x / x, TypeError), (lambda x: 1 / x, TypeError),
+    (lambda x: x + "a", TypeError), (lambda x: "a" / x, TypeError), (lambda x: np.ones(3) / x, TypeError),
     (lambda x: x * True, TypeError), (lambda x: x + np.ones(3), TypeError), (lambda x: x / 0, ZeroDivisionError),
-    (lambda x: x + Input((4,)), ValueError),
+    (lambda x: x + Input((4,)), ValueError), (lambda x: x / Input((4,)), ValueError),
 ])  # fmt: skip
 def test_what_is_no_operation(make, error):
     for x in (Input((3,)), Dense(3)(Input((2,)))):

@@ -25,6 +25,7 @@ class Cell(fastnn.layers.Layer):
 
 
 REQUIRED = {
+    "axes": 1, "input_dim": 3, "output_dim": 2,
     "alpha": 0.5, "batch": 0, "boundaries": [1], "build": lambda: None, "config": {}, "decay_rate": 0.5,
     "decay_steps": 10, "default_value": 0.0, "dy": Y, "f": np.sum, "filename": "never", "filepath": "never",
     "first_decay_steps": 10, "function": np.abs, "g": 0.0, "initial_learning_rate": 0.1, "input_shape": (4, 3),

@@ -41,6 +41,7 @@ EXCEPTIONS = {
     "ops.gelu(approximate)": "exact, as `activations.gelu` of both libraries",
     "ops.binary_crossentropy": "ops of losses are the kernels: value and gradient of each row",
     "ops.quantile": "the loss, not the statistic of arrays",
+    "layers.Embedding.build(input_shape)": "layers are built for a shape, and remember it",
     "metrics.*(num_thresholds)": "None, the default here, is exact; a number is Keras' grid",
 }
 

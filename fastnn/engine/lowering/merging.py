@@ -1,4 +1,4 @@
-"""Operations that join tensors, besides `add`: products, the larger or smaller, and tensors side by side."""
+"""Operations that join tensors, besides `add`: products, quotients, the larger or smaller, tensors side by side."""
 
 from .registry import Lowering, lowering
 
@@ -27,6 +27,22 @@ class Multiply(OfTwo):
 
     def gradient(self, lo, dx, dy, x, other):
         lo.emit("mul", way=lo.way(x, True), y=dx, a=dy, b=lo.value(other), F=x.size)
+
+
+@lowering("divide")
+class Divide(OfTwo):
+    kernel = "quotient"
+
+    def backward(self, lo, node):
+        dy, (a, b) = lo.finished_gradient(node), node.inputs
+        if a in lo.needs:
+            da, done = lo.contribute(a)
+            lo.emit("quotient", way=lo.way(a, True), y=da, a=dy, b=lo.value(b), F=a.size)
+            done()
+        if b in lo.needs:
+            db, done = lo.contribute(b)
+            lo.emit("quotient_bwd", way=lo.way(b, True), db=db, dy=dy, y=lo.value(node.out), b=lo.value(b), F=b.size)
+            done()
 
 
 class Chosen(OfTwo):

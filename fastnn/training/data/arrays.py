@@ -115,6 +115,20 @@ def samples(name, value, shape, dtype, finite=None):
     return _flat_rows(name, array, dtype, finite)
 
 
+def check_rows(name, array, limit):
+    """ValueError that names the first value that is no row of a table of `limit` rows: an integer 0 to limit - 1."""
+    if not array.size or array.dtype.kind in "iu" and array.min() >= 0 and array.max() < limit:
+        return
+    with np.errstate(invalid="ignore"):
+        wrong = ~((array >= 0) & (array < limit) & (np.trunc(array) == array))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{name}: expected integers 0 to {limit - 1} for an Embedding of {limit} rows, got {array[row, column]}"
+            f" in row {row}"
+        )
+
+
 def one_axis(name, n, shape=None):
     """Advice for one-dimensional data where samples of a shape (None: not known yet) were expected."""
     shape_text = ", ".join(map(str, shape or (1,)))
