@@ -63,9 +63,10 @@ class CoreRow:
 def set_losses(engine, loss, loss_weights):
     """Set what each output is trained for: `engine.objectives`."""
     engine.loss = loss
-    many = len(engine.outputs) > 1
-    losses = list(loss) if many and loss is not None else [loss] * len(engine.outputs)
+    several = len(engine.outputs) > 1
+    losses = list(loss) if several and loss is not None else [loss] * len(engine.outputs)
     weights = [1.0] * len(losses) if loss_weights is None else loss_weights
+    many = engine.losses_apart = several or weights[0] != 1 and loss is not None
     both = zip(losses, weights, engine.outputs, strict=True)
     engine.objectives = [_objective(engine, spec, weight, y) for spec, weight, y in both]
     present = [o for o in engine.objectives if o.loss is not None]
@@ -112,7 +113,7 @@ def set_metrics(engine, metrics, weighted_metrics, metric_outputs):
     """Set the rows of losses and metrics in the core, the functions beside them, and where the sums of each are.
 
     metric_outputs: the number of the output of each; None: there is one."""
-    many = len(engine.outputs) > 1
+    many = engine.losses_apart
     losses = [o for o in engine.objectives if o.loss is not None] if many else []
     engine.metrics = [*losses, *metrics, *weighted_metrics]
     weighted = [False] * (len(losses) + len(metrics)) + [True] * len(weighted_metrics)
@@ -156,8 +157,9 @@ def _pairs(engine, row):
 def whole_loss(engine, sums):
     """The sum of the whole loss, from [loss, *metrics] of an epoch: of several outputs, all losses and penalties.
 
-    The first of these sums is that of a single loss with its penalties; of several outputs that of penalties alone."""
-    if len(engine.outputs) == 1:
+    The first of these sums is that of a single loss with its penalties; of several losses, or one with a factor, that
+    of penalties alone."""
+    if not engine.losses_apart:
         return sums[0]
     return sums[0] + sum(o.weight * sums[o.place] for o in engine.objectives if o.place is not None)
 

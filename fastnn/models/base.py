@@ -455,7 +455,7 @@ class BaseModel(Layer):
     @property
     def metrics_names(self) -> list[str]:
         """``["loss", ...]``: the names of the values that `evaluate` returns, in order."""
-        if self._metrics is None and self._ports is not None:
+        if self._ports is not None and (self._metrics is None or not self._ports.many):
             return ["loss", *self._ports.names_of_metrics()]
         if self._metrics is None:
             return ["loss", *compiled_metrics.names(self._metrics_asked, self._weighted_asked)]

@@ -20,7 +20,7 @@ from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..training import arguments, planning
 from ..training.compiling import forget_targets
-from ..training.ports import Output, Ports
+from ..training.ports import Output, Ports, by_port
 from .layered import LayeredModel, with_layers
 from .model import Model
 
@@ -86,27 +86,34 @@ class Functional(LayeredModel):
         self._layers: list[Layer] = []
         super().__init__(name=name, dtype=dtype, weight_decay=weight_decay)
         into, outof = _tensors("inputs", inputs), _tensors("outputs", outputs)
-        self._inputs = [_input(label, tensor) for label, tensor in into]
-        if len(set(self._inputs)) < len(into):
+        if len({tensor for _, tensor in into}) < len(into):
             raise ValueError(f"inputs: expected distinct inputs, got {[tensor.name for _, tensor in into]}")
+        starts = {tensor: _start(tensor) for _, tensor in into}
+        self._inputs = [starts[tensor].call.layer for _, tensor in into]
         if isinstance(inputs, dict):
             for layer, key in zip(self._inputs, inputs, strict=True):
                 layer.name = str(key)
-        calls, found_at = _ordered([tensor.call for _, tensor in into], [tensor.call for _, tensor in outof])
-        self._layers = _in_layer_order(calls, found_at)
+        calls, found_at = _ordered(starts, [tensor for _, tensor in outof])
+        self._layers = _in_layer_order(calls, found_at, starts)
         numbers = {tensor: i for i, (_, tensor) in enumerate(into)}
+        count = len(numbers)
+        for call in calls:
+            for tensor in call.outputs if call.inputs else ():
+                numbers.setdefault(tensor, count)  # an inner tensor that is an input has its number already
+                count += 1
+        place = {layer: i for i, layer in enumerate(self._layers)}
+        self._steps, made = [], len(into)
         for call in calls:
             if call.inputs:
-                numbers |= {tensor: len(numbers) + i for i, tensor in enumerate(call.outputs)}
-        place = {layer: i for i, layer in enumerate(self._layers)}
-        self._steps = [
-            (place[call.layer], tuple(numbers[t] for t in call.inputs), tuple(numbers[t] for t in call.outputs))
-            for call in calls if call.inputs
-        ]  # fmt: skip
+                results = tuple(range(made, made + len(call.shapes)))
+                self._steps.append((place[call.layer], tuple(numbers[t] for t in call.inputs), results))
+                made += len(results)
         self._out = [numbers[tensor] for _, tensor in outof]
-        self._out_names = _distinct(list(outputs) if isinstance(outputs, dict) else [t.name for _, t in outof])
+        self._named = isinstance(outputs, dict)
+        self._out_names = _distinct(list(outputs) if self._named else [t.name for _, t in outof])
         self._refuse_equal_names()
-        self._symbols = [weakref.ref(call) for call in calls if call.inputs]
+        known = all(tensor == start for tensor, start in starts.items())  # else the calls lead on to other inputs
+        self._symbols = [weakref.ref(call) for call in calls if call.inputs] if known else []
         self._create()
         if not flag("trainable", trainable):
             self.trainable = False
@@ -125,6 +132,17 @@ class Functional(LayeredModel):
     def output_names(self) -> list[str]:
         """Names of the outputs."""
         return list(self._out_names)
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Call `forward`; of symbolic tensors, a list or a dict: use the model as a layer of another `Model`."""
+        if not isinstance(x, dict) or not x or not symbolic.is_symbolic(list(x.values())):
+            found = super().__call__(x, training)
+        else:
+            given = [tensor for _, tensor in by_port("inputs", x, self.input_names)]
+            found = super().__call__(given if len(given) > 1 else given[0], training)
+        if not self._named or isinstance(found, dict):
+            return found
+        return dict(zip(self._out_names, found if isinstance(found, list) else [found], strict=True))
 
     def _refuse_equal_names(self):
         names = [layer.name for layer in self._layers]
@@ -154,12 +172,18 @@ class Functional(LayeredModel):
         for layer in self._layers:
             layer._rows = self._rows
             symbolic.belongs(layer, self)
-        if len(inputs) > 1 or len(outputs) > 1:
-            of_outputs = zip(self._out_names, outputs, self._out, strict=True)
-            named = dict(zip(self.input_names, inputs, strict=True))
-            self._ports = Ports(named, [Output(name, shape, self._leading(at)) for name, shape, at in of_outputs])
+        if len(inputs) > 1 or len(outputs) > 1 or self._named:
+            self.with_ports()
         self.built = True
         forget_targets(self)
+
+    def with_ports(self) -> None:
+        """Let data, losses and metrics be those of named inputs and outputs, even if there is one of each."""
+        shapes = self.out_shape if len(self._out) > 1 else [self.out_shape]
+        named = {layer.name: layer.shape for layer in self._inputs}
+        each = zip(self._out_names, shapes, self._out, strict=True)
+        outputs = [Output(name, tuple(shape), self._leading(at)) for name, shape, at in each]
+        self._ports = Ports(named, outputs, self._named)
 
     def _leading(self, value):
         """The layers that lead to a value, back to where several inputs join."""
@@ -208,6 +232,14 @@ class Functional(LayeredModel):
 
     # --- shapes ---
 
+    def row_limits(self) -> list[int | None]:
+        limits: list[int | None] = [None] * len(self._inputs)
+        for at, given, _ in self._steps:
+            for value, limit in zip(given, self._layers[at].row_limits(), strict=False):
+                if limit is not None and value < len(limits):
+                    limits[value] = min(limit, limits[value] or limit)
+        return limits
+
     def result_shapes(self, shapes: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
         expected = [layer.shape for layer in self._inputs]
         if [tuple(shape) for shape in shapes] != expected:
@@ -253,6 +285,7 @@ class Functional(LayeredModel):
             "inputs": [self._layers.index(layer) for layer in self._inputs],
             "calls": [[at, list(given)] for at, given, _ in self._steps],
             "outputs": dict(zip(self._out_names, self._out, strict=True)),
+            "named": self._named,
             "dtype": self.dtype,
             "weight_decay": self._own_weight_decay,
             "trainable": self._trainable,
@@ -270,7 +303,10 @@ class Functional(LayeredModel):
             read = [values[i] for i in given]
             found = symbolic.called(layer, layer.as_read(read))
             values += found if isinstance(found, list) else [found]
-        outputs = {name: values[i] for name, i in config["outputs"].items()}
+        names = list(config["outputs"])
+        outputs: Any = [values[i] for i in config["outputs"].values()]
+        if config.get("named"):
+            outputs = dict(zip(names, outputs, strict=True))
         decay = config.get("weight_decay")
         model = cls(inputs, outputs, name=config["name"], dtype=config["dtype"], weight_decay=decay)
         model._trainable = config.get("trainable", True)  # each layer has its own
@@ -296,10 +332,10 @@ def _tensors(argument, given):
     return [(label, symbolic.tensor(value)) for label, value in named]
 
 
-def _input(label, tensor):
-    if not isinstance(tensor.call.layer, InputLayer):
-        raise ValueError(f"{label}: expected an Input, got the result of {tensor.name!r}")
-    return tensor.call.layer
+def _start(tensor):
+    """What stands for an input: itself, or for the result of a layer a new `Input` of its shape."""
+    made_by = tensor.call.layer
+    return tensor if isinstance(made_by, InputLayer) else InputLayer(tensor.sample_shape).tensor_of()
 
 
 def _distinct(names):
@@ -314,9 +350,10 @@ def _distinct(names):
     return found
 
 
-def _ordered(inputs, outputs):
+def _ordered(starts, outputs):
     """All calls between the two, in an order in which they can run; and when each was found from the outputs."""
-    found, state, stack = [], {}, [(call, False) for call in reversed(outputs)]
+    found, state, read = [], {}, set(outputs)
+    stack = [(starts.get(tensor, tensor).call, False) for tensor in reversed(outputs)]
     while stack:  # depth first, inputs of a call before itself
         call, done = stack.pop()
         if done:
@@ -326,23 +363,25 @@ def _ordered(inputs, outputs):
             continue
         state[call] = len(state)
         stack.append((call, True))
-        stack += [(tensor.call, False) for tensor in reversed(call.inputs)]
-        if not call.inputs and call not in inputs:
+        read.update(call.inputs)
+        stack += [(starts.get(tensor, tensor).call, False) for tensor in reversed(call.inputs)]
+        if not call.inputs and not any(call == start.call for start in starts.values()):
             raise ValueError(f"inputs: expected all inputs that the outputs need, got none for {call.layer.name!r}")
-    unused = [call.layer.name for call in inputs if call not in state]
+    unused = [tensor.name for tensor in starts if tensor not in read]
     if unused:
         raise ValueError(f"inputs: expected inputs that an output needs, got {unused[0]!r}, which no output depends on")
     return found, state
 
 
-def _in_layer_order(calls, found_at):
+def _in_layer_order(calls, found_at, starts):
     """Each layer once: the farthest from the outputs first, then in the order in which they were found."""
     of_call, of_layer, first = {}, {}, {}
     for call in reversed(calls):
         depth = max(of_call.get(call, 0), of_layer.get(call.layer, 0))
         of_call[call] = of_layer[call.layer] = depth
         for tensor in call.inputs:
-            of_call[tensor.call] = max(depth + 1, of_call.get(tensor.call, 0))
+            before = starts.get(tensor, tensor).call
+            of_call[before] = max(depth + 1, of_call.get(before, 0))
     for call in sorted(calls, key=found_at.get):
         first.setdefault(call.layer, found_at[call])
     return sorted(first, key=lambda layer: (-of_layer[layer], first[layer]))

@@ -45,6 +45,13 @@ class Model(DerivativeModel):
         made = cls._functional if cls is Model else cls
         return super().__new__(made, *args, **kwargs)  # type: ignore[return-value]
 
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Create the model that `get_config` of a functional model described, with new weights."""
+        if cls is Model:
+            return cls._functional.from_config(config, custom_objects)  # type: ignore[return-value]
+        return super().from_config(config, custom_objects)
+
     if TYPE_CHECKING:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._base import numbers
 from .._base.numbers import is_batches
 from ..training import fit_arguments
 from ..training.data import arrays
@@ -9,18 +10,68 @@ from ..training.data import arrays
 OF_DATA = ("indices", "fold", "sample_weight")  # entries of `params` that are arrays of rows
 
 
-def shared(name, value):
-    """An array that all networks read in place; copied once if the core cannot read it in place."""
+def shared(name, value, n=None):
+    """An array that all networks read in place, or a list or dict of these for several inputs or outputs.
+
+    n: of targets and weights, number of samples. An array is copied once if the core cannot read it in place."""
     if is_batches(value):
         raise TypeError(f"{name}: expected an array, got batches; a sweep reads its data several times, in any order")
     if isinstance(value, dict):
-        raise TypeError(f"{name}: expected an array, got a dict; models of a sweep have one input and one output")
+        return {key: _shared(f"{name}[{key!r}]", array) for key, array in value.items()}
+    if isinstance(value, (list, tuple)) and value and _of_ports(value, n):
+        return [None if array is None else _shared(f"{name}[{i}]", array) for i, array in enumerate(value)]
+    return _shared(name, value)
+
+
+def _of_ports(value, n):
+    """Whether a list has an array for each input or output, and not for each sample."""
+    arrays_only = all(array is None or hasattr(array, "__array__") for array in value)
+    return arrays_only and (any(np.ndim(array) > 1 for array in value) if n is None else len(value) != n)
+
+
+def _shared(name, value):
     array = arrays.as_array(name, value)
     return arrays.readable(array, array.dtype.newbyteorder("="))
 
 
-def labels(array):
+def each(value):
+    """The arrays of what `shared` returned, by their places in it."""
+    if isinstance(value, dict):
+        return {f"[{key!r}]": array for key, array in value.items()}
+    if isinstance(value, list):
+        return {f"[{i}]": array for i, array in enumerate(value) if array is not None}
+    return {"": value}
+
+
+def mapped(function, value):
+    """A function of arrays for what `shared` returned."""
+    if isinstance(value, dict):
+        return {key: function(array) for key, array in value.items()}
+    if isinstance(value, list):
+        return [None if array is None else function(array) for array in value]
+    return function(value)
+
+
+def count(value):
+    """Number of samples."""
+    first = next(iter(each(value).values()), None)
+    return len(first) if first is not None and first.ndim else 0
+
+
+def check_finite(x, y, validation):
+    """ValueError for NaN and infinity in the data."""
+    held_out = {f"validation_data[{i}]": value for i, value in enumerate((validation or ())[:2])}
+    for name, value in {"x": x, "y": y, **held_out}.items():
+        for place, array in each(value).items():
+            numbers.check_finite(name + place, array)
+
+
+def labels(value):
     """Integers that may be class labels as int32; other networks can use them too."""
+    return mapped(_labels, value)
+
+
+def _labels(array):
     if array.dtype.kind in "iu" and array.ndim and array.size and array.size == len(array):
         limits = np.iinfo(np.int32)
         if limits.min <= array.min() and array.max() <= limits.max:
@@ -34,7 +85,9 @@ def validation(given):
         return None
     x, y, weight = fit_arguments.held_out_arrays(given)
     of_x, of_y, of_weight = fit_arguments.HELD_OUT
-    return shared(of_x, x), labels(shared(of_y, y)), None if weight is None else shared(of_weight, weight)
+    x = shared(of_x, x)
+    n = count(x)
+    return x, labels(shared(of_y, y, n)), None if weight is None else shared(of_weight, weight, n)
 
 
 def set_rows(networks, n, validated):

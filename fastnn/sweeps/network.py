@@ -78,8 +78,6 @@ class Network:
         model = function(**{n: v for n, v in self.given.items() if n not in OURS or takes(n)})
         if not isinstance(model, Model) or not model.compiled:
             raise TypeError(f"build: expected a compiled model, got {model!r}")
-        if model._ports is not None:
-            raise ValueError("build: expected a model with one input and one output, got one with several")
         return model
 
     def start(self, model, common, batch_size, callbacks):

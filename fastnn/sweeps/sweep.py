@@ -19,7 +19,6 @@ from weakref import WeakKeyDictionary
 from .._base.checks import flag, integer, one_of, refuse_keywords
 from .._base.config import float_dtype
 from .._base.files import warn
-from .._base.numbers import check_finite as check_finite_values
 from .._base.random import check_seed, next_seed
 from .._core import threads as core_threads
 from ..callbacks.monitor import rises
@@ -38,9 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Literal
 
-    from numpy.typing import ArrayLike
-
-    from .._base.types import Mode, Path, Verbosity
+    from .._base.types import ArraysLike, Mode, Path, Verbosity
     from ..models.model import Model
 
 LOOK = 0.05  # polling interval of the main thread in seconds
@@ -49,14 +46,14 @@ LOOK = 0.05  # polling interval of the main thread in seconds
 def sweep(
     build: Callable[..., Model],
     params: Iterable[Mapping[str, Any]] | int,
-    x: ArrayLike,
-    y: ArrayLike,
+    x: ArraysLike,
+    y: ArraysLike,
     *,
     epochs: int = 1,
     batch_size: int = 32,
-    validation_data: tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    validation_data: tuple[ArraysLike, ArraysLike] | tuple[ArraysLike, ArraysLike, ArraysLike] | None = None,
     validation_split: float = 0.0,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: ArraysLike | None = None,
     class_weight: Mapping[int, float] | None = None,
     shuffle: bool = True,
     callbacks: Callable[[], Any] | None = None,
@@ -90,7 +87,7 @@ def sweep(
         are allowed: bootstrap); "fold", a pair (training rows, validation rows), as yielded by the splitters of
         scikit-learn; "sample_weight" (n,), in place of that of the sweep. An int: that number of networks
         ``build()``, which differ in their seeds.
-    x, y : array_like
+    x, y : array_like, or list or dict of arrays
         As for `Model.fit`; shared, not copied for each network.
     epochs : int
     batch_size : int
@@ -188,12 +185,14 @@ def sweep(
     validation = data.validation(validation_data)
     if validation_data is not None:
         refuse_others("validation_data[0]", names_of(x), names_of(validation_data[0]))
+    inputs = data.shared("x", x)
+    n = data.count(inputs)
     common = {
-        "x": data.shared("x", x), "y": data.labels(data.shared("y", y)),
+        "x": inputs, "y": data.labels(data.shared("y", y, n)),
         "validation_data": validation, "validation_split": validation_split, "class_weight": class_weight,
         "check_finite": None if check_finite else False,  # whether a network's dtype can hold them, it looks itself
         "shuffle": shuffle, "feature_names": names_of(x), "health": checked(health),
-        "sample_weight": None if sample_weight is None else data.shared("sample_weight", sample_weight),
+        "sample_weight": None if sample_weight is None else data.shared("sample_weight", sample_weight, n),
     }  # fmt: skip
     book = None if journal is None else Journal(journal)
     try:
@@ -202,13 +201,10 @@ def sweep(
             entropy = book.seed
         networks = networks_of(params, entropy, epochs, eta is not None)
         validated = validation is not None or bool(validation_split)
-        validated |= data.set_rows(networks, len(common["x"]) if common["x"].ndim else 0, validated)
+        validated |= data.set_rows(networks, n, validated)
         rounds = rounds_of(max(n.epochs for n in networks), eta, first)
         if check_finite:
-            for name, array in (("x", common["x"]), ("y", common["y"])):
-                check_finite_values(name, array)
-            for i, array in enumerate((validation or ())[:2]):
-                check_finite_values(f"validation_data[{i}]", array)
+            data.check_finite(common["x"], common["y"], validation)
         job = _Sweep(build, networks, common, batch_size, callbacks, monitor, mode, keep, on_error)
         job.validated, job.rounds, job.journal = validated, rounds, book
         job.monitor = monitor or ("val_loss" if validated else "loss")
@@ -464,7 +460,7 @@ class _Sweep:
             return common
         with self.lock:
             if dtype not in self.weights:
-                self.weights[dtype] = arrays.aligned(weight, dtype)
+                self.weights[dtype] = data.mapped(lambda array: arrays.aligned(array, dtype), weight)
         return {**common, "sample_weight": self.weights[dtype]}
 
     def check_monitor(self, model):

@@ -14,6 +14,7 @@ def samples(model, name, x, finite=None):
     """x as a checked array; builds the model if it is not built. `finite` as in `arrays.samples`."""
     if model._ports is not None:
         return _inputs(model, name, x, finite)
+    x = ports.alone(model, name, x, "input_names")
     feature_names.refuse_others(name, model._feature_names, feature_names.names_of(x))
     x = arrays.as_array(name, x)
     if not model.built:
@@ -27,7 +28,11 @@ def samples(model, name, x, finite=None):
                     raise ValueError(
                         f"{name}: expected shape (samples, features), got {x.shape}{arrays.one_axis(name, len(x))}"
                     ) from error
-    return arrays.samples(name, x, model.in_shape, model.dtype, finite)
+    x = arrays.samples(name, x, model.in_shape, model.dtype, finite)
+    for limit in model.row_limits():
+        if limit is not None:
+            arrays.check_rows(name, x, limit)
+    return x
 
 
 def data(
@@ -42,6 +47,8 @@ def data(
     n, w = len(x), None
     if y is None:
         raise TypeError(f"{names[1]}: expected targets, got None")
+    y = ports.alone(model, names[1], y, "output_names", n)
+    sample_weight = ports.alone(model, names[2], sample_weight, "output_names", n)
     resolve_targets(model, y)
     if hasattr(y, "__len__") and getattr(y, "ndim", 1) and len(y) != n:
         arrays.same_length(n, **{names[1]: y})
@@ -60,8 +67,11 @@ def data(
 def _inputs(model, name, x, finite):
     """The checked arrays of all inputs of a model with ports."""
     inputs, found = model._ports.inputs, []
-    for (label, value), shape in zip(ports.by_port(name, x, list(inputs)), inputs.values(), strict=True):
+    given, limits = ports.by_port(name, x, list(inputs)), model.row_limits()
+    for (label, value), shape, limit in zip(given, inputs.values(), limits, strict=True):
         found.append(arrays.samples(label, arrays.as_array(label, value), shape, model.dtype, finite))
+        if limit is not None:
+            arrays.check_rows(label, found[-1], limit)
         if len(found[-1]) != len(found[0]):
             n = len(found[0])
             raise ValueError(f"{label}: expected {n} rows, as many as the first input, got {len(found[-1])}")

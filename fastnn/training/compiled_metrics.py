@@ -91,6 +91,8 @@ def means(model, n, loss, *found):
         # of a weighted mean, the weighted sum and the sum of the weights
         sums, count = sums[0].tolist() if np.shape(sums) == (1, 2) else (sums, n)
         logs[metric.name] = metric.result(sums, count) if n else nan
+    if model._ports is not None and model._ports.apart and not model._ports.many:
+        del logs[model.metrics[0].name]  # the loss without its factor, which Keras does not show of one output
     return logs
 
 

@@ -14,6 +14,7 @@ from ..engine import precision
 from ..losses import catalogue as losses
 from ..metrics.outputs import kind_of, last_activation
 from . import compiled_metrics
+from .ports import alone_in_compile
 
 # Keras' arguments of `compile` that accept only one value here
 KERAS_ALONE = {
@@ -60,6 +61,8 @@ def _trained_for(model, loss, metrics, weighted_metrics, keras_alone):
     loss_weights = keras_alone["loss_weights"]
     if isinstance(loss_weights, (list, tuple)) and not all(isinstance(v, (int, float)) for v in loss_weights):
         raise TypeError(f"loss_weights: expected None, got {loss_weights!r}; pass metrics by name: metrics=...")
+    if loss_weights is not None and model._ports is None and hasattr(type(model), "with_ports"):
+        model.with_ports()  # the only output has a factor
     several = model._ports is not None
     for name, default in KERAS_ALONE.items():
         if name != "loss_weights" or not several:
@@ -67,6 +70,7 @@ def _trained_for(model, loss, metrics, weighted_metrics, keras_alone):
     if several:
         loss, apply = model._ports.compile(loss, loss_weights, metrics, weighted_metrics)
         return loss, [], [], apply
+    loss, metrics, weighted_metrics = alone_in_compile(model, loss, metrics, weighted_metrics)
     asked = compiled_metrics.checked("metrics", metrics)
     weighted = compiled_metrics.checked("weighted_metrics", weighted_metrics)
     try:

@@ -51,7 +51,8 @@ def note_derivative(model, x, y, call_of):
 
 
 def _is_flat(model):
-    return model._fast_path and len(model.in_shape) == len(model.out_shape) == 1
+    flat = model._fast_path and model._ports is None and len(model.in_shape) == len(model.out_shape) == 1
+    return flat and model.row_limits() == [None]  # integers for an Embedding are checked on the slow path
 
 
 def keep(model, what, x, entry):

@@ -380,7 +380,7 @@ def train_epoch(model, data, plan, hooks, progress, still, running, epoch):
     n = n if limit is None else min(n, limit * batch)
     index = data.ordered(permutation(model.seed, model.epochs_done, data.n) if plan.shuffle else None)
     single, rates = hooks.per_batch("train"), None
-    done, step, logs, sums, left_out = 0, 0, {}, [0.0] * len(model.metrics_names), running.guard.left_out
+    done, step, logs, sums, left_out = 0, 0, {}, [0.0] * (1 + len(model.metrics)), running.guard.left_out
     while done < n:
         if single:
             hooks.batch("train", "begin", step)
@@ -411,7 +411,7 @@ def train_epoch(model, data, plan, hooks, progress, still, running, epoch):
 
 def train_batches(model, feed, plan, hooks, progress, still, running, epoch):
     """Train one epoch of batches that come one by one; return the means and the number of steps."""
-    single, sums, logs, step, n = hooks.per_batch("train"), [0.0] * len(model.metrics_names), {}, 0, 0
+    single, sums, logs, step, n = hooks.per_batch("train"), [0.0] * (1 + len(model.metrics)), {}, 0, 0
     limit, left_out, watched = running.limit(epoch), running.guard.left_out, running.guard.policy != "ignore"
     for i, data in enumerate(feed.epoch(order_of(model, plan.shuffle))):
         if single:

@@ -16,7 +16,7 @@ def find_learning_rate(model, x, y, min_lr, max_lr, steps, batch_size, sample_we
     need_compile(model, "find_learning_rate")
     batch_size = integer("batch_size", batch_size, minimum=1)
     finder = LearningRateFinder(min_lr, max_lr, steps, **kwargs)
-    several = model._ports is not None
+    several = model._ports is not None or isinstance(x, (dict, list, tuple)) and model.built
     n = len(arguments.samples(model, "x", x) if several else np.atleast_1d(as_array("x", x)))
     if not n:
         raise ValueError("x: expected at least one row, got none")

@@ -318,7 +318,7 @@ def find_non_finite(
         bad = non_finite.bad_variables(engine)
         if bad:
             return error_of(details(engine, non_finite.weight(engine, bad), (), np.nan))
-        boundary, sums = Boundary(engine), [0.0] * len(model.metrics_names)
+        boundary, sums = Boundary(engine), [0.0] * (1 + len(model.metrics))
         boundary.save(engine)
         job = Block(
             (data.x, data.y, data.w), None, 0, data.n, data.n, model.optimizer.rates(engine.step, 1), sums, None, None

@@ -76,16 +76,23 @@ class Ports:
     inputs : dict
         Names to shapes of samples.
     outputs : list of Output
+    named : bool
+        Whether results are a dict by the names of the outputs, as the model was given one.
     """
 
-    def __init__(self, inputs, outputs):
-        self.inputs, self.outputs = inputs, outputs
+    def __init__(self, inputs, outputs, named=False):
+        self.inputs, self.outputs, self.named = inputs, outputs, named
         self.names = [output.name for output in outputs]
 
     @property
     def many(self):
         """Whether there are several outputs: then logs have the loss of each."""
         return len(self.outputs) > 1
+
+    @property
+    def apart(self):
+        """Whether the engine adds up losses apart from penalties: of several outputs, or with a factor."""
+        return self.many or self.outputs[0].weight != 1 and self.outputs[0].loss is not None
 
     # -- compile ----------------------------------------------------------------------------------------------
     def compile(self, loss, loss_weights, metrics, weighted_metrics):
@@ -139,7 +146,7 @@ class Ports:
     # -- metrics ----------------------------------------------------------------------------------------------
     def metrics(self):
         """The figures beside the loss, once targets are known: losses, metrics, weighted metrics."""
-        found = [OutputLoss(f"{o.name}_loss") for o in self.outputs if o.loss is not None and self.many]
+        found = [OutputLoss(f"{o.name}_loss") for o in self.outputs if o.loss is not None and self.apart]
         return found + [metric for _, metric in (*self.of_outputs(False), *self.of_outputs(True))]
 
     def of_outputs(self, weighted):
@@ -166,7 +173,7 @@ class Ports:
 
     def whole_loss(self, penalties, losses_and_more):
         """The whole loss, from the sums of an epoch (see `engine.objective.whole_loss`)."""
-        weights = [o.weight for o in self.outputs if o.loss is not None] if self.many else []
+        weights = [o.weight for o in self.outputs if o.loss is not None] if self.apart else []
         return penalties + sum(w * s for w, s in zip(weights, losses_and_more, strict=False))
 
     def for_engine(self):
@@ -207,6 +214,33 @@ def by_port(argument, value, names, optional=()):
     return list(zip(labels, found, strict=True))
 
 
+def alone(model, argument, value, names, rows=None):
+    """What is given for the only input or output of a model, from a list of one array or a dict by its name.
+
+    names: the attribute of functional models that has the name; rows: number of samples, where it is known."""
+    if not isinstance(value, (dict, list, tuple)) or not hasattr(type(model), names):
+        return value
+    if isinstance(value, dict):
+        return by_port(argument, value, getattr(model, names))[0][1]
+    one = len(value) == 1 and hasattr(value[0], "__array__")
+    return value[0] if one and (np.ndim(value[0]) > 1 or rows not in (None, 1)) else value
+
+
+def alone_in_compile(model, loss, *metrics):
+    """Loss, metrics and weighted metrics for the only output, from dicts by its name, or of the loss a list of it."""
+    names = getattr(model, "output_names", None) if hasattr(type(model), "output_names") else None
+    found = []
+    for argument, value in zip(("loss", "metrics", "weighted_metrics"), (loss, *metrics), strict=True):
+        named = isinstance(value, dict) and not {"class_name", "config"} <= set(value)
+        if names and named:
+            Ports.check_names(argument, value, names)
+            value = value.get(names[0])
+        elif names and argument == "loss" and isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]
+        found.append(value)
+    return found
+
+
 def _is_port(value):
     return hasattr(value, "__array__") and np.ndim(value) > 1
 
@@ -226,13 +260,15 @@ def room(model, n):
 
 
 def shaped(model, results, n, inputs=False):
-    """Results in the shapes of the outputs, or gradients in those of the inputs: an array, or a list of several."""
+    """Results in the shapes of the outputs, or gradients in those of the inputs: an array, a list or a dict."""
     if model._ports is None:
         return results.reshape(n, *(model.in_shape if inputs else model.out_shape))
     ports = model._ports
     shapes = list(ports.inputs.values()) if inputs else [o.out_shape for o in ports.outputs]
     arrays = results if isinstance(results, list) else each(results)
     found = [a.reshape(n, *shape) for a, shape in zip(arrays, shapes, strict=True)]
+    if ports.named and not inputs:
+        return dict(zip(ports.names, found, strict=True))
     return found[0] if len(found) == 1 else found
 
 

@@ -7,7 +7,7 @@ tensor (a stack of layers), the next segment starts there; inside a residual blo
 import numpy as np
 
 from ..engine.engine import Engine
-from ..engine.graph import simplify
+from ..engine.ports import each, gathered
 from . import arguments
 from .inference import inference_batch
 from .planning import graph_of
@@ -17,8 +17,6 @@ ROWS = 8192  # per call of the core: Ctrl-C is handled between two calls
 
 def recalibrate(model, x, batch_size):
     """`Model.recalibrate`."""
-    if model._ports is not None:
-        raise ValueError("recalibrate: expected a model with one input and one output, got one with several")
     x = arguments.samples(model, "x", x, True)
     if not len(x):
         raise ValueError("x: expected at least one sample, got none")
@@ -29,25 +27,36 @@ def recalibrate(model, x, batch_size):
 
 def _run(graph, start, x, dtype, threads, batch_size):
     """Recalibrate every trainable batch normalisation of `graph` with the checked data `x`; return their number."""
+    inputs = dict(zip(start if isinstance(start, list) else [start], each(x), strict=True))
     nodes = [n for n in graph.nodes if n.kind == "batch_norm" and n.trainable]
-    values, entry = x, start
+    values, entry = None, None  # the results of the tensor before the last normalisation, and that tensor
     for node in nodes:
         target = node.inputs[0]
-        if not cuts(graph, entry, target):
-            values, entry = x, start
-        if target is not entry:
-            values = results(Engine(graph, entry, target, dtype=dtype, threads=threads), values, batch_size)
-            entry = target
+        alone = entry is not None and sources(target, entry) == {entry}
+        begin = [entry] if alone else [t for t in inputs if t in sources(target)]
+        if not alone:
+            values = gathered(inputs[t] for t in begin)
+        if begin != [target]:
+            values = results(Engine(graph, begin, target, dtype=dtype, threads=threads), values, batch_size)
+        entry = target
         mean, variance = moments(values)
         node.variables["mean"].assign(mean)
         node.variables["variance"].assign(variance)
     return len(nodes)
 
 
-def cuts(graph, entry, target):
-    """Whether `target` depends only on `entry`."""
-    nodes, (x,), _, _ = simplify(graph, (entry,), (target,))
-    return all(n.kind != "input" or n.out is x for n in nodes)
+def sources(target, entry=None):
+    """The inputs that a tensor depends on, `entry` being one of them."""
+    found, seen, stack = set(), set(), [target]
+    while stack:
+        tensor = stack.pop()
+        if tensor not in seen:
+            seen.add(tensor)
+            if tensor is entry or not tensor.node.inputs:
+                found.add(tensor)
+            else:
+                stack += tensor.node.inputs
+    return found
 
 
 def results(engine, values, batch_size):
