@@ -9,11 +9,19 @@ from layer_cases import CASES
 import fastnn
 from fastnn.engine import plan_cache
 from fastnn.engine.lowering import LOWERINGS
-from fastnn.layers import BatchNormalization, Dense, Flatten, Reshape, Residual, RReLU
+from fastnn.layers import (
+    BatchNormalization,
+    Dense,
+    Flatten,
+    Reshape,
+    Residual,
+    RReLU,
+    TimeDistributed,
+)
 
 N, RATE = 40, 0.01
 # Their training output is random, or that of batch statistics (test_health_figures.py); or their layers are shown.
-OTHERWISE = (BatchNormalization, RReLU, Residual)
+OTHERWISE = (BatchNormalization, RReLU, Residual, TimeDistributed)
 
 
 def named(case):
