@@ -93,13 +93,18 @@ def everything():
         layers.Reshape((3, 2)), layers.Masking(-1.0), layers.Bidirectional(layers.GRU(2, return_sequences=True)),
         layers.LSTM(3, return_sequences=True, truncate=2), layers.SimpleRNN(6, seed=1),
         Sequential([Dense(4, "tanh"), Dropout(0.1)], name="inner"),
+        layers.RepeatVector(3), layers.Permute((2, 1)), layers.TimeDistributed(Dense(5, "tanh")),
+        layers.GlobalAveragePooling1D(keepdims=True), layers.GlobalMaxPooling1D(), Dense(4),
     ]  # fmt: skip
     named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax"}
+    named |= {"Dot", "Embedding"}  # in "joined"
     named |= {"GRU", "RNN"}  # of the one above; its cell is a custom class
     others = [getattr(layers, name)() for name in layers.__all__ if name not in named and not name.islower()]
     x = y = layers.Input((4,))
     for layer in (layer for layer in others if layer.takes_several):
         y = Dense(4)(layer([y, Dense(4, "tanh")(x)]))
+    rows = Flatten()(layers.Embedding(2, 3)(layers.Rescaling(0.0)(x)))
+    y = Dense(4)(layers.Concatenate()([y, rows, layers.Dot(axes=1)([x, y])]))
     regular.append(fastnn.Model(x, y, name="joined"))
     regular += [layer for layer in others if not layer.takes_several]  # those made since
     model = Sequential([layers.Input((7,)), *regular, Dense(3), layers.Softmax()])
@@ -111,6 +116,7 @@ def everything():
 def test_every_layer_comes_back(tmp_path):
     model = everything()
     found = {type(layer).__name__ for layer in model.leaves()} | {"Residual", "Sequential", "Bidirectional", "RNN"}
+    found |= {"TimeDistributed"}
     assert found | {"Layer", "InputLayer", "Input"} >= {n for n in layers.__all__ if not n.islower()}
     model.fit(X, LABELS, epochs=1, verbose=0)
     model.save(tmp_path / "m")
