@@ -17,11 +17,13 @@ from ._base.numbers import as_array, check_finite
 from ._core.calls import DerivativeCall
 from .engine import by_row, second_order
 from .engine.objective import add_sums, whole_loss
-from .engine.ports import addresses, code, targets_code, weighted
+from .engine.ports import addresses, code, each, targets_code, weighted
 from .engine.steps import by_parts, many
 from .training import arguments, fast_path
-from .training.input_gradient import beside
+from .training.input_gradient import beside, gradient
 from .training.needs import need_loss
+
+FEW = 4  # rows whose gradients take less time one by one
 
 
 def get_parameters(model):
@@ -147,7 +149,10 @@ def jacobian(model, x):
         engine = beside(model, model.engine(), False, False)
         n, inputs = len(x), engine.inputs
         found = [[np.empty((n, y.size, into.size), engine.dtype) for into in inputs] for y in engine.outputs]
-        if n:
+        if n and sum(y.size for y in engine.outputs) == 1:  # a gradient, which needs no copies and no second run
+            for whole, dx in zip(found[0], each(gradient(engine, x, np.ones((n, 1), engine.dtype), False)), strict=True):
+                whole[:, 0] = dx
+        elif n:
             by_row.input_jacobian(engine, x, found)
     ports = model._ports
     into = [model.in_shape] if ports is None else list(ports.inputs.values())
@@ -186,7 +191,13 @@ def per_sample_gradients(model, x, y, sample_weight):
         engine = model.engine()
         rows = by_row.Rows(engine)
         found = np.empty((data.n, rows.size), engine.dtype)
-        by_row.per_sample(engine, data.x, data.y, data.w, rows.write, found)
+        penalised = any(map(any, engine.rules.values())) or any(engine.regularizers.values())
+        if data.n > FEW or data.w is not None or penalised:
+            by_row.per_sample(engine, data.x, data.y, data.w, rows.write, found)
+            return found
+    theta = get_parameters(model)
+    for i in range(data.n):
+        found[i] = loss_and_grad(model, theta, data.x[i : i + 1], data.y[i : i + 1], None)[1]
     return found
 
 

@@ -17,7 +17,8 @@ from .lowering.lowerer import LEFT
 from .manual_steps import run_stage
 from .ports import addresses, code, each, gathered, room, targets_code, weighted
 
-BLOCK = 512  # rows of a run
+ROWS = 128, 4096  # of a run, so many that
+BLOCK = 1 << 18  # values of activations are in the cache
 LANES = 64  # copies of few rows fill so many
 VALUES = 1 << 20  # of one parameter's gradients that norms have at a time
 
@@ -35,7 +36,7 @@ class Rows:
         self.rest = list(dict.fromkeys(
             v for n in trained if n.kind not in LEFT for v in n.variables.values() if v in self.columns
         ))  # fmt: skip
-        self.block = 1 if self.rest else BLOCK
+        self.block = 1 if self.rest else rows_of_block(engine)
 
     def products(self, program, n):
         """``(variable, function)`` of each use of a parameter; ``function(rows, out=None)`` are its gradients."""
@@ -82,6 +83,12 @@ class Rows:
         for variable in self.rest:
             if variable not in found:
                 out += np.sum(np.square(self.engine.store.get("grad", variable), dtype=np.float64))
+
+
+def rows_of_block(engine):
+    """How many rows are taken at a time."""
+    least, most = ROWS
+    return max(least, min(most, BLOCK // sum(node.out.size for node in engine.nodes)))
 
 
 def _squares(array):
@@ -242,7 +249,7 @@ def input_jacobian(engine, x, out):
 
 def _jacobian(engine, what, x, collect, rows, dx=None):
     sizes = [y.size for y in engine.outputs]
-    for at in _blocks(len(x), rows.block if rows is not None else BLOCK):
+    for at in _blocks(len(x), rows_of_block(engine) if rows is None else rows.block):
         n = at.stop - at.start
         copies = 1 if rows is not None and rows.rest else max(1, min(LANES // n, max(sizes)))
         given = gathered(np.concatenate([a[at]] * copies) if copies > 1 else a[at] for a in each(x))

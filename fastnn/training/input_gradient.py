@@ -39,7 +39,7 @@ def input_gradient(model, x, y, dy, training):
         arrays.same_length(len(x), dy=y)
     with model._lock:
         engine = beside(model, model.engine(), training, dy is None)
-        return shaped(model, _gradient(engine, x, y, training), len(x), inputs=True)
+        return shaped(model, gradient(engine, x, y, training), len(x), inputs=True)
 
 
 def beside(model, engine, training, with_loss):
@@ -75,7 +75,7 @@ def _keep_from_training(graph, training, with_loss):
             node.kind = "reshape"  # identity
 
 
-def _gradient(engine, x, y, training):
+def gradient(engine, x, y, training):
     """dx for checked x and y, or dy if there is no loss."""
     engine.store.acquire()
     n = len(x)
