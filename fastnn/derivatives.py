@@ -150,7 +150,8 @@ def jacobian(model, x):
         n, inputs = len(x), engine.inputs
         found = [[np.empty((n, y.size, into.size), engine.dtype) for into in inputs] for y in engine.outputs]
         if n and sum(y.size for y in engine.outputs) == 1:  # a gradient, which needs no copies and no second run
-            for whole, dx in zip(found[0], each(gradient(engine, x, np.ones((n, 1), engine.dtype), False)), strict=True):
+            slopes = gradient(engine, x, np.ones((n, 1), engine.dtype), False)
+            for whole, dx in zip(found[0], each(slopes), strict=True):
                 whole[:, 0] = dx
         elif n:
             by_row.input_jacobian(engine, x, found)

@@ -7,6 +7,10 @@ from ..losses.loss import PythonLoss as PythonLoss
 from ..losses.margins import CategoricalHinge as CategoricalHinge
 from ..losses.margins import Hinge as Hinge
 from ..losses.margins import SquaredHinge as SquaredHinge
+from ..losses.overlap import Dice as Dice
+from ..losses.overlap import Tversky as Tversky
+from ..losses.overlap import dice as dice
+from ..losses.overlap import tversky as tversky
 from ..losses.probabilistic import BinaryCrossentropy as BinaryCrossentropy
 from ..losses.probabilistic import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from ..losses.probabilistic import CategoricalCrossentropy as CategoricalCrossentropy

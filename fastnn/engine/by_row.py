@@ -195,6 +195,9 @@ def per_sample(engine, x, y, w, write, out):
     """Have `write`, a method of `Rows`, put the gradients of each row's loss into blocks of rows of `out`."""
     engine.store.acquire()
     rows = write.__self__
+    for objective in engine.objectives:
+        if getattr(objective.loss, "of_batch", False):
+            raise ValueError(f"loss: expected one with a value for each sample, got {objective.loss.name} of batches")
     if rows.rest:
         engine.has_gradients = False  # will be overwritten
     for at in _blocks(len(x), rows.block):

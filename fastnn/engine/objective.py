@@ -95,7 +95,10 @@ def _unreached(engine):
 
 
 def _objective(engine, loss, weight, y):
-    found = Objective(loss, reduction=getattr(loss, "reduction", "sum_over_batch_size"), weight=weight)
+    reduction = getattr(loss, "reduction", "sum_over_batch_size")
+    if getattr(loss, "in_numpy", None) is not None:  # a loss of the library without a kernel
+        loss = loss.in_numpy()
+    found = Objective(loss, reduction=reduction, weight=weight)
     if loss is None or found.in_python:
         return found
     node = y.node

@@ -223,6 +223,8 @@ def call_python(engine, program, call, y, w, rows, n, training, sums):
             sums[place] = sums[place] + np.array([[total, weights.sum()]])
     else:
         objective = engine.objectives[layer]
+        if w is not None and getattr(objective.loss, "of_batch", False):
+            raise ValueError(f"sample_weight: expected None for {objective.loss.name} of whole batches, got weights")
         values, gradient = objective.loss(np.array(y[rows]), given)  # a copy, as the function may write to it
         weights = np.ones(n) if w is None else w[rows]
         sums[objective.place] += float(np.sum(np.reshape(values, n) * weights))

@@ -28,6 +28,10 @@ from .loss import PythonLoss as PythonLoss
 from .margins import CategoricalHinge as CategoricalHinge
 from .margins import Hinge as Hinge
 from .margins import SquaredHinge as SquaredHinge
+from .overlap import Dice as Dice
+from .overlap import Tversky as Tversky
+from .overlap import dice as dice
+from .overlap import tversky as tversky
 from .probabilistic import BinaryCrossentropy as BinaryCrossentropy
 from .probabilistic import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from .probabilistic import CategoricalCrossentropy as CategoricalCrossentropy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._base.config import snake_case
 from .._base.registry import Registry, deserialized
 from .._base.signatures import function_of
-from . import margins, probabilistic, regression
+from . import margins, overlap, probabilistic, regression
 from .loss import Loss, PythonLoss
 from .probabilistic import (
     BinaryCrossentropy,
@@ -110,6 +110,9 @@ for _module in (margins, probabilistic, regression):
     _registry.add_classes(vars(_module), Loss)
 _found = {name: _registry.find(name) for name in names()}
 _found |= {made.__name__: made for made in map(_function, _found.values())}
+for _name in ("Dice", "Tversky"):
+    _registry.add(getattr(overlap, _name), _name, listed=False)
+    _found |= {_name: getattr(overlap, _name), _name.lower(): getattr(overlap, _name.lower())}
 globals().update(_found)
 __all__ = ["Loss", "PythonLoss", "get", "names", "serialize", "deserialize"]
 __all__.extend(_found)

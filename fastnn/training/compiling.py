@@ -137,7 +137,8 @@ def _refuse_several_axes(model, found):
     """The core supports a single output axis only."""
     last = len(model.out_shape)
     for part in (model.loss, *found):
-        if getattr(part, "axis", -1) not in (-1, last):
+        of_core = getattr(part, "in_numpy", None) is None
+        if of_core and getattr(part, "axis", -1) not in (-1, last):
             raise ValueError(f"axis of {part.name}: expected the output axis, -1 or {last}, got {part.axis}")
     rows = [part.name for part in (model.loss, *found) if getattr(part, "over_a_row", False)]
     if len(model.out_shape) > 1 and rows:
