@@ -12,7 +12,10 @@ def monitored(name, logs, params):
             f"monitor: expected a name in the logs, got {name!r}.{suggest(name, logs)}{hint}"
             f" Available: {', '.join(logs)}"
         )
-    return logs.get(name)
+    value = logs.get(name)
+    if getattr(value, "ndim", 0):
+        raise ValueError(f"monitor: expected a name with one value per epoch, got {name!r}, which has {value.size}")
+    return value
 
 
 def rises(mode, monitor, model):

@@ -202,6 +202,8 @@ def _texts(logs):
 def _short(value):
     if isinstance(value, int):
         return str(value)
+    if getattr(value, "ndim", 0):  # a value for each class or threshold
+        return f"[{', '.join(map(_short, value.tolist()))}]"
     return (
         f"{value:.4f}"
         if value != value or 1e-3 <= abs(value) < 1e5 or value == 0

@@ -24,7 +24,7 @@ class _Confusion(Metric):
 
     Parameters
     ----------
-    thresholds : float, optional
+    thresholds : float or list of float, optional
         Outputs above it are positive; default 0.5.
     top_k : None
         For compatibility with Keras; only the default is accepted.
@@ -51,18 +51,22 @@ class _Confusion(Metric):
     ) -> None:
         super().__init__(dtype, name, **kwargs)
         check_without_effect(self, locals())
-        if isinstance(thresholds, (list, tuple)):
-            if len(thresholds) != 1:
-                raise ValueError(
-                    f"thresholds: expected a single number, got {thresholds}; use one metric for each threshold"
-                )
-            thresholds = thresholds[0]
-        self.thresholds = None if thresholds is None else number("thresholds", thresholds, 0, 1)
+        self.thresholds = _thresholds(thresholds)
         self.class_id = None if class_id is None else integer("class_id", class_id, 0)
+        if self.several and self.class_id is not None:
+            raise ValueError(f"class_id: expected None with several thresholds, got {class_id}")
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several thresholds: then there is a value for each."""
+        return isinstance(self.thresholds, list)
 
     @property
     def params(self) -> tuple[float, ...]:
-        return (0.5 if self.thresholds is None else self.thresholds,)
+        return (0.5 if self.thresholds is None else self.thresholds[0] if self.several else self.thresholds,)
+
+    def for_core(self) -> Any:
+        return (curves.BY_RANKS, (), self.target) if self.several else super().for_core()
 
     def check(self, n_outputs: int) -> None:
         if self.class_id is not None and self.class_id >= n_outputs:
@@ -70,10 +74,26 @@ class _Confusion(Metric):
                 f"class_id: expected 0 to {n_outputs - 1}, as the model has {n_outputs} outputs, got {self.class_id}"
             )
 
-    def result(self, sums: Any, n: float) -> float:
+    def result(self, sums: Any, n: float) -> Any:
+        """Compute the metric from the core's sums: a float, or an array with a value for each of several thresholds."""
+        if self.several:
+            if not isinstance(sums, curves.Scores):  # of no sample
+                sums = curves.Scores()
+            (tp, fp), (positives, negatives) = sums.at(self.thresholds)
+            return np.asarray(self.value(tp, fp, positives - tp, negatives - fp), np.float64)
         by_class = np.reshape(sums, (-1, 4))
         counts = by_class.sum(axis=0) if self.class_id is None else by_class[self.class_id]
         return float(self.value(*counts))
+
+
+def _thresholds(given):
+    """A number, a list of several, or None."""
+    if isinstance(given, (list, tuple)) and len(given) != 1:
+        if not given:
+            raise ValueError("thresholds: expected a number, or a list of numbers, got an empty list")
+        return [number(f"thresholds[{i}]", each, 0, 1) for i, each in enumerate(given)]
+    given = given[0] if isinstance(given, (list, tuple)) else given
+    return None if given is None else number("thresholds", given, 0, 1)
 
 
 class Precision(_Confusion):
@@ -81,8 +101,9 @@ class Precision(_Confusion):
 
     Parameters
     ----------
-    thresholds : float, optional
-        Outputs above it are positive; default 0.5.
+    thresholds : float or list of float, optional
+        Outputs above it are positive; default 0.5. Of several thresholds the result is an array, a value for each; then
+        the outputs of all samples of an epoch are kept.
     top_k : None
         For compatibility with Keras; only the default is accepted.
     class_id : int, optional
@@ -157,9 +178,9 @@ class FBetaScore(Metric):
     ----------
     average : {None, "micro", "macro", "weighted"}
         "micro": from the counts of all classes together; "macro": mean over classes; "weighted": mean
-        weighted by class size. None is for models with one output. A class that occurs neither in
+        weighted by class size. A class that occurs neither in
         the targets nor in the predictions is left out of the mean, as in scikit-learn; NaN if no
-        class remains.
+        class remains. None: an array, a value for each class; a number for models with one output.
     beta : float
     threshold : float, optional
         Outputs above it are positive; default: the largest output of a sample is. Required for
@@ -198,13 +219,9 @@ class FBetaScore(Metric):
                 f"threshold: expected a number for a model with one output (else every sample is positive), got None;"
                 f" pass {type(self).__name__}(threshold=0.5), or 0 for logits"
             )
-        if self.average is None and n_outputs > 1:
-            raise ValueError(
-                "average: expected 'micro', 'macro' or 'weighted' for a model with several outputs, got None, which"
-                " gives one number per class"
-            )
 
-    def result(self, sums: Any, n: float) -> float:
+    def result(self, sums: Any, n: float) -> Any:
+        """Compute the metric from the core's sums: a float, or an array with a value for each class."""
         tp, fp, fn, _ = np.reshape(sums, (-1, 4)).T
         if self.average == "micro":
             tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
@@ -212,6 +229,8 @@ class FBetaScore(Metric):
         score = curves.ratio((1 + square) * tp, (1 + square) * tp + square * fn + fp)
         if self.average == "weighted":
             return float(curves.ratio(np.sum(score * sizes, where=sizes != 0), sizes.sum()))
+        if self.average is None and len(tp) > 1:
+            return np.asarray(score)
         return curves.mean_of_defined(score)
 
 

@@ -41,6 +41,14 @@ class Scores:
         above = np.cumsum(self._weights[::-1], axis=0)[::-1]
         return np.concatenate([above, np.zeros((1, 2))]).T
 
+    def at(self, thresholds):
+        """True and false positives of the outputs above each of some thresholds, and positives and negatives."""
+        self._merge()
+        if np.isnan(self._values[-1:]).any():
+            return np.full((2, len(thresholds)), np.nan), np.full(2, np.nan)
+        above = np.concatenate([np.cumsum(self._weights[::-1], axis=0)[::-1], np.zeros((1, 2))])
+        return above[np.searchsorted(self._values, thresholds, side="right")].T, above[0]
+
     def _merge(self):
         if not self._new:
             return

@@ -140,6 +140,19 @@ def test_bits_of_every_thread_count():
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("name", ["shared", "last axis", "activities"])
+def test_bits_of_models_with_branches(name):
+    found = set()
+    for n in (1, 2, 3, 8):
+        made, x, y = made_of(name)
+        made.threads = n
+        made._compile_clock.tick()
+        results = (*as_list(made.parameter_jacobian(None, x)), made.per_sample_gradients(x, y),
+                   made.loss_and_grad(made.get_parameters(), x, y)[1])  # fmt: skip
+        found.add(b"".join(a.tobytes() for a in results))
+    assert len(found) == 1
+
+
 def test_types_and_shapes():
     made = model(dtype="float32")
     theta, size = made.get_parameters(), made.count_params()

@@ -89,8 +89,8 @@ def test_auc_of_keras_documentation():
     [
         (lambda: metrics.AUC(num_thresholds=1), "num_thresholds: expected an integer of at least 2"),
         (lambda: metrics.AUC(curve="ROK"), "Did you mean 'ROC'"),
-        (lambda: metrics.Precision([0.1, 0.9]), "expected a single number"),
-        (lambda: metrics.F1Score().check(3), "expected 'micro', 'macro'"),
+        (lambda: metrics.Precision([]), "expected a number, or a list of numbers"),
+        (lambda: metrics.Recall([0.2, 0.7], class_id=1), "class_id: expected None with several thresholds"),
         (lambda: metrics.Recall(class_id=3).check(3), "class_id: expected 0 to 2"),
         (lambda: optimizers.Ftrl(learning_rate_power=0.5), "learning_rate_power"),
         (lambda: losses.Huber(delta=0), "delta: expected a finite number above 0"),
