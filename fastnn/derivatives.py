@@ -6,7 +6,8 @@
     used before in one call of the core (`_core.calls.DerivativeCall`, see docs/decisions/0007).
 (b) The loss is that of `evaluate` with the penalties of training: no noise and no batch statistics, so that it is a
     deterministic function with this gradient.
-(c) What is needed of each row is in `engine.by_row`, second derivatives in `engine.second_order`.
+(c) What is needed of each row is in `engine.by_row`, second derivatives in `engine.second_order`; both are imported
+    when they are used.
 """
 
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ import numpy as np
 
 from ._base.numbers import as_array, check_finite
 from ._core.calls import DerivativeCall
-from .engine import by_row, second_order
 from .engine.objective import add_sums, whole_loss
 from .engine.ports import addresses, code, each, targets_code, weighted
 from .engine.steps import by_parts, many
@@ -144,6 +144,8 @@ def call_of(engine, *arguments):
 # -- Jacobians, gradients of each sample ----------------------------------------------------------------------------
 def jacobian(model, x):
     """`Model.jacobian`."""
+    from .engine import by_row
+
     x = arguments.samples(model, "x", x)
     with model._lock:
         engine = beside(model, model.engine(), False, False)
@@ -171,6 +173,8 @@ def _one_or_several(found):
 
 def parameter_jacobian(model, theta, x):
     """`Model.parameter_jacobian`."""
+    from .engine import by_row
+
     x = arguments.samples(model, "x", x)
     with model._lock:
         engine = model.engine()
@@ -187,6 +191,8 @@ def parameter_jacobian(model, theta, x):
 
 def per_sample_gradients(model, x, y, sample_weight):
     """`Model.per_sample_gradients`."""
+    from .engine import by_row
+
     data = _data(model, "per_sample_gradients", x, y, sample_weight)
     with model._lock:
         engine = model.engine()
@@ -204,6 +210,8 @@ def per_sample_gradients(model, x, y, sample_weight):
 
 def per_sample_gradient_norms(model, x, y, sample_weight):
     """`Model.per_sample_gradient_norms`."""
+    from .engine import by_row
+
     data = _data(model, "per_sample_gradient_norms", x, y, sample_weight)
     with model._lock:
         engine = model.engine()
@@ -214,6 +222,8 @@ def per_sample_gradient_norms(model, x, y, sample_weight):
 
 def hessian_vector_product(model, v, x, y, sample_weight, theta):
     """`Model.hessian_vector_product`."""
+    from .engine import second_order
+
     data = _data(model, "hessian_vector_product", x, y, sample_weight)
     with model._lock:
         engine = model.engine()

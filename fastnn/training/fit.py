@@ -22,7 +22,7 @@ from ..callbacks import CallbackList, History, ProgbarLogger
 from ..callbacks.progress import FEW, Progress, verbosity
 from ..engine.health import AT_ONCE
 from ..engine.replay import Block, Epochs
-from . import arguments, lbfgs
+from . import arguments
 from .compiled_metrics import means
 from .data.batches import Batches, Feed, none_but_x, order_of
 from .data.feature_names import refuse_others
@@ -137,6 +137,8 @@ def start(
         validation_steps=validation_steps,
     )
     if by_lbfgs(model):
+        from . import lbfgs  # imported if it is used
+
         lbfgs.check(train, given)
         return lbfgs.Training(model, train, validation, plan, callbacks, verbose, max_seconds).run()
     running = Running(model, on_nan, max_seconds, replay)
