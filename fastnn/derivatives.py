@@ -108,13 +108,15 @@ def places(engine):
 
 @contextmanager
 def _weights(engine, theta):
-    """Other trainable weights for a while; None: those of the model. Yields the index of their places."""
+    """Other trainable weights for a while; None: those of the model. Yields the index of the places of others."""
     engine.store.acquire()
+    if theta is None:
+        yield None
+        return
     index, flat = places(engine), engine.store.flat["theta"]
     before = flat[index]
     try:
-        if theta is not None:
-            flat[index] = theta
+        flat[index] = theta
         yield index
     finally:
         flat[index] = before

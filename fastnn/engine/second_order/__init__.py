@@ -97,14 +97,14 @@ def _of_penalties(engine, variable, w):
 
 def _add_gradients(engine, weights, gradients, given, y, scales, rows, n):
     """Add the gradients of a block of rows; `given` are its inputs."""
-    values, before = dict(zip(engine.inputs, given, strict=True)), {}
+    values, before, slopes = dict(zip(engine.inputs, given, strict=True)), {}, {}
     for node in engine.nodes:
         if node.kind not in ("input", "activity"):
             variables = {role: weights[v] for role, v in node.variables.items()}
             result = RULES[node.kind].forward(node, variables, *(values[t] for t in node.inputs))
             if node.act is not None:
                 before[node] = result
-                result = ACTIVATIONS[node.act[0]](result, *node.act[1])[0]
+                result, slopes[node] = ACTIVATIONS[node.act[0]](result, *node.act[1])
             values[node.out] = result
     found, through = _of_losses(engine, values, before, y, scales, rows)
     for node in reversed(engine.nodes):
@@ -117,7 +117,7 @@ def _add_gradients(engine, weights, gradients, given, y, scales, rows, n):
         if node.kind == "input" or dy is None:
             continue
         if node.act is not None and node not in through:
-            dy = dy * ACTIVATIONS[node.act[0]](before[node], *node.act[1])[1]
+            dy = dy * slopes[node]
         variables = {role: weights[v] for role, v in node.variables.items()}
         inputs, parameters = RULES[node.kind].backward(node, variables, dy, *(values[t] for t in node.inputs))
         for tensor, dx in zip(node.inputs, inputs, strict=True):

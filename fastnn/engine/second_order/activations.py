@@ -1,6 +1,7 @@
 """Activations and their derivatives in complex NumPy: the formulas of src_c/formulas/activations.inl.h.
 
-Functions of complex x = a + i h b with tiny h, analytic on each side of a kink; the side is that of a.
+Functions of complex x = a + i h b with tiny h, analytic on each side of a kink; the side is that of a. As h² is
+nothing, f(x) = f(a) + i h b f'(a): so `exp` and others are computed, in a tenth of the time of complex functions.
 """
 
 import numpy as np
@@ -14,13 +15,34 @@ def chosen(condition, yes, no):
     return np.where(condition, yes, no)
 
 
+def _first_order(x, value, slope):
+    """f(x), of f(a) and f'(a)."""
+    y = np.empty(x.shape, complex)
+    y.real, y.imag = value, slope * x.imag
+    return y
+
+
+def exp(x):
+    y = np.exp(x.real)
+    return _first_order(x, y, y)
+
+
+def tanh(x):
+    y = np.tanh(x.real)
+    return _first_order(x, y, 1 - y * y)
+
+
+def log1p(x):
+    return _first_order(x, np.log1p(x.real), 1 / (1 + x.real))
+
+
 def sigmoid(x):
-    e = np.exp(chosen(x.real < 0, x, -x))  # does not overflow
+    e = exp(chosen(x.real < 0, x, -x))  # does not overflow
     return chosen(x.real < 0, e, 1.0) / (1 + e)
 
 
 def softplus(x):
-    return chosen(x.real > 0, x, 0) + np.log1p(np.exp(chosen(x.real > 0, -x, x)))
+    return chosen(x.real > 0, x, 0) + log1p(exp(chosen(x.real > 0, -x, x)))
 
 
 def magnitude(x):
@@ -31,7 +53,7 @@ def magnitude(x):
 def _normal(x):
     from scipy.special import ndtr  # SciPy takes time to import
 
-    return ndtr(x), np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    return ndtr(x), exp(-x * x / 2) / np.sqrt(2 * np.pi)
 
 
 def _gelu(x):
@@ -60,12 +82,12 @@ def _between(x, low, high, slope):
 
 
 def _elu(x, alpha):
-    e = alpha * np.exp(chosen(x.real > 0, 0, x))
+    e = alpha * exp(chosen(x.real > 0, 0, x))
     return chosen(x.real > 0, x, e - alpha), chosen(x.real > 0, 1.0, e)
 
 
 def _celu(x, alpha):
-    e = np.exp(chosen(x.real > 0, 0, x) / alpha)
+    e = exp(chosen(x.real > 0, 0, x) / alpha)
     return chosen(x.real > 0, x, alpha * (e - 1)), chosen(x.real > 0, 1.0, e)
 
 
@@ -80,17 +102,17 @@ def _sigmoid(x):
 
 
 def _tanh(x):
-    y = np.tanh(x)
+    y = tanh(x)
     return y, 1 - y * y
 
 
 def _tanh_shrink(x):
-    y = np.tanh(x)
+    y = tanh(x)
     return x - y, y * y
 
 
 def _exponential(x):
-    y = np.exp(x)
+    y = exp(x)
     return y, y
 
 
@@ -106,7 +128,7 @@ def _hard_silu(x):
 
 
 def _mish(x):
-    t = np.tanh(softplus(x))
+    t = tanh(softplus(x))
     return x * t, t + x * (1 - t * t) * sigmoid(x)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .activations import chosen, sigmoid, softplus
+from .activations import chosen, exp, log1p, sigmoid, softplus, tanh
 
 EPS = 1e-7  # FNN_LOSS_EPS
 
@@ -33,7 +33,7 @@ def _binary_value(p, t, smoothing):
 
 
 def _power(q, exponent):
-    return np.exp(exponent * np.log(q)) if exponent else np.ones(())
+    return exp(exponent * np.log(q)) if exponent else np.ones(())
 
 
 def _focal(p, t, balance, alpha, gamma, smoothing):
@@ -63,7 +63,7 @@ def _sign(d):
 
 
 def _msle(p, t):
-    ratio = np.log1p(chosen(p.real < EPS, EPS, p)) - np.log1p(np.maximum(t, EPS))
+    ratio = log1p(chosen(p.real < EPS, EPS, p)) - np.log1p(np.maximum(t, EPS))
     return chosen(p.real < EPS, 0, 2 * ratio / (1 + p))
 
 
@@ -105,7 +105,7 @@ POINTWISE = dict(  # means over the outputs
     mean_absolute_percentage_error=lambda p, t: 100 * _sign(p - t) / np.maximum(np.abs(t), EPS),
     mean_squared_logarithmic_error=_msle,
     huber=_huber,
-    log_cosh=lambda p, t: np.tanh(p - t),
+    log_cosh=lambda p, t: tanh(p - t),
     hinge=_hinge,
     squared_hinge=_squared_hinge,
     poisson=lambda p, t: 1 - t / (p + EPS),
@@ -120,7 +120,7 @@ def _mean(formula, p, t, *params):
 
 
 def softmax(x):
-    e = np.exp(x - x.real.max(axis=-1, keepdims=True))
+    e = exp(x - x.real.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 

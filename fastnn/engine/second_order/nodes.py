@@ -3,12 +3,14 @@
 A rule has two functions of the node and of `variables`, complex values of its parameters by role:
 ``forward(node, variables, *inputs)`` is the result before a fused activation, and ``backward(node, variables, dy,
 *inputs)`` are the gradients ``(of each input, {role: of each parameter})``. Arrays are (n, size of a sample).
+Products are those of the core, three real ones for each: BLAS has threads of its own.
 """
 
 import numpy as np
 
+from ...ops.dense import dense_backward, dense_forward
 from ..lowering.features import LEAST_DEVIATION, broadcast_map
-from .activations import ACTIVATIONS, chosen
+from .activations import ACTIVATIONS, chosen, exp
 from .losses import softmax
 
 RULES = {}
@@ -27,15 +29,30 @@ def rule(*kinds):
 @rule("dense")
 class Dense:
     def forward(node, variables, x):
-        y = x.reshape(-1, node.attrs["inputs"]) @ variables["kernel"]
-        if "bias" in variables:
-            y = y + variables["bias"]
+        (xr, xi), (wr, wi) = _parts(x.reshape(-1, node.attrs["inputs"])), _parts(variables["kernel"])
+        bias = variables.get("bias", np.zeros(wr.shape[1]))
+        y = np.empty((len(xr), wr.shape[1]), complex)
+        y.real, y.imag = dense_forward(xr, wr, bias.real.copy(), threads=1), bias.imag
+        for a, b in ((xi, wr), (xr, wi)):
+            if a is not None and b is not None:
+                y.imag += dense_forward(a, b, threads=1)
         return y.reshape(len(x), -1)
 
     def backward(node, variables, dy, x):
-        rows, x2 = dy.reshape(-1, variables["kernel"].shape[1]), x.reshape(-1, node.attrs["inputs"])
-        dx = (rows @ variables["kernel"].T).reshape(x.shape)
-        return [dx], {"kernel": x2.T @ rows, "bias": rows.sum(axis=0)}
+        (xr, xi), (wr, wi) = _parts(x.reshape(-1, node.attrs["inputs"])), _parts(variables["kernel"])
+        dr, di = _parts(dy.reshape(-1, wr.shape[1]).astype(complex, copy=False))
+        whole, first = (dense_backward(d, xr, wr, threads=1) for d in (dr, di))
+        dx, dw, db = (a + 1j * b for a, b in zip(whole, first, strict=True))
+        if xi is not None or wi is not None:
+            by_w, by_x, _ = dense_backward(dr, xr if xi is None else xi, wr if wi is None else wi, threads=1)
+            dx += 0 if wi is None else 1j * by_w
+            dw += 0 if xi is None else 1j * by_x
+        return [dx.reshape(x.shape)], {"kernel": dw, "bias": db}
+
+
+def _parts(a):
+    """Real and imaginary part, contiguous; None for the latter if there is none."""
+    return np.ascontiguousarray(a.real), None if np.isrealobj(a) else np.ascontiguousarray(a.imag)
 
 
 @rule("activation")
@@ -60,7 +77,7 @@ class Softmax:
         if node.attrs["row"] == "softmax":
             return softmax(runs).reshape(x.shape)
         away = runs - runs.real.max(axis=-1, keepdims=True)
-        return (away - np.log(np.exp(away).sum(axis=-1, keepdims=True))).reshape(x.shape)
+        return (away - np.log(exp(away).sum(axis=-1, keepdims=True))).reshape(x.shape)
 
     def backward(node, variables, dy, x):
         p, dy = softmax(Softmax._runs(node, x)), Softmax._runs(node, dy)
