@@ -30,7 +30,7 @@ class Lambda(Layer):
     """A layer that computes a function in NumPy; with its gradient given, layers before it can be trained.
 
     The core stops for it in every step; where layers or `Activation` have the function, they are faster. For weights
-    write a layer of your own (see `Layer`). A model with it is saved if both functions can be imported by name.
+    write a layer of your own (see `Layer`). To load a model with it, pass both functions as `custom_objects`.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class _Overlap(Loss):
         self._axes = None if axis is None else tuple(integer("axis", a) for a in axes)
 
     @property
-    def axis(self) -> Any:  # type: ignore[override]  # of the sums, not of classes
+    def axis(self) -> Any:  # of the sums, not of classes
         return self._axes
 
     @axis.setter

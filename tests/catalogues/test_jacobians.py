@@ -85,6 +85,8 @@ def test_gradients_of_each_sample_are_those_of_the_sample_alone(name):
         rows = slice(i, i + 1)
         expected = made.loss_and_grad(theta, rows_of(x, rows), rows_of(y, rows))[1]
         np.testing.assert_allclose(found[i], expected, rtol=1e-11, atol=1e-13)
+    few = made.per_sample_gradients(rows_of(x, slice(2)), rows_of(y, slice(2)))
+    np.testing.assert_allclose(few, found[:2], rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(norms, np.linalg.norm(found, axis=1), rtol=1e-12)
     np.testing.assert_allclose(found.mean(axis=0), made.loss_and_grad(theta, x, y)[1], rtol=1e-10, atol=1e-12)
 

@@ -89,14 +89,15 @@ def everything():
         layers.ReLU(max_value=5.0, negative_slope=0.1), Dense(6, activation=fastnn.activations.celu.using(alpha=0.5)),
         layers.LayerNormalization(epsilon=1e-4), layers.Maxout(6, 3), layers.GaussianNoise(0.1, seed=4),
         layers.GaussianDropout(0.1), layers.AlphaDropout(0.1), Dropout(0.2, seed=9),
-        layers.ActivityRegularization(l1=0.01), layers.Residual([Dense(6, "relu"), Dense(6)]),
+        layers.ActivityRegularization(l1=0.01), layers.GroupNormalization(3),
+        layers.Residual([Dense(6, "relu"), Dense(6)]),
         layers.Reshape((3, 2)), layers.Masking(-1.0), layers.Bidirectional(layers.GRU(2, return_sequences=True)),
         layers.LSTM(3, return_sequences=True, truncate=2), layers.SimpleRNN(6, seed=1),
         Sequential([Dense(4, "tanh"), Dropout(0.1)], name="inner"),
         layers.RepeatVector(3), layers.Permute((2, 1)), layers.TimeDistributed(Dense(5, "tanh")),
         layers.GlobalAveragePooling1D(keepdims=True), layers.GlobalMaxPooling1D(), Dense(4),
     ]  # fmt: skip
-    named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax"}
+    named = {type(layer).__name__ for layer in regular} | {"Layer", "Input", "InputLayer", "Softmax", "Lambda"}
     named |= {"Dot", "Embedding"}  # in "joined"
     named |= {"GRU", "RNN"}  # of the one above; its cell is a custom class
     others = [getattr(layers, name)() for name in layers.__all__ if name not in named and not name.islower()]
@@ -117,7 +118,7 @@ def test_every_layer_comes_back(tmp_path):
     model = everything()
     found = {type(layer).__name__ for layer in model.leaves()} | {"Residual", "Sequential", "Bidirectional", "RNN"}
     found |= {"TimeDistributed"}
-    assert found | {"Layer", "InputLayer", "Input"} >= {n for n in layers.__all__ if not n.islower()}
+    assert found | {"Layer", "InputLayer", "Input", "Lambda"} >= {n for n in layers.__all__ if not n.islower()}
     model.fit(X, LABELS, epochs=1, verbose=0)
     model.save(tmp_path / "m")
     again = load_model(tmp_path / "m")
@@ -128,6 +129,22 @@ def test_every_layer_comes_back(tmp_path):
     for m in (model, again):
         m.fit(X, LABELS, epochs=1, verbose=0)
     assert same(model, again)
+
+
+def halved(x):
+    return x / 2
+
+
+def of_halved(x, dy):
+    return dy / 2
+
+
+def test_functions_of_layers_come_back_by_name(tmp_path):
+    model = Sequential([Dense(3, input_shape=(7,)), layers.Lambda(halved, gradient=of_halved), Dense(1)])
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m", custom_objects={"halved": halved, "of_halved": of_halved})
+    assert again.layers[1].gradient is of_halved
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
 
 
 def test_frozen_layers_come_back_frozen(tmp_path):
