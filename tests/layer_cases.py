@@ -22,11 +22,11 @@ from fastnn.layers import (
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
     GroupNormalization,
     Identity,
     Lambda,
-    GlobalAveragePooling1D,
-    GlobalMaxPooling1D,
     LayerNormalization,
     LeakyReLU,
     Masking,
@@ -43,8 +43,8 @@ from fastnn.layers import (
     RReLU,
     SimpleRNN,
     Softmax,
-    UnitNormalization,
     TimeDistributed,
+    UnitNormalization,
 )
 
 

@@ -25,10 +25,10 @@ from .bidirectional import Bidirectional as Bidirectional
 from .dense import Dense as Dense
 from .dot_product import Dot as Dot
 from .dropout import Dropout as Dropout
+from .embedding import Embedding as Embedding
 from .group_normalization import GroupNormalization as GroupNormalization
 from .gru import GRU as GRU
 from .identity import Identity as Identity
-from .embedding import Embedding as Embedding
 from .input import InputLayer as InputLayer
 from .lambda_layer import Lambda as Lambda
 from .layer_normalization import LayerNormalization as LayerNormalization
@@ -59,9 +59,9 @@ from .reshape import Reshape as Reshape
 from .residual import Residual as Residual
 from .rnn import RNN as RNN
 from .simple_rnn import SimpleRNN as SimpleRNN
+from .time_distributed import TimeDistributed as TimeDistributed
 from .unit_normalization import RMSNormalization as RMSNormalization
 from .unit_normalization import UnitNormalization as UnitNormalization
-from .time_distributed import TimeDistributed as TimeDistributed
 # end
 
 def register(cls: type[Layer], name: str) -> None: ...
