@@ -123,7 +123,7 @@ class Dice(_Overlap):
 
     Examples
     --------
-    >>> fastnn.losses.Dice()([[0.0, 1.0]], [[0.5, 0.5]])
+    >>> round(fastnn.losses.Dice()([[0.0, 1.0]], [[0.5, 0.5]]), 6)
     0.5
     """
 
@@ -190,7 +190,7 @@ def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: int | Sequence[int] | None 
 
     Examples
     --------
-    >>> fastnn.losses.dice([[0.0, 1.0]], [[0.5, 0.5]], axis=1)
+    >>> fastnn.losses.dice([[0.0, 1.0]], [[0.5, 0.5]], axis=1).round(6)
     array([0.5])
     """
     return _function(Dice(axis=axis), y_true, y_pred)
@@ -207,7 +207,7 @@ def tversky(
 
     Examples
     --------
-    >>> fastnn.losses.tversky([[0.0, 1.0]], [[0.5, 0.5]], axis=1)
+    >>> fastnn.losses.tversky([[0.0, 1.0]], [[0.5, 0.5]], axis=1).round(6)
     array([0.5])
     """
     return _function(Tversky(alpha, beta, axis=axis), y_true, y_pred)

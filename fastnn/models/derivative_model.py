@@ -308,7 +308,8 @@ class DerivativeModel(BatchModel):
         Raises
         ------
         NotImplementedError
-            For a layer or a loss without second derivatives, such as those written in Python; the message names it.
+            For a layer or a loss without second derivatives, such as recurrent ones and those written in Python; the
+            message names it.
         TypeError, ValueError
             For a model without a loss, and for invalid arguments.
 
