@@ -117,7 +117,9 @@ def everything():
     needs = {"Dense": (2,), "Maxout": (2,), "Activation": ("relu",), "Dropout": (0.5,), "GaussianNoise": (0.5,),
              "GaussianDropout": (0.5,), "AlphaDropout": (0.5, (None, 1)), "Rescaling": (np.float32(2),),
              "Reshape": (np.array([2, 2]),), "InputLayer": ((3,),), "Residual": ([layers.Dense(3)],),
-             "SimpleRNN": (2,), "LSTM": (2,), "GRU": (2,), "Bidirectional": (layers.LSTM(2),)}  # fmt: skip
+             "SimpleRNN": (2,), "LSTM": (2,), "GRU": (2,), "Bidirectional": (layers.LSTM(2),), "Dot": (1,),
+             "Embedding": (3, 2), "Permute": ((2, 1),), "RepeatVector": (2,),
+             "TimeDistributed": (layers.Dense(2),)}  # fmt: skip
     for name in sorted(layers.__all__):
         if name not in ("Input", "Layer", "RNN", "Lambda") and not name.islower():  # a Lambda has functions
             yield getattr(layers, name)(*needs.get(name, ()))

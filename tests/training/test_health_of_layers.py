@@ -11,6 +11,7 @@ from fastnn.engine import plan_cache
 from fastnn.engine.lowering import LOWERINGS
 from fastnn.layers import (
     BatchNormalization,
+    Bidirectional,
     Dense,
     Flatten,
     Reshape,
@@ -21,7 +22,7 @@ from fastnn.layers import (
 
 N, RATE = 40, 0.01
 # Their training output is random, or that of batch statistics (test_health_figures.py); or their layers are shown.
-OTHERWISE = (BatchNormalization, RReLU, Residual, TimeDistributed)
+OTHERWISE = (BatchNormalization, RReLU, Residual, TimeDistributed, Bidirectional)
 
 
 def named(case):
