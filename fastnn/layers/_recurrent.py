@@ -204,7 +204,7 @@ class Recurrent(Layer):
         """Results and last states, of a tensor that has them one after the other."""
         found, first = [], 0
         for shape in shapes:
-            found.append(graph.node("part", [y], shape, {"first": first}))
+            found.append(graph.node("slice", [y], shape, {"first": first}))
             first += found[-1].size
         return found
 

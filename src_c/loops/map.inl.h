@@ -1,7 +1,7 @@
 /* Elementwise loops: the formulas over contiguous elements, and kernels that apply them to a rectangle. */
 #ifndef FNN_MAP_KERNELS
 #define FNN_MAP_KERNELS(X) X(act_fwd) X(act_bwd) X(mul) X(add) X(quotient) X(larger) X(smaller) \
-    X(quotient_bwd) X(larger_bwd) X(smaller_bwd) X(affine) X(copy_part) X(put_part)
+    X(quotient_bwd) X(larger_bwd) X(smaller_bwd) X(affine) X(copy_part)
 #define FNN_OPERANDS_act_fwd(_) \
     _(SPLIT, rect, F) _(P, T, y, out, local) _(P, T, x, in, local) _(N, F) _(SV, s, FNN_MAX_S) _(F, fnn_map_fwd, act)
 #define FNN_OPERANDS_act_bwd(_)                                                                                  \
@@ -24,8 +24,6 @@
 #define FNN_OPERANDS_copy_part(_)                                                                       \
     _(SPLIT, rect, F) _(P, T, y, out, samples) _(P, T, x, in, samples) _(N, F)                          \
     _(N, y_width) _(N, y_first) _(N, x_width) _(N, x_first)
-#define FNN_OPERANDS_put_part(_) \
-    _(SPLIT, samples, none) _(P, T, y, out, samples) _(P, T, x, in, samples) _(N, F) _(N, width) _(N, first)
 FNN_MAP_KERNELS(FNN_LAYOUT)
 #endif
 #ifdef SFX
@@ -160,18 +158,5 @@ static void FN(copy_part)(const fnn_op *op, const fnn_run *run, const fnn_rect *
     for (ptrdiff_t p = r->p0; p < r->p1; p++)
         memcpy(y + (p * y_width + y_first + r->f0) * PW, x + (p * x_width + x_first + r->f0) * PW,
                (size_t)((end - r->f0) * PW) * sizeof(T));
-}
-
-/* y[first + f] = x[f], F features, and 0 in the others of samples of `width` */
-static void FN(put_part)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
-{
-    FNN_OPEN(put_part)
-    (void)run;
-    for (ptrdiff_t p = r->p0; p < r->p1; p++) {
-        T *to = y + p * width * PW;
-        memset(to, 0, (size_t)(first * PW) * sizeof(T));
-        memcpy(to + first * PW, x + p * F * PW, (size_t)(F * PW) * sizeof(T));
-        memset(to + (first + F) * PW, 0, (size_t)((width - first - F) * PW) * sizeof(T));
-    }
 }
 #endif

@@ -73,26 +73,20 @@ static void FN(gru_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
         const ptrdiff_t panels = fnn_min(FNN_STEP_PANELS, r->p1 - p);
         for (ptrdiff_t s = 0; s < steps; s++) {
             const ptrdiff_t first = p * all + fnn_time(s, steps, backwards) * H;
-            for (ptrdiff_t q = 0; q < panels; q++) {
-                if (s == 0) FN(first_state)(h + first + q * all, h0 ? h0 + (p + q) * H : NULL, H);
-                if (hk) FN(step_keep)(hk + first + q * all, h + first + q * all, keep + (p + q) * H, H);
-            }
+            FN(step_begin)(h, hk, h0, keep, p, s, first, panels, steps, H);
             FN(gru_products)(op, p, first, panels, s > 0 || h0 != NULL);
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, y, NULL);
+                const FN(time_step) at = FNN_STEP(p + q, s);
                 const ptrdiff_t place = first + q * all;
                 T *z_ = z + 3 * place, *c_ = z_ + 2 * H;
                 const T *before = h + place;
-                T *after = s + 1 < steps ? h + (p + q) * all + fnn_time(s + 1, steps, backwards) * H : NULL;
                 if (pre) memcpy(pre + 3 * place + 2 * H, c_, (size_t)H * sizeof(T));
                 act(c_, c_, H, s_act);
                 for (ptrdiff_t i = 0; i < H; i += VW) {
                     const V old = v_load(before + i), new = v_load(c_ + i);
                     V v = v_fma(v_load(z_ + i), old - new, new);
                     if (mask) v = v_sel(at.valid[i / VW % 2], v, old);
-                    if (after) v_store(after + i, v);
-                    if (at.out) v_store(at.out + i, v);
-                    if (at.last) v_store(at.last + i, v);
+                    FN(step_end)(&at, i, v);
                 }
             }
         }
@@ -167,7 +161,7 @@ static void FN(gru_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             const int cut = FN(step_cut)(s, steps, truncate);
             T *dhp = dh + p * H;
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, NULL, dy);
+                const FN(time_step) at = FNN_STEP_BACK(p + q, s);
                 FN(step_gather)(dhp + q * H, at.result, at.states, begins, H);
                 FN(gru_step_bwd)(op, &at, first + q * all, dhp + q * H);
             }
@@ -181,12 +175,7 @@ static void FN(gru_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
             if (cut && s > 0) continue;
             if (s == 0 && !initial) break;
             const ptrdiff_t rows = reset_after ? 3 * units : 2 * units;
-            if (!keep) {
-                FN(step_back)(dhp, H, dinner + 3 * first, 3 * all, w, units, 0, rows, panels, 1);
-                continue;
-            }
-            FN(step_back)(back + p * H, H, dinner + 3 * first, 3 * all, w, units, 0, rows, panels, 0);
-            FN(step_kept)(dhp, back + p * H, keep + p * H, panels * H, 1);
+            FN(step_state_back)(dh, back, keep, p, dinner + 3 * first, 3 * all, w, units, rows, panels, 1);
         }
     }
 }

@@ -20,6 +20,14 @@ FNN_LSTM_KERNELS(FNN_LAYOUT)
 #endif
 #ifdef SFX
 
+/* c before step s of sample panel q; NULL: 0 */
+FNN_INLINE const T *FN(memory_before)(const T *c, const T *c0, ptrdiff_t q, ptrdiff_t s, ptrdiff_t steps,
+                                      ptrdiff_t backwards, ptrdiff_t length)
+{
+    if (s > 0) return c + (q * steps + fnn_time(s - 1, steps, backwards)) * length;
+    return c0 ? c0 + q * length : NULL;
+}
+
 static void FN(lstm_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r)
 {
     FNN_OPEN(lstm_fwd)
@@ -30,21 +38,16 @@ static void FN(lstm_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
         const ptrdiff_t panels = fnn_min(FNN_STEP_PANELS, r->p1 - p);
         for (ptrdiff_t s = 0; s < steps; s++) {
             const ptrdiff_t first = p * all + fnn_time(s, steps, backwards) * H;
-            for (ptrdiff_t q = 0; q < panels; q++) {
-                if (s == 0) FN(first_state)(h + first + q * all, h0 ? h0 + (p + q) * H : NULL, H);
-                if (hk) FN(step_keep)(hk + first + q * all, h + first + q * all, keep + (p + q) * H, H);
-            }
+            FN(step_begin)(h, hk, h0, keep, p, s, first, panels, steps, H);
             if (s > 0 || h0)
                 FN(step_product)(z + 4 * first, 4 * all, (hk ? hk : h) + first, all, w, units, 0, 4 * units, NULL,
                                  panels, 1);
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, y, NULL);
+                const FN(time_step) at = FNN_STEP(p + q, s);
                 const ptrdiff_t place = first + q * all;
                 T *i_ = z + 4 * place, *f_ = i_ + H, *g_ = f_ + H, *o_ = g_ + H, *now = c + place, *active = ac + place;
                 const T *before = h + place;
-                T *after = s + 1 < steps ? h + (p + q) * all + fnn_time(s + 1, steps, backwards) * H : NULL;
-                const T *c_before =
-                    s ? c + (p + q) * all + fnn_time(s - 1, steps, backwards) * H : c0 ? c0 + (p + q) * H : NULL;
+                const T *c_before = FN(memory_before)(c, c0, p + q, s, steps, backwards, H);
                 if (pre) memcpy(pre + 4 * place, i_, (size_t)(4 * H) * sizeof(T));
                 gate(i_, i_, 2 * H, s_gate);
                 act(g_, g_, H, s_act);
@@ -60,9 +63,7 @@ static void FN(lstm_fwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
                 for (ptrdiff_t i = 0; i < H; i += VW) {
                     V v = v_load(o_ + i) * v_load(active + i);
                     if (mask) v = v_sel(at.valid[i / VW % 2], v, v_load(before + i));
-                    if (after) v_store(after + i, v);
-                    if (at.out) v_store(at.out + i, v);
-                    if (at.last) v_store(at.last + i, v);
+                    FN(step_end)(&at, i, v);
                 }
             }
         }
@@ -120,10 +121,9 @@ static void FN(lstm_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             const ptrdiff_t first = p * all + fnn_time(s, steps, backwards) * H;
             const int cut = FN(step_cut)(s, steps, truncate);
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, NULL, dy);
+                const FN(time_step) at = FNN_STEP_BACK(p + q, s);
                 T *dhq = dh + (p + q) * H, *dcq = dc + (p + q) * H;
-                const T *c_before =
-                    s ? c + (p + q) * all + fnn_time(s - 1, steps, backwards) * H : c0 ? c0 + (p + q) * H : NULL;
+                const T *c_before = FN(memory_before)(c, c0, p + q, s, steps, backwards, H);
                 FN(step_gather)(dhq, at.result, at.states, begins, H);
                 if (begins) FN(step_gather)(dcq, NULL, at.states ? at.states + H : NULL, 1, H);
                 FN(lstm_step_bwd)(op, &at, first + q * all, dhq, dcq, c_before);
@@ -131,12 +131,7 @@ static void FN(lstm_bwd)(const fnn_op *op, const fnn_run *run, const fnn_rect *r
             begins = cut;
             if (cut && s > 0) continue;
             if (s == 0 && !initial) break;
-            if (!keep) {
-                FN(step_back)(dh + p * H, H, dz + 4 * first, 4 * all, w, units, 0, 4 * units, panels, mask != NULL);
-                continue;
-            }
-            FN(step_back)(back + p * H, H, dz + 4 * first, 4 * all, w, units, 0, 4 * units, panels, 0);
-            FN(step_kept)(dh + p * H, back + p * H, keep + p * H, panels * H, mask != NULL);
+            FN(step_state_back)(dh, back, keep, p, dz + 4 * first, 4 * all, w, units, 4 * units, panels, mask != NULL);
         }
     }
 }

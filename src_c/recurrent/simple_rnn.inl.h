@@ -24,25 +24,19 @@ static void FN(simple_rnn_fwd)(const fnn_op *op, const fnn_run *run, const fnn_r
         const ptrdiff_t panels = fnn_min(FNN_STEP_PANELS, r->p1 - p);
         for (ptrdiff_t s = 0; s < steps; s++) {
             const ptrdiff_t first = p * all + fnn_time(s, steps, backwards) * H;
-            for (ptrdiff_t q = 0; q < panels; q++) {
-                if (s == 0) FN(first_state)(h + first + q * all, h0 ? h0 + (p + q) * H : NULL, H);
-                if (hk) FN(step_keep)(hk + first + q * all, h + first + q * all, keep + (p + q) * H, H);
-            }
+            FN(step_begin)(h, hk, h0, keep, p, s, first, panels, steps, H);
             if (s > 0 || h0)
                 FN(step_product)(z + first, all, (hk ? hk : h) + first, all, w, units, 0, units, NULL, panels, 1);
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, y, NULL);
+                const FN(time_step) at = FNN_STEP(p + q, s);
                 T *now = z + first + q * all;
                 const T *before = h + first + q * all;
-                T *after = s + 1 < steps ? h + (p + q) * all + fnn_time(s + 1, steps, backwards) * H : NULL;
                 if (pre) memcpy(pre + first + q * all, now, (size_t)H * sizeof(T));
                 act(now, now, H, s_act);
                 for (ptrdiff_t i = 0; i < H; i += VW) {
                     V v = v_load(now + i);
                     if (mask) v = v_sel(at.valid[i / VW % 2], v, v_load(before + i));
-                    if (after) v_store(after + i, v);
-                    if (at.out) v_store(at.out + i, v);
-                    if (at.last) v_store(at.last + i, v);
+                    FN(step_end)(&at, i, v);
                 }
             }
         }
@@ -62,7 +56,7 @@ static void FN(simple_rnn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_r
             const ptrdiff_t first = p * all + fnn_time(s, steps, backwards) * H;
             const int cut = FN(step_cut)(s, steps, truncate);
             for (ptrdiff_t q = 0; q < panels; q++) {
-                const FN(time_step) at = FNN_STEP(p + q, s, NULL, dy);
+                const FN(time_step) at = FNN_STEP_BACK(p + q, s);
                 const ptrdiff_t place = first + q * all;
                 T *dhq = dh + (p + q) * H;
                 FN(step_gather)(dhq, at.result, at.states, begins, H);
@@ -76,12 +70,7 @@ static void FN(simple_rnn_bwd)(const fnn_op *op, const fnn_run *run, const fnn_r
             begins = cut;
             if (cut && s > 0) continue;
             if (s == 0 && !initial) break;
-            if (!keep) {
-                FN(step_back)(dh + p * H, H, dz + first, all, w, units, 0, units, panels, mask != NULL);
-                continue;
-            }
-            FN(step_back)(back + p * H, H, dz + first, all, w, units, 0, units, panels, 0);
-            FN(step_kept)(dh + p * H, back + p * H, keep + p * H, panels * H, mask != NULL);
+            FN(step_state_back)(dh, back, keep, p, dz + first, all, w, units, units, panels, mask != NULL);
         }
     }
 }

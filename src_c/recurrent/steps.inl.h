@@ -83,14 +83,15 @@ static void FN(step_back)(T *dh, ptrdiff_t dh_panel, const T *dz, ptrdiff_t dz_p
 typedef struct FN(time_step) {
     ptrdiff_t t;     /* the step in the order of x */
     T *out, *last;   /* where its result and the last states go; NULL: nowhere */
+    T *after;        /* where the next step reads the state */
     const T *result; /* the same of the gradient: of its result, of the last states */
     const T *states;
     VI valid[2];     /* where a mask lets it count */
 } FN(time_step);
 
-/* Step s of panel q.  y, dy: of all panels, either may be NULL.  kinds: of states there are. */
+/* Step s of panel q.  y, h, dy: of all panels, or NULL. */
 FNN_INLINE FN(time_step) FN(step_at)(ptrdiff_t q, ptrdiff_t s, ptrdiff_t units, ptrdiff_t steps, ptrdiff_t backwards,
-                                ptrdiff_t sequences, ptrdiff_t flipped, ptrdiff_t states, T *y, const T *dy,
+                                ptrdiff_t sequences, ptrdiff_t flipped, ptrdiff_t states, T *y, T *h, const T *dy,
                                 const T *mask)
 {
     const ptrdiff_t results = sequences ? steps : 1, from = q * (results + states) * units * PW;
@@ -100,12 +101,14 @@ FNN_INLINE FN(time_step) FN(step_at)(ptrdiff_t q, ptrdiff_t s, ptrdiff_t units, 
     if (y && (sequences || last)) at.out = y + place;
     if (dy && (sequences || last)) at.result = dy + place;
     if (y && last && states) at.last = y + from + results * units * PW;
+    if (h && !last) at.after = h + (q * steps + fnn_time(s + 1, steps, backwards)) * units * PW;
     if (dy && last && states) at.states = dy + from + results * units * PW;
     for (int h = 0; mask && h < 2; h++) at.valid[h] = v_load(mask + (q * steps + at.t) * PW + h * VW) != 0;
     return at;
 }
-/* of a kernel that has the operands of this file */
-#define FNN_STEP(q, s, y, dy) FN(step_at)(q, s, units, steps, backwards, sequences, flipped, states, y, dy, mask)
+/* of a forward and a backward kernel that have the operands of this file */
+#define FNN_STEP(q, s) FN(step_at)(q, s, units, steps, backwards, sequences, flipped, states, y, h, NULL, mask)
+#define FNN_STEP_BACK(q, s) FN(step_at)(q, s, units, steps, backwards, sequences, flipped, states, NULL, NULL, dy, mask)
 
 /* The state before the first step. */
 FNN_INLINE void FN(first_state)(T *h, const T *h0, ptrdiff_t length)
@@ -120,6 +123,25 @@ FNN_INLINE void FN(step_keep)(T *y, const T *x, const T *keep, ptrdiff_t length)
     for (ptrdiff_t i = 0; i < length; i += VW) v_store(y + i, v_load(x + i) * v_load(keep + i));
 }
 
+/* Before step s of `panels` sample panels from p on: the first state, and the factor of a product with dropout. */
+FNN_INLINE void FN(step_begin)(T *h, T *hk, const T *h0, const T *keep, ptrdiff_t p, ptrdiff_t s, ptrdiff_t first,
+                               ptrdiff_t panels, ptrdiff_t steps, ptrdiff_t length)
+{
+    for (ptrdiff_t q = 0; q < panels; q++) {
+        const ptrdiff_t at = first + q * steps * length, of_panel = (p + q) * length;
+        if (s == 0) FN(first_state)(h + at, h0 ? h0 + of_panel : NULL, length);
+        if (hk) FN(step_keep)(hk + at, h + at, keep + of_panel, length);
+    }
+}
+
+/* The state v after a step, from element i on. */
+FNN_INLINE void FN(step_end)(const FN(time_step) *at, ptrdiff_t i, V v)
+{
+    if (at->after) v_store(at->after + i, v);
+    if (at->out) v_store(at->out + i, v);
+    if (at->last) v_store(at->last + i, v);
+}
+
 /* dh (+)= back times keep, the gradient of a product of the state times keep */
 FNN_INLINE void FN(step_kept)(T *dh, const T *back, const T *keep, ptrdiff_t length, int adds)
 {
@@ -127,6 +149,17 @@ FNN_INLINE void FN(step_kept)(T *dh, const T *back, const T *keep, ptrdiff_t len
         const V d = v_load(back + i) * v_load(keep + i);
         v_store(dh + i, adds ? v_load(dh + i) + d : d);
     }
+}
+
+/* dh (+)= dz w^T over `rows` rows of dz, for `panels` sample panels from p on; with dropout times keep, by way of back.
+ * dz: of the first of them, at one step. */
+static void FN(step_state_back)(T *dh, T *back, const T *keep, ptrdiff_t p, const T *dz, ptrdiff_t dz_panel, const T *w,
+                                ptrdiff_t units, ptrdiff_t rows, ptrdiff_t panels, int adds)
+{
+    const ptrdiff_t length = units * PW;
+    T *into = (keep ? back : dh) + p * length;
+    FN(step_back)(into, length, dz, dz_panel, w, units, 0, rows, panels, adds && !keep);
+    if (keep) FN(step_kept)(dh + p * length, into, keep + p * length, panels * length, adds);
 }
 
 /* The gradient of the state after a step, from that of the step after it: more from the results. */

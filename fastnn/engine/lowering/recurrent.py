@@ -131,25 +131,6 @@ class Recurrent(Lowering):
                         stride=pl.store.size, offset=at + i * half, adds=adds)  # fmt: skip
 
 
-@lowering("part")
-class Part(Lowering):
-    """Some neighbouring features of a tensor."""
-
-    def forward(self, lo, node):
-        x, y = node.inputs[0], node.out
-        lo.emit("copy_part", way="samples", y=lo.value(y), x=lo.value(x), F=y.size, y_width=y.size, y_first=0,
-                x_width=x.size, x_first=node.attrs["first"])  # fmt: skip
-
-    def backward(self, lo, node):
-        x = node.inputs[0]
-        if x not in lo.needs:
-            return
-        dy = lo.finished_gradient(node)
-        dx, done = lo.contribute(x)
-        lo.emit("put_part", y=dx, x=dy, F=node.out.size, width=x.size, first=node.attrs["first"])
-        done()
-
-
 @lowering("step_mask")
 class StepMask(Lowering):
     """Which steps count; nothing of a gradient goes through it."""
