@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 class Block(Layer):
     """Base class of such layers: weights and freezing are those of its `parts`."""
 
+    def _freeze_parts(self) -> None:
+        """For ``trainable=False``, once the parts are there."""
+        if not self._trainable:
+            self.trainable = False
+
     @classmethod
     def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Create the block that `get_config` described; each of its layers has its own `trainable`."""

@@ -101,8 +101,7 @@ class Bidirectional(Block):
         make = type(self._given or self.layer).from_config
         self.backward_layer = make({**other, "name": f"backward_{other['name']}"})
         self.backward_layer.flipped = True
-        if not self._trainable:
-            self.trainable = False
+        self._freeze_parts()
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as plain Python values."""

@@ -54,8 +54,7 @@ class Residual(Block):
             raise TypeError(f"layers: expected a list of layers, got {layers!r}")
         self.layers = [layer_of(f"layers[{i}]", layer) for i, layer in enumerate(layers)]
         self.shortcut = None if shortcut is None else layer_of("shortcut", shortcut)
-        if not self._trainable:
-            self.trainable = False
+        self._freeze_parts()
 
     @property
     def parts(self) -> list[Layer]:

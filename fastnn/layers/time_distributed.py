@@ -50,8 +50,7 @@ class TimeDistributed(Block):
     def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.layer = layer_of("layer", layer)
-        if not self._trainable:
-            self.trainable = False
+        self._freeze_parts()
 
     @property
     def parts(self) -> list[Layer]:
