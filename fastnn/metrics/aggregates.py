@@ -303,7 +303,7 @@ class MeanIoU(Metric):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(None, name or "mean_io_u")
+        super().__init__(dtype, name or "mean_io_u")
         self.num_classes, self.axis = integer("num_classes", num_classes, 1), integer("axis", axis)
         self.ignore_class = None if ignore_class is None else integer("ignore_class", ignore_class)
         self.sparse_y_true = flag("sparse_y_true", sparse_y_true)

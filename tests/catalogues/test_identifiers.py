@@ -151,6 +151,18 @@ def test_custom_objects_within_a_block():
     assert type(again.layers[0]) is Own
 
 
+@pytest.mark.parametrize("module", [losses, metrics])
+def test_a_dtype_is_kept(module):
+    for name in module.names():
+        thing = getattr(module, name)(*[0.5] * (module is metrics and "At" in name), dtype="float64")
+        assert thing.dtype == thing.get_config()["dtype"] == "float64", name
+
+
+def test_a_dtype_is_kept_by_metrics_that_have_no_defaults():
+    for metric in (metrics.MeanIoU(2, dtype="float64"), metrics.MeanMetricWrapper(np.add, dtype="float64")):
+        assert metric.dtype == "float64"
+
+
 # --- names that are elsewhere ---
 
 
