@@ -13,10 +13,7 @@ Needs Keras 3 with a back end, as `keras_recipes`, from which optimizers, target
     Lion, or an L1 penalty with Ftrl, which leaves weights at 0, where the penalty has a kink.
 """
 
-import argparse
 import sys
-import time
-import warnings
 
 import keras_recipes
 import numpy as np
@@ -29,9 +26,9 @@ from keras_recipes import (
     made,
     make,
     size,
-    start_keras,
     targets_of,
 )
+from recipe_runs import Recipes
 
 STEPS = 20
 SMOOTH = ("tanh", "sigmoid", "softplus", "elu", "gelu", "silu", "softsign")
@@ -296,7 +293,7 @@ def d_of(d, *items):
 
 
 def recipe(seed, can):
-    """The recipe of a number; `can`: see `keras_recipes.features`."""
+    """The recipe of a number; `can`: see `recipe_runs.features`."""
     d = Draw(1000 + seed)
     inputs, tables = [], {}
     for i in range(d.of(1, 1, 2, 2, 3)):
@@ -536,41 +533,7 @@ def describe(plan):
     return "\n".join([*lines, f"  {plan['optimizer']}"])
 
 
-def report(plan, faults):
-    """What failed, and how to see it again."""
-    lines = [f"recipe {plan['seed']}: FAILED", describe(plan), *(f"    {f}" for f in faults[:6])]
-    return "\n".join([*lines, f"  again: python tests/peers/functional_recipes.py --count 1 --seed {plan['seed']}"])
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Random functional models, run by Keras and by fastnn.")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="number of the first recipe")
-    parser.add_argument("--show", action="store_true", help="print each recipe")
-    options = parser.parse_args(arguments)
-    import fastnn
-
-    keras, can, begun = start_keras(), keras_recipes.features(fastnn), time.time()
-    failed, seen = [], set()
-    for seed in range(options.seed, options.seed + options.count):
-        plan = recipe(seed, can)
-        seen |= contents(plan)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                faults = compare(keras, fastnn, plan)
-        except Exception as error:  # one recipe that cannot run must not hide the others
-            faults = [f"{type(error).__name__}: {error}"]
-        if faults:
-            failed.append(seed)
-            print(report(plan, faults), flush=True)
-        elif options.show:
-            print(f"recipe {seed}: passed\n{describe(plan)}")
-    print(f"contents: {', '.join(sorted(seen))}")
-    print(f"not finite in Keras, so compared only in part: {compare.not_finite or 'none'}")
-    print(f"{options.count - len(failed)} of {options.count} functional recipes agree, {time.time() - begun:.0f} s")
-    return int(bool(failed))
-
+RECIPES = Recipes("functional_recipes.py", "functional recipes", recipe, compare, describe)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(RECIPES.main(contents=contents))

@@ -20,14 +20,11 @@ Needs Keras 3 with a back end (KERAS_BACKEND; jax if nothing is said) and fastnn
 (e) Where Keras arrives at NaN or infinity nothing is compared; the end of the output says for how many recipes.
 """
 
-import argparse
-import os
 import sys
-import time
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
+from recipe_runs import Recipes
 
 STEPS = 8
 ALLOWED = 8.0
@@ -279,19 +276,6 @@ def _optimizer(d, can):
     return made("optimizers", name, **options)
 
 
-def features(fastnn):
-    """What of Keras this fastnn has beyond the oldest; recipes use only that."""
-    found = {name for name in ("regularizers", "constraints") if hasattr(fastnn, name)}
-    found.update(n for n in dir(fastnn.optimizers.schedules) if "Decay" in n)
-    for name, value in (("weight_decay", 0.1), ("use_ema", True), ("gradient_accumulation_steps", 2)):
-        try:
-            fastnn.optimizers.SGD(0.1, **{name: value}).for_core()
-        except (TypeError, NotImplementedError):
-            continue
-        found.add(name)
-    return frozenset(found)
-
-
 # --- the one function for both ------------------------------------------------------------------------------
 
 
@@ -389,18 +373,6 @@ def targets_of(kind, n, k, rng):
 
 
 # --- comparison ---------------------------------------------------------------------------------------------
-
-
-def start_keras():
-    """Keras 3, also able to count in float64."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-    return keras
 
 
 @contextmanager
@@ -504,41 +476,7 @@ def describe(recipe):
     return "\n".join([*lines, "  " + text(recipe["optimizer"])])
 
 
-def report(recipe, faults):
-    """What failed, and how to see it again."""
-    lines = [f"recipe {recipe['seed']}: FAILED", describe(recipe), *(f"    {f}" for f in faults[:6])]
-    return "\n".join([*lines, f"  again: python tests/peers/keras_recipes.py --count 1 --seed {recipe['seed']}"])
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Random recipes, run by Keras and by fastnn.")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="number of the first recipe")
-    parser.add_argument("--show", action="store_true", help="print each recipe")
-    options = parser.parse_args(arguments)
-    import fastnn
-
-    keras, can, begun = start_keras(), features(fastnn), time.time()
-    print(f"Keras {keras.__version__} on {keras.backend.backend()}; fastnn {fastnn.__version__};"
-          f" also {', '.join(sorted(can))}", flush=True)  # fmt: skip
-    failed = []
-    for seed in range(options.seed, options.seed + options.count):
-        plan = recipe(seed, can)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                faults = compare(keras, fastnn, plan)
-        except Exception as error:  # one recipe that cannot run must not hide the others
-            faults = [f"{type(error).__name__}: {error}"]
-        if faults:
-            failed.append(seed)
-            print(report(plan, faults), flush=True)
-        elif options.show:
-            print(f"recipe {seed}: passed\n{describe(plan)}")
-    print(f"not finite in Keras, so compared only in part: {compare.not_finite or 'none'}")
-    print(f"{options.count - len(failed)} of {options.count} recipes agree, {time.time() - begun:.0f} s")
-    return int(bool(failed))
-
+RECIPES = Recipes("keras_recipes.py", "recipes", recipe, compare, describe)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(RECIPES.main())

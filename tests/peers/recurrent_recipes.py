@@ -8,12 +8,12 @@ weights after the last one, and predictions. A recipe is a stack of recurrent la
 or without masked steps, before a dense layer; or an encoder whose last states are the first ones of a decoder.
 """
 
-import argparse
 import sys
 
 import keras_recipes
 import numpy as np
 from keras_recipes import made, make
+from recipe_runs import Recipes
 
 STEPS, TOLERANCE = 20, 1e-8
 NUDGE, ALLOWED = 2.0**-50, 32  # what rounding does to a recipe: this many times what so small a change of weights does
@@ -110,7 +110,7 @@ def run(ns, plan, dtype, weights, batches, **compile_options):
 
 
 def compare(keras, fastnn, plan):
-    """What differs, a list of texts."""
+    """What differs, a list of texts; adds the number to `compare.not_finite` if Keras does not stay finite."""
     batches = data_of(plan)
     with keras_recipes.computing_in(keras, "float64"):
         expected, weights = run(keras, plan, "float64", None, batches, jit_compile=True)
@@ -118,10 +118,12 @@ def compare(keras, fastnn, plan):
     rng = np.random.default_rng([33, plan["seed"]])
     nudged = [w.astype(float) * (1 + NUDGE * rng.choice([-1.0, 1.0], w.shape)) for w in weights]
     moved, _ = run(fastnn, plan, "float64", nudged, batches)
+    if not all(np.isfinite(right).all() for right in expected.values()):
+        compare.not_finite.append(plan["seed"])
     faults = []
     for what, right in expected.items():
         if not np.isfinite(right).all():
-            return []
+            continue
         if found[what].shape != right.shape:
             faults.append(f"{what}: of shape {found[what].shape}, not {right.shape}")
             continue
@@ -131,22 +133,14 @@ def compare(keras, fastnn, plan):
     return faults
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    import fastnn
+compare.not_finite = []
 
-    keras, failed = keras_recipes.start_keras(), 0
-    for seed in range(arguments.seed, arguments.seed + arguments.count):
-        faults = compare(keras, fastnn, recipe(seed))
-        if faults:
-            failed += 1
-            print(recipe(seed), *faults, sep="\n  ", flush=True)
-    print(f"{arguments.count - failed} of {arguments.count} recipes agree with Keras {keras.__version__}")
-    sys.exit(failed > 0)
 
+def describe(plan):
+    return f"  {plan}"
+
+
+RECIPES = Recipes("recurrent_recipes.py", "recurrent recipes", lambda seed, can: recipe(seed), compare, describe)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(RECIPES.main(count=300))

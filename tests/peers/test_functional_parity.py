@@ -1,10 +1,9 @@
 """The first 50 random functional models agree with Keras; all 500: ``python tests/peers/functional_recipes.py``."""
 
-import os
-
 import functional_recipes
 import keras_recipes
 import pytest
+from recipe_runs import features, keras_or_skip
 
 import fastnn
 
@@ -20,7 +19,7 @@ EVERYTHING = {
 
 
 def test_the_first_recipes_have_everything_in_them():
-    found, can = set(), keras_recipes.features(fastnn)
+    found, can = set(), features(fastnn)
     for seed in range(COUNT):
         found |= functional_recipes.contents(functional_recipes.recipe(seed, can))
     assert found >= EVERYTHING, f"missing: {sorted(EVERYTHING - found)}"
@@ -28,24 +27,13 @@ def test_the_first_recipes_have_everything_in_them():
 
 @pytest.fixture(scope="module")
 def keras():
-    try:
-        return keras_recipes.start_keras()
-    except ImportError:
-        assert os.environ.get("FASTNN_REQUIRE_KERAS", "0") == "0", "keras or its back end is missing"
-        pytest.skip("keras is not installed")
+    return keras_or_skip()
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_fifty_functional_recipes(keras):
-    can, ran, failed = keras_recipes.features(fastnn), 0, []
-    for seed in range(COUNT):
-        plan = functional_recipes.recipe(seed, can)
-        faults = functional_recipes.compare(keras, fastnn, plan)
-        ran += 1
-        if faults:
-            failed.append(functional_recipes.report(plan, faults))
-    print(f"{ran - len(failed)} of {ran} functional recipes agree with Keras {keras.__version__}")
+    ran, failed = functional_recipes.RECIPES.run_first(keras, COUNT)
     assert ran == COUNT == 50 and len(functional_recipes.compare.not_finite) <= 1
     assert not failed, "\n".join(failed)
 

@@ -1,32 +1,20 @@
 """The first 50 random recipes agree with Keras; all 500: ``python tests/peers/keras_recipes.py --count 500``."""
 
-import os
-
 import keras_recipes
 import pytest
+from recipe_runs import keras_or_skip
 
 import fastnn
 
 COUNT = 50
 
-try:
-    keras = keras_recipes.start_keras()
-except ImportError:
-    assert os.environ.get("FASTNN_REQUIRE_KERAS", "0") == "0", "keras or its back end is missing"
-    pytest.skip("keras is not installed", allow_module_level=True)
+keras = keras_or_skip(allow_module_level=True)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_fifty_recipes():
-    can, ran, failed = keras_recipes.features(fastnn), 0, []
-    for seed in range(COUNT):
-        plan = keras_recipes.recipe(seed, can)
-        faults = keras_recipes.compare(keras, fastnn, plan)
-        ran += 1
-        if faults:
-            failed.append(keras_recipes.report(plan, faults))
-    print(f"{ran - len(failed)} of {ran} recipes agree with Keras {keras.__version__}")
+    ran, failed = keras_recipes.RECIPES.run_first(keras, COUNT)
     assert ran == COUNT == 50 and len(keras_recipes.compare.not_finite) <= 1
     assert not failed, "\n".join(failed)
 

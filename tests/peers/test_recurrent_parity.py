@@ -1,33 +1,21 @@
 """The first 50 random recurrent models agree with Keras; all 300: ``python tests/peers/recurrent_recipes.py``."""
 
-import os
-
-import keras_recipes
 import pytest
 import recurrent_recipes
+from recipe_runs import keras_or_skip
 
 import fastnn
 
 COUNT = 50
 
-try:
-    keras = keras_recipes.start_keras()
-except ImportError:
-    assert os.environ.get("FASTNN_REQUIRE_KERAS", "0") == "0", "keras or its back end is missing"
-    pytest.skip("keras is not installed", allow_module_level=True)
+keras = keras_or_skip(allow_module_level=True)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_fifty_recurrent_recipes():
-    ran, failed = 0, []
-    for seed in range(COUNT):
-        plan = recurrent_recipes.recipe(seed)
-        faults = recurrent_recipes.compare(keras, fastnn, plan)
-        ran += 1
-        if faults:
-            failed.append(f"{plan}: {faults}")
-    assert ran == COUNT == 50
+    ran, failed = recurrent_recipes.RECIPES.run_first(keras, COUNT)
+    assert ran == COUNT == 50 and len(recurrent_recipes.compare.not_finite) <= 1
     assert not failed, "\n".join(failed)
 
 
