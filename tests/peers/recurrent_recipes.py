@@ -51,6 +51,8 @@ def recipe(seed):
                 "regularizers", "L2", l2=0.01
             )
         both = of("concat", "sum", "mul", "ave") if plan["kind"] == "stack" and of(*range(3)) == 0 else None
+        if both:
+            options["go_backwards"] = False  # Keras has nothing else in both directions
         plan["layers"].append({"name": name, "options": options, "both": both})
     rate = float(np.exp(rng.uniform(np.log(1e-3), np.log(2e-2))))
     clip = of({}, {}, {"global_clipnorm": 1.0}, {"clipvalue": 0.1})
