@@ -9,14 +9,23 @@ from .base import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any, Self
+    from typing import Any, ClassVar, Self
 
     from .._base.types import Config
     from ..variables import Variable
 
 
 class Block(Layer):
-    """Base class of such layers: weights and freezing are those of its `parts`."""
+    """Base class of such layers: weights and freezing are those of its `parts`.
+
+    Attributes
+    ----------
+    contents : tuple of str
+        Arguments, and attributes, that are a layer, a list of layers, or None. A layer that makes copies of what it is
+        given has none, and overrides `parts`.
+    """
+
+    contents: ClassVar[tuple[str, ...]] = ()
 
     def _freeze_parts(self) -> None:
         """For ``trainable=False``, once the parts are there."""
@@ -34,7 +43,10 @@ class Block(Layer):
     @property
     def parts(self) -> list[Layer]:
         """The layers, in the order of their weights."""
-        raise NotImplementedError(f"{type(self).__name__} must have parts")
+        found: list[Layer] = []
+        for part in (getattr(self, name) for name in self.contents):
+            found += part if isinstance(part, list) else [] if part is None else [part]
+        return found
 
     @property
     def weights(self) -> list[Variable]:

@@ -46,6 +46,8 @@ class Residual(Block):
 
     contents = ("layers", "shortcut")
 
+    contents = ("layers", "shortcut")
+
     def __init__(
         self, layers: Sequence[Layer], shortcut: Layer | None = None, **kwargs: Unpack[LayerOptions]
     ) -> None:
@@ -55,11 +57,6 @@ class Residual(Block):
         self.layers = [layer_of(f"layers[{i}]", layer) for i, layer in enumerate(layers)]
         self.shortcut = None if shortcut is None else layer_of("shortcut", shortcut)
         self._freeze_parts()
-
-    @property
-    def parts(self) -> list[Layer]:
-        """All layers of the block, the shortcut last."""
-        return self.layers + ([] if self.shortcut is None else [self.shortcut])
 
     def build(self, input_shape: BatchShape) -> None:
         shape = passed = input_shape = tuple(input_shape[1:])

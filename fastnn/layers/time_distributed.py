@@ -47,15 +47,12 @@ class TimeDistributed(Block):
     (None, 10, 3)
     """
 
+    contents = ("layer",)
+
     def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.layer = layer_of("layer", layer)
         self._freeze_parts()
-
-    @property
-    def parts(self) -> list[Layer]:
-        """The layer."""
-        return [self.layer]
 
     def _inner(self, input_shape):
         if len(input_shape) < 3:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from .._base.checks import flag
 from .._base.signatures import only_default
+from ..layers._block import Block
 from ..layers.base import Layer
 from ..layers.input import InputLayer
-from ..layers.residual import Residual
-from ..layers.time_distributed import TimeDistributed
 from .model import Model
 
 if TYPE_CHECKING:
@@ -86,10 +85,8 @@ def _clone(layer, one=None):
     config, parts = layer.get_config(), {}
     if isinstance(layer, Model):
         parts = {"layers": layer._layers}
-    elif isinstance(layer, Residual):
-        parts = {"layers": layer.layers, "shortcut": layer.shortcut}
-    elif isinstance(layer, TimeDistributed):
-        parts = {"layer": layer.layer}
+    elif isinstance(layer, Block):
+        parts = {name: getattr(layer, name) for name in layer.contents}
     for name in parts.keys() & config.keys():  # a custom class may create its layers itself
         part = parts[name]
         config[name] = [one(p) for p in part] if isinstance(part, list) else part and one(part)

@@ -125,7 +125,7 @@ def compare(keras, fastnn, plan):
     faults = []
     for what, right in expected.items():
         if not np.isfinite(right).all():
-            continue
+            break  # losses come first: what follows is what NaN has left over
         if found[what].shape != right.shape:
             faults.append(f"{what}: of shape {found[what].shape}, not {right.shape}")
             continue
